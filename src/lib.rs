@@ -1,0 +1,1 @@
+//! promptkeel: prompt regression testing.

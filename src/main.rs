@@ -1,0 +1,2 @@
+//! The promptkeel program.
+fn main() {}
