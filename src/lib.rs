@@ -1,1 +1,3 @@
 //! promptkeel: prompt regression testing.
+
+pub mod model;

@@ -1,0 +1,239 @@
+//! What did the author ask for, resolved: suites, prompts, models, cases, policies?
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::model::assertion::Assertion;
+use crate::model::money::Money;
+use crate::model::problem::Site;
+use crate::model::request::{Params, Role};
+
+/// A case's variables, in the order in which they were written.
+pub type Variables = Map<String, Value>;
+
+/// One suite file with everything that it names already read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Suite {
+    /// Unique in the project.
+    pub name: String,
+    /// For people.
+    pub description: Option<String>,
+    /// Where `suite:` stands.
+    pub site: Site,
+    /// At least one; several run side by side.
+    pub prompts: Vec<Prompt>,
+    /// At least one.
+    pub models: Vec<ModelSpec>,
+    /// Parameters of every request of this suite.
+    pub request: Params,
+    /// How JSON is found in a reply.
+    pub parse: Parse,
+    /// Independent answers per cell, at least 1.
+    pub samples: u32,
+    /// How samples make a cell's verdict.
+    pub pass: PassRule,
+    /// What snapshots do.
+    pub snapshot: SnapshotPolicy,
+    /// What fails the gate.
+    pub gate: GatePolicy,
+    /// At least one, ids unique.
+    pub cases: Vec<Arc<Case>>,
+    /// Every file that was read for it, the suite file first: watching, digests.
+    pub files: Vec<SourceFile>,
+}
+
+/// A file that was read, and what was in it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct SourceFile {
+    /// Project-relative, forward slashes.
+    pub path: Arc<str>,
+    /// blake3 of its bytes, in hex.
+    pub digest: Arc<str>,
+}
+
+/// A named prompt and those of its versions that the suite lists.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Prompt {
+    /// The folder's name.
+    pub name: String,
+    /// Ascending by number, at least one; the last one is gated and owns the snapshots.
+    pub versions: Vec<Arc<PromptVersion>>,
+}
+
+/// One version of a prompt: templates, split into turns before anything is rendered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PromptVersion {
+    /// The prompt's name.
+    pub prompt: String,
+    /// From the file's name; compared as a number.
+    pub version: u32,
+    /// Its file; the digest is what `prompts.toml` locks.
+    pub file: SourceFile,
+    /// Front matter, for people.
+    pub description: Option<String>,
+    /// System blocks; empty means none.
+    pub system: Vec<BlockTemplate>,
+    /// At least one turn.
+    pub turns: Vec<TurnTemplate>,
+    /// Parameters that belong to the prompt: tools, output format. They overlay the suite's.
+    pub request: Params,
+}
+
+/// One turn of a prompt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TurnTemplate {
+    /// Who speaks.
+    pub role: Role,
+    /// In order.
+    pub content: Vec<BlockTemplate>,
+}
+
+/// One content block of a prompt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum BlockTemplate {
+    /// A text block: one Jinja template.
+    Text {
+        /// The template.
+        template: String,
+        /// 1-based line of the prompt file on which it begins, for messages.
+        line: u32,
+    },
+    /// Any other block (and text blocks with `cache_control`), files already embedded; each string in it is a template of its own,
+    /// except base64 `data`.
+    Structured {
+        /// The block as the API spells it.
+        block: Map<String, Value>,
+        /// 1-based line of the prompt file on which it begins.
+        line: u32,
+    },
+}
+
+/// A model that a suite selects.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelSpec {
+    /// The id as the API spells it, sent as written.
+    pub id: String,
+    /// The author's name for it; unique in the suite. Addresses and snapshot paths use it instead of the id.
+    pub label: Option<String>,
+    /// The endpoint that answers for it; `None` means the project's default.
+    pub endpoint: Option<String>,
+    /// Parameters for this model alone. They overlay the suite's and the prompt's.
+    pub request: Params,
+    /// Whether its cells count for the gate.
+    pub gate: bool,
+    /// The user accepts an incomplete bill: `price: unpriced`.
+    pub unpriced: bool,
+    /// Where it stands.
+    pub site: Site,
+}
+
+impl ModelSpec {
+    /// What addresses, tables and paths call it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.label.as_deref().unwrap_or(&self.id)
+    }
+}
+
+/// One set of inputs with its assertions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Case {
+    /// Given by the author, unique in the suite.
+    pub id: String,
+    /// Features, customer segments, anything to select and total by.
+    pub tags: Vec<String>,
+    /// Values for the templates; files already read.
+    pub variables: Arc<Variables>,
+    /// The effective assertions: the suite's and its own, `refusal` and `stop_reason` replaced, `inherit: false` applied.
+    pub assertions: Vec<Arc<Assertion>>,
+    /// Overrides the suite's `samples`.
+    pub samples: Option<u32>,
+    /// Where it stands: its entry in the suite, or its row in a table.
+    pub site: Site,
+    /// Files that its variables came from.
+    pub fixtures: Vec<SourceFile>,
+}
+
+/// How JSON is found in a reply; governs every JSON assertion and the snapshot.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Parse {
+    /// One Markdown code fence around the whole answer is taken off.
+    pub fenced: bool,
+}
+
+/// How many samples of a cell must pass.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub enum PassRule {
+    /// Every one.
+    #[default]
+    All,
+    /// At least so many.
+    AtLeast(u32),
+    /// At least this share, 0 to 1.
+    Rate(f64),
+}
+
+/// How outputs are compared with snapshots.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Compare {
+    /// Byte for byte.
+    Exact,
+    /// White space and Unicode normalised.
+    #[default]
+    Text,
+    /// As JSON values.
+    Json,
+    /// Word tokens, a threshold.
+    Similar,
+    /// No snapshot.
+    Off,
+}
+
+/// What a changed or new output does to the gate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnChange {
+    /// The gate fails.
+    #[default]
+    Fail,
+    /// It is reported.
+    Warn,
+}
+
+/// What a suite's snapshots do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SnapshotPolicy {
+    /// How outputs are compared.
+    pub compare: Compare,
+    /// JSONPaths (RFC 9535) left out of a `json` comparison.
+    pub ignore: Vec<String>,
+    /// What a change does.
+    pub on_change: OnChange,
+    /// Least similarity under `similar`, 0 to 1.
+    pub threshold: f64,
+}
+
+impl Default for SnapshotPolicy {
+    fn default() -> Self {
+        Self { compare: Compare::default(), ignore: Vec::new(), on_change: OnChange::default(), threshold: 0.9 }
+    }
+}
+
+/// What a suite's gate asks for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GatePolicy {
+    /// Least share of passing cells per model, 0 to 1; 1.0 means that any failed cell fails the gate.
+    pub min_pass_rate: f64,
+    /// Most that one run of this suite may spend.
+    pub max_cost_usd: Option<Money>,
+}
+
+impl Default for GatePolicy {
+    fn default() -> Self {
+        Self { min_pass_rate: 1.0, max_cost_usd: None }
+    }
+}

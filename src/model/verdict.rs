@@ -1,0 +1,259 @@
+//! What was found out about a reply: assertion results, differences, snapshot states, errors, verdicts?
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::model::assertion::AssertionSeverity;
+use crate::model::problem::Site;
+
+/// The verdict of a sample or a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Everything that was asserted holds.
+    Pass,
+    /// Something that was asserted does not hold.
+    Fail,
+    /// No verdict could be reached: provider, network, recording, judge.
+    Error,
+    /// Nothing was asked, on purpose: interrupted, budget, a model that cannot be reached.
+    Skipped,
+}
+
+impl Verdict {
+    /// Of one sample: an error outweighs a failure only where nothing was judged; warnings never count.
+    #[must_use]
+    pub fn of(results: &[AssertionResult]) -> Self {
+        let counts = |result: &&AssertionResult| result.severity != AssertionSeverity::Warn;
+        let mut verdict = Self::Pass;
+        for result in results.iter().filter(counts) {
+            match result.outcome {
+                Outcome::Pass => {}
+                Outcome::Fail(_) => return Self::Fail,
+                Outcome::Error(_) => verdict = Self::Error,
+            }
+        }
+        verdict
+    }
+
+    /// As reports spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Error => "error",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// What one assertion said of one reply.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct AssertionResult {
+    /// The author's name for it, or its key, with `not` in front where it was negated: `contains`, `not contains`.
+    pub name: String,
+    /// What its failure does.
+    pub severity: AssertionSeverity,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Where it stands. `None` for the two rules that every cell has: not truncated, not refused.
+    pub site: Option<Site>,
+}
+
+/// What came of one assertion.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// It holds.
+    Pass,
+    /// It does not hold.
+    Fail(Failure),
+    /// It could not be judged; never a pass, never a fail.
+    Error(String),
+}
+
+/// How an assertion failed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Failure {
+    /// What the assertion asks for, one line where possible: ``a text that contains `refund` ``.
+    pub expected: String,
+    /// What the reply has instead, an excerpt of bounded length around the interesting place.
+    pub got: String,
+    /// The whole difference, where there is a text or a value to compare with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diff: Option<Diff>,
+}
+
+/// A difference between what was accepted or expected and what came.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Diff {
+    /// Line by line, words highlighted, with context.
+    Text(TextDiff),
+    /// Path by path.
+    Json(Vec<JsonChange>),
+}
+
+/// A unified diff as data.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct TextDiff {
+    /// Groups of lines that changed, with three lines of context.
+    pub hunks: Vec<Hunk>,
+    /// Some of the difference was left out because it was too large or took too long; said where it is shown.
+    pub cut: bool,
+}
+
+/// A group of neighbouring lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Hunk {
+    /// 1-based first line in the old text.
+    pub old_start: u64,
+    /// 1-based first line in the new text.
+    pub new_start: u64,
+    /// In order.
+    pub lines: Vec<DiffLine>,
+}
+
+/// One line of a hunk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct DiffLine {
+    /// Which side it stands on.
+    pub change: Change,
+    /// Its parts in order, without the line break; the emphasised ones are the words that changed.
+    pub parts: Vec<DiffPart>,
+}
+
+/// A part of a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct DiffPart {
+    /// Its text.
+    pub text: String,
+    /// It differs from the other side.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub emphasised: bool,
+}
+
+/// Which side a line stands on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    /// Both.
+    Same,
+    /// Only the old text.
+    Removed,
+    /// Only the new text.
+    Added,
+}
+
+/// One difference between two JSON values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct JsonChange {
+    /// Normalised JSONPath: `$.items[2].name`, `$['odd key']`.
+    pub path: String,
+    /// `None`: added.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub old: Option<Value>,
+    /// `None`: removed.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub new: Option<Value>,
+}
+
+/// A JSON `null` that is there is `Some(Null)`; only an absent member is `None`.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+/// How a cell's output stands to its snapshot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase", tag = "state")]
+pub enum SnapshotState {
+    /// Equal under the suite's comparison.
+    Same,
+    /// Different.
+    Changed {
+        /// Accepted to new; for several variants against the nearest.
+        diff: Diff,
+        /// The prompt version in the accepted head, `ticket-triage@2`.
+        accepted_prompt: String,
+    },
+    /// No accepted snapshot, or one of the other kind (simulated, real).
+    New {
+        /// Why it counts as new where a file is there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// The snapshot file cannot be read.
+    Unreadable {
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The suite keeps no snapshots, or another version or no reply at all owns this comparison.
+    None,
+}
+
+/// Which class of trouble kept a sample from an answer. Decides retries and exit codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorKind {
+    /// No connection, or it broke before the whole reply came.
+    Connection,
+    /// The attempt or the case took too long.
+    Timeout,
+    /// 429 that a wait can cure.
+    RateLimited,
+    /// 429 or 400 that says a spending limit is reached; a wait cannot cure it.
+    SpendLimit,
+    /// 529.
+    Overloaded,
+    /// 5xx, 408, 409.
+    Server,
+    /// 401, 403, or 402.
+    Denied,
+    /// 404: no such model or address.
+    NotFound,
+    /// 400, 413, 422: the request itself.
+    InvalidRequest,
+    /// A body that is no reply: cut, HTML, other JSON.
+    MalformedReply,
+    /// `--cache only` and nothing stored.
+    CacheMiss,
+    /// The store could not be read or written.
+    Store,
+    /// An assertion could not be judged.
+    Judging,
+    /// A template could not be rendered within its bounds.
+    Template,
+}
+
+/// Why a cell or a sample has no verdict.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize, schemars::JsonSchema)]
+#[error("{message}")]
+pub struct CellError {
+    /// The class of trouble.
+    pub kind: ErrorKind,
+    /// One sentence, with the status and the server's own words where there are some.
+    pub message: String,
+    /// The next step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Every attempt that was made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<crate::model::reply::Attempt>,
+}
+
+/// Why nothing was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipReason {
+    /// Ctrl-C or SIGTERM came first.
+    Interrupted,
+    /// It could have passed the budget.
+    Budget,
+    /// `--max-fail` was reached.
+    MaxFail,
+    /// The model or its key was refused (401, 403, 404), with the first error's words.
+    ModelUnavailable(String),
+    /// A paid answer could not be stored, so nothing more is asked.
+    StoreFailed(String),
+}
