@@ -1,3 +1,4 @@
 //! promptkeel: prompt regression testing.
 
+pub mod gate;
 pub mod model;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::suite::{OnChange, Suite};
+
 /// What a run's gates come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -97,4 +99,21 @@ pub struct GateResult {
     pub outcome: GateOutcome,
     /// One line with the numbers: `pass rate 95.0 % (19 of 20 cells), at least 100.0 % asked for`.
     pub message: String,
+}
+
+/// What one suite's gate asks for; kept in the report so that shards can be merged and judged as a whole.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct SuitePolicy {
+    /// The suite's name.
+    pub name: String,
+    /// Least share of passing cells per model, 0 to 1.
+    pub min_pass_rate: f64,
+    /// What a changed or new snapshot does.
+    pub on_change: OnChange,
+}
+
+impl From<&Suite> for SuitePolicy {
+    fn from(suite: &Suite) -> Self {
+        Self { name: suite.name.clone(), min_pass_rate: suite.gate.min_pass_rate, on_change: suite.snapshot.on_change }
+    }
 }

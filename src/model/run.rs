@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::model::gate::{Exit, GateResult};
+use crate::model::gate::{Exit, GateResult, SuitePolicy};
 use crate::model::money::Money;
 use crate::model::problem::{Problem, Site};
 use crate::model::reply::{Attempt, RefusalDetails, Served, StopReason, Usage};
@@ -26,6 +26,8 @@ pub struct RunReport {
     pub totals: Totals,
     /// How much.
     pub bill: Bill,
+    /// What the selected suites ask for, in plan order.
+    pub policies: Vec<SuitePolicy>,
     /// What the gates say, all of them.
     pub gates: Vec<GateResult>,
     /// What they come to.
