@@ -1,4 +1,5 @@
 //! promptkeel: prompt regression testing.
 
+pub mod diff;
 pub mod gate;
 pub mod model;
