@@ -176,6 +176,9 @@ pub enum SnapshotState {
         diff: Diff,
         /// The prompt version in the accepted head, `ticket-triage@2`.
         accepted_prompt: String,
+        /// What the diff alone does not say, a sentence each: another stop reason, an output that is not JSON, how many samples match no variant.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<String>,
     },
     /// No accepted snapshot, or one of the other kind (simulated, real).
     New {
