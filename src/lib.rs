@@ -3,3 +3,4 @@
 pub mod diff;
 pub mod gate;
 pub mod model;
+pub mod sim;

@@ -1,0 +1,82 @@
+//! `when:` of a rule: which requests does it answer?
+
+use super::super::script::{Calls, When};
+use super::super::tree::{Node, Value};
+use super::fields::{Fields, Problems};
+
+/// A compiled regular expression may not take more than this.
+const REGEX_SIZE: usize = 4 << 20;
+
+pub(super) fn when(node: &Node, problems: &mut Problems) -> Option<When> {
+    let fields = Fields::of(node, "`when`", &["model", "text", "system", "regex", "call", "stream"], problems)?;
+    let model = fields.text("model", problems).and_then(|glob| match globset::Glob::new(glob) {
+        Ok(glob) => Some(glob.compile_matcher()),
+        Err(error) => {
+            problems.node(
+                fields.get("model").unwrap_or(node),
+                format!("`model` is not a glob: {}", error.kind()),
+                Some("write an id, or a pattern such as claude-haiku-*".to_owned()),
+            );
+            None
+        }
+    });
+    let regex = fields.text("regex", problems).and_then(|pattern| match regex::RegexBuilder::new(pattern).size_limit(REGEX_SIZE).build() {
+        Ok(regex) => Some(regex),
+        Err(error) => {
+            let cause = error.to_string();
+            // The last line of the parser's message says what is wrong; the lines before draw the pattern.
+            let cause = cause.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            problems.node(
+                fields.get("regex").unwrap_or(node),
+                format!("`regex` does not compile: {cause}"),
+                Some("the syntax is that of the regex crate: no look-around, no back-references".to_owned()),
+            );
+            None
+        }
+    });
+    let call = fields.get("call").and_then(|node| {
+        let parsed = calls(node);
+        if parsed.is_none() {
+            problems.node(
+                node,
+                "`call` must say which of the matching requests, counted from 1",
+                Some("write 2, \"3..\", \"2..4\" (both included) or \"every 5\"".to_owned()),
+            );
+        }
+        parsed
+    });
+    let (text, system) = (fields.texts("text", problems), fields.texts("system", problems));
+    for name in ["text", "system"] {
+        for item in fields.items(name) {
+            if matches!(&item.value, Value::Text(text) if text.is_empty()) {
+                problems.node(
+                    item,
+                    format!("`{name}` is empty, and everything contains the empty text"),
+                    Some("leave it out, or write what must occur".to_owned()),
+                );
+            }
+        }
+    }
+    Some(When { model, text, system, regex, call, stream: fields.flag("stream", problems) })
+}
+
+fn calls(node: &Node) -> Option<Calls> {
+    let number = |text: &str| text.trim().parse::<u64>().ok().filter(|number| *number > 0);
+    match &node.value {
+        Value::Int(n) => u64::try_from(*n).ok().filter(|n| *n > 0).map(|n| Calls::Between(n, n)),
+        Value::Text(text) => {
+            if let Some(n) = text.strip_prefix("every ") {
+                return number(n).map(Calls::Every);
+            }
+            match text.split_once("..") {
+                Some((first, "")) => number(first).map(|first| Calls::Between(first, u64::MAX)),
+                Some((first, last)) => {
+                    let (first, last) = (number(first)?, number(last)?);
+                    (first <= last).then_some(Calls::Between(first, last))
+                }
+                None => number(text).map(|n| Calls::Between(n, n)),
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => None,
+    }
+}

@@ -1,0 +1,277 @@
+//! One request: which way does it take from the head to the answer?
+
+mod lists;
+mod sending;
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use hyper::body::{Body as _, Incoming};
+use hyper::header::HeaderMap;
+use hyper::{Method, Request, Response};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::accounting::Accounting;
+use super::api_error::ApiError;
+use super::body::{Body, Broken};
+use super::fault::{Fault, Lottery};
+use super::journal::{Journal, Received};
+use super::limit::{Limit, Taken};
+use super::matching::Matcher;
+use super::prompt::Prompt;
+use super::reply::{self, Asked};
+use super::script::{Answer, Script, Then};
+use super::server::Options;
+use super::socket::Line;
+use super::validate;
+use sending::Ids;
+
+/// The largest body that the API takes (wire/REFERENCE.md 1).
+const LARGEST_BODY: usize = 32 << 20;
+/// A larger body is read and thrown away up to here, so that the client gets to read its 413.
+const LARGEST_READ: usize = 256 << 20;
+
+/// All that answers share.
+#[derive(Debug)]
+pub(super) struct Service {
+    matcher: Matcher,
+    lottery: Option<Lottery>,
+    limit: Limit,
+    latency: Duration,
+    accounting: Accounting,
+    journal: Journal,
+    numbers: AtomicU64,
+    /// Ends waiting and hanging.
+    waiting: CancellationToken,
+    /// Ends connections.
+    open: CancellationToken,
+}
+
+/// A request's body was too large, or its connection ended.
+enum Unread {
+    TooLarge,
+    Gone,
+}
+
+impl Service {
+    pub(super) fn new(script: Script, options: &Options) -> Self {
+        let mut faults = script.faults.clone();
+        if options.fault_rate > 0.0 {
+            faults.get_or_insert_default().rate = options.fault_rate.min(1.0);
+        }
+        let limit = Limit::new(options.requests_per_minute.or(script.requests_per_minute));
+        Self {
+            lottery: faults.map(|faults| Lottery::new(faults, options.seed)),
+            limit,
+            latency: options.latency,
+            accounting: Accounting::new(script.rules.len()),
+            journal: Journal::new(options.journal),
+            numbers: AtomicU64::new(1),
+            waiting: CancellationToken::new(),
+            open: CancellationToken::new(),
+            matcher: Matcher::new(script),
+        }
+    }
+
+    pub(super) fn requests(&self) -> u64 {
+        self.accounting.requests()
+    }
+
+    pub(super) fn journal(&self) -> Vec<Received> {
+        self.journal.all()
+    }
+
+    pub(super) fn stats(&self) -> Value {
+        self.accounting.stats(self.matcher.script())
+    }
+
+    pub(super) fn connected(&self) {
+        self.accounting.connection();
+    }
+
+    pub(super) fn stop_waiting(&self) {
+        self.waiting.cancel();
+    }
+
+    pub(super) fn cut_off(&self) {
+        self.open.cancel();
+    }
+
+    pub(super) fn cut_off_token(&self) -> CancellationToken {
+        self.open.clone()
+    }
+
+    /// Answers one request; an error closes its connection without an answer.
+    pub(super) async fn answer(&self, request: Request<Incoming>, line: &Line) -> Result<Response<Body>, Broken> {
+        let ids = Ids::new(self.numbers.fetch_add(1, Ordering::Relaxed));
+        let (head, body) = request.into_parts();
+        if head.uri.path() == "/__sim/stats" {
+            return Ok(self.plain(200, Bytes::from(format!("{:#}\n", self.stats())), &ids));
+        }
+        let body = match read(body, &head.headers).await {
+            Ok(body) => body,
+            Err(Unread::Gone) => return Err(Broken),
+            Err(Unread::TooLarge) => {
+                self.accounting.request();
+                return Ok(self.refuse(&ApiError::new(413, super::api_error::words_of(413)), &ids, Taken::Unlimited));
+            }
+        };
+        self.journal.keep(&head.method, &head.uri, &head.headers, &body);
+        let path = head.uri.path();
+        if path == "/v1/messages" && head.method == Method::POST {
+            self.accounting.request();
+            return self.messages(&head.headers, &body, &ids, line).await;
+        }
+        self.accounting.other_request();
+        let answered = match validate::headers(&head.headers) {
+            Err(error) => Err(error),
+            Ok(_) => match (path, &head.method) {
+                ("/v1/messages/count_tokens", &Method::POST) => self.count_tokens(&head.headers, &body),
+                ("/v1/messages" | "/v1/messages/count_tokens", _) => Err(method_not_allowed()),
+                _ if path.starts_with("/v1/messages/batches") => Err(ApiError::new(404, "the simulator does not serve message batches")),
+                ("/v1/models", &Method::GET) => lists::models(head.uri.query().unwrap_or_default(), &self.matcher.script().models),
+                _ if path.starts_with("/v1/models") && head.method != Method::GET => Err(method_not_allowed()),
+                _ => match path.strip_prefix("/v1/models/") {
+                    Some(id) => lists::model(id, &self.matcher.script().models),
+                    None => Err(ApiError::new(404, "Not found")),
+                },
+            },
+        };
+        Ok(match answered {
+            Ok(value) => self.plain(200, Bytes::from(value.to_string()), &ids),
+            Err(error) => self.refuse(&error, &ids, Taken::Unlimited),
+        })
+    }
+
+    async fn messages(&self, headers: &HeaderMap, body: &Bytes, ids: &Ids, line: &Line) -> Result<Response<Body>, Broken> {
+        let version = match validate::headers(headers) {
+            Ok(version) => version,
+            Err(error) => return Ok(self.refuse(&error, ids, Taken::Unlimited)),
+        };
+        let taken = self.limit.take();
+        if let Taken::TooMany { retry_after, .. } = taken {
+            let mut error = ApiError::new(429, super::api_error::words_of(429));
+            error.retry_after = Some(retry_after);
+            return Ok(self.refuse(&error, ids, taken));
+        }
+        self.wait(self.latency).await;
+        let checked = validate::json(body)
+            .and_then(|body| validate::message(&body, version, headers, &self.matcher.script().models).map(|model| (body, model)));
+        let (body_json, model) = match checked {
+            Ok(checked) => checked,
+            Err(error) => return Ok(self.refuse(&error, ids, taken)),
+        };
+        let stream = body_json.get("stream").and_then(Value::as_bool).unwrap_or(false);
+        let prompt = Prompt::of(&body_json);
+        let model_id = body_json.get("model").and_then(Value::as_str).unwrap_or_default();
+        let asked = Asked { model: &model, model_id, body: &body_json, prompt: &prompt, number: ids.number };
+        // The lottery comes before the script: a request that fails at random is not a call of any rule.
+        if let Some(lottery) = &self.lottery
+            && let Some(fault) = lottery.draw(body)
+        {
+            let message = reply::filler(&asked);
+            return self.break_it(fault, &message, stream, Duration::ZERO, lottery.retry_after(), ids, taken, line).await;
+        }
+        let Some(choice) = self.matcher.choose(model_id, stream, &prompt) else {
+            return Ok(self.refuse(&self.unmatched(&prompt), ids, taken));
+        };
+        self.accounting.rule(choice.rule);
+        let Then { answer, fault, delay, pace } = choice.then;
+        self.wait(*delay).await;
+        let message = match answer {
+            Answer::Error(error) => return Ok(self.refuse(&error.into(), ids, taken)),
+            Answer::Message(message) => match reply::message(&asked, message, &choice, &self.matcher) {
+                Ok(message) => message,
+                Err(error) => return Ok(self.refuse(&error, ids, taken)),
+            },
+        };
+        match fault {
+            Some(fault) => self.break_it(*fault, &message, stream, *pace, 1, ids, taken, line).await,
+            None => Ok(self.send(&message, stream, *pace, ids, taken)),
+        }
+    }
+
+    fn count_tokens(&self, headers: &HeaderMap, body: &[u8]) -> Result<Value, ApiError> {
+        let version = validate::headers(headers)?;
+        let body = validate::json(body)?;
+        let model = validate::count(&body, version, headers, &self.matcher.script().models)?;
+        Ok(serde_json::json!({"input_tokens": Prompt::of(&body).weight.tokens(&model)}))
+    }
+
+    /// The default for what the script does not foresee is an error: an answer made up here would make a test green by accident.
+    fn unmatched(&self, prompt: &Prompt) -> ApiError {
+        let beginning: String = prompt.last_user().chars().take(80).collect();
+        ApiError::new(400, format!("no rule of {} matches this request; its prompt begins: {beginning}", self.matcher.script().name))
+    }
+
+    /// Waits, unless the server stops.
+    async fn wait(&self, time: Duration) {
+        if time > Duration::ZERO {
+            tokio::select! {
+                () = tokio::time::sleep(time) => {}
+                () = self.waiting.cancelled() => {}
+            }
+        }
+    }
+
+    /// Waits until the server stops.
+    async fn hang(&self) {
+        self.waiting.cancelled().await;
+    }
+
+    fn fault(&self, fault: Fault) {
+        self.accounting.fault(fault);
+    }
+}
+
+fn method_not_allowed() -> ApiError {
+    ApiError::new(405, "Method Not Allowed")
+}
+
+/// Reads a body within bounds.
+async fn read(mut body: Incoming, headers: &HeaderMap) -> Result<Bytes, Unread> {
+    let mut first: Option<Bytes> = None;
+    let mut all = BytesMut::new();
+    let announced = headers
+        .get(hyper::header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.parse::<usize>().ok())
+        .unwrap_or(0);
+    let mut length = 0;
+    loop {
+        let data = match poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => data,
+                Err(_) => continue,
+            },
+            Some(Err(_)) => return Err(Unread::Gone),
+            None => break,
+        };
+        length += data.len();
+        if length > LARGEST_READ {
+            return Err(Unread::TooLarge);
+        }
+        if length > LARGEST_BODY || announced > LARGEST_BODY {
+            (first, all) = (None, BytesMut::new());
+            continue;
+        }
+        // Most bodies come in one piece, which needs no copy.
+        match first.take() {
+            None if all.is_empty() => first = Some(data),
+            None => all.extend_from_slice(&data),
+            Some(piece) => {
+                all.reserve(announced.max(piece.len() + data.len()).min(LARGEST_BODY));
+                all.extend_from_slice(&piece);
+                all.extend_from_slice(&data);
+            }
+        }
+    }
+    if length > LARGEST_BODY || announced > LARGEST_BODY {
+        return Err(Unread::TooLarge);
+    }
+    Ok(first.unwrap_or_else(|| all.freeze()))
+}

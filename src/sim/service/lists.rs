@@ -1,0 +1,118 @@
+//! `/v1/models`: what does the list say, and what one model?
+
+use serde_json::{Value, json};
+
+use super::super::api_error::ApiError;
+use super::super::models::{self, Effort, Generation, MODELS, Model, Thinking};
+
+/// Items of a page when the request does not say.
+const PAGE: usize = 20;
+/// The most items of a page.
+const LARGEST_PAGE: usize = 1000;
+
+/// The list, paged as the query asks (wire/REFERENCE.md 6.2).
+pub(super) fn models(query: &str, own: &[String]) -> Result<Value, ApiError> {
+    let (mut limit, mut after, mut before, mut lifecycles) = (PAGE, None, None, Vec::new());
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match name {
+            "limit" => {
+                limit = value
+                    .parse()
+                    .ok()
+                    .filter(|limit| (1..=LARGEST_PAGE).contains(limit))
+                    .ok_or_else(|| ApiError::at("limit", "Input should be from 1 to 1000"))?;
+            }
+            "after_id" => after = Some(value),
+            "before_id" => before = Some(value),
+            "lifecycle" | "lifecycle%5B%5D" | "lifecycle[]" => lifecycles.extend(value.split(',')),
+            _ => return Err(ApiError::at(name, "Extra inputs are not permitted")),
+        }
+    }
+    if let Some(unknown) = lifecycles.iter().find(|name| !["active", "deprecated", "retired"].contains(name)) {
+        return Err(ApiError::at("lifecycle", format!("Input should be 'active', 'deprecated' or 'retired', not '{unknown}'")));
+    }
+    if lifecycles.is_empty() {
+        lifecycles = vec!["active", "deprecated"];
+    }
+    let known = MODELS.iter().filter(|model| lifecycles.contains(&model.lifecycle)).map(|model| (model.id, describe(model, model.id)));
+    // A model of the script has no history: it is active.
+    let added =
+        own.iter().filter(|_| lifecycles.contains(&"active")).filter_map(|id| Some((id.as_str(), describe(&models::find(id, own)?, id))));
+    let all: Vec<(&str, Value)> = known.chain(added).collect();
+    let place = |id: &str| all.iter().position(|(known, _)| *known == id);
+    let (start, end) = match (after, before) {
+        (Some(id), _) => {
+            let start = place(id).ok_or_else(|| ApiError::at("after_id", format!("no model {id}")))? + 1;
+            (start, all.len().min(start + limit))
+        }
+        (None, Some(id)) => {
+            let end = place(id).ok_or_else(|| ApiError::at("before_id", format!("no model {id}")))?;
+            (end.saturating_sub(limit), end)
+        }
+        (None, None) => (0, all.len().min(limit)),
+    };
+    let page = &all[start..end];
+    let has_more = if before.is_some() && after.is_none() { start > 0 } else { end < all.len() };
+    Ok(json!({
+        "data": page.iter().map(|(_, model)| model).collect::<Vec<_>>(),
+        "has_more": has_more,
+        "first_id": page.first().map(|(id, _)| id),
+        "last_id": page.last().map(|(id, _)| id),
+    }))
+}
+
+/// One model by its id or alias.
+pub(super) fn model(id: &str, own: &[String]) -> Result<Value, ApiError> {
+    let model = models::find(id, own).ok_or_else(|| ApiError::new(404, format!("model: {id}")))?;
+    Ok(describe(&model, if model.id.is_empty() { id } else { model.id }))
+}
+
+fn describe(model: &Model, id: &str) -> Value {
+    let yes = |supported: bool| json!({"supported": supported});
+    let levels = model.effort.levels();
+    let level = |name: &str| yes(levels.contains(&name));
+    let (adaptive, enabled, disabled, between_tools) = match model.thinking {
+        Thinking::Always => (true, false, false, false),
+        Thinking::AlwaysOrBudget => (true, true, false, false),
+        Thinking::OnUnlessDisabledLow | Thinking::OnUnlessDisabled | Thinking::OffOrAdaptive => (true, false, true, false),
+        Thinking::OnOrBetweenTools => (true, false, false, true),
+        Thinking::OffOrEither => (true, true, true, false),
+        Thinking::OffOrEnabled => (false, true, true, false),
+    };
+    let own = model.id.is_empty();
+    json!({
+        "type": "model",
+        "id": id,
+        "display_name": if own { id } else { model.name },
+        "created_at": format!("{}T00:00:00Z", model.created),
+        "lifecycle": model.lifecycle,
+        "deprecated_at": null,
+        "retires_at": null,
+        "line": if own { None } else { Some(model.line) },
+        "max_input_tokens": model.context,
+        "max_tokens": model.max_output,
+        "capabilities": {
+            "batch": yes(false),
+            "citations": yes(true),
+            "code_execution": yes(false),
+            "image_input": yes(true),
+            "pdf_input": yes(true),
+            "structured_outputs": yes(true),
+            "effort": {
+                "supported": model.effort != Effort::None,
+                "low": level("low"),
+                "medium": level("medium"),
+                "high": level("high"),
+                "max": level("max"),
+                "xhigh": if model.generation >= Generation::Four7 { level("xhigh") } else { Value::Null },
+            },
+            "thinking": {
+                "supported": true,
+                "types": {"adaptive": yes(adaptive), "enabled": yes(enabled), "disabled": yes(disabled), "between_tools": yes(between_tools)},
+            },
+            "context_management": {"supported": false},
+            "server_tools": {"supported": false},
+        },
+    })
+}
