@@ -4,3 +4,4 @@ pub mod diff;
 pub mod gate;
 pub mod model;
 pub mod sim;
+pub mod template;

@@ -1,0 +1,265 @@
+//! What does a template say for these variables? Strict Jinja, bounded in steps and size; values are never rendered again.
+
+pub mod prompt;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Serde, ValueKind};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value};
+
+use crate::model::suite::Variables;
+
+/// Largest text that one template may give: 8 MiB, above what any model reads.
+pub const LARGEST_OUTPUT: usize = 8 << 20;
+/// Steps of one rendering; minijinja charges one per instruction and per 64 bytes made, so this bounds memory too.
+const MOST_STEPS: u64 = 1_000_000;
+const NAME: &str = "template";
+
+/// Why a template cannot be read or rendered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct TemplateError {
+    /// Lower case, without a place.
+    pub message: String,
+    /// 1-based line: of the template, or of the prompt file where a prompt was compiled.
+    pub line: u32,
+    /// 1-based column and length in characters, where they are known.
+    pub column: Option<(u32, u32)>,
+    /// The variable that no value was given for.
+    pub undefined: Option<String>,
+}
+
+/// A template that was read and can be rendered many times, by many threads.
+#[derive(Debug, Clone)]
+pub struct Template(Form);
+
+#[derive(Debug, Clone)]
+enum Form {
+    /// Text without a template mark: most assertions and many prompts.
+    Literal(Arc<str>),
+    Compiled(Box<Environment<'static>>),
+}
+
+/// What all templates share; a clone costs a few reference counts.
+static BASE: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    environment.set_syntax(SyntaxConfig::builder().keep_trailing_newline(true).build().expect("no delimiter was changed"));
+    environment.set_fuel(Some(MOST_STEPS));
+    // Debug mode is what carries the columns of an error.
+    environment.set_debug(true);
+    environment.set_formatter(write_value);
+    // It would print every variable into a prompt.
+    environment.remove_global("debug");
+    environment
+});
+
+/// Jinja would print `True`, `None` and Python's quotes; the values are JSON, and so are they written.
+fn write_value(output: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+    match value.kind() {
+        ValueKind::Bool | ValueKind::None | ValueKind::Seq | ValueKind::Map => {
+            let json = serde_json::to_string(value).map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))?;
+            output.write_str(&json).map_err(Error::from)
+        }
+        _ => minijinja::escape_formatter(output, state, value),
+    }
+}
+
+/// Whether a text holds anything that a template would replace.
+#[must_use]
+pub fn is_template(text: &str) -> bool {
+    text.contains("{{") || text.contains("{%") || text.contains("{#")
+}
+
+impl Template {
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// A syntax error, with its line.
+    pub fn compile(text: &str) -> Result<Self, TemplateError> {
+        if !is_template(text) {
+            return Ok(Self(Form::Literal(text.into())));
+        }
+        let mut environment = BASE.clone();
+        environment.add_template_owned(NAME, text.to_owned()).map_err(|error| describe(&error, text, None))?;
+        Ok(Self(Form::Compiled(Box::new(environment))))
+    }
+
+    /// The text for these variables.
+    ///
+    /// # Errors
+    /// An undefined variable, a wrong filter, or a bound that was passed, with its line.
+    pub fn render(&self, variables: &Variables) -> Result<String, TemplateError> {
+        match &self.0 {
+            Form::Literal(text) => Ok(text.to_string()),
+            Form::Compiled(_) => self.render_value(&value(variables), variables),
+        }
+    }
+
+    /// Every variable that the template names and does not set itself.
+    #[must_use]
+    pub fn variables(&self) -> BTreeSet<String> {
+        match &self.0 {
+            Form::Literal(_) => BTreeSet::new(),
+            Form::Compiled(environment) => template(environment).undeclared_variables(false).into_iter().collect(),
+        }
+    }
+
+    /// Whether rendering gives the same text for all variables.
+    #[must_use]
+    pub const fn is_literal(&self) -> bool {
+        matches!(self.0, Form::Literal(_))
+    }
+
+    fn render_value(&self, context: &Value, variables: &Variables) -> Result<String, TemplateError> {
+        match &self.0 {
+            Form::Literal(text) => Ok(text.to_string()),
+            Form::Compiled(environment) => {
+                let template = template(environment);
+                let text = template.render(context.clone()).map_err(|error| describe(&error, template.source(), Some(variables)))?;
+                if text.len() > LARGEST_OUTPUT { Err(too_large()) } else { Ok(text) }
+            }
+        }
+    }
+}
+
+fn template<'env>(environment: &'env Environment<'static>) -> minijinja::Template<'env, 'env> {
+    environment.get_template(NAME).expect("the environment of a compiled template holds it")
+}
+
+/// The variables as the engine wants them; made once for all blocks of a prompt.
+fn value(variables: &Variables) -> Value {
+    Value::from(Serde(variables))
+}
+
+fn too_large() -> TemplateError {
+    TemplateError {
+        message: format!("the rendered text is larger than {} MiB", LARGEST_OUTPUT >> 20),
+        line: 1,
+        column: None,
+        undefined: None,
+    }
+}
+
+fn describe(error: &Error, source: &str, variables: Option<&Variables>) -> TemplateError {
+    let range = error.range().filter(|range| source.get(range.clone()).is_some());
+    let (line, column) = range.as_ref().map_or_else(
+        || (u32::try_from(error.line().unwrap_or(1)).unwrap_or(u32::MAX), None),
+        |range| {
+            let (line, column, length) = line_and_column(source, range.start, range.end);
+            (line, Some((column, length)))
+        },
+    );
+    let expression = range.map(|range| source[range].trim()).unwrap_or_default();
+    let root: &str = expression.split(|character: char| !character.is_alphanumeric() && character != '_').next().unwrap_or_default();
+    let undefined = (error.kind() == ErrorKind::UndefinedError && !root.is_empty())
+        .then_some(())
+        .and(variables)
+        .filter(|variables| !variables.contains_key(root))
+        .map(|_| root.to_owned());
+    let detail = error.detail().unwrap_or_default();
+    let message = match error.kind() {
+        ErrorKind::UndefinedError => match &undefined {
+            Some(name) => format!("undefined variable `{name}`"),
+            None if expression.is_empty() => "an undefined value is used here".to_owned(),
+            None => format!("`{expression}` is undefined"),
+        },
+        ErrorKind::OutOfFuel => "the template takes too many steps or makes too much text".to_owned(),
+        ErrorKind::TemplateNotFound | ErrorKind::BadInclude => "templates cannot include other files".to_owned(),
+        ErrorKind::UnknownFilter | ErrorKind::UnknownFunction | ErrorKind::UnknownTest | ErrorKind::UnknownMethod => {
+            format!("the template cannot be rendered: {detail}")
+        }
+        ErrorKind::SyntaxError => format!("the template is not valid: {detail}"),
+        kind if detail.is_empty() => format!("the template cannot be rendered: {kind}"),
+        _ => format!("the template cannot be rendered: {detail}"),
+    };
+    TemplateError { message, line, column, undefined }
+}
+
+/// 1-based line and column of a byte offset, and the length in characters up to `end` or the end of that line.
+fn line_and_column(text: &str, start: usize, end: usize) -> (u32, u32, u32) {
+    let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+    let before = &text[..start];
+    let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let column = text[line_start..start].chars().count() + 1;
+    let length = text[start..end].lines().next().unwrap_or_default().chars().count().max(1);
+    (number(line), number(column), number(length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn variables(value: serde_json::Value) -> Variables {
+        value.as_object().unwrap().clone()
+    }
+
+    fn rendered(text: &str, value: serde_json::Value) -> Result<String, TemplateError> {
+        Template::compile(text)?.render(&variables(value))
+    }
+
+    #[test]
+    fn values_stand_as_they_are_and_are_never_rendered_again() {
+        assert_eq!(rendered("a {{ x }} b\n", json!({"x": "{{ y }} <b> & \n"})).unwrap(), "a {{ y }} <b> & \n b\n");
+        assert_eq!(rendered("{{ n }} {{ f }} {{ t }}", json!({"n": 3, "f": 1.5, "t": true})).unwrap(), "3 1.5 true");
+        assert_eq!(rendered("{{ o | tojson }}", json!({"o": {"b": [1, "x"], "a": null}})).unwrap(), r#"{"b": [1, "x"], "a": null}"#);
+        assert_eq!(
+            rendered("{{ o }} {{ n }}", json!({"o": {"b": [1, "x"], "a": true}, "n": null})).unwrap(),
+            r#"{"b":[1,"x"],"a":true} null"#
+        );
+        assert_eq!(rendered("no marks { } %", json!({})).unwrap(), "no marks { } %");
+    }
+
+    #[test]
+    fn mistakes_name_their_line_column_and_variable() {
+        let error = rendered("one\ntwo {{ tikcet }}", json!({"ticket": 1})).unwrap_err();
+        assert_eq!((error.message.as_str(), error.line, error.column), ("undefined variable `tikcet`", 2, Some((8, 6))));
+        assert_eq!(error.undefined.as_deref(), Some("tikcet"));
+        let error = rendered("{{ user.nmae }}", json!({"user": {"name": 1}})).unwrap_err();
+        assert_eq!((error.message.as_str(), error.undefined), ("`user.nmae` is undefined", None));
+        let error = rendered("{% if missing %}a{% endif %}", json!({})).unwrap_err();
+        assert_eq!(error.undefined.as_deref(), Some("missing"));
+        assert!(rendered("{% if missing is defined %}a{% endif %}", json!({})).is_ok());
+        for (text, message) in [
+            ("{{ x | nope }}", "the template cannot be rendered: filter nope is unknown"),
+            ("{% if %}", "the template is not valid: unexpected end of block"),
+            ("{{ x", "the template is not valid: unexpected end of input, expected end of variable block"),
+            ("{% include 'x' %}", "templates cannot include other files"),
+            (
+                "{% for i in range(100000) %}{% for j in range(100000) %}x{% endfor %}{% endfor %}",
+                "the template takes too many steps or makes too much text",
+            ),
+            ("{{ 'x' * 100000000 }}", "the template takes too many steps or makes too much text"),
+            ("{{ 'x' * 20000000 }}", "the rendered text is larger than 8 MiB"),
+        ] {
+            assert_eq!(rendered(text, json!({"x": 1})).unwrap_err().message, message, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_variables_are_those_that_the_template_does_not_set() {
+        let template = Template::compile("{{ a.b }} {% for x in c %}{{ x }}{{ d }}{% endfor %}{% set e = 1 %}{{ e }}{# f #}").unwrap();
+        assert_eq!(template.variables().into_iter().collect::<Vec<_>>(), ["a", "c", "d"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "[{}%# a-c|.'\"\n(\\[ß-]{0,40}", value in "[{}% a]{0,8}") {
+            if let Ok(template) = Template::compile(&text) {
+                let _ = template.render(&variables(json!({"a": value})));
+                let _ = template.variables();
+            }
+        }
+
+        #[test]
+        fn a_value_comes_out_as_it_went_in(value in any::<String>()) {
+            prop_assert_eq!(rendered("{{ a }}", json!({"a": value.clone()})).unwrap(), value);
+        }
+    }
+}
