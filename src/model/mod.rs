@@ -1,8 +1,13 @@
 //! Which nouns does promptkeel speak of? Plain data: no I/O, no async, no other room.
 
 pub mod assertion;
+pub mod catalog;
+pub mod cost;
 pub mod gate;
+pub mod key;
 pub mod money;
+pub(crate) mod output_format;
+pub mod parameters;
 pub mod problem;
 pub mod reply;
 pub mod request;
