@@ -43,6 +43,11 @@ pub(super) fn script(name: &str, text: &str) -> Result<Script, Vec<ScriptProblem
             );
         }
         for item in fields.list("rules", &mut problems) {
+            if let Some(all) = script.rules.iter().find(|rule| rule.when.holds_always()) {
+                let message = format!("this rule is never reached: the one at line {} answers everything", all.line);
+                problems.node(item, message, Some("move it up, or give that rule a condition".to_owned()));
+                break;
+            }
             script.rules.extend(rule(item, &mut script.templates, &mut problems));
         }
         script.otherwise = fields.get("otherwise").and_then(|node| answer::then(node, &mut script.templates, &mut problems));

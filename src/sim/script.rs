@@ -53,6 +53,14 @@ pub(super) struct When {
     pub(super) stream: Option<bool>,
 }
 
+impl When {
+    /// Whether there is no condition at all.
+    pub(super) fn holds_always(&self) -> bool {
+        let Self { model, text, system, regex, call, stream } = self;
+        model.is_none() && text.is_empty() && system.is_empty() && regex.is_none() && call.is_none() && stream.is_none()
+    }
+}
+
 /// Which of the matching requests a rule answers, counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Calls {

@@ -1,6 +1,10 @@
 //! The simulator from outside: what does a client that only knows the wire get?
 
+mod faults;
 mod messages;
+mod scripts;
+mod streams;
+mod validation;
 
 use std::time::Duration;
 

@@ -81,6 +81,8 @@ impl Node {
 fn plain(message: &str) -> String {
     let first = message.lines().next().unwrap_or_default();
     let text = first.split(" at line ").next().unwrap_or(first);
+    // Advice to whoever calls the parser, not to whoever wrote the script.
+    let text = text.split(", set DuplicateKeyPolicy").next().unwrap_or(text);
     match text.strip_prefix("error: ").unwrap_or(text).split_once(": ") {
         Some((place, rest)) if place.starts_with("line ") => rest.to_owned(),
         _ => text.to_owned(),

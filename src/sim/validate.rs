@@ -23,7 +23,7 @@ pub(super) enum Version {
 }
 
 /// All fields of `/v1/messages` (section 1.1).
-const FIELDS: [&str; 21] = [
+const FIELDS: [&str; 20] = [
     "model",
     "max_tokens",
     "messages",
@@ -44,7 +44,6 @@ const FIELDS: [&str; 21] = [
     "temperature",
     "top_p",
     "top_k",
-    "user_profile_id",
 ];
 /// Fields that only a beta header opens.
 const BETA_FIELDS: [&str; 8] =
@@ -97,7 +96,7 @@ pub(super) fn message(body: &Value, version: Version, headers: &HeaderMap, own: 
     // Removed by the new version: any value at all is one too many (section 0.1).
     let removed = |name: &str| version == Version::Of20261021 && ["temperature", "top_p", "top_k"].contains(&name);
     for name in body.keys() {
-        let known = FIELDS.contains(&name.as_str()) && name != "user_profile_id" && !removed(name);
+        let known = FIELDS.contains(&name.as_str()) && !removed(name);
         let opened = beta && BETA_FIELDS.contains(&name.as_str());
         if !known && !opened {
             return Err(ApiError::at(name, "Extra inputs are not permitted"));
