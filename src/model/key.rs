@@ -329,3 +329,6 @@ fn is_default(place: Place, kind: &str, name: &str, value: &Value) -> bool {
 fn takes_blocks(kind: &str) -> bool {
     matches!(kind, "tool_result" | "content")
 }
+
+#[cfg(test)]
+mod tests;
