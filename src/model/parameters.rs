@@ -109,16 +109,21 @@ struct Check<'a> {
     found: Vec<Rejection>,
 }
 
-impl Check<'_> {
+impl<'a> Check<'a> {
     fn reject(&mut self, parameter: &str, message: impl Into<String>, hint: impl Into<String>) {
         self.found.push(Rejection { parameter: parameter.to_owned(), message: message.into(), hint: Some(hint.into()) });
     }
 
-    /// The hint that fits most: other models that take it, at most four, the one before them in the table being newer.
+    /// At most four models to choose instead, newest first: of the same family if any of it will do.
     fn models_that(&self, accept: impl Fn(&ModelEntry) -> bool) -> String {
-        let short = |entry: &ModelEntry| format!("`{}`", entry.aliases.first().unwrap_or(&entry.id));
+        let family = |id: &str| id.split('-').nth(1).map(str::to_owned);
         let is_offered = |entry: &&ModelEntry| accept(entry) && entry.status.starts_with("active") && !entry.status.contains("limited");
-        self.catalog.models().iter().filter(is_offered).take(4).map(short).collect::<Vec<_>>().join(", ")
+        let offered: Vec<&ModelEntry> = self.catalog.models().iter().filter(is_offered).collect();
+        let own = self.entry.and_then(|entry| family(&entry.id));
+        let related: Vec<&ModelEntry> = offered.iter().copied().filter(|entry| family(&entry.id) == own).collect();
+        let chosen = if related.is_empty() { offered } else { related };
+        let name = |entry: &&ModelEntry| format!("`{}`", entry.aliases.first().unwrap_or(&entry.id));
+        chosen.iter().take(4).map(name).collect::<Vec<_>>().join(", ")
     }
 
     fn max_tokens(&mut self) {
@@ -415,17 +420,15 @@ impl Check<'_> {
         }
     }
 
-    fn thinking_type(&self) -> Option<&'static str> {
-        let kind = self.params.thinking.as_ref()?.get("type")?.as_str()?;
-        ["adaptive", "enabled", "disabled", "between_tools"].into_iter().find(|known| *known == kind)
+    fn thinking_type(&self) -> Option<&'a str> {
+        self.params.thinking.as_ref()?.get("type")?.as_str()
     }
 
-    fn effort(&self) -> Option<&'static str> {
-        let effort = self.params.output_config.as_ref()?.get("effort")?.as_str()?;
-        ["low", "medium", "high", "xhigh", "max"].into_iter().find(|known| *known == effort)
+    fn effort(&self) -> Option<&'a str> {
+        self.params.output_config.as_ref()?.get("effort")?.as_str()
     }
 
-    fn format(&self) -> Option<&Value> {
+    fn format(&self) -> Option<&'a Value> {
         self.params.output_config.as_ref()?.get("format").filter(|format| !format.is_null())
     }
 
@@ -439,3 +442,6 @@ impl Check<'_> {
 fn quoted(names: &[String]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests;
