@@ -62,8 +62,9 @@ impl HttpBody for Body {
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = &mut *self;
         if let Some(sleep) = &mut this.sleep {
-            if sleep.as_mut().poll(context).is_pending() {
-                return if this.stopping(context) { Poll::Ready(Some(Err(Broken))) } else { Poll::Pending };
+            // A server that stops does not keep anyone waiting: the rest goes out at once.
+            if sleep.as_mut().poll(context).is_pending() && !this.stopping(context) {
+                return Poll::Pending;
             }
             this.sleep = None;
         }

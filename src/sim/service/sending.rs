@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::Response;
 use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::{HeaderMap, Response};
 
 use super::super::api_error::{ApiError, kind_of, words_of};
 use super::super::body::{Body, Broken, Step};
@@ -101,6 +101,8 @@ impl Service {
     /// The head that every answer has: whoever reads it can tell that nothing of this was paid.
     fn head(&self, status: u16, body: Body, ids: &Ids, taken: Option<Taken>) -> Response<Body> {
         let mut response = Response::new(body);
+        // Room for all that follows: an answer has sixteen to twenty headers.
+        *response.headers_mut() = HeaderMap::with_capacity(24);
         *response.status_mut() = hyper::StatusCode::from_u16(status).expect("scripts and validation only use statuses from 200 to 599");
         let headers = response.headers_mut();
         headers.insert("request-id", HeaderValue::from_str(&ids.request).expect("a request id is ASCII"));

@@ -237,3 +237,34 @@ async fn the_fault_rate_of_the_options_goes_before_the_script() {
     // What failed at random was no call of a rule.
     assert_eq!(simulator.stats()["otherwise"], 1);
 }
+
+#[tokio::test]
+async fn a_stop_finishes_what_is_under_way_without_its_delays() {
+    let simulator = start("rules: [{when: {stream: true}, then: {text: slow stream, pace: 1m}}, {then: {text: slow, delay: 1m}}]").await;
+    let idle = TcpStream::connect(simulator.address()).await.unwrap();
+    let mut open = Vec::new();
+    for stream in [false, true] {
+        let mut body = asking("x");
+        body["stream"] = stream.into();
+        let body = body.to_string();
+        let mut line = TcpStream::connect(simulator.address()).await.unwrap();
+        let head = format!(
+            "POST /v1/messages HTTP/1.1\r\nhost: s\r\nx-api-key: k\r\nanthropic-version: 2026-10-21\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        line.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+        open.push(line);
+    }
+    while simulator.requests() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let address = simulator.address();
+    simulator.stop().await;
+    for (line, last) in open.iter_mut().zip(["\"text\":\"slow\"", "event: message_stop"]) {
+        let mut received = String::new();
+        line.read_to_string(&mut received).await.unwrap();
+        assert!(received.contains(last), "{received}");
+    }
+    drop(idle);
+    assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+}

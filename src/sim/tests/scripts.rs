@@ -105,6 +105,16 @@ fn the_scripts_of_this_repository_are_valid() {
     }
 }
 
+#[test]
+fn the_examples_of_the_documentation_are_valid() {
+    let page = include_str!("../../../docs/simulator.md");
+    let examples: Vec<&str> = page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(examples.len() >= 3, "{} examples", examples.len());
+    for example in examples {
+        Script::parse("docs/simulator.md", example).unwrap_or_else(|error| panic!("{error}\n{example}"));
+    }
+}
+
 #[tokio::test]
 async fn a_template_that_fails_on_a_request_is_a_400_that_names_the_rule() {
     let simulator = start("rules:\n  - {when: {text: x}, then: {text: '{{ prompt | int }}'}}\n  - {when: {text: loop}, then: {text: '{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}'}}\n").await;
