@@ -5,3 +5,4 @@ pub mod gate;
 pub mod model;
 pub mod sim;
 pub mod template;
+pub mod snapshot;

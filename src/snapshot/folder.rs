@@ -1,0 +1,206 @@
+//! What is accepted, pending and orphaned in a project's snapshot folder, and how does it change?
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::model::suite::PromptVersion;
+use crate::model::verdict::SnapshotState;
+use crate::snapshot::SnapshotError;
+use crate::snapshot::compare::Comparison;
+use crate::snapshot::disk;
+use crate::snapshot::format;
+use crate::snapshot::lock::PromptLock;
+use crate::snapshot::output::Snapshot;
+use crate::snapshot::path::{ACCEPTED, LOCK, PENDING, lock_path, pending_path};
+use crate::snapshot::policy::Action;
+
+/// What `.gitattributes` says about snapshots: no line ends are converted, white space at line ends is nobody's mistake, reviewers see
+/// every change (GitHub folds what it takes for generated), and two branches that accept different prompt versions merge.
+pub const GIT_ATTRIBUTES: &str = "\
+snapshots/** -text -whitespace diff linguist-generated=false
+snapshots/**/prompts.toml merge=union
+";
+
+/// What `.gitignore` says about snapshots.
+pub const GIT_IGNORE: &str = "*.snap.new\n";
+
+/// The snapshot folder of one project. Opening it touches no disk; a missing folder is an empty one.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    root: PathBuf,
+}
+
+/// The cell whose snapshot is written.
+#[derive(Debug, Clone, Copy)]
+pub struct Owner<'a> {
+    /// The suite's name.
+    pub suite: &'a str,
+    /// [`path`](crate::snapshot::path::path) of the case and model.
+    pub path: &'a str,
+    /// The version that answered; accepting its output locks its text.
+    pub version: &'a PromptVersion,
+}
+
+impl Folder {
+    /// The folder below a project's root.
+    #[must_use]
+    pub fn open(project_root: &Path) -> Self {
+        Self { root: project_root.to_owned() }
+    }
+
+    /// The accepted snapshot at a project-relative path; `None` where there is none.
+    ///
+    /// # Errors
+    /// A file that cannot be read: the cell is [unreadable](unreadable).
+    pub fn read(&self, path: &str) -> Result<Option<Snapshot>, SnapshotError> {
+        let Some(text) = disk::read(&self.root, path)? else {
+            return Ok(None);
+        };
+        format::read(&text).map(Some).map_err(|source| SnapshotError::Format { path: path.to_owned(), source })
+    }
+
+    /// The pending snapshot beside an accepted path; `None` where there is none.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn read_pending(&self, accepted: &str) -> Result<Option<Snapshot>, SnapshotError> {
+        self.read(&pending_path(accepted))
+    }
+
+    /// Does what [`UpdatePolicy::action`](crate::snapshot::policy::UpdatePolicy::action) says; whether a file changed.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn carry_out(&self, action: Action, owner: Owner<'_>, new: &Snapshot, comparison: &Comparison) -> Result<bool, SnapshotError> {
+        let pending = pending_path(owner.path);
+        let changed = match action {
+            Action::Leave => return Ok(false),
+            Action::RemovePending => return self.remove_pending(&pending, new.simulated),
+            Action::WritePending => return self.write_pending(&pending, &comparison.distinct(new)),
+            Action::Confirm => false,
+            Action::Accept => disk::put(&self.root, owner.path, &format::write(&comparison.distinct(new)))?,
+            Action::Extend => {
+                let extended = match self.read(owner.path)? {
+                    Some(accepted) => comparison.extended(&accepted, new),
+                    None => comparison.distinct(new),
+                };
+                disk::put(&self.root, owner.path, &format::write(&extended))?
+            }
+        };
+        let removed = self.remove_pending(&pending, new.simulated)?;
+        let locked = self.lock(owner.suite, &[owner.version])?;
+        Ok(changed || removed || locked)
+    }
+
+    fn write_pending(&self, pending: &str, new: &Snapshot) -> Result<bool, SnapshotError> {
+        if self.holds_other_kind(pending, new.simulated) && new.simulated {
+            // A real output waits for review: asking a simulator meanwhile does not take it away.
+            return Ok(false);
+        }
+        disk::put(&self.root, pending, &format::write(new))
+    }
+
+    fn remove_pending(&self, pending: &str, simulated: bool) -> Result<bool, SnapshotError> {
+        if self.holds_other_kind(pending, simulated) { Ok(false) } else { disk::remove(&self.root, pending) }
+    }
+
+    fn holds_other_kind(&self, path: &str, simulated: bool) -> bool {
+        matches!(self.read(path), Ok(Some(there)) if there.simulated != simulated)
+    }
+
+    /// Makes a pending snapshot the accepted one and returns it; its prompt version is to be [locked](Self::lock) next.
+    ///
+    /// # Errors
+    /// A pending file that is gone or cannot be read, a simulated one beside a real one, a disk that cannot be written.
+    pub fn accept(&self, accepted: &str) -> Result<Snapshot, SnapshotError> {
+        let pending = pending_path(accepted);
+        let gone = || SnapshotError::NotPending { path: pending.clone() };
+        let new = self.read(&pending)?.ok_or_else(gone)?;
+        let replaced = self.read(accepted);
+        let may_be_real = match &replaced {
+            Ok(there) => there.as_ref().is_some_and(|there| !there.simulated),
+            Err(_) => true,
+        };
+        if new.simulated && may_be_real {
+            return Err(SnapshotError::SimulatedOverReal { path: accepted.to_owned() });
+        }
+        if disk::rename(&self.root, &pending, accepted)? { Ok(new) } else { Err(gone()) }
+    }
+
+    /// Deletes a pending snapshot.
+    ///
+    /// # Errors
+    /// A pending file that is gone, a disk that cannot be written.
+    pub fn reject(&self, accepted: &str) -> Result<(), SnapshotError> {
+        let path = pending_path(accepted);
+        if disk::remove(&self.root, &path)? { Ok(()) } else { Err(SnapshotError::NotPending { path }) }
+    }
+
+    /// The accepted paths that have a pending snapshot beside them, sorted.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn pending(&self) -> Result<Vec<String>, SnapshotError> {
+        let files = disk::list(&self.root)?;
+        Ok(files.iter().filter_map(|file| file.strip_suffix(PENDING)).map(|stem| format!("{stem}{ACCEPTED}")).collect())
+    }
+
+    /// Snapshot files that no cell owns, sorted: accepted ones, pending ones, and locks of suites without any snapshot.
+    ///
+    /// `owned` has the paths of all cells of all suites on disk, never only of the selected ones.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn orphans(&self, owned: &BTreeSet<String>) -> Result<Vec<String>, SnapshotError> {
+        let mut files = disk::list(&self.root)?;
+        files.retain(|file| match (file.strip_suffix(PENDING), file.strip_suffix(LOCK)) {
+            (Some(stem), _) => !owned.contains(&format!("{stem}{ACCEPTED}")),
+            (None, Some(folder)) => {
+                // Only directly below the suite's folder it is a lock; deeper it is nobody's.
+                let next = owned.range(folder.to_owned()..).next();
+                folder.matches('/').count() == 2 && !next.is_some_and(|path| path.starts_with(folder))
+            }
+            (None, None) => file.ends_with(ACCEPTED) && !owned.contains(file),
+        });
+        Ok(files)
+    }
+
+    /// Deletes an orphan that [`orphans`](Self::orphans) named.
+    ///
+    /// # Errors
+    /// A path outside of the folder, a disk that cannot be written.
+    pub fn remove_orphan(&self, path: &str) -> Result<bool, SnapshotError> {
+        disk::remove(&self.root, path)
+    }
+
+    /// A suite's lock of accepted prompt versions; empty where there is none.
+    ///
+    /// # Errors
+    /// A lock that cannot be read.
+    pub fn prompt_lock(&self, suite: &str) -> Result<PromptLock, SnapshotError> {
+        let path = lock_path(suite);
+        let text = disk::read(&self.root, &path)?.unwrap_or_default();
+        PromptLock::parse(&text).map_err(|message| SnapshotError::Lock { path, message })
+    }
+
+    /// Notes that outputs of these versions were accepted with the text that they have now; whether the lock changed.
+    ///
+    /// # Errors
+    /// A lock that cannot be read or written.
+    pub fn lock(&self, suite: &str, versions: &[&PromptVersion]) -> Result<bool, SnapshotError> {
+        disk::alone(&self.root, || {
+            let mut lock = self.prompt_lock(suite)?;
+            let mut changed = false;
+            for version in versions {
+                changed |= lock.accept(version);
+            }
+            if changed { disk::put(&self.root, &lock_path(suite), &lock.to_string()) } else { Ok(false) }
+        })
+    }
+}
+
+/// The state of a cell whose snapshot cannot be read.
+#[must_use]
+pub fn unreadable(error: &SnapshotError) -> SnapshotState {
+    SnapshotState::Unreadable { message: format!("{error}; hint: {}", error.hint()) }
+}

@@ -1,0 +1,146 @@
+//! Which outputs wait for a person, and how do they differ from what is accepted?
+
+use globset::{GlobBuilder, GlobMatcher};
+
+use crate::model::suite::{Compare, Parse, SnapshotPolicy};
+use crate::model::verdict::SnapshotState;
+use crate::snapshot::SnapshotError;
+use crate::snapshot::compare::Comparison;
+use crate::snapshot::folder::{Folder, unreadable};
+use crate::snapshot::output::Snapshot;
+use crate::snapshot::path::{ACCEPTED, FOLDER, PENDING};
+use crate::snapshot::tokens;
+
+/// One output that waits.
+#[derive(Debug, Clone)]
+pub struct Pending {
+    /// Where it goes when it is accepted, project-relative.
+    pub path: String,
+    /// The suite's folder: its name where that is a portable file name, else a slug with a hash.
+    pub suite: String,
+    /// The case's folder, likewise.
+    pub case: String,
+    /// The model's file, likewise.
+    pub model: String,
+    /// The prompt's folder, where the suite lists several prompts.
+    pub prompt: Option<String>,
+    /// What is in it.
+    pub content: Result<Snapshot, String>,
+    /// How it stands to what is accepted now.
+    pub state: SnapshotState,
+}
+
+impl Pending {
+    /// `suite::case::prompt@version::model`, as far as the file tells.
+    #[must_use]
+    pub fn address(&self) -> String {
+        let prompt = self.content.as_ref().map_or("?", |content| &content.prompt);
+        format!("{}::{}::{prompt}::{}", self.suite, self.case, self.model)
+    }
+}
+
+/// Outputs that wait and were asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Sorted by path.
+    pub pending: Vec<Pending>,
+    /// Patterns that match nothing that waits.
+    pub unmatched: Vec<String>,
+}
+
+impl Folder {
+    /// The outputs that wait and match one of the patterns; all of them where there is no pattern.
+    ///
+    /// A pattern is a glob over the path (with or without `snapshots/` and the ending) or the address, or the beginning of either
+    /// up to a whole part: `ticket-triage`, `ticket-triage/double-*`, `*::claude-haiku-4-5`. `*` also matches `/`.
+    ///
+    /// # Errors
+    /// A pattern that is none, a folder that cannot be read. A pending file that cannot be read is an entry that says so.
+    pub fn select_pending(&self, patterns: &[String]) -> Result<Selection, SnapshotError> {
+        let patterns = patterns.iter().map(|pattern| Pattern::compile(pattern)).collect::<Result<Vec<_>, _>>()?;
+        let mut used = vec![false; patterns.len()];
+        let mut selection = Selection::default();
+        for path in self.pending()? {
+            let pending = self.review(&path);
+            let mut selected = patterns.is_empty();
+            for (pattern, used) in patterns.iter().zip(&mut used) {
+                if pattern.matches(&pending) {
+                    *used = true;
+                    selected = true;
+                }
+            }
+            if selected {
+                selection.pending.push(pending);
+            }
+        }
+        let unmatched = patterns.iter().zip(&used).filter(|(_, used)| !**used);
+        selection.unmatched = unmatched.map(|(pattern, _)| pattern.text.clone()).collect();
+        Ok(selection)
+    }
+
+    fn review(&self, path: &str) -> Pending {
+        let stem = path.strip_suffix(ACCEPTED).unwrap_or(path);
+        let parts: Vec<&str> = stem.split('/').skip(1).collect();
+        let part = |index: usize| parts.get(index).copied().unwrap_or_default().to_owned();
+        let (prompt, model) = match parts.as_slice() {
+            [_, _, prompt, .., model] => (Some((*prompt).to_owned()), (*model).to_owned()),
+            [.., model] => (None, (*model).to_owned()),
+            [] => (None, String::new()),
+        };
+        let content = match self.read_pending(path) {
+            Ok(Some(content)) => Ok(content),
+            Ok(None) => Err("it was accepted or rejected meanwhile".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        let state = match (self.read(path), &content) {
+            (Err(error), _) => unreadable(&error),
+            (Ok(accepted), Ok(new)) => shown_state(accepted.as_ref(), new),
+            (Ok(_), Err(_)) => SnapshotState::None,
+        };
+        Pending { path: path.to_owned(), suite: part(0), case: part(1), model, prompt, content, state }
+    }
+}
+
+/// How a pending output differs, for people: value by value where both are JSON objects or arrays, else line by line. The suite's
+/// comparison already found a difference when the file was written.
+fn shown_state(accepted: Option<&Snapshot>, new: &Snapshot) -> SnapshotState {
+    let structured = |snapshot: &Snapshot| {
+        snapshot.outputs.iter().all(|output| {
+            let text = output.text();
+            text.trim_start().starts_with(['{', '[']) && tokens::value(&text).is_some()
+        })
+    };
+    let json = structured(new) && accepted.is_some_and(structured);
+    let compare = if json { Compare::Json } else { Compare::Exact };
+    let policy = SnapshotPolicy { compare, ..SnapshotPolicy::default() };
+    let comparison = Comparison::new(&policy, Parse::default()).expect("there is no path that could be wrong");
+    comparison.state(accepted, new)
+}
+
+struct Pattern {
+    text: String,
+    glob: GlobMatcher,
+}
+
+impl Pattern {
+    fn compile(text: &str) -> Result<Self, SnapshotError> {
+        let wrong = |error: globset::Error| SnapshotError::Pattern { pattern: text.to_owned(), message: error.kind().to_string() };
+        let glob = GlobBuilder::new(text).literal_separator(false).backslash_escape(true).build().map_err(wrong)?;
+        Ok(Self { text: text.to_owned(), glob: glob.compile_matcher() })
+    }
+
+    fn matches(&self, pending: &Pending) -> bool {
+        let stem = pending.path.strip_suffix(ACCEPTED).unwrap_or(&pending.path);
+        let below = stem.strip_prefix(FOLDER).and_then(|below| below.strip_prefix('/')).unwrap_or(stem);
+        let whole = [pending.path.clone(), format!("{stem}{PENDING}"), stem.to_owned(), below.to_owned(), pending.address()];
+        whole.iter().any(|candidate| self.glob.is_match(candidate))
+            || begins_with_parts(below, '/', &self.glob)
+            || begins_with_parts(stem, '/', &self.glob)
+            || begins_with_parts(&pending.address(), ':', &self.glob)
+    }
+}
+
+/// The glob matches the beginning of `text` up to a separator.
+fn begins_with_parts(text: &str, separator: char, glob: &GlobMatcher) -> bool {
+    text.match_indices(separator).any(|(at, _)| glob.is_match(&text[..at]))
+}
