@@ -10,6 +10,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// Pico-dollars in one dollar: 10^12. One dollar per million tokens is 1,000,000 of them per token.
 const PICO: i128 = 1_000_000_000_000;
 
+/// Most digits of whole dollars that are read: whatever is written is read again, and nothing that is read overflows.
+const WHOLE_DIGITS: usize = 26;
+
 /// An exact amount of US dollars, kept in pico-dollars (1e-12 USD).
 ///
 /// Prices are dollars per million tokens with at most four decimals, so one token costs a multiple of 100
@@ -53,9 +56,9 @@ impl Money {
     #[must_use]
     pub fn display(self, decimals: u32) -> String {
         let decimals = decimals.min(12);
-        let unit = 10_i128.pow(12 - decimals);
-        let rounded = (self.0.abs() + unit / 2) / unit;
-        let scale = 10_i128.pow(decimals);
+        let unit = 10_u128.pow(12 - decimals);
+        let rounded = (self.0.unsigned_abs() + unit / 2) / unit;
+        let scale = 10_u128.pow(decimals);
         let sign = if self.0 < 0 && rounded != 0 { "-" } else { "" };
         if decimals == 0 {
             return format!("{sign}${rounded}");
@@ -117,7 +120,7 @@ impl FromStr for Money {
         let (whole, part) = unsigned.split_once('.').unwrap_or((unsigned, ""));
         let digits_only = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
         let dangling = unsigned.ends_with('.') || whole.is_empty();
-        if dangling || part.len() > 12 || whole.len() > 15 || !digits_only(whole) || !digits_only(part) {
+        if dangling || part.len() > 12 || whole.len() > WHOLE_DIGITS || !digits_only(whole) || !digits_only(part) {
             return Err(not_money());
         }
         let whole: i128 = whole.parse().map_err(|_| not_money())?;
@@ -148,7 +151,7 @@ impl schemars::JsonSchema for Money {
     fn json_schema(_generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "type": "string",
-            "pattern": "^-?[0-9]{1,15}(\\.[0-9]{1,12})?$",
+            "pattern": "^-?[0-9]{1,26}(\\.[0-9]{1,12})?$",
             "description": "US dollars as an exact decimal"
         })
     }
@@ -175,7 +178,7 @@ mod tests {
 
     #[test]
     fn what_is_no_plain_decimal_is_refused() {
-        for text in ["", ".", "1.", ".5", "1e3", "+1", "1,5", "0.0000000000001", "$1", "NaN", "--1", "1 "] {
+        for text in ["", ".", "1.", ".5", "1e3", "+1", "1,5", "0.0000000000001", "$1", "NaN", "--1", "1 ", "999999999999999999999999999"] {
             assert!(text.parse::<Money>().is_err(), "{text:?} was read as money");
         }
     }
@@ -187,11 +190,12 @@ mod tests {
         assert_eq!(cent_and_a_half.display(4), "$0.0150");
         assert_eq!(Money::from_pico(-1).display(2), "$0.00");
         assert_eq!("1.5".parse::<Money>().unwrap().display(0), "$2");
+        assert!(Money::from_pico(i128::MIN).display(2).starts_with("-$17014118346046923"));
     }
 
     proptest! {
         #[test]
-        fn every_amount_survives_its_text(pico in -10_i128.pow(26)..10_i128.pow(26)) {
+        fn every_amount_survives_its_text(pico in -10_i128.pow(38)..10_i128.pow(38)) {
             let money = Money::from_pico(pico);
             prop_assert_eq!(money.to_string().parse::<Money>().unwrap(), money);
         }

@@ -133,12 +133,13 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Adds a reply's usage.
+    /// Adds a reply's usage. Saturates: a server that counts nonsense must not end a run.
     pub fn add(&mut self, usage: &Usage) {
-        self.input += usage.input_tokens;
-        self.cache_write += usage.cache_write_5m_tokens + usage.cache_write_1h_tokens;
-        self.cache_read += usage.cache_read_tokens;
-        self.output += usage.output_tokens;
+        let written = usage.cache_write_5m_tokens.saturating_add(usage.cache_write_1h_tokens);
+        self.input = self.input.saturating_add(usage.input_tokens);
+        self.cache_write = self.cache_write.saturating_add(written);
+        self.cache_read = self.cache_read.saturating_add(usage.cache_read_tokens);
+        self.output = self.output.saturating_add(usage.output_tokens);
     }
 }
 
