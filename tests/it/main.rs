@@ -4,4 +4,5 @@
 
 mod architecture;
 mod dependencies;
+mod examples;
 mod rust_source;
