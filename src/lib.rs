@@ -4,5 +4,5 @@ pub mod diff;
 pub mod gate;
 pub mod model;
 pub mod sim;
-pub mod template;
 pub mod snapshot;
+pub mod template;

@@ -164,6 +164,30 @@ pub struct Parse {
     pub fenced: bool,
 }
 
+impl Parse {
+    /// Where JSON is looked for in `text`: the whole of it, or what one code fence around the whole of it holds.
+    #[must_use]
+    pub fn json_text(self, text: &str) -> &str {
+        if self.fenced { unfenced(text).unwrap_or(text) } else { text }
+    }
+}
+
+/// What stands in the one code fence that `text` is (CommonMark 0.31, section 4.5), white space around it apart.
+fn unfenced(text: &str) -> Option<&str> {
+    let text = text.trim();
+    let mark = text.chars().next().filter(|first| matches!(first, '`' | '~'))?;
+    let marks = |line: &str| line.chars().take_while(|&character| character == mark).count();
+    let opening = marks(text);
+    let (first, rest) = text.split_once('\n')?;
+    if opening < 3 || (mark == '`' && first.get(opening..)?.contains(mark)) {
+        return None;
+    }
+    let closes = |line: &str| marks(line.trim()) >= opening && line.trim().chars().all(|character| character == mark);
+    let (body, last) = rest.rsplit_once('\n').unwrap_or(("", rest));
+    // A fence that closes earlier does not hold the whole answer.
+    (closes(last) && !body.lines().any(closes)).then_some(body)
+}
+
 /// How many samples of a cell must pass.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub enum PassRule {
@@ -235,5 +259,28 @@ pub struct GatePolicy {
 impl Default for GatePolicy {
     fn default() -> Self {
         Self { min_pass_rate: 1.0, max_cost_usd: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_fence_around_the_whole_answer_is_taken_off() {
+        let parse = Parse { fenced: true };
+        for (text, json) in [
+            ("```json\n{\"a\": 1}\n```", "{\"a\": 1}"),
+            ("  ~~~\n[1]\n[2]\n~~~~\n\n", "[1]\n[2]"),
+            ("```\n```", ""),
+            ("{\"a\": 1}", "{\"a\": 1}"),
+            ("```json\n1\n```\nand\n```json\n2\n```", "```json\n1\n```\nand\n```json\n2\n```"),
+            ("Here it is:\n```json\n1\n```", "Here it is:\n```json\n1\n```"),
+            ("```json {\"a\": 1}```", "```json {\"a\": 1}```"),
+            ("````\n1\n```", "````\n1\n```"),
+        ] {
+            assert_eq!(parse.json_text(text), json);
+            assert_eq!(Parse::default().json_text(text), text);
+        }
     }
 }
