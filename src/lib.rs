@@ -3,6 +3,7 @@
 pub mod diff;
 pub mod gate;
 pub mod model;
+pub mod report;
 pub mod sim;
 pub mod snapshot;
 pub mod template;

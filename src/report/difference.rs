@@ -1,0 +1,183 @@
+//! How is a difference laid out in lines, whoever shows it?
+//!
+//! ```text
+//! @@ -3 +3 @@
+//!   Dear customer,
+//! - we [-refunded-] the second charge.
+//! + we {+will refund+} the second charge.
+//! ~ $.queue: "billing" -> "refunds"
+//! ```
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use crate::model::verdict::{Change, Diff, DiffPart, JsonChange, TextDiff};
+use crate::report::visible;
+
+/// Longest pair of JSON values, in characters, that still reads well on one line with an arrow.
+const ARROW: usize = 72;
+/// Longest JSON value that is shown whole.
+const VALUE: usize = 4_000;
+
+/// What a line of a difference is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sign {
+    Same,
+    Removed,
+    Added,
+    /// A JSON value that is another one now, old and new on one line.
+    Changed,
+    /// Where a hunk begins, or that something was left out.
+    Note,
+}
+
+impl Sign {
+    pub(crate) const fn as_char(self) -> char {
+        match self {
+            Self::Same => ' ',
+            Self::Removed => '-',
+            Self::Added => '+',
+            Self::Changed => '~',
+            Self::Note => '@',
+        }
+    }
+}
+
+/// One line of a difference; its parts are already safe to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Row<'a> {
+    pub(crate) sign: Sign,
+    pub(crate) parts: Vec<Part<'a>>,
+}
+
+/// Some text, and whether it is what changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Part<'a> {
+    pub(crate) text: Cow<'a, str>,
+    pub(crate) emphasised: bool,
+}
+
+impl<'a> Row<'a> {
+    fn plain(sign: Sign, text: impl Into<Cow<'a, str>>) -> Self {
+        Self { sign, parts: vec![Part { text: text.into(), emphasised: false }] }
+    }
+
+    /// The line without colour: what changed stands in `[-` `-]` or `{+` `+}`, as `git diff --word-diff` marks it.
+    pub(crate) fn to_plain(&self) -> String {
+        let mut line = match self.sign {
+            Sign::Note => String::new(),
+            sign => format!("{} ", sign.as_char()),
+        };
+        let (open, close) = self.marks();
+        for part in &self.parts {
+            if part.emphasised {
+                line.push_str(open);
+                line.push_str(&part.text);
+                line.push_str(close);
+            } else {
+                line.push_str(&part.text);
+            }
+        }
+        line.truncate(line.trim_end().len());
+        line
+    }
+
+    /// What stands around an emphasised part where there is no colour.
+    pub(crate) const fn marks(&self) -> (&'static str, &'static str) {
+        match self.sign {
+            Sign::Removed => ("[-", "-]"),
+            Sign::Added => ("{+", "+}"),
+            Sign::Same | Sign::Changed | Sign::Note => ("", ""),
+        }
+    }
+}
+
+/// All lines of a difference. `arrows`: short JSON changes on one line; without, each as an old and a new line.
+pub(crate) fn rows(diff: &Diff, arrows: bool) -> Box<dyn Iterator<Item = Row<'_>> + '_> {
+    match diff {
+        Diff::Text(text) => Box::new(text_rows(text)),
+        Diff::Json(changes) => Box::new(changes.iter().flat_map(move |change| json_rows(change, arrows))),
+    }
+}
+
+/// How many places differ, in words: `2 values differ`.
+pub(crate) fn size(diff: &Diff) -> String {
+    let (count, noun) = match diff {
+        Diff::Json(changes) => (changes.len(), "value"),
+        Diff::Text(text) => {
+            let side = |side: Change| text.hunks.iter().flat_map(|hunk| &hunk.lines).filter(|line| line.change == side).count();
+            (side(Change::Removed).max(side(Change::Added)), "line")
+        }
+    };
+    match count {
+        1 => format!("1 {noun} differs"),
+        _ => format!("{count} {noun}s differ"),
+    }
+}
+
+fn text_rows(text: &TextDiff) -> impl Iterator<Item = Row<'_>> {
+    // A short answer is one hunk from its first line on: its head would say nothing.
+    let heads = text.hunks.len() > 1 || text.hunks.first().is_some_and(|hunk| hunk.old_start > 1);
+    let hunks = text.hunks.iter().flat_map(move |hunk| {
+        let head = heads.then(|| Row::plain(Sign::Note, format!("@@ -{} +{} @@", hunk.old_start, hunk.new_start)));
+        let lines = hunk.lines.iter().map(|line| Row { sign: sign(line.change), parts: parts(&line.parts) });
+        head.into_iter().chain(lines)
+    });
+    let cut = text.cut.then(|| Row::plain(Sign::Note, "… some of the difference was left out: it is too large to compare whole"));
+    hunks.chain(cut)
+}
+
+const fn sign(change: Change) -> Sign {
+    match change {
+        Change::Same => Sign::Same,
+        Change::Removed => Sign::Removed,
+        Change::Added => Sign::Added,
+    }
+}
+
+/// Blanks between two changed words belong to the change, and a line that changed whole needs no marks.
+fn parts(parts: &[DiffPart]) -> Vec<Part<'_>> {
+    let mut joined: Vec<(String, bool)> = Vec::with_capacity(parts.len());
+    for (index, part) in parts.iter().enumerate() {
+        let blank = !part.emphasised && part.text.trim().is_empty();
+        let between = blank && index > 0 && parts[index - 1].emphasised && parts.get(index + 1).is_some_and(|next| next.emphasised);
+        let emphasised = part.emphasised || between;
+        match joined.last_mut() {
+            Some((text, same)) if *same == emphasised => text.push_str(&part.text),
+            _ => joined.push((part.text.clone(), emphasised)),
+        }
+    }
+    let whole = joined.iter().all(|(text, emphasised)| *emphasised || text.trim().is_empty());
+    let shown = |(text, emphasised): (String, bool)| {
+        let emphasised = emphasised && (!whole || text.trim().is_empty());
+        let text = if emphasised { visible::emphasised(&text) } else { visible::lines(&text) };
+        Part { text: Cow::Owned(text.into_owned()), emphasised }
+    };
+    joined.into_iter().map(shown).collect()
+}
+
+fn json_rows(change: &JsonChange, arrows: bool) -> Vec<Row<'_>> {
+    let path = visible::one_line(&change.path);
+    let side = |sign, value: &Value| Row::plain(sign, format!("{path}: {}", json(value)));
+    match (&change.old, &change.new) {
+        (Some(old), Some(new)) => {
+            let (old_text, new_text) = (json(old), json(new));
+            if arrows && old_text.chars().count() + new_text.chars().count() <= ARROW {
+                let text = |text: Cow<'static, str>, emphasised| Part { text, emphasised };
+                let head = text(Cow::Owned(format!("{path}: ")), false);
+                let parts = vec![head, text(old_text.into(), false), text(" -> ".into(), false), text(new_text.into(), true)];
+                return vec![Row { sign: Sign::Changed, parts }];
+            }
+            vec![side(Sign::Removed, old), side(Sign::Added, new)]
+        }
+        (Some(old), None) => vec![side(Sign::Removed, old)],
+        (None, Some(new)) => vec![side(Sign::Added, new)],
+        (None, None) => Vec::new(),
+    }
+}
+
+fn json(value: &Value) -> String {
+    let text = value.to_string();
+    visible::one_line(&visible::cut(&text, VALUE)).into_owned()
+}

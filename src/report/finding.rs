@@ -1,0 +1,208 @@
+//! What is wrong with a cell, in plain text that every format can carry?
+//!
+//! ```text
+//! json_path (suites/ticket-triage.yaml:31)
+//!   expected: `$.queue` equals "billing"
+//!   got:      "refunds"
+//!   ~ $.queue: "billing" -> "refunds"
+//! ```
+
+use std::fmt::Write as _;
+
+use crate::model::assertion::AssertionSeverity;
+use crate::model::run::{CellResult, SampleResult};
+use crate::model::verdict::{AssertionResult, CellError, Diff, Outcome, SnapshotState, Verdict};
+use crate::report::{difference, visible, words};
+
+/// Most characters of one text (what was asked for, what came) in a plain report.
+const TEXT: usize = 8_000;
+/// Most characters of one difference in a plain report.
+const DIFFERENCE: usize = 32_000;
+
+/// Assertions that did not hold or could not be judged, warnings last.
+pub(crate) fn findings(sample: &SampleResult) -> impl Iterator<Item = &AssertionResult> {
+    let of = |warns: bool| {
+        let news =
+            move |result: &&AssertionResult| result.outcome != Outcome::Pass && (result.severity == AssertionSeverity::Warn) == warns;
+        sample.assertions.iter().filter(news)
+    };
+    of(false).chain(of(true))
+}
+
+/// Failed `severity: warn` assertions of all samples.
+pub(crate) fn warnings(cell: &CellResult) -> impl Iterator<Item = &AssertionResult> {
+    let warned = |result: &&AssertionResult| result.severity == AssertionSeverity::Warn && result.outcome != Outcome::Pass;
+    cell.samples.iter().flat_map(|sample| &sample.assertions).filter(warned)
+}
+
+/// Samples with this verdict.
+pub(crate) fn samples(cell: &CellResult, verdict: Verdict) -> impl Iterator<Item = &SampleResult> {
+    cell.samples.iter().filter(move |sample| sample.verdict == verdict)
+}
+
+/// The sample that stands for the cell: the first one with the cell's own verdict, else the first that did not pass.
+pub(crate) fn leading(cell: &CellResult) -> Option<&SampleResult> {
+    samples(cell, cell.verdict).next().or_else(|| cell.samples.iter().find(|sample| sample.verdict != Verdict::Pass))
+}
+
+/// One line that says what is wrong with a sample; empty where nothing is.
+pub(crate) fn headline(sample: &SampleResult) -> String {
+    if let Some(error) = &sample.error {
+        return error_line(error);
+    }
+    if let Some(reason) = &sample.skipped {
+        return skip_line(reason);
+    }
+    let mut news = findings(sample);
+    let Some(first) = news.next() else { return String::new() };
+    let mut line = match &first.outcome {
+        Outcome::Pass => String::new(),
+        Outcome::Fail(failure) => {
+            let (expected, got) = (visible::one_line(&failure.expected), visible::one_line(&failure.got));
+            format!("{}: expected {}, got {}", visible::one_line(&first.name), visible::cut(&expected, 160), visible::cut(&got, 160))
+        }
+        Outcome::Error(message) => format!("{}: {}", visible::one_line(&first.name), visible::cut(&visible::one_line(message), 320)),
+    };
+    match news.count() {
+        0 => {}
+        1 => line.push_str(" (and 1 more)"),
+        more => {
+            let _ = write!(line, " (and {more} more)");
+        }
+    }
+    line
+}
+
+/// `overloaded: 529 overloaded_error: Overloaded`.
+pub(crate) fn error_line(error: &CellError) -> String {
+    format!("{}: {}", words::error_kind(error.kind), visible::cut(&visible::one_line(&error.message), 400))
+}
+
+/// `nothing was asked: the model cannot be reached: 404 ...`.
+pub(crate) fn skip_line(reason: &crate::model::verdict::SkipReason) -> String {
+    match words::skip(reason) {
+        (reason, None) => format!("nothing was asked: {reason}"),
+        (reason, Some(words)) => format!("nothing was asked: {reason}: {}", visible::cut(&visible::one_line(words), 400)),
+    }
+}
+
+/// How differences stand in the lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// Indented under what they belong to, short JSON changes with an arrow.
+    Indented,
+    /// `-` and `+` first on the line, so that what highlights a diff sees them.
+    Diff,
+}
+
+/// Everything that is wrong with a sample, in lines.
+pub(crate) fn tell(sample: &SampleResult, layout: Layout, into: &mut String) {
+    if let Some(error) = &sample.error {
+        tell_error(error, into);
+    }
+    if let Some(reason) = &sample.skipped {
+        let _ = writeln!(into, "{}", skip_line(reason));
+    }
+    for result in findings(sample) {
+        tell_assertion(result, layout, into);
+    }
+}
+
+/// One assertion that did not hold.
+pub(crate) fn tell_assertion(result: &AssertionResult, layout: Layout, into: &mut String) {
+    let _ = writeln!(into, "{}", title(result));
+    match &result.outcome {
+        Outcome::Pass => {}
+        Outcome::Fail(failure) => {
+            labelled("expected: ", &failure.expected, into);
+            labelled("got:      ", &failure.got, into);
+            if let Some(diff) = &failure.diff {
+                tell_difference(diff, layout, into);
+            }
+        }
+        Outcome::Error(message) => labelled("not judged: ", message, into),
+    }
+}
+
+/// `json_path, critical (suites/ticket-triage.yaml:31)`.
+pub(crate) fn title(result: &AssertionResult) -> String {
+    let mut title = visible::one_line(&result.name).into_owned();
+    let weight = words::severity(result.severity);
+    if !weight.is_empty() {
+        let _ = write!(title, ", {weight}");
+    }
+    if let Some(site) = &result.site {
+        let _ = write!(title, " ({})", visible::one_line(&site.to_string()));
+    }
+    title
+}
+
+/// Why there is no verdict, with every attempt and the next step.
+pub(crate) fn tell_error(error: &CellError, into: &mut String) {
+    let _ = writeln!(into, "{}", error_line(error));
+    for (index, attempt) in error.attempts.iter().enumerate() {
+        let status = attempt.status.map_or_else(|| "no response".to_owned(), |status| status.to_string());
+        let message =
+            attempt.message.as_deref().map(|message| format!(": {}", visible::cut(&visible::one_line(message), 200))).unwrap_or_default();
+        let request = attempt.request_id.as_deref().map(|id| format!(" [{}]", visible::one_line(id))).unwrap_or_default();
+        let _ = writeln!(into, "  attempt {}: {status} after {} ms{message}{request}", index + 1, attempt.duration_ms);
+    }
+    if let Some(hint) = &error.hint {
+        let _ = writeln!(into, "  hint: {}", visible::one_line(hint));
+    }
+}
+
+/// What is to be seen at a cell's snapshot; nothing where there is no news.
+pub(crate) fn tell_snapshot(cell: &CellResult, layout: Layout, into: &mut String) {
+    let path = cell.snapshot_path.as_deref().map(|path| format!(" ({})", visible::one_line(path))).unwrap_or_default();
+    let headline = snapshot_line(&cell.snapshot);
+    if headline.is_empty() {
+        return;
+    }
+    let _ = writeln!(into, "{headline}{path}");
+    if let SnapshotState::Changed { diff, notes, .. } = &cell.snapshot {
+        for note in notes {
+            let _ = writeln!(into, "  {}", visible::one_line(note));
+        }
+        tell_difference(diff, layout, into);
+    }
+}
+
+/// `snapshot changed, accepted with ticket-triage@2`; empty where there is no news.
+pub(crate) fn snapshot_line(state: &SnapshotState) -> String {
+    match state {
+        SnapshotState::Same | SnapshotState::None => String::new(),
+        SnapshotState::Changed { accepted_prompt, .. } => format!("snapshot changed, accepted with {}", visible::one_line(accepted_prompt)),
+        SnapshotState::New { reason: None } => "snapshot new: nothing is accepted yet".to_owned(),
+        SnapshotState::New { reason: Some(reason) } => format!("snapshot new: {}", visible::one_line(reason)),
+        SnapshotState::Unreadable { message } => format!("snapshot unreadable: {}", visible::one_line(message)),
+    }
+}
+
+/// A difference in lines, cut where it is too long.
+fn tell_difference(diff: &Diff, layout: Layout, into: &mut String) {
+    let start = into.len();
+    let indent = if layout == Layout::Indented { "  " } else { "" };
+    let mut rows = difference::rows(diff, layout == Layout::Indented);
+    for row in rows.by_ref() {
+        let line = row.to_plain();
+        let _ = writeln!(into, "{indent}{}", visible::cut(&line, TEXT));
+        if into.len() - start > DIFFERENCE {
+            let left = rows.count();
+            if left > 0 {
+                let _ = writeln!(into, "{indent}… {left} more lines of the difference are in the JSON report");
+            }
+            return;
+        }
+    }
+}
+
+/// A text behind its label; further lines stand under its first one.
+fn labelled(label: &str, text: &str, into: &mut String) {
+    let text = visible::cut(text, TEXT);
+    for (index, line) in visible::lines(&text).trim_end_matches('\n').split('\n').enumerate() {
+        let label = if index == 0 { label } else { "          " };
+        let line = format!("  {label}{line}");
+        let _ = writeln!(into, "{}", line.trim_end());
+    }
+}

@@ -1,0 +1,133 @@
+//! The run report as a file: how is it written, and how is it read back?
+//!
+//! ```json
+//! {
+//! "schema": "promptkeel.run/1",
+//! "run": {"id":"20261122-143120-9f3a","started_at":"2026-11-22T14:31:20Z", ...},
+//! ...
+//! "cells": [
+//! {"address":{"suite":"ticket-triage","case":"double-charge", ...},"verdict":"pass", ...},
+//! {"address":{"suite":"ticket-triage","case":"long-thread", ...},"verdict":"fail", ...}
+//! ]
+//! }
+//! ```
+//! One line a member and one line a cell: `grep` finds a cell, and nothing of the size of the run is held in memory.
+
+use std::io::{self, Read};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::model::run::{RunReport, SCHEMA};
+
+/// Why a file is not a run report that this version reads.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The file could not be read.
+    #[error("the run report could not be read: {0}")]
+    Io(#[from] io::Error),
+    /// It is no JSON, or something in it has the wrong shape.
+    #[error("not a run report: {0}; hint: pass a file that `promptkeel run --json FILE` wrote")]
+    Malformed(#[source] serde_json::Error),
+    /// It is JSON of something else.
+    #[error(
+        "not a run report: it has no `schema` of the form `promptkeel.run/N`; hint: pass a file that `promptkeel run --json FILE` wrote"
+    )]
+    NotAReport,
+    /// Another version wrote it.
+    #[error(
+        "the run report has schema `{found}`{by}, and this version reads `{SCHEMA}`; hint: render it with the version that wrote it, or run again"
+    )]
+    OtherSchema {
+        /// What the file says.
+        found: String,
+        /// Who wrote it, where the file tells.
+        by: String,
+    },
+}
+
+/// The part of every version's report that tells who wrote it.
+#[derive(Deserialize)]
+struct Head {
+    schema: Option<String>,
+    run: Option<Writer>,
+}
+
+#[derive(Deserialize)]
+struct Writer {
+    tool: Option<String>,
+}
+
+/// Writes `report`, a cell at a time.
+///
+/// # Errors
+///
+/// Only what `out` answers.
+pub fn write(report: &RunReport, out: &mut dyn io::Write) -> io::Result<()> {
+    // Taken apart without `..`, so that a new member cannot be forgotten here.
+    let RunReport { schema, run, totals, bill, policies, gates, exit, models, suites, versions, tags, orphans, problems, cells } = report;
+    out.write_all(b"{\n")?;
+    member(out, "schema", schema)?;
+    member(out, "run", run)?;
+    member(out, "totals", totals)?;
+    member(out, "bill", bill)?;
+    list(out, "policies", policies)?;
+    list(out, "gates", gates)?;
+    member(out, "exit", exit)?;
+    list(out, "models", models)?;
+    list(out, "suites", suites)?;
+    list(out, "versions", versions)?;
+    list(out, "tags", tags)?;
+    list(out, "orphans", orphans)?;
+    list(out, "problems", problems)?;
+    items(out, "cells", cells)?;
+    out.write_all(b"\n}\n")
+}
+
+fn member(out: &mut dyn io::Write, name: &str, value: &impl Serialize) -> io::Result<()> {
+    write!(out, "\"{name}\": ")?;
+    serde_json::to_writer(&mut *out, value)?;
+    out.write_all(b",\n")
+}
+
+fn list(out: &mut dyn io::Write, name: &str, values: &[impl Serialize]) -> io::Result<()> {
+    items(out, name, values)?;
+    out.write_all(b",\n")
+}
+
+fn items(out: &mut dyn io::Write, name: &str, values: &[impl Serialize]) -> io::Result<()> {
+    write!(out, "\"{name}\": [")?;
+    for (index, value) in values.iter().enumerate() {
+        out.write_all(if index == 0 { b"\n" } else { b",\n" })?;
+        serde_json::to_writer(&mut *out, value)?;
+    }
+    out.write_all(if values.is_empty() { b"]" } else { b"\n]" })
+}
+
+/// Reads a run report back.
+///
+/// # Errors
+///
+/// See [`ReadError`]; another schema version is told before anything else is said about the content.
+pub fn read(mut from: impl Read) -> Result<RunReport, ReadError> {
+    let mut bytes = Vec::new();
+    from.read_to_end(&mut bytes)?;
+    let head: Head = serde_json::from_slice(&bytes).map_err(ReadError::Malformed)?;
+    match head.schema {
+        Some(schema) if schema == SCHEMA => serde_json::from_slice(&bytes).map_err(ReadError::Malformed),
+        Some(found) if found.starts_with("promptkeel.run/") => {
+            let by = head.run.and_then(|run| run.tool).map(|tool| format!(" (written by {tool})")).unwrap_or_default();
+            Err(ReadError::OtherSchema { found, by })
+        }
+        _ => Err(ReadError::NotAReport),
+    }
+}
+
+/// The JSON Schema (2020-12) of the run report, from its types.
+#[must_use]
+pub fn schema() -> Value {
+    let mut schema = schemars::schema_for!(RunReport).to_value();
+    schema["title"] = json!("promptkeel run report");
+    schema["properties"]["schema"] = json!({ "type": "string", "const": SCHEMA, "description": "The version of this format." });
+    schema
+}

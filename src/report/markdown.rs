@@ -1,0 +1,413 @@
+//! The run as a pull request comment or a job summary: verdict first, then what to look at, within the limit of a comment?
+//!
+//! ```markdown
+//! ## ❌ promptkeel: the gate fails
+//!
+//! 20 cells: 18 passed, 1 failed, 1 errored, 0 skipped
+//!
+//! | gate | suite | model | |
+//! | --- | --- | --- | --- |
+//! | ❌ fails | `ticket-triage` | `claude-haiku-4-5` | pass rate 95.0 % (19 of 20 cells), at least 100.0 % asked for |
+//! ```
+//! Nothing that a model wrote is Markdown or HTML here: it stands in code spans, or in fences that are longer than any run of
+//! backquotes in it, so it mentions nobody, links nothing and closes nothing.
+
+use std::fmt::Write as _;
+use std::io;
+
+use crate::model::gate::{Exit, GateOutcome, GateResult};
+use crate::model::money::Money;
+use crate::model::run::{CellResult, Group, RunReport};
+use crate::model::verdict::{Diff, SnapshotState};
+use crate::report::finding::{self, Layout};
+use crate::report::standing::{self, Standing, Standings};
+use crate::report::{difference, figures, visible, words};
+
+/// Bytes of the whole page. GitHub takes 65,536 characters; bytes are never fewer.
+const PAGE: usize = 65_000;
+/// Bytes of the part above the details, and of the part below them.
+const FRAME: usize = 14_000;
+/// Bytes that are kept for the notices of what was left out.
+const NOTICES: usize = 2_000;
+/// Most characters of one cell's details.
+const DETAILS: usize = 6_000;
+
+/// Writes `report` as Markdown.
+pub(crate) fn write(report: &RunReport, out: &mut dyn io::Write) -> io::Result<()> {
+    // At most a comment's worth of text: here, and only here, a whole document may be held.
+    let head = head(report);
+    let tail = tail(report);
+    let mut page = Page { text: head, most: PAGE - tail.len() - NOTICES };
+    details(report, &mut page);
+    out.write_all(page.text.as_bytes())?;
+    out.write_all(tail.as_bytes())
+}
+
+/// A text that does not grow beyond its limit.
+struct Page {
+    text: String,
+    most: usize,
+}
+
+impl Page {
+    const fn frame() -> Self {
+        Self { text: String::new(), most: FRAME }
+    }
+
+    /// Adds the text whole, or not at all.
+    fn add(&mut self, text: &str) -> bool {
+        let fits = self.text.len() + text.len() <= self.most;
+        if fits {
+            self.text.push_str(text);
+        }
+        fits
+    }
+
+    /// Adds a short text that must stand there; [`NOTICES`] has room for it.
+    fn note(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+}
+
+const fn sign(exit: Exit) -> &'static str {
+    match exit {
+        Exit::Holds => "✅",
+        Exit::Fails | Exit::Invalid | Exit::NotWritten => "❌",
+        Exit::MissingVerdicts | Exit::NothingSelected | Exit::Budget | Exit::Undecided | Exit::Interrupted => "⚠️",
+    }
+}
+
+fn head(report: &RunReport) -> String {
+    let mut page = Page::frame();
+    let totals = &report.totals;
+    page.note(&format!("## {} promptkeel: {}\n\n", sign(report.exit), words::exit(report.exit)));
+    if report.run.simulated {
+        page.note("> **Simulated:** every reply came from a simulator. No number here is about a real model, and nothing was paid.\n\n");
+    } else if report.bill.simulated_usd != Money::ZERO {
+        page.note("> Some replies came from a **simulator**; their cells and costs are marked.\n\n");
+    }
+    let mut sums = format!(
+        "{}: {} passed, {} failed, {} errored, {} skipped",
+        figures::counted(totals.planned, "cell", "cells"),
+        figures::count(totals.passed),
+        figures::count(totals.failed),
+        figures::count(totals.errored),
+        figures::count(totals.skipped)
+    );
+    if totals.warned > 0 {
+        let _ = write!(sums, " ({} with warnings)", figures::count(totals.warned));
+    }
+    let snapshots = [(totals.snapshots_changed, "changed"), (totals.snapshots_new, "new"), (totals.snapshots_orphaned, "orphaned")];
+    let parts: Vec<String> =
+        snapshots.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{} {what}", figures::count(*number))).collect();
+    if !parts.is_empty() {
+        let _ = write!(sums, ". Snapshots: {}", parts.join(", "));
+    }
+    page.note(&format!("{sums}.\n\n"));
+    gates(report, &mut page);
+    page.text
+}
+
+fn gates(report: &RunReport, page: &mut Page) {
+    let open: Vec<&GateResult> = report.gates.iter().filter(|gate| gate.outcome != GateOutcome::Pass).collect();
+    let holding = report.gates.len() - open.len();
+    if open.is_empty() {
+        return;
+    }
+    page.note("| gate | suite | model | |\n| --- | --- | --- | --- |\n");
+    let mut left = 0;
+    for gate in &open {
+        let sign = if gate.outcome == GateOutcome::Fail { "❌" } else { "⚠️" };
+        let row = format!(
+            "| {sign} {} {} | {} | {} | {} |\n",
+            words::gate_kind(gate.kind),
+            words::gate_outcome(gate.outcome),
+            gate.suite.as_deref().map(cell_code).unwrap_or_default(),
+            gate.model.as_deref().map(cell_code).unwrap_or_default(),
+            prose(&gate.message, 400),
+        );
+        left += usize::from(left > 0 || !page.add(&row));
+    }
+    page.note("\n");
+    if left > 0 {
+        page.note(&format!("… and {left} more gates that do not hold; all are in the JSON report.\n\n"));
+    }
+    if holding > 0 {
+        page.note(&format!(
+            "{} hold{}.\n\n",
+            figures::counted(holding as u64, "other gate", "other gates"),
+            if holding == 1 { "s" } else { "" }
+        ));
+    }
+}
+
+/// One thing to look at: a line for its summary, and what unfolds below it.
+struct Item {
+    summary: String,
+    body: String,
+}
+
+fn details(report: &RunReport, page: &mut Page) {
+    let standings = Standings::of(report);
+    let of = |wanted: fn(Standing) -> bool| report.cells.iter().filter(|cell| wanted(standings.standing(cell))).collect::<Vec<_>>();
+    let failed = of(|standing| standing == Standing::Failed);
+    let errored = of(|standing| standing == Standing::Errored);
+    let skipped = of(|standing| standing == Standing::Skipped);
+    let informs = of(|standing| matches!(standing, Standing::Informs(_)));
+    let news = |cell: &&CellResult| standing::is_news(&cell.snapshot);
+    let is_new = |cell: &&CellResult| matches!(cell.snapshot, SnapshotState::New { .. });
+    let (new, changed): (Vec<&CellResult>, Vec<&CellResult>) = report.cells.iter().filter(news).partition(is_new);
+    let warned: Vec<&CellResult> = report.cells.iter().filter(|cell| finding::warnings(cell).next().is_some()).collect();
+
+    section(page, "Failures", "failures", &failed, |cell| Item { summary: html_line("❌", cell, &headline(cell)), body: story(cell) });
+    section(page, "Changed snapshots", "changed snapshots", &changed, |cell| Item {
+        summary: html_line("📝", cell, &change(cell)),
+        body: snapshot(cell),
+    });
+    section(page, "Errors: no verdict could be reached", "errors", &errored, |cell| Item {
+        summary: html_line("⚠️", cell, &headline(cell)),
+        body: story(cell),
+    });
+    section(page, "New snapshots", "new snapshots", &new, |cell| Item {
+        summary: html_line("🆕", cell, &finding::snapshot_line(&cell.snapshot)),
+        body: String::new(),
+    });
+    section(page, "For information: the gate does not count these", "cells that only inform", &informs, |cell| Item {
+        summary: html_line("ℹ️", cell, &headline(cell)),
+        body: story(cell),
+    });
+    section(page, "Warnings", "cells with warnings", &warned, |cell| Item {
+        summary: html_line("⚠️", cell, &warning(cell)),
+        body: String::new(),
+    });
+    section(page, "Skipped", "skipped cells", &skipped, |cell| Item {
+        summary: html_line("⏭️", cell, &headline(cell)),
+        body: String::new(),
+    });
+}
+
+/// A section with as many of its items as fit, and the number of those that do not.
+fn section(page: &mut Page, title: &str, noun: &str, cells: &[&CellResult], item: impl Fn(&CellResult) -> Item) {
+    if cells.is_empty() {
+        return;
+    }
+    page.note(&format!("### {title} ({})\n\n", figures::count(cells.len() as u64)));
+    let mut shown = 0;
+    for cell in cells {
+        let Item { summary, body } = item(cell);
+        let folded = format!("<details><summary>{summary}</summary>\n\n{body}\n</details>\n");
+        let line = format!("<p>{summary}</p>\n");
+        let added = if body.is_empty() { page.add(&line) } else { page.add(&folded) || page.add(&line) };
+        if !added {
+            break;
+        }
+        shown += 1;
+    }
+    page.note("\n");
+    let left = cells.len() - shown;
+    if left > 0 {
+        page.note(&format!(
+            "_{} of {} {noun} are left out here: a comment holds 65,536 characters. The JSON and JUnit reports have them all._\n\n",
+            figures::count(left as u64),
+            figures::count(cells.len() as u64)
+        ));
+    }
+}
+
+/// One line of HTML: Markdown is not read inside `<summary>`.
+fn html_line(sign: &str, cell: &CellResult, text: &str) -> String {
+    let address = html(&cell.address.to_string(), 300);
+    if text.is_empty() {
+        format!("{sign} <code>{address}</code>")
+    } else {
+        format!("{sign} <code>{address}</code> <code>{}</code>", html(text, 200))
+    }
+}
+
+fn headline(cell: &CellResult) -> String {
+    let line = finding::leading(cell).map(finding::headline).unwrap_or_default();
+    if cell.samples.len() > 1 {
+        format!("{} of {} samples: {line}", finding::samples(cell, cell.verdict).count(), cell.samples.len())
+    } else {
+        line
+    }
+}
+
+fn warning(cell: &CellResult) -> String {
+    finding::warnings(cell).map(finding::title).collect::<Vec<_>>().join(", ")
+}
+
+fn change(cell: &CellResult) -> String {
+    match &cell.snapshot {
+        SnapshotState::Changed { diff, .. } => size(diff),
+        state @ (SnapshotState::Same | SnapshotState::New { .. } | SnapshotState::Unreadable { .. } | SnapshotState::None) => {
+            finding::snapshot_line(state)
+        }
+    }
+}
+
+fn size(diff: &Diff) -> String {
+    difference::size(diff)
+}
+
+fn story(cell: &CellResult) -> String {
+    let mut text = String::new();
+    if let Some(sample) = finding::leading(cell) {
+        finding::tell(sample, Layout::Diff, &mut text);
+    }
+    if standing::is_news(&cell.snapshot) {
+        finding::tell_snapshot(cell, Layout::Diff, &mut text);
+    }
+    format!("{}\n\n{}", code(&cell.site.to_string()), fenced(&text))
+}
+
+fn snapshot(cell: &CellResult) -> String {
+    let mut text = String::new();
+    finding::tell_snapshot(cell, Layout::Diff, &mut text);
+    fenced(&text)
+}
+
+fn tail(report: &RunReport) -> String {
+    let mut page = Page::frame();
+    table(&mut page, "Models", &report.models);
+    if report.cells.iter().any(|cell| cell.side_by_side) {
+        table(&mut page, "Prompt versions", &report.versions);
+    }
+    page.note(&format!("**Bill:** {}\n\n", bill(report)));
+    if report.totals.snapshots_changed + report.totals.snapshots_new > 0 {
+        page.note("Take changed and new outputs with `promptkeel accept`, then commit the snapshots.\n\n");
+    }
+    let run = &report.run;
+    let revision = run.revision.as_deref().map(|revision| format!(" at <code>{}</code>", html(revision, 60))).unwrap_or_default();
+    let shard = run.shard.map(|shard| format!(", shard {}/{}", shard.index, shard.count)).unwrap_or_default();
+    let (id, tool) = (html(&run.id, 60), html(&run.tool, 60));
+    page.note(&format!(
+        "<sub>run <code>{id}</code>{revision}, {tool}, {}{shard}, exit {}</sub>\n",
+        figures::duration(run.duration_ms),
+        report.exit.code()
+    ));
+    page.text
+}
+
+fn table(page: &mut Page, title: &str, groups: &[Group]) {
+    if groups.is_empty() {
+        return;
+    }
+    page.note(&format!("### {title}\n\n| | cells | pass rate | cost | tokens in/out | p50/p95 | errors | refusals |\n"));
+    page.note("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n");
+    let mut left = 0;
+    for group in groups {
+        let totals = &group.totals;
+        let read = totals.tokens.input + totals.tokens.cache_write + totals.tokens.cache_read;
+        let suite = group.suite.as_deref().map(|suite| format!("{} ", cell_code(suite))).unwrap_or_default();
+        let latency = match (group.latency_p50_ms, group.latency_p95_ms) {
+            (Some(p50), Some(p95)) => format!("{} / {}", figures::duration(p50), figures::duration(p95)),
+            _ => "–".to_owned(),
+        };
+        let row = format!(
+            "| {suite}{}{} | {} | {} | {} | {} / {} | {latency} | {} | {} |\n",
+            cell_code(&group.name),
+            if group.gated { "" } else { " (informs)" },
+            figures::count(totals.planned),
+            figures::pass_rate(totals),
+            figures::worth(&group.bill),
+            figures::compact(read),
+            figures::compact(totals.tokens.output),
+            figures::count(totals.errored),
+            figures::count(totals.refusals),
+        );
+        left += usize::from(left > 0 || !page.add(&row));
+    }
+    page.note("\n");
+    if left > 0 {
+        page.note(&format!("_{left} more rows are in the JSON report._\n\n"));
+    }
+}
+
+fn bill(report: &RunReport) -> String {
+    let bill = &report.bill;
+    let mut parts = Vec::new();
+    if !report.run.simulated {
+        parts.push(format!("{} spent", figures::dollars(bill.spent_usd)));
+        for (amount, what) in [(bill.saved_by_store_usd, "saved by the store"), (bill.saved_by_prompt_cache_usd, "saved by prompt caching")]
+        {
+            if amount != Money::ZERO {
+                parts.push(format!("{} {what}", figures::dollars(amount)));
+            }
+        }
+    }
+    if report.run.simulated || bill.simulated_usd != Money::ZERO {
+        parts.push(format!("simulated: {} at list prices, which nobody paid", figures::dollars(bill.simulated_usd)));
+    }
+    if bill.is_incomplete() {
+        parts.push(format!(
+            "**incomplete** ({} unpriced answers, {} attempts that may have been billed)",
+            bill.unpriced_samples, bill.unknown_attempts
+        ));
+    }
+    parts.join("; ").replace('$', "\\$")
+}
+
+/// A comment mark in an output could pass for the mark by which a bot finds its own comment again.
+fn unmarked(text: &str) -> String {
+    text.replace("<!--", "<!\u{200b}--")
+}
+
+/// A code span: nothing in it is Markdown, a link or a mention.
+fn code(text: &str) -> String {
+    let text = visible::one_line(text);
+    let text = unmarked(&visible::cut(text.trim(), 300));
+    if text.is_empty() {
+        return "–".to_owned();
+    }
+    let fence = "`".repeat(longest_run(&text) + 1);
+    let pad = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
+    format!("{fence}{pad}{text}{pad}{fence}")
+}
+
+/// The same in a table, where a bar ends a cell even inside a code span.
+fn cell_code(text: &str) -> String {
+    code(text).replace('|', "\\|")
+}
+
+/// A fenced block. Cut at a line where it is too long.
+fn fenced(text: &str) -> String {
+    let mut text = unmarked(text.trim_end());
+    if let Some((end, _)) = text.char_indices().nth(DETAILS) {
+        let end = text[..end].rfind('\n').unwrap_or(end);
+        let left = text[end..].trim().lines().count();
+        text.truncate(end);
+        let _ = write!(text, "\n… {left} more lines are in the JSON and JUnit reports");
+    }
+    let fence = "`".repeat(longest_run(&text).max(2) + 1);
+    format!("{fence}diff\n{text}\n{fence}\n")
+}
+
+fn longest_run(text: &str) -> usize {
+    text.split(|character| character != '`').map(str::len).max().unwrap_or_default()
+}
+
+/// Text for inside HTML tags.
+fn html(text: &str, most: usize) -> String {
+    let text = visible::one_line(text);
+    visible::cut(&text, most).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// Our own sentence with a user's names in it: readable, and still neither Markdown nor a mention.
+fn prose(text: &str, most: usize) -> String {
+    let line = visible::one_line(text);
+    let mut safe = String::with_capacity(line.len());
+    for character in visible::cut(&line, most).chars() {
+        match character {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            // A zero-width space behind it: no mention, no reference to an issue, no address that links itself.
+            '@' | '#' => safe.extend([character, '\u{200b}']),
+            ':' => safe.push_str(":\u{200b}"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '$' | '!' => safe.extend(['\\', character]),
+            other => safe.push(other),
+        }
+    }
+    safe
+}

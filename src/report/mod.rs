@@ -1,0 +1,51 @@
+//! What did the run come to, in the form that someone reads: JSON, JUnit, Markdown, a terminal?
+//!
+//! Every format is a pure function of [`RunReport`] (or of [`crate::model::run::RunEvent`], [`crate::model::problem::Problem`]), written a cell at a time.
+
+use std::io;
+
+use crate::model::run::RunReport;
+
+mod difference;
+pub mod events;
+mod figures;
+pub mod files;
+mod finding;
+pub mod json;
+mod junit;
+mod markdown;
+pub mod problem;
+#[cfg(test)]
+mod sample;
+mod standing;
+pub mod style;
+pub mod terminal;
+mod visible;
+mod words;
+
+/// The formats of a finished run that go into a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// The run report itself, from which every other format can be made later.
+    Json,
+    /// For the test pages of CI systems.
+    Junit {
+        /// Nothing but what the Jenkins schema (`junit-10.xsd`) allows.
+        strict: bool,
+    },
+    /// For a pull request comment or a job summary.
+    Markdown,
+}
+
+/// Writes `report` as `format`. The caller buffers `out`, and flushes it.
+///
+/// # Errors
+///
+/// Only what `out` answers.
+pub fn write(format: Format, report: &RunReport, out: &mut dyn io::Write) -> io::Result<()> {
+    match format {
+        Format::Json => json::write(report, out),
+        Format::Junit { strict } => junit::write(report, strict, out),
+        Format::Markdown => markdown::write(report, out),
+    }
+}

@@ -1,0 +1,200 @@
+//! What does the run come to: the sums, the bill, the gates, the verdict, and the next step?
+//!
+//! ```text
+//! cells      20 planned = 18 passed + 1 failed + 1 errored + 0 skipped
+//! bill       $0.0123 spent, $0.1200 saved by the store
+//!
+//! gate fails  ticket-triage, claude-haiku-4-5: pass rate 95.0 % (19 of 20 cells), at least 100.0 % asked for
+//!
+//! FAILED (exit 1): the gate fails
+//! ```
+
+use std::io;
+
+use super::paint::{BAD, BOLD, DIM, GOOD, ODD, PLAIN, Screen, Span, span};
+use crate::model::gate::{Exit, GateOutcome, GateResult};
+use crate::model::money::Money;
+use crate::model::run::RunReport;
+use crate::report::{figures, problem, visible, words};
+
+/// Most gates that are listed.
+const GATES: usize = 40;
+/// Most orphans that are listed.
+const ORPHANS: usize = 10;
+
+/// Everything below the tables.
+pub(super) fn show(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
+    screen.blank()?;
+    for (label, text) in sums(report) {
+        screen.wrapped(&[span(DIM, format!("{label:<11}"))], &[span(PLAIN, text)], usize::MAX)?;
+    }
+    orphans(report, screen)?;
+    gates(report, screen)?;
+    hints(report, screen)?;
+    verdict(report, screen)
+}
+
+fn sums(report: &RunReport) -> Vec<(&'static str, String)> {
+    let totals = &report.totals;
+    let count = figures::count;
+    let mut sums = Vec::new();
+    let mut cells = format!(
+        "{} planned = {} passed + {} failed + {} errored + {} skipped",
+        count(totals.planned),
+        count(totals.passed),
+        count(totals.failed),
+        count(totals.errored),
+        count(totals.skipped)
+    );
+    if totals.warned > 0 {
+        cells.push_str(&format!(" ({} with warnings)", count(totals.warned)));
+    }
+    sums.push(("cells", cells));
+    if totals.samples > 0 {
+        let mut requests = format!("{} asked, {} already answered", count(totals.requests_asked), count(totals.requests_cached));
+        for (number, what) in
+            [(totals.requests_retried, "retried"), (totals.refusals, "refused"), (totals.truncations, "cut at a token limit")]
+        {
+            if number > 0 {
+                requests.push_str(&format!(", {} {what}", count(number)));
+            }
+        }
+        sums.push(("requests", requests));
+    }
+    let snapshots = [
+        (totals.snapshots_same, "same"),
+        (totals.snapshots_changed, "changed"),
+        (totals.snapshots_new, "new"),
+        (totals.snapshots_orphaned, "orphaned"),
+    ];
+    if snapshots.iter().any(|(number, _)| *number > 0) {
+        let parts = snapshots.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{} {what}", count(*number)));
+        sums.push(("snapshots", parts.collect::<Vec<_>>().join(", ")));
+    }
+    sums.extend(bill(report).into_iter().map(|text| ("bill", text)));
+    let mut when = figures::duration(report.run.duration_ms);
+    if let Some(shard) = report.run.shard {
+        when.push_str(&format!(", shard {}/{}", shard.index, shard.count));
+    }
+    sums.push(("time", when));
+    if !report.problems.is_empty() {
+        sums.push(("suites", format!("{}: `promptkeel check` shows them", problem::counts(&report.problems))));
+    }
+    sums
+}
+
+fn bill(report: &RunReport) -> Vec<String> {
+    let bill = &report.bill;
+    let mut lines = Vec::new();
+    if !report.run.simulated {
+        let mut line = format!("{} spent", figures::dollars(bill.spent_usd));
+        if bill.saved_by_store_usd != Money::ZERO {
+            line.push_str(&format!(", {} saved by the store", figures::dollars(bill.saved_by_store_usd)));
+        }
+        if bill.saved_by_prompt_cache_usd != Money::ZERO {
+            line.push_str(&format!(", {} saved by prompt caching", figures::dollars(bill.saved_by_prompt_cache_usd)));
+        }
+        lines.push(line);
+    }
+    if report.run.simulated || bill.simulated_usd != Money::ZERO {
+        lines.push(format!("simulated: {} at list prices, which nobody paid", figures::dollars(bill.simulated_usd)));
+    }
+    if bill.is_incomplete() {
+        let mut missing = Vec::new();
+        if bill.unpriced_samples > 0 {
+            missing.push(figures::counted(bill.unpriced_samples, "answer of an unpriced model", "answers of unpriced models"));
+        }
+        if bill.unknown_attempts > 0 {
+            missing.push(figures::counted(
+                bill.unknown_attempts,
+                "failed attempt that may have been billed",
+                "failed attempts that may have been billed",
+            ));
+        }
+        lines.push(format!("incomplete: {} not counted", missing.join(" and ")));
+    }
+    lines
+}
+
+fn orphans(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
+    if report.orphans.is_empty() {
+        return Ok(());
+    }
+    screen.heading("orphaned snapshots", "no case of any suite owns them")?;
+    for path in report.orphans.iter().take(ORPHANS) {
+        screen.line(&[span(PLAIN, format!("  {}", visible::one_line(path)))])?;
+    }
+    more(report.orphans.len(), ORPHANS, "orphaned snapshot", "orphaned snapshots", screen)
+}
+
+/// `  … and 12 more failures`.
+pub(super) fn more(all: usize, shown: usize, one: &str, many: &str, screen: &mut Screen<'_>) -> io::Result<()> {
+    match all.saturating_sub(shown) {
+        0 => Ok(()),
+        left => screen.line(&[span(DIM, format!("  … and {} more {}", figures::count(left as u64), if left == 1 { one } else { many }))]),
+    }
+}
+
+fn gates(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
+    let open: Vec<&GateResult> = report.gates.iter().filter(|gate| gate.outcome != GateOutcome::Pass).collect();
+    if open.is_empty() {
+        return Ok(());
+    }
+    let holding = report.gates.len() - open.len();
+    let detail = if holding == 0 { String::new() } else { format!("{} more hold", figures::count(holding as u64)) };
+    screen.heading("gates", &detail)?;
+    for gate in open.iter().take(GATES) {
+        let style = if gate.outcome == GateOutcome::Fail { BAD } else { ODD };
+        let first = [span(PLAIN, "  "), span(style, format!("{:<9}", words::gate_outcome(gate.outcome))), span(PLAIN, "  ")];
+        let about = about(gate);
+        let rest: [Span<'_>; 2] = [span(BOLD, about), span(PLAIN, visible::one_line(&gate.message))];
+        screen.wrapped(&first, &rest, 6)?;
+    }
+    more(open.len(), GATES, "gate that does not hold", "gates that do not hold", screen)
+}
+
+/// `ticket-triage, claude-haiku-4-5: `.
+fn about(gate: &GateResult) -> String {
+    let parts: Vec<_> = [gate.suite.as_deref(), gate.model.as_deref()].into_iter().flatten().map(visible::one_line).collect();
+    if parts.is_empty() { String::new() } else { format!("{}: ", parts.join(", ")) }
+}
+
+fn hints(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
+    let totals = &report.totals;
+    let mut hints: Vec<String> = Vec::new();
+    if totals.snapshots_changed + totals.snapshots_new > 0 {
+        let pending = figures::counted(totals.snapshots_changed + totals.snapshots_new, "snapshot is", "snapshots are");
+        hints.push(format!("{pending} waiting: read what changed, then `promptkeel accept` takes it (or `promptkeel reject`)"));
+    }
+    if totals.errored > 0 || (totals.skipped > 0 && report.exit != Exit::Fails) {
+        hints.push("what is answered is stored: `promptkeel run` again asks only what is missing".to_owned());
+    }
+    if totals.failed > 0 {
+        hints.push("`promptkeel run --failed` runs what did not pass".to_owned());
+    }
+    if hints.is_empty() {
+        return Ok(());
+    }
+    screen.blank()?;
+    for hint in hints {
+        screen.wrapped(&[span(DIM, "hint: ")], &[span(PLAIN, hint)], usize::MAX)?;
+    }
+    Ok(())
+}
+
+fn verdict(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
+    let style = match report.exit {
+        Exit::Holds => GOOD,
+        Exit::Fails | Exit::Invalid | Exit::NotWritten => BAD,
+        Exit::MissingVerdicts | Exit::NothingSelected | Exit::Budget | Exit::Undecided | Exit::Interrupted => ODD,
+    };
+    screen.blank()?;
+    let mut line = vec![
+        span(style.bold(), words::headline(report.exit)),
+        span(PLAIN, format!(" (exit {}): {}", report.exit.code(), words::exit(report.exit))),
+    ];
+    if report.run.simulated {
+        line.push(span(ODD, "; simulated: no number in here is about a real model"));
+    }
+    screen.wrapped(&[], &line, usize::MAX).map(drop)
+}

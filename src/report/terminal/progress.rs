@@ -1,0 +1,300 @@
+//! What is seen while a run goes on: a bar at a terminal, plain lines in a log, nothing when asked to be quiet?
+//!
+//! ```text
+//! running 200 cells (200 samples, 120 already answered, at most $0.4100)
+//! FAIL  ticket-triage::double-charge::ticket-triage@3::claude-haiku-4-5  json_path: expected ..., got ...
+//! 100/200 cells, 1 failed, $0.0123 spent, about 12 s left
+//! ```
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::paint::{BAD, DIM, NAME, ODD, PLAIN, Screen, Span, span};
+use crate::model::money::Money;
+use crate::model::run::{Address, CellResult, RunEvent};
+use crate::model::verdict::Verdict;
+use crate::report::style::Style;
+use crate::report::{figures, finding, visible};
+
+/// Lines about single cells before only their number is told.
+const CELLS: u64 = 50;
+/// Lines about pauses before nothing more is said about them.
+const PAUSES: u64 = 10;
+/// At least so much time between two counts in a log.
+const PERIOD: Duration = Duration::from_secs(10);
+
+/// How much is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Show {
+    /// A bar at the bottom, lines above it: only where standard error is a terminal.
+    Bar,
+    /// Lines only.
+    Lines,
+    /// Nothing.
+    Nothing,
+}
+
+/// The live view of one run. Fed with every event, in order, by one thread.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    out: Option<Box<dyn Write + Send>>,
+    style: Style,
+    began: Instant,
+    told: Duration,
+    facts: Facts,
+}
+
+impl std::fmt::Debug for Progress {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Progress").field("facts", &self.facts).finish_non_exhaustive()
+    }
+}
+
+/// What the events have told so far.
+#[derive(Debug, Default)]
+struct Facts {
+    cells: u64,
+    samples: u64,
+    cached: u64,
+    done: u64,
+    failed: u64,
+    errored: u64,
+    skipped: u64,
+    informs: u64,
+    /// Samples that this run asked, and when the first of them went out.
+    asked: u64,
+    first_sent: Option<Duration>,
+    retries: u64,
+    pauses: u64,
+    lines: u64,
+    spent: Money,
+    simulated: Money,
+    /// The latest thing that is not a verdict: a pause, an interrupt.
+    note: String,
+    note_until: Duration,
+    silenced: HashMap<(Arc<str>, Arc<str>), Duration>,
+}
+
+impl Progress {
+    /// A view on `out`, which is standard error for everyone but tests. With [`Show::Bar`] only lines above the bar pass through `style`.
+    #[must_use]
+    pub fn new(show: Show, out: Box<dyn Write + Send>, style: Style) -> Self {
+        let (bar, out) = match show {
+            Show::Bar => (Some(ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10))), None),
+            Show::Lines => (None, Some(out)),
+            Show::Nothing => (None, None),
+        };
+        Self { bar, out, style, began: Instant::now(), told: Duration::ZERO, facts: Facts::default() }
+    }
+
+    /// On standard error: a bar where that is a terminal, else lines.
+    #[must_use]
+    pub fn start(style: Style, is_terminal: bool, quiet: bool) -> Self {
+        let show = match (quiet, is_terminal) {
+            (true, _) => Show::Nothing,
+            (false, true) => Show::Bar,
+            (false, false) => Show::Lines,
+        };
+        Self::new(show, Box::new(io::stderr()), style)
+    }
+
+    /// Shows what an event changes.
+    pub fn hear(&mut self, event: &RunEvent) {
+        self.hear_at(event, self.began.elapsed());
+    }
+
+    /// Takes the bar away, so that the summary stands alone. Called by the last event too.
+    pub fn finish(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn hear_at(&mut self, event: &RunEvent, now: Duration) {
+        match event {
+            RunEvent::Started { cells, samples, cached, upper_bound_usd, run } => {
+                self.facts = Facts { cells: *cells, samples: *samples, cached: *cached, ..Facts::default() };
+                let kind = if run.simulated { "simulated, " } else { "" };
+                let most = match upper_bound_usd {
+                    Some(bound) if *bound == Money::ZERO => String::new(),
+                    Some(bound) => format!(", at most {}{}", figures::dollars(*bound), if run.simulated { " at list prices" } else { "" }),
+                    None => ", at an unknown price".to_owned(),
+                };
+                let cells = figures::counted(*cells, "cell", "cells");
+                let samples = figures::counted(*samples, "sample", "samples");
+                let text = format!("running {cells} ({kind}{samples}, {} already answered{most})", figures::count(*cached));
+                self.line(&[span(PLAIN, text)]);
+                self.start_bar();
+            }
+            RunEvent::Sent { .. } => {
+                self.facts.first_sent.get_or_insert(now);
+            }
+            RunEvent::Retrying { .. } => self.facts.retries += 1,
+            RunEvent::CoolingDown { endpoint, model, delay_ms } => self.pause(endpoint, model, *delay_ms, now),
+            RunEvent::Cell { cell } => self.cell(cell, now),
+            RunEvent::Interrupted { in_flight } => {
+                let flying = figures::counted(*in_flight, "request", "requests");
+                self.line(&[
+                    span(ODD, "interrupted"),
+                    span(PLAIN, format!(": waiting for {flying} under way; interrupt again to leave at once")),
+                ]);
+                self.facts.note = "interrupted".to_owned();
+                self.facts.note_until = Duration::MAX;
+            }
+            RunEvent::Finished { .. } => {
+                self.finish();
+                return;
+            }
+        }
+        self.refresh(now);
+    }
+
+    fn pause(&mut self, endpoint: &Arc<str>, model: &Arc<str>, delay_ms: u64, now: Duration) {
+        let until = now + Duration::from_millis(delay_ms);
+        let name = visible::one_line(model).into_owned();
+        self.facts.note = format!("{name} pauses for {}", figures::duration(delay_ms));
+        self.facts.note_until = until;
+        // Every cell of a paused model says so; one line a pause is enough.
+        let silenced = self.facts.silenced.insert((endpoint.clone(), model.clone()), until);
+        if silenced.is_some_and(|silenced| silenced > now) {
+            return;
+        }
+        self.facts.pauses += 1;
+        if self.facts.pauses <= PAUSES {
+            let text = format!("{} asks to pause {name} for {}", visible::one_line(endpoint), figures::duration(delay_ms));
+            self.line(&[span(ODD, "pause "), span(DIM, text)]);
+        }
+    }
+
+    fn cell(&mut self, cell: &CellResult, now: Duration) {
+        self.facts.done += 1;
+        for reply in cell.samples.iter().filter_map(|sample| sample.reply.as_ref()).filter(|reply| reply.served.is_paid()) {
+            self.facts.asked += 1;
+            let cost = reply.cost_usd.unwrap_or_default();
+            *(if reply.simulated { &mut self.facts.simulated } else { &mut self.facts.spent }) += cost;
+        }
+        let (word, style) = match cell.verdict {
+            Verdict::Pass => return,
+            Verdict::Skipped => {
+                self.facts.skipped += 1;
+                return;
+            }
+            // What the gate does not count must not look like an alarm.
+            Verdict::Fail | Verdict::Error if !cell.gated => {
+                self.facts.informs += 1;
+                ("info ", NAME)
+            }
+            Verdict::Fail => {
+                self.facts.failed += 1;
+                ("FAIL ", BAD.bold())
+            }
+            Verdict::Error => {
+                self.facts.errored += 1;
+                ("ERROR", ODD.bold())
+            }
+        };
+        self.facts.lines += 1;
+        if self.facts.lines <= CELLS {
+            let headline = finding::leading(cell).map(finding::headline).unwrap_or_default();
+            let line = shortened(&cell.address, &headline, usize::from(self.style.width).max(40), self.bar.is_some());
+            self.line(&[span(style, word), span(PLAIN, format!(" {}", line.0)), span(DIM, line.1)]);
+        } else if self.facts.lines == CELLS + 1 {
+            self.line(&[span(DIM, "more failures follow; the summary and the reports list them")]);
+        }
+        let _ = now;
+    }
+
+    /// The bar's text, and a count in the log from time to time.
+    fn refresh(&mut self, now: Duration) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(self.facts.done);
+            bar.set_message(self.facts.status(now));
+        } else if self.facts.done < self.facts.cells && now.saturating_sub(self.told) >= PERIOD {
+            self.told = now;
+            let status = self.facts.status(now);
+            let line = format!("{}/{} cells{status}", figures::count(self.facts.done), figures::count(self.facts.cells));
+            self.line(&[span(DIM, line)]);
+        }
+    }
+
+    fn start_bar(&mut self) {
+        let Some(bar) = &self.bar else { return };
+        let template = if self.style.colour {
+            "{spinner:.cyan} {bar:24.cyan/dim} {human_pos}/{human_len}{wide_msg}"
+        } else {
+            "{spinner} {bar:24} {human_pos}/{human_len}{wide_msg}"
+        };
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        bar.set_style(style.progress_chars("━╸─"));
+        bar.set_length(self.facts.cells);
+        bar.enable_steady_tick(Duration::from_millis(200));
+    }
+
+    fn line(&mut self, spans: &[Span<'_>]) {
+        let mut text = Vec::new();
+        let written = Screen::new(&mut text, self.style).line(spans);
+        debug_assert!(written.is_ok(), "writing into memory does not fail");
+        match (&self.bar, &mut self.out) {
+            (Some(bar), _) => bar.println(String::from_utf8_lossy(&text).trim_end_matches('\n')),
+            // A log that nobody can write to any more must not end a run that was paid for.
+            (None, Some(out)) => drop(out.write_all(&text).and_then(|()| out.flush())),
+            (None, None) => {}
+        }
+    }
+}
+
+impl Facts {
+    /// `, 3 failed, $0.0123 spent, about 12 s left`.
+    fn status(&self, now: Duration) -> String {
+        use std::fmt::Write as _;
+        let mut text = String::new();
+        for (number, what) in [
+            (self.cached, "cached"),
+            (self.failed, "failed"),
+            (self.errored, "without a verdict"),
+            (self.skipped, "skipped"),
+            (self.informs, "for information"),
+            (self.retries, "retries"),
+        ] {
+            if number > 0 {
+                let _ = write!(text, ", {} {what}", figures::count(number));
+            }
+        }
+        if self.spent != Money::ZERO {
+            let _ = write!(text, ", {} spent", figures::dollars(self.spent));
+        }
+        if self.simulated != Money::ZERO {
+            let _ = write!(text, ", {} simulated", figures::dollars(self.simulated));
+        }
+        if let Some(left) = self.left(now) {
+            let _ = write!(text, ", about {} left", figures::duration(left.as_secs().max(1) * 1000));
+        }
+        if now < self.note_until && !self.note.is_empty() {
+            let _ = write!(text, ", {}", self.note);
+        }
+        text
+    }
+
+    /// From the rate of what was asked; what was answered before the run says nothing about it.
+    fn left(&self, now: Duration) -> Option<Duration> {
+        let taken = now.checked_sub(self.first_sent?)?;
+        let open = self.samples.saturating_sub(self.cached).saturating_sub(self.asked);
+        if self.asked == 0 || open == 0 || taken < Duration::from_secs(1) {
+            return None;
+        }
+        Some(taken.mul_f64(open as f64 / self.asked as f64))
+    }
+}
+
+/// Address and headline in one line at a terminal; in a log they are as long as they are.
+fn shortened(address: &Address, headline: &str, width: usize, one_line: bool) -> (String, String) {
+    let address = visible::one_line(&address.to_string()).into_owned();
+    let room = width.saturating_sub(8 + visible::width(&address));
+    let headline: Cow<'_, str> = if one_line { visible::fitted(headline, room) } else { Cow::Borrowed(headline) };
+    (address, format!("  {headline}"))
+}

@@ -1,0 +1,142 @@
+//! How is a text that a model wrote shown so that it can neither hide anything nor command the terminal?
+
+use std::borrow::Cow;
+
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+
+/// A character that would be acted upon or not seen: controls, escapes, bidirectional overrides, invisible ones.
+/// Joiners (U+200C, U+200D) stay: emoji and several scripts are made of them.
+pub(crate) const fn is_hidden(character: char) -> bool {
+    matches!(character,
+        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}'
+        | '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Hidden characters written out (`\u{1b}`, `\r`); line breaks stay, tabs become four blanks.
+pub(crate) fn lines(text: &str) -> Cow<'_, str> {
+    replaced(text, |character, into| match character {
+        '\n' => into.push('\n'),
+        '\t' => into.push_str("    "),
+        hidden => escape(hidden, into),
+    })
+}
+
+/// The same on one line: line breaks become `⏎`, with a blank between the lines.
+pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
+    replaced(text, |character, into| match character {
+        '\n' => into.push_str("⏎ "),
+        '\t' => into.push(' '),
+        hidden => escape(hidden, into),
+    })
+}
+
+/// A part that changed: here tabs and blanks at its ends matter, so they are shown as `→` and `·`.
+pub(crate) fn emphasised(text: &str) -> Cow<'_, str> {
+    let shown = replaced(text, |character, into| match character {
+        '\t' => into.push_str("→   "),
+        hidden => escape(hidden, into),
+    });
+    let blanks = |part: &str| part.len() - part.trim_start_matches(' ').len();
+    if !shown.is_empty() && shown.trim_matches(' ').is_empty() {
+        return Cow::Owned("·".repeat(blanks(&shown)));
+    }
+    shown
+}
+
+/// At most `most` characters of a text, with what was left out said in its place.
+pub(crate) fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        None => Cow::Borrowed(text),
+        Some((at, _)) => Cow::Owned(format!("{}… ({} more characters)", &text[..at], text[at..].chars().count())),
+    }
+}
+
+/// Columns that a text takes in a terminal.
+pub(crate) fn width(text: &str) -> usize {
+    UnicodeWidthStr::width(text)
+}
+
+/// A text that fits into `columns`, with `…` in its middle where it had to give way: both ends of a name tell it apart.
+pub(crate) fn fitted(text: &str, columns: usize) -> Cow<'_, str> {
+    if width(text) <= columns {
+        return Cow::Borrowed(text);
+    }
+    let room = columns.saturating_sub(1);
+    let (head_room, tail_room) = (room - room / 2, room / 2);
+    let head: String = taken(text.graphemes(true), head_room).into_iter().collect();
+    let mut tail = taken(text.graphemes(true).rev(), tail_room);
+    tail.reverse();
+    Cow::Owned(format!("{head}…{}", tail.concat()))
+}
+
+fn taken<'a>(graphemes: impl Iterator<Item = &'a str>, room: usize) -> Vec<&'a str> {
+    let mut used = 0;
+    graphemes
+        .take_while(|grapheme| {
+            used += width(grapheme);
+            used <= room
+        })
+        .collect()
+}
+
+fn escape(character: char, into: &mut String) {
+    match character {
+        '\n' => into.push_str("\\n"),
+        '\r' => into.push_str("\\r"),
+        '\t' => into.push_str("\\t"),
+        other => into.extend(other.escape_unicode()),
+    }
+}
+
+fn replaced(text: &str, mut hidden: impl FnMut(char, &mut String)) -> Cow<'_, str> {
+    let Some(first) = text.find(is_hidden) else { return Cow::Borrowed(text) };
+    let mut shown = String::with_capacity(text.len() + 16);
+    shown.push_str(&text[..first]);
+    for character in text[first..].chars() {
+        if is_hidden(character) { hidden(character, &mut shown) } else { shown.push(character) }
+    }
+    Cow::Owned(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_would_be_acted_upon_or_hidden_is_written_out() {
+        assert_eq!(lines("a\x1b[31mred\x1b[0m\r\nb\tc"), "a\\u{1b}[31mred\\u{1b}[0m\\r\nb    c");
+        assert_eq!(one_line("two\nlines \u{202e}evil"), "two⏎ lines \\u{202e}evil");
+        assert_eq!(lines("👩‍👩‍👧 naïve"), "👩‍👩‍👧 naïve");
+    }
+
+    #[test]
+    fn changed_blanks_can_be_seen() {
+        assert_eq!(emphasised("  "), "··");
+        assert_eq!(emphasised("\t"), "→   ");
+        assert_eq!(emphasised("a b"), "a b");
+    }
+
+    #[test]
+    fn a_name_gives_way_in_its_middle() {
+        assert_eq!(fitted("claude-sonnet-4-6-with-tools", 16), "claude-s…h-tools");
+        assert_eq!(fitted("短い名前のモデル", 8), "短い…ル");
+        assert_eq!(fitted("short", 16), "short");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_hidden_survives(text in any::<String>()) {
+            prop_assert!(!lines(&text).chars().any(|c| c != '\n' && is_hidden(c)));
+            prop_assert!(!one_line(&text).chars().any(is_hidden));
+            prop_assert!(!emphasised(&text).chars().any(is_hidden));
+        }
+
+        #[test]
+        fn what_is_fitted_fits(text in any::<String>(), columns in 1_usize..60) {
+            prop_assert!(width(&fitted(&one_line(&text), columns)) <= columns);
+        }
+    }
+}
