@@ -1,6 +1,7 @@
 //! promptkeel: prompt regression testing.
 
 pub mod diff;
+pub mod endpoint;
 pub mod gate;
 pub mod model;
 pub mod report;

@@ -1,0 +1,130 @@
+//! Do permits, rates, the cool-down and the stop hold for every call of an endpoint?
+
+use std::sync::atomic::Ordering;
+
+use futures_util::future::join_all;
+
+use super::*;
+use crate::endpoint::Endpoint;
+use crate::endpoint::patience::Flight;
+use crate::endpoint::retry::Retrying;
+use crate::endpoint::testing::{Scripted, call, call_to, config, failed, fresh, heard, reply};
+use crate::endpoint::wire::Advice;
+use crate::model::verdict::ErrorKind;
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn stack(wire: &Arc<Scripted>, change: impl FnOnce(&mut EndpointConfig)) -> Retrying<Limited<Arc<Scripted>>> {
+    let mut config = config("http://127.0.0.1");
+    change(&mut config);
+    Retrying::new(Limited::new(Arc::clone(wire), &config), config.max_attempts, config.max_retry_after, 1)
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_than_the_permitted_number_is_under_way_at_once_per_model() {
+    let wire = Arc::new(Scripted::after(seconds(1)));
+    let stack = stack(&wire, |config| config.max_concurrency = 3);
+    let started = Instant::now();
+    let calls = (0..30).map(|number| stack.ask(call(number))).chain((0..30).map(|number| stack.ask(call_to("other", number))));
+    assert!(join_all(calls).await.iter().all(Result::is_ok));
+    assert_eq!(wire.most_at_once.load(Ordering::SeqCst), 6);
+    assert_eq!(started.elapsed(), seconds(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_per_minute_are_kept_to_and_used_up() {
+    let wire = Arc::new(Scripted::after(Duration::from_millis(1)));
+    let stack = stack(&wire, |config| config.requests_per_minute = Some(30));
+    join_all((0..61).map(|number| stack.ask(call(number)))).await;
+    let times = wire.times();
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= Duration::from_millis(1999)), "{times:?}");
+    assert!(times[60] <= seconds(121), "{times:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_came_first_goes_first() {
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&order);
+    let wire = Arc::new(Scripted::new(move |_, call| {
+        seen.lock().unwrap().push(call.key);
+        (seconds(1), Ok(fresh("ok")))
+    }));
+    let stack = stack(&wire, |config| {
+        config.max_concurrency = 2;
+        config.requests_per_minute = Some(120);
+    });
+    let calls: Vec<_> = (0..20).map(call).collect();
+    let expected: Vec<_> = calls.iter().map(|call| call.key).collect();
+    join_all(calls.into_iter().map(|call| stack.ask(call))).await;
+    assert_eq!(*order.lock().unwrap(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_429_cools_down_every_cell_of_that_endpoint() {
+    let wire = Arc::new(Scripted::new(|number, _| match number {
+        0 => (seconds(1), Err(failed(ErrorKind::RateLimited, Advice { after: Some(seconds(30)), should_retry: None }))),
+        _ => (seconds(1), Ok(fresh("ok"))),
+    }));
+    let stack = stack(&wire, |config| config.max_concurrency = 1);
+    let (first, heard) = heard(call(0));
+    let calls = [first, call(1), call_to("other", 2)];
+    // The other model's call comes while the endpoint cools down.
+    let (results, late) = tokio::join!(join_all(calls.map(|call| stack.ask(call))), async {
+        tokio::time::sleep(seconds(5)).await;
+        stack.ask(call_to("third", 3)).await
+    });
+    assert!(results.iter().all(Result::is_ok) && late.is_ok());
+    let times = wire.times();
+    // Two had begun together; whatever came later waited for the whole cool-down.
+    assert!(times[2..].iter().all(|time| *time >= seconds(31)), "{times:?}");
+    let cooling = heard.lock().unwrap().iter().filter(|event| matches!(event, CallEvent::CoolingDown { .. })).count();
+    assert_eq!(cooling, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_refusal_of_a_model_stops_that_model_alone() {
+    for kind in [ErrorKind::Denied, ErrorKind::NotFound, ErrorKind::SpendLimit] {
+        let wire = Arc::new(Scripted::new(move |_, call| match call.request.model.as_str() {
+            "m" => (seconds(1), Err(failed(kind, Advice::default()))),
+            _ => (seconds(1), Ok(fresh("ok"))),
+        }));
+        let stack = stack(&wire, |config| config.max_concurrency = 1);
+        let results = join_all((0..10).map(|number| stack.ask(call(number)))).await;
+        assert!(results.iter().all(|result| result.as_ref().unwrap_err().kind == kind));
+        assert_eq!(wire.count(), 1, "the calls in line were stopped too");
+        let asked = results.iter().filter(|result| !result.as_ref().unwrap_err().attempts.is_empty()).count();
+        assert_eq!(asked, 1);
+        assert!(results[9].as_ref().unwrap_err().message.starts_with("not asked"));
+        stack.ask(call_to("other", 1)).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_the_permit_in_hand_it_looks_once_more() {
+    let wire = Arc::new(Scripted::after(seconds(1)));
+    let stack = stack(&wire, |config| {
+        config.max_concurrency = 1;
+        config.requests_per_minute = Some(1);
+    });
+    let found = Arc::new(reply("stored meanwhile"));
+    let flight = Flight::new(tokio_util::sync::CancellationToken::new(), move || Recheck::Found(Arc::clone(&found)));
+    let answer = stack.ask(Call { flight, ..call(0) }).await.unwrap();
+    assert_eq!((answer.reply.text().as_str(), answer.served), ("stored meanwhile", Served::Shared));
+    assert_eq!(wire.count(), 0);
+    // It took nothing from the rate either.
+    let started = Instant::now();
+    stack.ask(call(1)).await.unwrap();
+    assert_eq!(started.elapsed(), seconds(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_leaves_the_line_does_not_hold_it_up() {
+    let wire = Arc::new(Scripted::after(seconds(10)));
+    let stack = stack(&wire, |config| config.max_concurrency = 1);
+    let started = Instant::now();
+    let (first, left, third) = tokio::join!(stack.ask(call(0)), tokio::time::timeout(seconds(1), stack.ask(call(1))), stack.ask(call(2)));
+    assert!(first.is_ok() && left.is_err() && third.is_ok());
+    assert_eq!(started.elapsed(), seconds(20));
+}

@@ -1,0 +1,253 @@
+//! How does the Messages API spell a request, a reply and an error? (Wire reference, 1, 3.1.) Nothing here is shared with the simulator.
+//!
+//! A stream of events (section 4) will be assembled into the same [`Message`].
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Number, Value};
+
+use crate::model::reply::{RefusalDetails, StopReason, Usage};
+use crate::model::request::{Block, Params, Request, Turn};
+
+/// The body of `POST /v1/messages`.
+#[derive(Serialize)]
+struct Body<'a> {
+    model: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "<[Block]>::is_empty")]
+    system: &'a [Block],
+    messages: &'a [Turn],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop_sequences: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<&'a Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<&'a Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_k: Option<&'a Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tools: Option<&'a [Value]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_choice: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thinking: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_config: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inference_geo: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_tier: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    speed: Option<&'a str>,
+}
+
+/// The bytes to send.
+pub(crate) fn body(request: &Request) -> Vec<u8> {
+    // Taken apart by name, so that a new parameter cannot be forgotten here.
+    let Params {
+        max_tokens,
+        stop_sequences,
+        temperature,
+        top_p,
+        top_k,
+        tools,
+        tool_choice,
+        thinking,
+        output_config,
+        metadata,
+        inference_geo,
+        service_tier,
+        speed,
+    } = &request.params;
+    let body = Body {
+        model: &request.model,
+        max_tokens: *max_tokens,
+        system: &request.system,
+        messages: &request.turns,
+        stop_sequences: stop_sequences.as_deref(),
+        temperature: temperature.as_ref(),
+        top_p: top_p.as_ref(),
+        top_k: top_k.as_ref(),
+        tools: tools.as_deref(),
+        tool_choice: tool_choice.as_ref(),
+        thinking: thinking.as_ref(),
+        output_config: output_config.as_ref(),
+        metadata: metadata.as_ref(),
+        inference_geo: inference_geo.as_deref(),
+        service_tier: service_tier.as_deref(),
+        speed: speed.as_deref(),
+    };
+    serde_json::to_vec(&body).expect("strings, numbers and JSON values always serialise")
+}
+
+/// A body of a response, whichever it is. Unknown members are ignored, as the reference asks (1.7).
+#[derive(Deserialize)]
+struct Envelope {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    error: Option<ErrorDetail>,
+    request_id: Option<String>,
+    id: Option<String>,
+    model: Option<String>,
+    content: Option<Vec<Block>>,
+    stop_reason: Option<String>,
+    stop_sequence: Option<String>,
+    stop_details: Option<StopDetails>,
+    usage: Option<WireUsage>,
+}
+
+#[derive(Deserialize)]
+struct ErrorDetail {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    message: Option<String>,
+    details: Option<Details>,
+}
+
+#[derive(Deserialize)]
+struct Details {
+    error_code: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct StopDetails {
+    category: Option<String>,
+    explanation: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct WireUsage {
+    input_tokens: Option<u64>,
+    output_tokens: Option<u64>,
+    cache_creation_input_tokens: Option<u64>,
+    cache_read_input_tokens: Option<u64>,
+    cache_creation: Option<CacheCreation>,
+    output_tokens_details: Option<OutputDetails>,
+    server_tool_use: Option<ServerToolUse>,
+    service_tier: Option<String>,
+    inference_geo: Option<String>,
+    speed: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct CacheCreation {
+    ephemeral_5m_input_tokens: Option<u64>,
+    ephemeral_1h_input_tokens: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct OutputDetails {
+    thinking_tokens: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct ServerToolUse {
+    web_search_requests: Option<u64>,
+}
+
+/// A whole message, checked: everything that a verdict or a bill needs is there.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Message {
+    pub(crate) id: Option<String>,
+    pub(crate) model: String,
+    pub(crate) content: Vec<Block>,
+    pub(crate) stop_reason: StopReason,
+    pub(crate) stop_sequence: Option<String>,
+    pub(crate) refusal: Option<RefusalDetails>,
+    pub(crate) usage: Usage,
+}
+
+/// What an error body says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ApiError {
+    /// `error.type`.
+    pub(crate) kind: Option<String>,
+    /// `error.message`.
+    pub(crate) message: Option<String>,
+    /// `error.details.error_code`.
+    pub(crate) code: Option<String>,
+    /// `request_id`.
+    pub(crate) request_id: Option<String>,
+}
+
+/// A body that could be read.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Parsed {
+    Message(Box<Message>),
+    Error(ApiError),
+}
+
+/// Reads a body.
+///
+/// # Errors
+/// Says in one clause what keeps it from being a message or an error.
+pub(crate) fn parse(text: &str) -> Result<Parsed, String> {
+    let envelope: Envelope = serde_json::from_str(text).map_err(|error| match error.classify() {
+        serde_json::error::Category::Eof => format!("the JSON ends too early ({error})"),
+        serde_json::error::Category::Syntax | serde_json::error::Category::Io => format!("it is no JSON ({error})"),
+        serde_json::error::Category::Data => format!("it is JSON, and no Messages API body ({error})"),
+    })?;
+    if envelope.kind.as_deref() == Some("error") || (envelope.error.is_some() && envelope.content.is_none()) {
+        let error = envelope.error;
+        return Ok(Parsed::Error(ApiError {
+            kind: error.as_ref().and_then(|error| error.kind.clone()),
+            message: error.as_ref().and_then(|error| error.message.clone()),
+            code: error.and_then(|error| error.details).and_then(|details| details.error_code),
+            request_id: envelope.request_id,
+        }));
+    }
+    message(envelope).map(|message| Parsed::Message(Box::new(message)))
+}
+
+fn message(envelope: Envelope) -> Result<Message, String> {
+    if envelope.kind.as_deref() != Some("message") {
+        return Err("it is JSON without `\"type\": \"message\"`".to_owned());
+    }
+    let missing = |member: &str| format!("the message has no `{member}`");
+    let stop_reason = StopReason::from(envelope.stop_reason.ok_or_else(|| missing("stop_reason"))?);
+    let refusal = (stop_reason == StopReason::Refusal).then(|| {
+        envelope
+            .stop_details
+            .map_or_else(RefusalDetails::default, |details| RefusalDetails { category: details.category, explanation: details.explanation })
+    });
+    Ok(Message {
+        id: envelope.id,
+        model: envelope.model.ok_or_else(|| missing("model"))?,
+        content: envelope.content.ok_or_else(|| missing("content"))?,
+        stop_reason,
+        stop_sequence: envelope.stop_sequence,
+        refusal,
+        usage: usage(envelope.usage.ok_or_else(|| missing("usage"))?)?,
+    })
+}
+
+fn usage(wire: WireUsage) -> Result<Usage, String> {
+    let written = wire.cache_creation_input_tokens.unwrap_or(0);
+    let (short, long) = match wire.cache_creation {
+        Some(split) => {
+            let long = split.ephemeral_1h_input_tokens.unwrap_or(0);
+            let short = split.ephemeral_5m_input_tokens.unwrap_or(0);
+            // `cache_creation_input_tokens = 5m + 1h` (1.7). What a split leaves unnamed was written with the default life.
+            (short.max(written.saturating_sub(long)), long)
+        }
+        None => (written, 0),
+    };
+    Ok(Usage {
+        input_tokens: wire.input_tokens.ok_or("the usage has no `input_tokens`, so the reply has no price")?,
+        cache_write_5m_tokens: short,
+        cache_write_1h_tokens: long,
+        cache_read_tokens: wire.cache_read_input_tokens.unwrap_or(0),
+        output_tokens: wire.output_tokens.ok_or("the usage has no `output_tokens`, so the reply has no price")?,
+        thinking_tokens: wire.output_tokens_details.and_then(|details| details.thinking_tokens).unwrap_or(0),
+        web_searches: wire.server_tool_use.and_then(|tools| tools.web_search_requests).unwrap_or(0),
+        service_tier: wire.service_tier,
+        inference_geo: wire.inference_geo,
+        speed: wire.speed,
+    })
+}
+
+#[cfg(test)]
+#[path = "messages_tests.rs"]
+mod tests;

@@ -1,0 +1,256 @@
+//! Who answers a call? One trait, and the stack of decorators that makes a reliable answer out of attempts on a wire.
+//!
+//! ```text
+//! Cached< Router< Retrying< Limited< Http >>>>
+//! ```
+//!
+//! Order is meaning: a stored answer takes no permit, the router finds the endpoint by name, a sleeping retry holds no permit, and every
+//! attempt passes the limiter. What shares a prompt prefix will find its place between router and retry, a budget between limiter and
+//! wire. Above [`retry`] there are calls ([`Endpoint`]), below it attempts ([`wire::Wire`]).
+
+pub mod address;
+mod bucket;
+mod client;
+mod fault;
+pub mod http;
+pub mod limit;
+mod messages;
+pub mod patience;
+pub mod retry;
+pub mod router;
+mod secret;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod wire;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+
+use crate::endpoint::http::Http;
+use crate::endpoint::limit::Limited;
+use crate::endpoint::patience::Flight;
+use crate::endpoint::retry::Retrying;
+use crate::endpoint::router::Router;
+use crate::model::key::Key;
+use crate::model::money::Money;
+use crate::model::reply::Answer;
+use crate::model::request::{Dialect, EndpointIdentity, Request};
+use crate::model::verdict::CellError;
+
+/// Something that answers calls: an endpoint, or a decorator around one.
+pub trait Endpoint: Send + Sync + 'static {
+    /// The answer, or why there is none. What was paid for is stored even where the caller stops waiting.
+    fn ask(&self, call: Call) -> impl Future<Output = Result<Answer, CellError>> + Send;
+}
+
+impl<E: Endpoint> Endpoint for Arc<E> {
+    fn ask(&self, call: Call) -> impl Future<Output = Result<Answer, CellError>> + Send {
+        E::ask(self, call)
+    }
+}
+
+/// One sample to answer.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// What to ask.
+    pub request: Arc<Request>,
+    /// Whom, by the name in the settings.
+    pub endpoint: Arc<str>,
+    /// Under which key the answer is stored.
+    pub key: Key,
+    /// Which of the independent answers to the same request; part of the key.
+    pub sample: u32,
+    /// The most that one attempt can cost; `None` for an unpriced model.
+    pub worst_case: Option<Money>,
+    /// How long the case may take, counted from its first attempt: waiting in line behind other cells is not its fault.
+    /// It ends waiting and sleeping; an attempt under way has its own limit.
+    pub deadline: Duration,
+    /// Who hears how it goes.
+    pub observer: Observer,
+    /// Who waits for it; [`Flight::default`] everywhere but in the store.
+    pub flight: Flight,
+}
+
+/// What happens to a call on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallEvent {
+    /// It stands in line for a permit.
+    Queued,
+    /// A request goes out: money may be spent from here on.
+    Sent,
+    /// The head of the response is there.
+    FirstByte,
+    /// The attempt failed, and another one follows.
+    Retrying {
+        /// What failed.
+        message: String,
+        /// Until the next attempt.
+        delay: Duration,
+        /// The number of the next attempt; the first was 1.
+        attempt: u32,
+    },
+    /// This call was told to wait, and every other call of its endpoint waits with it.
+    CoolingDown {
+        /// For how long.
+        delay: Duration,
+    },
+}
+
+/// Who hears how a call goes. Called on the async threads: it must return at once.
+#[derive(Clone)]
+pub struct Observer(Option<Arc<dyn Fn(CallEvent) + Send + Sync>>);
+
+impl Observer {
+    /// Hears every event.
+    pub fn new(hear: impl Fn(CallEvent) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(hear)))
+    }
+
+    /// Hears nothing.
+    #[must_use]
+    pub const fn silent() -> Self {
+        Self(None)
+    }
+
+    /// Tells it what happened.
+    pub fn tell(&self, event: CallEvent) {
+        if let Some(hear) = &self.0 {
+            hear(event);
+        }
+    }
+}
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(if self.0.is_some() { "Observer(..)" } else { "Observer(silent)" })
+    }
+}
+
+/// How the key is sent (wire reference, 0.2): the API takes both.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Auth {
+    /// `x-api-key: KEY`.
+    #[default]
+    XApiKey,
+    /// `authorization: Bearer KEY`.
+    Bearer,
+}
+
+/// Everything about one endpoint, resolved from settings and environment.
+#[derive(Debug, Clone)]
+pub struct EndpointConfig {
+    /// Its name in the settings.
+    pub name: String,
+    /// Which protocol it speaks.
+    pub dialect: Dialect,
+    /// Where it is: `https://api.anthropic.com`, with or without `/v1` or a final slash.
+    pub base_url: String,
+    /// The key; printed nowhere.
+    pub key: Option<SecretString>,
+    /// How the key is sent.
+    pub auth: Auth,
+    /// `anthropic-version`.
+    pub api_version: String,
+    /// `anthropic-beta`.
+    pub beta: Vec<String>,
+    /// Requests under way at once, per model.
+    pub max_concurrency: usize,
+    /// Requests begun per minute, per model; `None` means no limit.
+    pub requests_per_minute: Option<u32>,
+    /// Attempts per call, the first included.
+    pub max_attempts: u32,
+    /// One attempt, from sending to the last byte.
+    pub attempt_timeout: Duration,
+    /// The longest wait that a server may ask for; a longer one is cut to this.
+    pub max_retry_after: Duration,
+    /// What the cache key says about it.
+    pub identity: EndpointIdentity,
+}
+
+/// Why the endpoints cannot be built from their settings. Nothing was sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointError {
+    /// Not an address that a Messages API can have.
+    #[error("`base_url` of endpoint `{endpoint}` is no usable address: {reason}")]
+    Address {
+        /// The endpoint's name.
+        endpoint: String,
+        /// What is wrong; never repeats a password.
+        reason: String,
+    },
+    /// A value that no HTTP header can carry.
+    #[error("{what} of endpoint `{endpoint}` holds characters that an HTTP header cannot carry")]
+    Header {
+        /// The endpoint's name.
+        endpoint: String,
+        /// The setting.
+        what: &'static str,
+    },
+    /// The same name twice.
+    #[error("endpoint `{0}` is configured twice")]
+    Duplicate(String),
+    /// The machine knows no certificate authorities.
+    #[error("endpoint `{endpoint}` speaks https, and this machine has no CA certificates to check it with")]
+    NoCertificates {
+        /// The endpoint's name.
+        endpoint: String,
+    },
+    /// The HTTP client does not start, for another reason.
+    #[error("the HTTP client of endpoint `{endpoint}` does not start: {reason}")]
+    Client {
+        /// The endpoint's name.
+        endpoint: String,
+        /// The library's words.
+        reason: String,
+    },
+}
+
+impl EndpointError {
+    /// The next step.
+    #[must_use]
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Address { .. } => Some("write it like `https://api.anthropic.com`"),
+            Self::Header { .. } => Some("look for line breaks or spaces at its ends"),
+            Self::Duplicate(_) | Self::Client { .. } => None,
+            Self::NoCertificates { .. } => Some("install ca-certificates, or name a bundle with SSL_CERT_FILE"),
+        }
+    }
+}
+
+/// The stack below the store.
+pub type Stack = Router<Retrying<Limited<Http>>>;
+
+/// The time of day; passed in so that a test can choose the day on which an answer is paid.
+pub type Clock = fn() -> DateTime<Utc>;
+
+/// The stack over these endpoints, with the system's clock. The seed decides the jitter of retries.
+///
+/// # Errors
+/// If an address or a header is unusable, or a name stands twice. No connection is made and no certificate read.
+pub fn build(configs: Vec<EndpointConfig>, seed: u64) -> Result<Stack, EndpointError> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the moment at which an answer arrives is a fact of the network, and this is its address"
+    )]
+    build_with_clock(configs, seed, Utc::now)
+}
+
+/// The stack over these endpoints.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_with_clock(configs: Vec<EndpointConfig>, seed: u64, clock: Clock) -> Result<Stack, EndpointError> {
+    let mut endpoints = Vec::with_capacity(configs.len());
+    for config in configs {
+        let name: Arc<str> = Arc::from(config.name.as_str());
+        let http = Http::new(&config, clock)?;
+        let limited = Limited::new(http, &config);
+        endpoints.push((name, Retrying::new(limited, config.max_attempts, config.max_retry_after, seed)));
+    }
+    Router::new(endpoints)
+}

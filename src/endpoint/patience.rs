@@ -1,0 +1,117 @@
+//! How long does a call wait, and who still waits for it?
+//!
+//! Two things end waiting and sleeping: the case's time limit, which runs from its first attempt, and the departure of everybody who
+//! waited for the answer. Neither ends an attempt under way: it is paid for.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::endpoint::Call;
+use crate::model::reply::Reply;
+use crate::model::verdict::CellError;
+
+/// What the store hangs on a call: who waits for it, and a last look before money is spent.
+#[derive(Clone, Default)]
+pub struct Flight {
+    abandoned: CancellationToken,
+    recheck: Option<Arc<dyn Fn() -> Recheck + Send + Sync>>,
+}
+
+/// What the last look says.
+#[derive(Debug, Clone)]
+pub enum Recheck {
+    /// Nobody has answered it yet: ask.
+    Ask,
+    /// Another process has stored the answer meanwhile.
+    Found(Arc<Reply>),
+    /// Nothing more is asked in this run.
+    Stop(CellError),
+}
+
+impl Flight {
+    /// A flight that is abandoned with this token and looks again with this function, which must be quick.
+    pub fn new(abandoned: CancellationToken, recheck: impl Fn() -> Recheck + Send + Sync + 'static) -> Self {
+        Self { abandoned, recheck: Some(Arc::new(recheck)) }
+    }
+
+    /// The last look, with the permit in hand.
+    #[must_use]
+    pub fn recheck(&self) -> Recheck {
+        self.recheck.as_ref().map_or(Recheck::Ask, |look| look())
+    }
+}
+
+impl fmt::Debug for Flight {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Flight").field("abandoned", &self.abandoned.is_cancelled()).finish_non_exhaustive()
+    }
+}
+
+/// Why waiting ended without what was waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GaveUp {
+    /// Nobody waits for the answer any more.
+    Abandoned,
+    /// The case's time limit passed.
+    Deadline,
+}
+
+/// The patience of one call over all of its attempts.
+#[derive(Debug)]
+pub struct Patience {
+    abandoned: CancellationToken,
+    limit: Duration,
+    deadline: OnceLock<Option<Instant>>,
+}
+
+impl Patience {
+    /// Of this call, before its first attempt.
+    #[must_use]
+    pub fn of(call: &Call) -> Self {
+        Self { abandoned: call.flight.abandoned.clone(), limit: call.deadline, deadline: OnceLock::new() }
+    }
+
+    /// The first attempt begins: from here on the case's time limit runs. Later calls change nothing.
+    pub fn begin(&self) {
+        // A limit beyond what an `Instant` can hold is no limit.
+        self.deadline.get_or_init(|| Instant::now().checked_add(self.limit));
+    }
+
+    /// Waits for this, unless patience ends first.
+    ///
+    /// # Errors
+    /// Says which end it was.
+    pub async fn wait<F: Future>(&self, future: F) -> Result<F::Output, GaveUp> {
+        let deadline = self.deadline.get().copied().flatten();
+        tokio::select! {
+            biased;
+            () = self.abandoned.cancelled() => Err(GaveUp::Abandoned),
+            output = future => Ok(output),
+            () = sleep_until(deadline), if deadline.is_some() => Err(GaveUp::Deadline),
+        }
+    }
+
+    /// Sleeps, unless patience would end first: then it does not even begin.
+    ///
+    /// # Errors
+    /// Says which end it is.
+    pub async fn sleep(&self, delay: Duration) -> Result<(), GaveUp> {
+        if let Some(Some(deadline)) = self.deadline.get()
+            && Instant::now().checked_add(delay).is_none_or(|wake| wake >= *deadline)
+        {
+            return Err(GaveUp::Deadline);
+        }
+        self.wait(tokio::time::sleep(delay)).await
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,193 @@
+//! Is each class of failure retried as it should be, and no longer than the case may take?
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::*;
+use crate::endpoint::limit::Limited;
+use crate::endpoint::testing::{Scripted, call, config, failed, fresh, heard};
+
+const ALL: [ErrorKind; 14] = [
+    ErrorKind::Connection,
+    ErrorKind::Timeout,
+    ErrorKind::RateLimited,
+    ErrorKind::SpendLimit,
+    ErrorKind::Overloaded,
+    ErrorKind::Server,
+    ErrorKind::Denied,
+    ErrorKind::NotFound,
+    ErrorKind::InvalidRequest,
+    ErrorKind::MalformedReply,
+    ErrorKind::CacheMiss,
+    ErrorKind::Store,
+    ErrorKind::Judging,
+    ErrorKind::Template,
+];
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn asks_for(after: Duration) -> Advice {
+    Advice { after: Some(after), should_retry: None }
+}
+
+/// A wire that fails so often, then answers.
+fn flaky(failures: usize, kind: ErrorKind, advice: Advice) -> Arc<Scripted> {
+    Arc::new(Scripted::new(move |number, _| {
+        (Duration::from_millis(10), if number < failures { Err(failed(kind, advice)) } else { Ok(fresh("ok")) })
+    }))
+}
+
+fn retrying(wire: &Arc<Scripted>) -> Retrying<Limited<Arc<Scripted>>> {
+    Retrying::new(Limited::new(Arc::clone(wire), &config("http://127.0.0.1")), 4, seconds(120), 7)
+}
+
+#[tokio::test(start_paused = true)]
+async fn passing_trouble_is_retried_and_every_attempt_is_told() {
+    for kind in ALL.into_iter().filter(|kind| class(*kind) == Class::Retry) {
+        let wire = flaky(2, kind, Advice::default());
+        let (call, heard) = heard(call(1));
+        let answer = retrying(&wire).ask(call).await.unwrap();
+        let errors: Vec<_> = answer.reply.attempts.iter().map(|attempt| attempt.error).collect();
+        assert_eq!(errors, [Some(kind), Some(kind), None]);
+        assert_eq!(wire.count(), 3);
+        let retries = heard.lock().unwrap().iter().filter(|event| matches!(event, CallEvent::Retrying { .. })).count();
+        assert_eq!(retries, 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_are_never_retried_whatever_a_header_says() {
+    for kind in [ErrorKind::Denied, ErrorKind::NotFound, ErrorKind::SpendLimit] {
+        let wire = flaky(9, kind, Advice { after: Some(seconds(1)), should_retry: Some(true) });
+        let error = retrying(&wire).ask(call(1)).await.unwrap_err();
+        assert_eq!((error.kind, error.attempts.len(), wire.count()), (kind, 1, 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_request_is_not_retried_unless_the_server_says_so() {
+    let wire = flaky(1, ErrorKind::InvalidRequest, Advice::default());
+    assert_eq!(retrying(&wire).ask(call(1)).await.unwrap_err().kind, ErrorKind::InvalidRequest);
+    let wire = flaky(1, ErrorKind::InvalidRequest, Advice { should_retry: Some(true), after: None });
+    assert!(retrying(&wire).ask(call(1)).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_server_can_forbid_a_retry() {
+    let wire = flaky(1, ErrorKind::Server, Advice { should_retry: Some(false), after: None });
+    assert_eq!(retrying(&wire).ask(call(1)).await.unwrap_err().attempts.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_end_at_their_number_and_the_error_has_all_of_them() {
+    let wire = flaky(99, ErrorKind::Overloaded, Advice::default());
+    let error = retrying(&wire).ask(call(1)).await.unwrap_err();
+    assert_eq!((error.kind, error.attempts.len(), wire.count()), (ErrorKind::Overloaded, 4, 4));
+    assert_eq!(error.message, "Overloaded (after 4 attempts)");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_429_is_retried_after_what_the_server_asks() {
+    let wire = flaky(1, ErrorKind::RateLimited, asks_for(seconds(20)));
+    retrying(&wire).ask(call(1)).await.unwrap();
+    let gap = wire.times()[1];
+    assert!((seconds(20)..=seconds(22)).contains(&gap), "{gap:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wish_beyond_the_setting_is_cut_to_it() {
+    let wire = flaky(1, ErrorKind::RateLimited, asks_for(Duration::MAX));
+    retrying(&wire).ask(call(1)).await.unwrap();
+    let gap = wire.times()[1];
+    assert!((seconds(120)..=seconds(122)).contains(&gap), "{gap:?}");
+}
+
+#[test]
+fn without_a_wish_the_jitter_is_full_and_capped() {
+    let retrying = Retrying::new((), 99, seconds(120), 3);
+    for failed in 1..40 {
+        let most = Duration::from_millis(500 * 2_u64.pow((failed - 1).min(4)));
+        let delays: Vec<_> = (0..200).map(|_| retrying.delay(Advice::default(), failed)).collect();
+        assert!(delays.iter().all(|delay| *delay <= most), "{failed}");
+        // Full: from nothing to the whole of it, not a band near its top.
+        assert!(delays.iter().any(|delay| *delay < most / 10) && delays.iter().any(|delay| *delay > most * 9 / 10), "{failed}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_jitter() {
+    let delays = |seed| {
+        let retrying = Retrying::new((), 9, seconds(120), seed);
+        (1..9).map(|failed| retrying.delay(Advice::default(), failed)).collect::<Vec<_>>()
+    };
+    assert_eq!(delays(5), delays(5));
+    assert_ne!(delays(5), delays(6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sleep_that_would_pass_the_time_limit_does_not_begin() {
+    let wire = flaky(9, ErrorKind::RateLimited, asks_for(seconds(50)));
+    let started = Instant::now();
+    let error = retrying(&wire).ask(Call { deadline: seconds(30), ..call(1) }).await.unwrap_err();
+    assert_eq!((error.kind, error.attempts.len()), (ErrorKind::Timeout, 1));
+    assert!(started.elapsed() < seconds(1));
+    insta::assert_snapshot!(error.message, @"the case's time limit of 30s leaves no time for another attempt; the last attempt: RateLimited");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_under_way_outlives_the_time_limit() {
+    let wire = Arc::new(Scripted::after(seconds(100)));
+    let answer = retrying(&wire).ask(Call { deadline: seconds(30), ..call(1) }).await.unwrap();
+    assert_eq!(answer.reply.text(), "ok");
+}
+
+#[tokio::test(start_paused = true)]
+async fn standing_in_line_is_not_counted_against_the_case() {
+    let wire = Arc::new(Scripted::after(seconds(20)));
+    let mut config = config("http://127.0.0.1");
+    config.max_concurrency = 1;
+    let retrying = Arc::new(Retrying::new(Limited::new(Arc::clone(&wire), &config), 4, seconds(120), 7));
+    let calls = (0..5).map(|number| retrying.ask(Call { deadline: seconds(30), ..call(number) }));
+    let results = futures_util::future::join_all(calls).await;
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sleeping_retry_holds_no_permit() {
+    let wire = Arc::new(Scripted::new(|_, call| {
+        let first = call.request.turns[0].content[0].as_text() == Some("question 0");
+        let advice = Advice::default();
+        (Duration::from_millis(10), if first { Err(failed(ErrorKind::Server, advice)) } else { Ok(fresh("ok")) })
+    }));
+    let mut config = config("http://127.0.0.1");
+    config.max_concurrency = 1;
+    let retrying = Retrying::new(Limited::new(Arc::clone(&wire), &config), 99, seconds(120), 7);
+    let failing = retrying.ask(Call { deadline: seconds(60), ..call(0) });
+    let others = async {
+        let started = Instant::now();
+        for number in 1..20 {
+            retrying.ask(call(number)).await.unwrap();
+        }
+        started.elapsed()
+    };
+    let (error, elapsed) = tokio::join!(failing, others);
+    assert_eq!(error.unwrap_err().kind, ErrorKind::Timeout);
+    assert!(elapsed < seconds(1), "{elapsed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_nobody_waits_for_sends_nothing_more() {
+    let wire = flaky(9, ErrorKind::Server, asks_for(seconds(5)));
+    let abandoned = tokio_util::sync::CancellationToken::new();
+    let flight = crate::endpoint::patience::Flight::new(abandoned.clone(), || crate::endpoint::patience::Recheck::Ask);
+    let retrying = retrying(&wire);
+    let (result, ()) = tokio::join!(retrying.ask(Call { flight, ..call(1) }), async {
+        tokio::time::sleep(seconds(1)).await;
+        abandoned.cancel();
+    });
+    assert!(result.is_err());
+    assert_eq!(wire.count(), 1);
+}

@@ -1,0 +1,44 @@
+//! What is one attempt at a call, and how can it fail?
+//!
+//! An attempt is not a call: it has no retries, its failure carries what the server said about trying again, and it may be refused before
+//! anything is sent. So it has a trait of its own, which the HTTP client, the limiter and (later) the budget implement.
+
+use std::time::Duration;
+
+use crate::endpoint::Call;
+use crate::endpoint::patience::{GaveUp, Patience};
+use crate::model::reply::{Answer, Attempt};
+use crate::model::verdict::CellError;
+
+/// Something that makes one attempt: one request on the wire, at most.
+pub trait Wire: Send + Sync + 'static {
+    /// The answer of this attempt. A fresh reply holds exactly this attempt in its `attempts`.
+    fn attempt(&self, call: &Call, patience: &Patience) -> impl Future<Output = Result<Answer, Failed>> + Send;
+}
+
+/// How an attempt failed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Failed {
+    /// A request was sent, or could not be.
+    Attempt {
+        /// Why there is no reply; its own `attempts` are empty.
+        error: CellError,
+        /// What is kept of it.
+        attempt: Attempt,
+        /// What the server said about trying again.
+        advice: Advice,
+    },
+    /// Nothing was sent, and nothing will be.
+    Refused(CellError),
+    /// Nothing was sent: waiting for a permit ended first.
+    GaveUp(GaveUp),
+}
+
+/// What a server says about trying again (wire reference, 2.2).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Advice {
+    /// `retry-after-ms`, else `retry-after`; not capped yet. A zero counts as absent, as in the official clients.
+    pub after: Option<Duration>,
+    /// `x-should-retry`.
+    pub should_retry: Option<bool>,
+}
