@@ -7,4 +7,5 @@ pub mod model;
 pub mod report;
 pub mod sim;
 pub mod snapshot;
+pub mod store;
 pub mod template;

@@ -1,0 +1,331 @@
+//! Is it answered already? Stored answers first, one request per key in flight, and every paid answer stored before it is returned.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::endpoint::patience::{Flight, Recheck};
+use crate::endpoint::{Call, Endpoint};
+use crate::model::key::Key;
+use crate::model::reply::{Answer, Reply, Served};
+use crate::model::verdict::{CellError, ErrorKind};
+use crate::store::answers::NewAnswer;
+use crate::store::{Store, StoreError};
+
+/// What the store is used for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CacheMode {
+    /// What is answered is read, the rest is asked and stored.
+    #[default]
+    ReadWrite,
+    /// Everything is asked again, and stored as a new generation beside the old one.
+    Refresh,
+    /// Nothing is read, so everything is asked; what was paid is stored all the same.
+    Off,
+    /// Nothing is asked; what is not answered is an error.
+    Only,
+}
+
+/// Remembers answers around an endpoint.
+///
+/// The request and the storing of its answer are one task that this owns: whoever asked may go away, and nothing that was paid is lost.
+/// A call that has not been sent yet, or that sleeps between attempts, ends when nobody waits for it any more.
+pub struct Cached<E> {
+    shared: Arc<Shared<E>>,
+}
+
+struct Shared<E> {
+    inner: E,
+    store: Arc<Store>,
+    mode: CacheMode,
+    rides: Mutex<HashMap<Key, Arc<Ride>>>,
+    /// Under `refresh` and `off`: the keys that this run has answered. Two cells with the same request share one answer in every mode.
+    answered: Mutex<HashSet<Key>>,
+    uncollected: Uncollected,
+    failure: OnceLock<CellError>,
+    tracker: TaskTracker,
+}
+
+/// One request in flight and those who wait for it.
+struct Ride {
+    key: Key,
+    landing: watch::Receiver<Option<Landing>>,
+    abandoned: CancellationToken,
+    seats: Mutex<Seats>,
+    uncollected: Uncollected,
+}
+
+/// Paid answers that nobody took.
+type Uncollected = Arc<Mutex<Vec<(Key, Answer)>>>;
+
+/// Every paid answer is one sample's own: the one that started the flight, or, where that one went away, another passenger's.
+/// Otherwise it would be missing from the bill.
+#[derive(Default)]
+struct Seats {
+    waiting: usize,
+    starter_left: bool,
+    claimed: bool,
+}
+
+#[derive(Clone)]
+enum Landing {
+    Result(Result<Answer, CellError>),
+    /// Nobody waited, so it was not asked.
+    Abandoned,
+}
+
+impl<E: Endpoint> Cached<E> {
+    /// Answers from this store, and from `inner` what is not in it.
+    pub fn new(store: Arc<Store>, mode: CacheMode, inner: E) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                inner,
+                store,
+                mode,
+                rides: Mutex::default(),
+                answered: Mutex::default(),
+                uncollected: Uncollected::default(),
+                failure: OnceLock::new(),
+                tracker: TaskTracker::new(),
+            }),
+        }
+    }
+
+    /// What answers where the store does not.
+    #[must_use]
+    pub fn inner(&self) -> &E {
+        &self.shared.inner
+    }
+
+    /// Why nothing more is asked, if the store failed: an answer that cannot be stored is paid again.
+    #[must_use]
+    pub fn failure(&self) -> Option<&CellError> {
+        self.shared.failure.get()
+    }
+
+    /// How many calls are between asking and being stored.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.shared.tracker.len()
+    }
+
+    /// Waits until everything in flight has landed and is stored. Returns the paid answers that nobody waited for any more, so that the
+    /// bill can hold them.
+    pub async fn drain(&self) -> Vec<(Key, Answer)> {
+        self.shared.tracker.close();
+        self.shared.tracker.wait().await;
+        self.shared.tracker.reopen();
+        std::mem::take(&mut lock(&self.shared.uncollected))
+    }
+}
+
+impl<E: Endpoint> Endpoint for Cached<E> {
+    async fn ask(&self, call: Call) -> Result<Answer, CellError> {
+        if let Some(reply) = self.shared.stored(&call.key)? {
+            return Ok(Answer { reply, served: Served::Stored });
+        }
+        if self.shared.mode == CacheMode::Only {
+            return Err(CellError {
+                kind: ErrorKind::CacheMiss,
+                message: format!("no answer is stored under the key {}", call.key),
+                hint: Some("run without `--cache only` to ask for it".to_owned()),
+                attempts: Vec::new(),
+            });
+        }
+        loop {
+            let mut passenger = self.shared.board(&call);
+            match passenger.landing().await? {
+                Landing::Result(result) => return passenger.collect(result),
+                // Everybody had left just before we came.
+                Landing::Abandoned => {}
+            }
+        }
+    }
+}
+
+impl<E: Endpoint> Shared<E> {
+    /// The stored answer, where the mode lets it be used.
+    fn stored(&self, key: &Key) -> Result<Option<Arc<Reply>>, CellError> {
+        let reads = match self.mode {
+            CacheMode::ReadWrite | CacheMode::Only => true,
+            CacheMode::Refresh | CacheMode::Off => lock(&self.answered).contains(key),
+        };
+        if reads { self.store.get(key).map_err(|error| self.fail(&error, "could not be read")) } else { Ok(None) }
+    }
+
+    /// The first failure of the store ends all asking.
+    fn fail(&self, error: &StoreError, what: &str) -> CellError {
+        let error = CellError {
+            kind: ErrorKind::Store,
+            message: format!("an answer {what}: {error}"),
+            hint: Some(error.hint().to_owned()),
+            attempts: Vec::new(),
+        };
+        self.failure.get_or_init(|| error.clone());
+        error
+    }
+
+    /// Joins the flight of this key, or starts it.
+    fn board(self: &Arc<Self>, call: &Call) -> Passenger {
+        let mut rides = lock(&self.rides);
+        if let Some(ride) = rides.get(&call.key) {
+            lock(&ride.seats).waiting += 1;
+            return Passenger { ride: Arc::clone(ride), started_it: false, done: false };
+        }
+        let (sender, landing) = watch::channel(None);
+        let ride = Arc::new(Ride {
+            key: call.key,
+            landing,
+            abandoned: CancellationToken::new(),
+            seats: Mutex::new(Seats { waiting: 1, ..Seats::default() }),
+            uncollected: Arc::clone(&self.uncollected),
+        });
+        rides.insert(call.key, Arc::clone(&ride));
+        drop(rides);
+        let runway = Runway { shared: Arc::clone(self), ride: Arc::clone(&ride), sender };
+        let call = call.clone();
+        self.tracker.spawn(async move {
+            let result = runway.shared.fly(call, runway.ride.abandoned.clone()).await;
+            runway.land(result);
+        });
+        Passenger { ride, started_it: true, done: false }
+    }
+
+    async fn fly(self: &Arc<Self>, call: Call, abandoned: CancellationToken) -> Result<Answer, CellError> {
+        let looking = Arc::clone(self);
+        let key = call.key;
+        let flight = Flight::new(abandoned, move || looking.recheck(&key));
+        let answer = self.inner.ask(Call { flight, ..call.clone() }).await?;
+        if answer.served.is_paid() {
+            let row = NewAnswer { key, endpoint: &call.endpoint, sample: call.sample, request: &call.request, reply: &answer.reply };
+            self.store.put(row).await.map_err(|error| CellError {
+                attempts: answer.reply.attempts.clone(),
+                ..self.fail(&error, "was paid and could not be stored")
+            })?;
+            if matches!(self.mode, CacheMode::Refresh | CacheMode::Off) {
+                lock(&self.answered).insert(key);
+            }
+        }
+        Ok(answer)
+    }
+
+    /// With the permit in hand, right before money is spent.
+    fn recheck(&self, key: &Key) -> Recheck {
+        if let Some(error) = self.failure.get() {
+            return Recheck::Stop(error.clone());
+        }
+        match self.stored(key) {
+            Ok(Some(reply)) => Recheck::Found(reply),
+            Ok(None) => Recheck::Ask,
+            Err(error) => Recheck::Stop(error),
+        }
+    }
+}
+
+/// Lands a flight however it ends, a panic included: nobody waits for ever.
+struct Runway<E> {
+    shared: Arc<Shared<E>>,
+    ride: Arc<Ride>,
+    sender: watch::Sender<Option<Landing>>,
+}
+
+impl<E> Runway<E> {
+    fn land(&self, result: Result<Answer, CellError>) {
+        // Under these locks nobody boards or leaves, so that an answer is either waited for or uncollected.
+        let mut rides = lock(&self.shared.rides);
+        rides.remove(&self.ride.key);
+        let mut seats = lock(&self.ride.seats);
+        if seats.waiting == 0 {
+            self.ride.left_over(&mut seats, &result);
+        }
+        let landing = match result {
+            Err(_) if self.ride.abandoned.is_cancelled() => Landing::Abandoned,
+            result => Landing::Result(result),
+        };
+        self.sender.send_replace(Some(landing));
+    }
+}
+
+impl Ride {
+    /// Keeps a paid answer that nobody took for the bill.
+    fn left_over(&self, seats: &mut Seats, result: &Result<Answer, CellError>) {
+        match result {
+            Ok(answer) if answer.served.is_paid() && !seats.claimed => {
+                seats.claimed = true;
+                lock(&self.uncollected).push((self.key, answer.clone()));
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+}
+
+impl<E> Drop for Runway<E> {
+    fn drop(&mut self) {
+        if self.sender.borrow().is_none() {
+            self.land(Err(lost()));
+        }
+    }
+}
+
+fn lost() -> CellError {
+    CellError {
+        kind: ErrorKind::Connection,
+        message: "the call ended without a result".to_owned(),
+        hint: Some("this is a mistake of promptkeel; please report it".to_owned()),
+        attempts: Vec::new(),
+    }
+}
+
+/// One of those who wait for a flight.
+struct Passenger {
+    ride: Arc<Ride>,
+    started_it: bool,
+    done: bool,
+}
+
+impl Passenger {
+    async fn landing(&mut self) -> Result<Landing, CellError> {
+        let mut landing = self.ride.landing.clone();
+        let seen = landing.wait_for(Option::is_some).await.map_err(|_| lost())?;
+        seen.clone().ok_or_else(lost)
+    }
+
+    fn collect(mut self, result: Result<Answer, CellError>) -> Result<Answer, CellError> {
+        self.done = true;
+        let mut seats = lock(&self.ride.seats);
+        let mine = self.started_it || (seats.starter_left && !seats.claimed);
+        seats.claimed |= mine;
+        drop(seats);
+        result.map(|answer| if mine { answer } else { Answer { served: Served::Shared, ..answer } })
+    }
+}
+
+impl Drop for Passenger {
+    fn drop(&mut self) {
+        let mut seats = lock(&self.ride.seats);
+        seats.waiting -= 1;
+        if self.done {
+            return;
+        }
+        seats.starter_left |= self.started_it;
+        if seats.waiting == 0 {
+            match &*self.ride.landing.borrow() {
+                Some(Landing::Result(result)) => self.ride.left_over(&mut seats, result),
+                Some(Landing::Abandoned) => {}
+                None => self.ride.abandoned.cancel(),
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is behind these locks is whole between any two statements.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[path = "cached_tests.rs"]
+mod tests;

@@ -1,0 +1,226 @@
+//! Is every answer asked once, stored before it is returned, and never lost?
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::*;
+use crate::endpoint::EndpointConfig;
+use crate::endpoint::limit::Limited;
+use crate::endpoint::retry::Retrying;
+use crate::endpoint::testing::{Scripted, call, config, failed, fresh};
+use crate::endpoint::wire::Advice;
+
+type TestStack = Cached<Retrying<Limited<Arc<Scripted>>>>;
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn cached_with(folder: &tempfile::TempDir, mode: CacheMode, wire: &Arc<Scripted>, change: impl FnOnce(&mut EndpointConfig)) -> TestStack {
+    let mut config = config("http://127.0.0.1");
+    change(&mut config);
+    let limited = Limited::new(Arc::clone(wire), &config);
+    let retrying = Retrying::new(limited, config.max_attempts, config.max_retry_after, 1);
+    Cached::new(Arc::new(Store::open(folder.path()).unwrap()), mode, retrying)
+}
+
+fn cached(folder: &tempfile::TempDir, mode: CacheMode, wire: &Arc<Scripted>) -> TestStack {
+    cached_with(folder, mode, wire, |_| {})
+}
+
+/// Answers with the number of the attempt, after a tenth of a second.
+fn numbering() -> Arc<Scripted> {
+    Arc::new(Scripted::new(|number, _| (Duration::from_millis(100), Ok(fresh(&format!("answer {number}"))))))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_answered_once_is_not_asked_again() {
+    let folder = folder();
+    let wire = numbering();
+    let first = cached(&folder, CacheMode::ReadWrite, &wire);
+    assert_eq!(first.ask(call(1)).await.unwrap().served, Served::Fresh);
+    assert_eq!(first.ask(call(1)).await.unwrap().served, Served::Stored);
+    let second = cached(&folder, CacheMode::ReadWrite, &wire);
+    let answer = second.ask(call(1)).await.unwrap();
+    assert_eq!((answer.served, answer.reply.text().as_str()), (Served::Stored, "answer 0"));
+    assert_eq!(wire.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_callers_of_one_key_make_one_request_and_one_bill() {
+    let folder = folder();
+    let wire = numbering();
+    let cached = cached(&folder, CacheMode::ReadWrite, &wire);
+    let answers = join_all((0..100).map(|_| cached.ask(call(1)))).await;
+    assert_eq!(wire.count(), 1);
+    let paid = answers.iter().filter(|answer| answer.as_ref().unwrap().served.is_paid()).count();
+    assert_eq!(paid, 1);
+    assert!(answers.iter().all(|answer| answer.as_ref().unwrap().reply.text() == "answer 0"));
+    assert!(cached.drain().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_stored_although_its_caller_left_and_the_bill_hears_of_it() {
+    let folder = folder();
+    let wire = numbering();
+    let cached = cached(&folder, CacheMode::ReadWrite, &wire);
+    assert!(tokio::time::timeout(Duration::from_millis(50), cached.ask(call(1))).await.is_err());
+    assert_eq!(cached.in_flight(), 1);
+    let left_over = cached.drain().await;
+    assert_eq!(
+        left_over.iter().map(|(key, answer)| (*key, answer.reply.text())).collect::<Vec<_>>(),
+        [(call(1).key, "answer 0".to_owned())]
+    );
+    assert_eq!(cached.ask(call(1)).await.unwrap().served, Served::Stored);
+    assert_eq!(wire.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_one_who_began_left_another_passenger_counts_the_answer_as_its_own() {
+    let folder = folder();
+    let wire = numbering();
+    let cached = cached(&folder, CacheMode::ReadWrite, &wire);
+    let (left, second, third) =
+        tokio::join!(tokio::time::timeout(Duration::from_millis(50), cached.ask(call(1))), cached.ask(call(1)), cached.ask(call(1)));
+    assert!(left.is_err());
+    let mut served = [second.unwrap().served, third.unwrap().served];
+    served.sort_by_key(|served| served.is_paid());
+    assert_eq!(served, [Served::Shared, Served::Fresh]);
+    assert!(cached.drain().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_in_line_is_not_sent_once_its_caller_left() {
+    let folder = folder();
+    let wire = numbering();
+    let cached = cached_with(&folder, CacheMode::ReadWrite, &wire, |config| config.max_concurrency = 1);
+    let (first, left) = tokio::join!(cached.ask(call(1)), tokio::time::timeout(Duration::from_millis(50), cached.ask(call(2))));
+    assert!(first.is_ok() && left.is_err());
+    cached.drain().await;
+    assert_eq!(wire.count(), 1);
+    // And whoever comes later is not told of it.
+    assert_eq!(cached.ask(call(2)).await.unwrap().served, Served::Fresh);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_joins_an_abandoned_call_gets_an_answer_all_the_same() {
+    let folder = folder();
+    let wire = Arc::new(Scripted::new(|number, _| match number {
+        0 => {
+            (Duration::from_millis(10), Err(failed(ErrorKind::Server, Advice { after: Some(Duration::from_secs(60)), should_retry: None })))
+        }
+        _ => (Duration::from_millis(10), Ok(fresh("ok"))),
+    }));
+    let cached = cached(&folder, CacheMode::ReadWrite, &wire);
+    let (left, joined) = tokio::join!(tokio::time::timeout(Duration::from_secs(1), cached.ask(call(1))), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        cached.ask(call(1)).await
+    });
+    assert!(left.is_err());
+    assert_eq!(joined.unwrap().reply.text(), "ok");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_process_stored_while_this_one_stood_in_line_is_not_asked_again() {
+    let folder = folder();
+    let (wire, other_wire) = (numbering(), numbering());
+    let one = cached_with(&folder, CacheMode::ReadWrite, &wire, |config| config.max_concurrency = 1);
+    let other = cached_with(&folder, CacheMode::ReadWrite, &other_wire, |config| config.max_concurrency = 1);
+    // The same twenty calls from both ends: where they meet, the rest is stored already.
+    let (forth, back) =
+        tokio::join!(join_all((0..20).map(|number| one.ask(call(number)))), join_all((0..20).rev().map(|number| other.ask(call(number)))));
+    assert!(forth.iter().chain(&back).all(Result::is_ok));
+    let asked = wire.count() + other_wire.count();
+    assert!((20..=21).contains(&asked), "{asked} requests for 20 answers");
+    let shared = forth.iter().chain(&back).filter(|answer| answer.as_ref().unwrap().served == Served::Shared).count();
+    assert_eq!(shared, 40 - asked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refresh_asks_again_once_and_stores_beside_the_old_answer() {
+    let folder = folder();
+    let wire = numbering();
+    cached(&folder, CacheMode::ReadWrite, &wire).ask(call(1)).await.unwrap();
+    let refreshing = cached(&folder, CacheMode::Refresh, &wire);
+    let fresh = refreshing.ask(call(1)).await.unwrap();
+    assert_eq!((fresh.served, fresh.reply.text().as_str()), (Served::Fresh, "answer 1"));
+    // A second cell with the same request shares the new answer.
+    let again = refreshing.ask(call(1)).await.unwrap();
+    assert_eq!((again.served, again.reply.text().as_str()), (Served::Stored, "answer 1"));
+    let known = refreshing.shared.store.known(&[call(1).key]).unwrap();
+    assert_eq!(known[&call(1).key].generation, 2);
+    assert_eq!(cached(&folder, CacheMode::ReadWrite, &wire).ask(call(1)).await.unwrap().reply.text(), "answer 1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn off_reads_nothing_and_stores_all_the_same() {
+    let folder = folder();
+    let wire = numbering();
+    cached(&folder, CacheMode::ReadWrite, &wire).ask(call(1)).await.unwrap();
+    assert_eq!(cached(&folder, CacheMode::Off, &wire).ask(call(1)).await.unwrap().reply.text(), "answer 1");
+    assert_eq!(cached(&folder, CacheMode::Only, &wire).ask(call(1)).await.unwrap().reply.text(), "answer 1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_asks_nothing() {
+    let folder = folder();
+    let wire = numbering();
+    let error = cached(&folder, CacheMode::Only, &wire).ask(call(1)).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::CacheMiss);
+    assert!(error.message.contains(&call(1).key.to_string()));
+    assert_eq!(wire.count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_is_not_stored_and_is_the_same_for_all_who_waited() {
+    let folder = folder();
+    let wire = Arc::new(Scripted::new(|number, _| match number {
+        0 => (Duration::from_millis(10), Err(failed(ErrorKind::InvalidRequest, Advice::default()))),
+        _ => (Duration::from_millis(10), Ok(fresh("ok"))),
+    }));
+    let cached = cached(&folder, CacheMode::ReadWrite, &wire);
+    let (one, other) = tokio::join!(cached.ask(call(1)), cached.ask(call(1)));
+    assert_eq!(one.unwrap_err(), other.unwrap_err());
+    assert_eq!(cached.ask(call(1)).await.unwrap().served, Served::Fresh);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_cannot_write_ends_all_asking() {
+    let folder = folder();
+    let wire = numbering();
+    let cached = cached_with(&folder, CacheMode::ReadWrite, &wire, |config| config.max_concurrency = 1);
+    let hand = rusqlite::Connection::open(folder.path().join("store.db")).unwrap();
+    hand.execute_batch("CREATE TRIGGER full BEFORE INSERT ON answers BEGIN SELECT raise(FAIL, 'database or disk is full'); END").unwrap();
+    let results = join_all((0..5).map(|number| cached.ask(call(number)))).await;
+    for result in &results {
+        let error = result.as_ref().unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Store);
+        assert!(error.message.contains("disk is full"), "{}", error.message);
+    }
+    assert_eq!(results[0].as_ref().unwrap_err().attempts.len(), 1, "what was paid is told");
+    assert_eq!(wire.count(), 1);
+    assert_eq!(cached.failure().map(|error| error.kind), Some(ErrorKind::Store));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_below_leaves_nobody_waiting() {
+    let folder = folder();
+    let wire = Arc::new(Scripted::new(|_, _| panic!("a mistake")));
+    let cached = cached(&folder, CacheMode::ReadWrite, &wire);
+    let results = join_all((0..3).map(|_| cached.ask(call(1)))).await;
+    assert!(results.iter().all(|result| result.as_ref().unwrap_err().message.contains("without a result")));
+    cached.drain().await;
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_the_process_is_gone() {
+    let folder = folder();
+    let wire = numbering();
+    let cached = cached(&folder, CacheMode::ReadWrite, &wire);
+    cached.ask(call(1)).await.unwrap();
+    // A killed process runs no destructor: the file must be whole without one.
+    std::mem::forget(cached);
+    let other = Store::open(folder.path()).unwrap();
+    assert!(other.get(&call(1).key).unwrap().is_some());
+}

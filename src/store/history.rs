@@ -1,0 +1,182 @@
+//! Which runs were there, and what came of their cells? Compact rows that point at answers by key.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
+
+use crate::model::gate::Exit;
+use crate::model::key::Key;
+use crate::model::run::{Address, Bill, RunReport, Totals};
+use crate::model::verdict::Verdict;
+
+/// So many runs are remembered.
+pub const KEPT_RUNS: u32 = 200;
+
+/// And so many cells of all of them together (about 100 MB), the newest run always whole.
+const KEPT_CELLS: i64 = 1_000_000;
+
+/// A run in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunHead {
+    /// As in its report.
+    pub id: String,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// Filters were given: it says nothing about the rest.
+    pub filtered: bool,
+    /// Every reply came from a simulator.
+    pub simulated: bool,
+    /// `git rev-parse HEAD`, with `-dirty`.
+    pub revision: Option<String>,
+    /// What it came to.
+    pub exit: Exit,
+    /// How many of what.
+    pub totals: Totals,
+    /// How much.
+    pub bill: Bill,
+}
+
+/// A run with its cells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRecord {
+    /// What a list shows.
+    pub head: RunHead,
+    /// In plan order.
+    pub cells: Vec<RunCell>,
+}
+
+/// What is remembered of a cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunCell {
+    /// Which.
+    pub address: Address,
+    /// What came of it.
+    pub verdict: Verdict,
+    /// Of its samples, in order.
+    pub keys: Vec<Key>,
+}
+
+impl RunRecord {
+    /// What is remembered of this report.
+    #[must_use]
+    pub fn of(report: &RunReport) -> Self {
+        let run = &report.run;
+        Self {
+            head: RunHead {
+                id: run.id.clone(),
+                started_at: run.started_at,
+                duration_ms: run.duration_ms,
+                filtered: run.filtered,
+                simulated: run.simulated,
+                revision: run.revision.clone(),
+                exit: report.exit,
+                totals: report.totals.clone(),
+                bill: report.bill.clone(),
+            },
+            cells: report
+                .cells
+                .iter()
+                .map(|cell| RunCell {
+                    address: cell.address.clone(),
+                    verdict: cell.verdict,
+                    keys: cell.samples.iter().filter_map(|sample| sample.key.parse().ok()).collect(),
+                })
+                .collect(),
+        }
+    }
+}
+
+pub(super) fn insert(connection: &Connection, run: &RunRecord) -> rusqlite::Result<()> {
+    let head = serde_json::to_string(&run.head).expect("strings and numbers always serialise");
+    connection.execute("DELETE FROM run_cells WHERE run = (SELECT number FROM runs WHERE id = ?1)", [&run.head.id])?;
+    connection.execute("DELETE FROM runs WHERE id = ?1", [&run.head.id])?;
+    connection.execute("INSERT INTO runs (id, head) VALUES (?1, ?2)", [&run.head.id, &head])?;
+    let number = connection.last_insert_rowid();
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO run_cells (run, position, suite, case_id, prompt, version, model, verdict, keys) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?;
+    for (position, cell) in (0_i64..).zip(&run.cells) {
+        let RunCell { address, verdict, keys } = cell;
+        let keys: Vec<u8> = keys.iter().flat_map(|key| *key.as_bytes()).collect();
+        statement.execute(params![
+            number,
+            position,
+            address.suite,
+            address.case,
+            address.prompt,
+            address.version,
+            address.model,
+            verdict.as_str(),
+            keys
+        ])?;
+    }
+    forget(connection, number)
+}
+
+/// The newest run stays, and before it as many as both bounds allow.
+fn forget(connection: &Connection, newest: i64) -> rusqlite::Result<()> {
+    let mut oldest = newest;
+    let mut cells: i64 = 0;
+    let mut statement = connection
+        .prepare_cached("SELECT number, (SELECT count(*) FROM run_cells WHERE run = number) FROM runs ORDER BY number DESC LIMIT ?1")?;
+    let mut rows = statement.query([KEPT_RUNS])?;
+    while let Some(row) = rows.next()? {
+        let number: i64 = row.get(0)?;
+        cells += row.get::<_, i64>(1)?;
+        if number != newest && cells > KEPT_CELLS {
+            break;
+        }
+        oldest = number;
+    }
+    connection.execute("DELETE FROM run_cells WHERE run < ?1", [oldest])?;
+    connection.execute("DELETE FROM runs WHERE number < ?1", [oldest])?;
+    Ok(())
+}
+
+pub(super) fn runs(connection: &Connection) -> rusqlite::Result<Vec<RunHead>> {
+    let mut statement = connection.prepare_cached("SELECT head FROM runs ORDER BY number DESC")?;
+    statement.query_map([], |row| head(row.get_ref(0)?.as_str()?))?.collect()
+}
+
+pub(super) fn last_run(connection: &Connection) -> rusqlite::Result<Option<RunRecord>> {
+    whole(connection, "SELECT number, head FROM runs WHERE ?1 IS NULL ORDER BY number DESC LIMIT 1", None)
+}
+
+pub(super) fn run(connection: &Connection, id: &str) -> rusqlite::Result<Option<RunRecord>> {
+    whole(connection, "SELECT number, head FROM runs WHERE id = ?1", Some(id))
+}
+
+fn whole(connection: &Connection, which: &str, id: Option<&str>) -> rusqlite::Result<Option<RunRecord>> {
+    let snapshot = connection.unchecked_transaction()?;
+    let found = snapshot.query_row(which, [id], |row| Ok((row.get::<_, i64>(0)?, head(row.get_ref(1)?.as_str()?)?))).optional()?;
+    let Some((number, head)) = found else { return Ok(None) };
+    let mut cells = Vec::new();
+    {
+        let mut statement = snapshot.prepare_cached(
+            "SELECT suite, case_id, prompt, version, model, verdict, keys FROM run_cells WHERE run = ?1 ORDER BY position",
+        )?;
+        let mut rows = statement.query([number])?;
+        while let Some(row) = rows.next()? {
+            let address = Address { suite: row.get(0)?, case: row.get(1)?, prompt: row.get(2)?, version: row.get(3)?, model: row.get(4)? };
+            let verdict = verdict(row.get_ref(5)?.as_str()?)?;
+            let keys = row.get_ref(6)?.as_blob()?.as_chunks::<32>().0.iter().map(|bytes| Key::from_bytes(*bytes)).collect();
+            cells.push(RunCell { address, verdict, keys });
+        }
+    }
+    snapshot.finish()?;
+    Ok(Some(RunRecord { head, cells }))
+}
+
+fn head(text: &str) -> rusqlite::Result<RunHead> {
+    serde_json::from_str(text).map_err(|error| unreadable(Box::new(error)))
+}
+
+fn verdict(text: &str) -> rusqlite::Result<Verdict> {
+    serde_json::from_value(serde_json::Value::from(text)).map_err(|error| unreadable(Box::new(error)))
+}
+
+fn unreadable(error: Box<dyn std::error::Error + Send + Sync>) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error)
+}

@@ -1,0 +1,221 @@
+//! Which answers and runs does this project remember? One SQLite file that several processes may share.
+//!
+//! - An answer is written once, under its key, and never changed; asking again adds a generation beside it. Reads take the newest.
+//! - One writer thread commits whatever is queued, then acknowledges: an acknowledged answer survives `kill -9`. A power cut may lose the
+//!   last moments (`synchronous=NORMAL`), never the file.
+//! - Every answer carries a checksum over key and reply: a damaged one counts as missing, never as an answer.
+//! - Only answers are kept, never verdicts that a later run would trust; the history of runs is for people and for `--failed`.
+
+pub mod answers;
+pub mod cached;
+pub mod history;
+mod open;
+mod writer;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Connection;
+
+use crate::model::key::Key;
+use crate::model::problem::Problem;
+use crate::model::reply::Reply;
+use crate::store::answers::{Found, Known, NewAnswer};
+use crate::store::history::{RunHead, RunRecord};
+use crate::store::writer::Writer;
+
+/// The project's database.
+#[derive(Debug)]
+pub struct Store {
+    path: PathBuf,
+    readers: Mutex<Vec<Connection>>,
+    writer: Writer,
+    warnings: Mutex<Vec<Problem>>,
+}
+
+/// Why the store cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The folder cannot be made or written.
+    #[error("cannot use the folder `{}`: {reason}", path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// The system's words.
+        reason: String,
+    },
+    /// A later version of promptkeel wrote it.
+    #[error("the store `{}` has format {found}, this promptkeel knows formats up to {known}", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// A database, but not ours.
+    #[error("`{}` is a database of another program", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What is in the file is damaged. It is set aside when the store is opened next.
+    #[error("the store `{}` is damaged: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The database's words.
+        reason: String,
+    },
+    /// Anything else: disk full, locked for too long, read-only.
+    #[error("the store `{}` cannot be used: {reason}", path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// The database's words.
+        reason: String,
+    },
+}
+
+impl StoreError {
+    /// The next step.
+    #[must_use]
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::Folder { .. } => "make the project folder writable; `.promptkeel/` is created in it",
+            Self::Newer { .. } => "use that version of promptkeel, or move the file away: its answers would be asked for and paid again",
+            Self::Foreign { .. } => "move the file away",
+            Self::Damaged { .. } => "run again: the damaged file is set aside and a new one begun",
+            Self::Database { .. } => "check free disk space and permissions, and whether another process holds it",
+        }
+    }
+}
+
+impl Store {
+    /// Opens the store in this folder (`.promptkeel`), which is created where it is missing. A damaged file is set aside, with a warning.
+    ///
+    /// # Errors
+    /// If the folder or file cannot be used, or a later version wrote it.
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        let opened = open::open(folder)?;
+        Ok(Self {
+            writer: Writer::start(opened.connection, &opened.path)?,
+            path: opened.path,
+            readers: Mutex::default(),
+            warnings: Mutex::new(opened.warnings),
+        })
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What was found wrong and worked around: a file set aside, damaged answers.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Problem> {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The newest answer of a key. Takes some ten microseconds where the file is in the system's cache.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn get(&self, key: &Key) -> Result<Option<Arc<Reply>>, StoreError> {
+        let found = self.read(|connection| answers::newest(connection, key))?;
+        Ok(self.whole(key, found))
+    }
+
+    /// The newest answers of many keys, in one read. A missing key is missing from the map.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn get_all(&self, keys: &[Key]) -> Result<HashMap<Key, Arc<Reply>>, StoreError> {
+        let found = self.read(|connection| answers::newest_of_all(connection, keys))?;
+        Ok(found.into_iter().filter_map(|(key, found)| self.whole(&key, found).map(|reply| (key, reply))).collect())
+    }
+
+    /// Which of these keys are answered, without reading the answers. A missing key is missing from the map.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn known(&self, keys: &[Key]) -> Result<HashMap<Key, Known>, StoreError> {
+        self.read(|connection| answers::known(connection, keys))
+    }
+
+    /// Stores an answer as the newest generation of its key; returns when it is committed.
+    ///
+    /// # Errors
+    /// If it could not be stored.
+    pub async fn put(&self, answer: NewAnswer<'_>) -> Result<(), StoreError> {
+        self.writer.put(answers::Row::of(&answer)).await
+    }
+
+    /// Remembers a run, and forgets the oldest beyond [`history::KEPT_RUNS`]. Blocks until it is committed.
+    ///
+    /// # Errors
+    /// If it could not be stored.
+    pub fn save_run(&self, run: &RunRecord) -> Result<(), StoreError> {
+        self.writer.save_run(run.clone())
+    }
+
+    /// The run that was saved last, with its cells.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn last_run(&self) -> Result<Option<RunRecord>, StoreError> {
+        self.read(history::last_run)
+    }
+
+    /// The run with this id, with its cells.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn run(&self, id: &str) -> Result<Option<RunRecord>, StoreError> {
+        self.read(|connection| history::run(connection, id))
+    }
+
+    /// All remembered runs without their cells, the newest first.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn runs(&self) -> Result<Vec<RunHead>, StoreError> {
+        self.read(history::runs)
+    }
+
+    fn whole(&self, key: &Key, found: Found) -> Option<Arc<Reply>> {
+        match found {
+            Found::Reply(reply) => Some(reply),
+            Found::Nothing => None,
+            Found::Damaged => {
+                let problem = Problem {
+                    hint: Some("if this comes back, check the disk; the answer is asked for again".to_owned()),
+                    ..Problem::warning(format!("the stored answer {key} is damaged and counts as missing"))
+                };
+                let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+                if !warnings.contains(&problem) {
+                    warnings.push(problem);
+                }
+                None
+            }
+        }
+    }
+
+    /// Readers are kept: opening a connection costs more than twenty reads. SQLite lets them read while the writer commits.
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => open::reader(&self.path).map_err(|error| open::explain(&self.path, &error))?,
+        };
+        let result = read(&connection).map_err(|error| open::explain(&self.path, &error));
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests;

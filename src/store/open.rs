@@ -1,0 +1,215 @@
+//! How does the file come to be open: created, switched to WAL, checked, set aside where it is damaged?
+
+use std::fs;
+use std::io::ErrorKind as Io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+
+use crate::model::problem::Problem;
+use crate::store::StoreError;
+
+/// The format that this version writes, in SQLite's `user_version`.
+const FORMAT: i64 = 1;
+
+/// Marks the file as ours, in SQLite's `application_id`: `pkel` in ASCII.
+const APPLICATION: i64 = 0x706b_656c;
+
+/// How long one process waits for another one's commit.
+const BUSY: Duration = Duration::from_secs(30);
+
+/// Rowid tables: with answers of some KiB, twice as fast and smaller than `WITHOUT ROWID`. The reply stands before the request, which may
+/// be long and is read only when answers are exported.
+const SCHEMA: &str = "
+CREATE TABLE answers (
+    id INTEGER PRIMARY KEY,
+    key BLOB NOT NULL,
+    generation INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    endpoint TEXT NOT NULL,
+    model TEXT NOT NULL,
+    sample INTEGER NOT NULL,
+    simulated INTEGER NOT NULL,
+    checksum BLOB NOT NULL,
+    reply TEXT NOT NULL,
+    request TEXT NOT NULL,
+    UNIQUE (key, generation)
+) STRICT;
+CREATE TABLE runs (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    head TEXT NOT NULL
+) STRICT;
+CREATE TABLE run_cells (
+    run INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    suite TEXT NOT NULL,
+    case_id TEXT NOT NULL,
+    prompt TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    model TEXT NOT NULL,
+    verdict TEXT NOT NULL,
+    keys BLOB NOT NULL,
+    PRIMARY KEY (run, position)
+) STRICT, WITHOUT ROWID;
+";
+
+/// An open store.
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    pub(super) path: PathBuf,
+    pub(super) warnings: Vec<Problem>,
+}
+
+/// Opens the store for writing.
+pub(super) fn open(folder: &Path) -> Result<Opened, StoreError> {
+    let unusable = |error: &std::io::Error| StoreError::Folder { path: folder.to_owned(), reason: error.to_string() };
+    fs::create_dir_all(folder).map_err(|error| unusable(&error))?;
+    // The folder ignores itself, so that nobody has to remember it in the project's own .gitignore.
+    match fs::OpenOptions::new().write(true).create_new(true).open(folder.join(".gitignore")) {
+        Ok(mut file) => std::io::Write::write_all(&mut file, b"*\n").map_err(|error| unusable(&error))?,
+        Err(error) if error.kind() == Io::AlreadyExists => {}
+        Err(error) => return Err(unusable(&error)),
+    }
+    let path = folder.join("store.db");
+    // Two processes must not set the same damaged file aside, the second one the fresh file of the first. Where the file system knows no
+    // locks there is only this rare race left.
+    let lock = fs::File::create(folder.join("store.lock")).map_err(|error| unusable(&error))?;
+    let _ = lock.lock();
+    let mut warnings = Vec::new();
+    if mark_of_damage(&path).exists() {
+        warnings.push(set_aside(&path, "it was found damaged before")?);
+    }
+    let connection = match connect(&path) {
+        Ok(connection) => connection,
+        Err(StoreError::Damaged { reason, .. }) => {
+            warnings.push(set_aside(&path, &reason)?);
+            connect(&path)?
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(Opened { connection, path, warnings })
+}
+
+/// A connection that only reads.
+pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+/// Our words for the database's. A damaged file is marked, so that the next [`open`] sets it aside: doing it now would take it away under
+/// the hands of other readers.
+pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> StoreError {
+    let reason = error.to_string();
+    let path = path.to_owned();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            // Where even this cannot be written, the next run finds the damage itself.
+            let _ = fs::write(mark_of_damage(&path), &reason);
+            StoreError::Damaged { path, reason }
+        }
+        _ => StoreError::Database { path, reason },
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let connect = || -> rusqlite::Result<(Connection, i64, i64)> {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(BUSY)?;
+        wal(&connection)?;
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        connection.set_prepared_statement_cache_capacity(32);
+        let format = pragma(&connection, "user_version")?;
+        let application = pragma(&connection, "application_id")?;
+        Ok((connection, format, application))
+    };
+    let (mut connection, format, application) = connect().map_err(|error| explain(path, &error))?;
+    let explained = |error: rusqlite::Error| explain(path, &error);
+    if format == 0 && application == 0 {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(explained)?;
+        // Another process may have made the tables since.
+        if pragma(&transaction, "user_version").map_err(explained)? == 0 {
+            if tables(&transaction).map_err(explained)? > 0 {
+                return Err(StoreError::Foreign { path: path.to_owned() });
+            }
+            transaction.execute_batch(SCHEMA).map_err(explained)?;
+            transaction.pragma_update(None, "application_id", APPLICATION).map_err(explained)?;
+            transaction.pragma_update(None, "user_version", FORMAT).map_err(explained)?;
+        }
+        transaction.commit().map_err(explained)?;
+        return Ok(connection);
+    }
+    if application != APPLICATION {
+        return Err(StoreError::Foreign { path: path.to_owned() });
+    }
+    if format > FORMAT {
+        return Err(StoreError::Newer { path: path.to_owned(), found: format, known: FORMAT });
+    }
+    if tables(&connection).map_err(explained)? < 3 {
+        return Err(StoreError::Damaged { path: path.to_owned(), reason: "tables are missing".to_owned() });
+    }
+    Ok(connection)
+}
+
+/// The switch to WAL needs the file alone and does not wait for it, whatever the busy timeout says; it is needed once in a file's life.
+fn wal(connection: &Connection) -> rusqlite::Result<()> {
+    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    if mode == "wal" {
+        return Ok(());
+    }
+    let mut patience = 500;
+    loop {
+        // A file system without shared memory keeps its old mode; slower, and right.
+        match connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0)) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && patience > 0 => {
+                patience -= 1;
+                std::thread::park_timeout(Duration::from_millis(10));
+            }
+            other => return other.map(|_| ()),
+        }
+    }
+}
+
+fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, name, |row| row.get(0))
+}
+
+fn tables(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'", [], |row| row.get(0))
+}
+
+fn mark_of_damage(path: &Path) -> PathBuf {
+    beside(path, ".damaged")
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Moves the file with its companions away; somebody may want to look at it.
+fn set_aside(path: &Path, reason: &str) -> Result<Problem, StoreError> {
+    let folder_error = |error: &std::io::Error| StoreError::Folder { path: path.to_owned(), reason: error.to_string() };
+    let aside = (1..).map(|number| beside(path, &format!(".corrupt-{number}"))).find(|aside| !aside.exists()).expect("numbers do not end");
+    for companion in ["", "-wal", "-shm"] {
+        match fs::rename(beside(path, companion), beside(&aside, companion)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == Io::NotFound => {}
+            Err(error) => return Err(folder_error(&error)),
+        }
+    }
+    match fs::remove_file(mark_of_damage(path)) {
+        Ok(()) => {}
+        Err(error) if error.kind() == Io::NotFound => {}
+        Err(error) => return Err(folder_error(&error)),
+    }
+    Ok(Problem {
+        hint: Some("its answers are asked for again; if this comes back, check the disk".to_owned()),
+        ..Problem::warning(format!("the store was damaged ({reason}) and is set aside as `{}`; a new one is begun", aside.display()))
+    })
+}

@@ -1,0 +1,102 @@
+//! Who writes? One thread, which commits whatever is queued, then acknowledges all of it.
+//!
+//! No timer: while one commit runs, the next batch gathers, so a single answer is committed at once and ten thousand share few commits.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::oneshot;
+
+use crate::store::StoreError;
+use crate::store::answers::{self, Row};
+use crate::store::history::{self, RunRecord};
+use crate::store::open::explain;
+
+/// Most jobs in one commit: bounds how long readers of a fresh answer and other processes wait.
+const BATCH: usize = 512;
+
+/// The writing side of a store. Dropping it commits what is queued and waits for that.
+#[derive(Debug)]
+pub(super) struct Writer {
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    path: PathBuf,
+}
+
+enum Job {
+    Put(Box<Row>, oneshot::Sender<Result<(), StoreError>>),
+    SaveRun(Box<RunRecord>, mpsc::SyncSender<Result<(), StoreError>>),
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection, path: &Path) -> Result<Self, StoreError> {
+        let (jobs, queue) = mpsc::channel();
+        let file = path.to_owned();
+        let thread = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || work(connection, &queue, &file))
+            .map_err(|error| StoreError::Database { path: path.to_owned(), reason: error.to_string() })?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), path: path.to_owned() })
+    }
+
+    pub(super) async fn put(&self, row: Row) -> Result<(), StoreError> {
+        let (sender, receiver) = oneshot::channel();
+        self.send(Job::Put(Box::new(row), sender))?;
+        receiver.await.unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    pub(super) fn save_run(&self, run: RunRecord) -> Result<(), StoreError> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        self.send(Job::SaveRun(Box::new(run), sender))?;
+        receiver.recv().unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    fn send(&self, job: Job) -> Result<(), StoreError> {
+        match &self.jobs {
+            Some(jobs) => jobs.send(job).map_err(|_| self.gone()),
+            None => Err(self.gone()),
+        }
+    }
+
+    fn gone(&self) -> StoreError {
+        StoreError::Database { path: self.path.clone(), reason: "its writer has ended".to_owned() }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        if let Some(thread) = self.thread.take() {
+            // Its panic was already seen as an error by whoever waited for an acknowledgement.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn work(mut connection: Connection, queue: &mpsc::Receiver<Job>, path: &Path) {
+    while let Ok(first) = queue.recv() {
+        let mut batch = vec![first];
+        batch.extend(queue.try_iter().take(BATCH - 1));
+        let result = commit(&mut connection, &batch).map_err(|error| explain(path, &error));
+        for job in batch {
+            // Nobody may be waiting any more; the answer is stored all the same.
+            match job {
+                Job::Put(_, waiting) => drop(waiting.send(result.clone())),
+                Job::SaveRun(_, waiting) => drop(waiting.send(result.clone())),
+            }
+        }
+    }
+}
+
+fn commit(connection: &mut Connection, batch: &[Job]) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for job in batch {
+        match job {
+            Job::Put(row, _) => answers::insert(&transaction, row)?,
+            Job::SaveRun(run, _) => history::insert(&transaction, run)?,
+        }
+    }
+    transaction.commit()
+}
