@@ -230,3 +230,7 @@ const fn no_json(accepted: bool, new: bool) -> &'static str {
         (false, false) => "neither the accepted nor the new output is JSON, so they are compared as texts, byte for byte",
     }
 }
+
+#[cfg(test)]
+#[path = "compare_tests.rs"]
+mod tests;

@@ -113,6 +113,7 @@ impl Folder {
     /// # Errors
     /// A pending file that is gone or cannot be read, a simulated one beside a real one, a disk that cannot be written.
     pub fn accept(&self, accepted: &str) -> Result<Snapshot, SnapshotError> {
+        disk::locate(&self.root, accepted)?;
         let pending = pending_path(accepted);
         let gone = || SnapshotError::NotPending { path: pending.clone() };
         let new = self.read(&pending)?.ok_or_else(gone)?;
@@ -132,6 +133,7 @@ impl Folder {
     /// # Errors
     /// A pending file that is gone, a disk that cannot be written.
     pub fn reject(&self, accepted: &str) -> Result<(), SnapshotError> {
+        disk::locate(&self.root, accepted)?;
         let path = pending_path(accepted);
         if disk::remove(&self.root, &path)? { Ok(()) } else { Err(SnapshotError::NotPending { path }) }
     }
@@ -204,3 +206,7 @@ impl Folder {
 pub fn unreadable(error: &SnapshotError) -> SnapshotState {
     SnapshotState::Unreadable { message: format!("{error}; hint: {}", error.hint()) }
 }
+
+#[cfg(test)]
+#[path = "folder_tests.rs"]
+mod tests;

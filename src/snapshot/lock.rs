@@ -49,7 +49,7 @@ struct File {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table `{ hash = \"...\" }`")]
 struct Entry {
     hash: String,
 }
@@ -114,4 +114,105 @@ impl fmt::Display for PromptLock {
 /// A basic string, which is a key on one line whatever is in it.
 fn quoted_key(key: &str) -> String {
     serde_json::Value::from(key).to_string().replace('\u{7f}', "\\u007f")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::request::Params;
+    use crate::model::suite::SourceFile;
+
+    fn version(prompt: &str, version: u32, digest: &str) -> PromptVersion {
+        let file = SourceFile { path: format!("suites/prompts/{prompt}/{version}.md").into(), digest: Arc::from(digest) };
+        PromptVersion {
+            prompt: prompt.to_owned(),
+            version,
+            file,
+            description: None,
+            system: Vec::new(),
+            turns: Vec::new(),
+            request: Params::default(),
+        }
+    }
+
+    #[test]
+    fn one_line_a_version_sorted_by_number() {
+        let mut lock = PromptLock::default();
+        for (prompt, number) in [("triage", 10), ("triage", 2), ("answer", 1)] {
+            assert!(lock.accept(&version(prompt, number, &format!("h{number}"))));
+        }
+        assert!(!lock.accept(&version("triage", 2, "h2")), "nothing new");
+        insta::assert_snapshot!(lock, @r#"
+        # The prompt versions whose outputs were accepted, and the blake3 hash of their files. Written by promptkeel.
+        [prompts]
+        "answer@1" = { hash = "h1" }
+        "triage@2" = { hash = "h2" }
+        "triage@10" = { hash = "h10" }
+        "#);
+        assert_eq!(PromptLock::parse(&lock.to_string()), Ok(lock));
+    }
+
+    #[test]
+    fn only_an_accepted_version_with_another_text_is_changed() {
+        let mut lock = PromptLock::default();
+        lock.accept(&version("triage", 3, "aa"));
+        assert!(!lock.is_changed(&version("triage", 3, "aa")));
+        assert!(!lock.is_changed(&version("triage", 4, "bb")), "a version that nobody accepted may change");
+        let changed_version = version("triage", 3, "bb");
+        assert!(lock.is_changed(&changed_version));
+        let problem = changed("ticket-triage", &changed_version);
+        insta::assert_snapshot!(format!("{}\nhint: {}", problem.message, problem.hint.unwrap()), @"
+        the text of `triage@3` (`suites/prompts/triage/3.md`) changed since suite `ticket-triage` accepted an output of it
+        hint: keep version 3 as it was and write the new text as version 4, or accept again with `promptkeel run --update`
+        ");
+    }
+
+    #[test]
+    fn what_is_unknown_stays_and_every_spelling_of_a_table_is_read() {
+        let mut lock = PromptLock::parse("[prompts.\"old@1\"]\nhash = \"aa\"\n[prompts.\"no version\"]\nhash = \"bb\"\n").unwrap();
+        lock.accept(&version("new", 2, "cc"));
+        insta::assert_snapshot!(lock, @r#"
+        # The prompt versions whose outputs were accepted, and the blake3 hash of their files. Written by promptkeel.
+        [prompts]
+        "new@2" = { hash = "cc" }
+        "no version" = { hash = "bb" }
+        "old@1" = { hash = "aa" }
+        "#);
+        assert_eq!(PromptLock::parse(""), Ok(PromptLock::default()));
+    }
+
+    #[test]
+    fn a_lock_that_makes_no_sense_says_where() {
+        let texts = [
+            "[prompts]\n\"a@1\" = { hash = \"x\" }\n\"a@1\" = { hash = \"y\" }\n",
+            "[prompts]\n<<<<<<< HEAD\n",
+            "[prompts]\n\"a@1\" = \"x\"\n",
+            "[prompts]\n\"a@1\" = { hash = \"x\", other = 1 }\n",
+            "[promts]\n",
+        ];
+        insta::assert_snapshot!(texts.map(|text| PromptLock::parse(text).unwrap_err()).join("\n"), @r#"
+        line 3: duplicate key
+        line 2: key with no value, expected `=`
+        line 2: invalid type: string "x", expected a table `{ hash = "..." }`
+        line 2: unknown field `other`, expected `hash`
+        line 1: unknown field `promts`, expected `prompts`
+        "#);
+    }
+
+    proptest! {
+        #[test]
+        fn any_prompt_name_comes_back(names in prop::collection::btree_map((any::<String>(), any::<u32>()), "[0-9a-f]{4}", 0..6)) {
+            let mut lock = PromptLock::default();
+            for ((prompt, number), digest) in &names {
+                lock.accept(&version(prompt, *number, digest));
+            }
+            let text = lock.to_string();
+            prop_assert_eq!(text.lines().count(), names.len() + 2);
+            prop_assert_eq!(PromptLock::parse(&text), Ok(lock));
+        }
+    }
 }

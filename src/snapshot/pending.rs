@@ -125,7 +125,7 @@ struct Pattern {
 impl Pattern {
     fn compile(text: &str) -> Result<Self, SnapshotError> {
         let wrong = |error: globset::Error| SnapshotError::Pattern { pattern: text.to_owned(), message: error.kind().to_string() };
-        let glob = GlobBuilder::new(text).literal_separator(false).backslash_escape(true).build().map_err(wrong)?;
+        let glob = GlobBuilder::new(text.trim_end_matches('/')).literal_separator(false).backslash_escape(true).build().map_err(wrong)?;
         Ok(Self { text: text.to_owned(), glob: glob.compile_matcher() })
     }
 
@@ -143,4 +143,105 @@ impl Pattern {
 /// The glob matches the beginning of `text` up to a separator.
 fn begins_with_parts(text: &str, separator: char, glob: &GlobMatcher) -> bool {
     text.match_indices(separator).any(|(at, _)| glob.is_match(&text[..at]))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::model::verdict::Diff;
+
+    fn file(prompt: &str, model: &str, text: &str) -> String {
+        format!("---\nprompt: {prompt}\nmodel: {model}\nstop_reason: end_turn\n---\n{text}\n")
+    }
+
+    fn project() -> (tempfile::TempDir, Folder) {
+        let root = tempfile::tempdir().unwrap();
+        for (path, text) in [
+            ("triage/double-charge/haiku.snap.new", file("triage@3", "haiku", "{\"queue\": \"refunds\"}")),
+            ("triage/double-charge/haiku.snap", file("triage@2", "haiku", "{\"queue\": \"billing\"}")),
+            ("triage/double-charge/sonnet.snap.new", file("triage@3", "sonnet", "new")),
+            ("triage-de/long/summary/haiku.snap.new", file("summary@1", "haiku", "two\nlines")),
+            ("triage-de/long/summary/haiku.snap", file("summary@1", "haiku", "one\nlines")),
+            ("triage-de/long/broken.snap.new", "rubbish".to_owned()),
+            ("triage/accepted/haiku.snap", file("triage@3", "haiku", "fine")),
+        ] {
+            let place = root.path().join(FOLDER).join(path);
+            fs::create_dir_all(place.parent().unwrap()).unwrap();
+            fs::write(place, text).unwrap();
+        }
+        let folder = Folder::open(root.path());
+        (root, folder)
+    }
+
+    fn selected(folder: &Folder, patterns: &[&str]) -> Vec<String> {
+        let patterns: Vec<String> = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
+        folder.select_pending(&patterns).unwrap().pending.iter().map(Pending::address).collect()
+    }
+
+    #[test]
+    fn what_waits_is_told_from_its_file() {
+        let (_root, folder) = project();
+        let all = folder.select_pending(&[]).unwrap().pending;
+        let told: Vec<_> = all.iter().map(|pending| (pending.path.as_str(), pending.address(), pending.prompt.as_deref())).collect();
+        insta::assert_debug_snapshot!(told, @r#"
+        [
+            (
+                "snapshots/triage-de/long/broken.snap",
+                "triage-de::long::?::broken",
+                None,
+            ),
+            (
+                "snapshots/triage-de/long/summary/haiku.snap",
+                "triage-de::long::summary@1::haiku",
+                Some(
+                    "summary",
+                ),
+            ),
+            (
+                "snapshots/triage/double-charge/haiku.snap",
+                "triage::double-charge::triage@3::haiku",
+                None,
+            ),
+            (
+                "snapshots/triage/double-charge/sonnet.snap",
+                "triage::double-charge::triage@3::sonnet",
+                None,
+            ),
+        ]
+        "#);
+        assert!(all[0].content.is_err());
+        assert_eq!(all[0].state, SnapshotState::None);
+        assert!(matches!(&all[1].state, SnapshotState::Changed { diff: Diff::Text(_), .. }));
+        assert!(matches!(&all[2].state, SnapshotState::Changed { diff: Diff::Json(changes), accepted_prompt, .. }
+            if changes[0].path == "$.queue" && accepted_prompt == "triage@2"));
+        assert_eq!(all[3].state, SnapshotState::New { reason: None });
+    }
+
+    #[test]
+    fn a_pattern_selects_by_path_by_address_and_by_their_beginning() {
+        let (_root, folder) = project();
+        let (haiku, sonnet) = ("triage::double-charge::triage@3::haiku", "triage::double-charge::triage@3::sonnet");
+        let (german, broken) = ("triage-de::long::summary@1::haiku", "triage-de::long::?::broken");
+        assert_eq!(selected(&folder, &[]), [broken, german, haiku, sonnet]);
+        assert_eq!(selected(&folder, &["triage"]), [haiku, sonnet], "a whole part, so not triage-de");
+        assert_eq!(selected(&folder, &["snapshots/triage/"]), [haiku, sonnet]);
+        assert_eq!(selected(&folder, &["snapshots/triage"]), [haiku, sonnet]);
+        assert_eq!(selected(&folder, &["triage/double-charge/haiku"]), [haiku]);
+        assert_eq!(selected(&folder, &["snapshots/triage/double-charge/sonnet.snap.new", haiku]), [haiku, sonnet]);
+        assert_eq!(selected(&folder, &["*haiku"]), [german, haiku]);
+        assert_eq!(selected(&folder, &["*::triage@3::*"]), [haiku, sonnet]);
+        assert_eq!(selected(&folder, &["*/double-*"]), [haiku, sonnet]);
+        assert_eq!(selected(&folder, &["{triage-de,nothing}"]), [broken, german]);
+    }
+
+    #[test]
+    fn a_pattern_that_matches_nothing_is_named() {
+        let (_root, folder) = project();
+        let selection = folder.select_pending(&["triage".to_owned(), "trage".to_owned()]).unwrap();
+        assert_eq!(selection.unmatched, ["trage"]);
+        let error = folder.select_pending(&["[".to_owned()]).unwrap_err();
+        assert!(matches!(&error, SnapshotError::Pattern { pattern, .. } if pattern == "["), "{error}");
+    }
 }

@@ -54,6 +54,11 @@ impl UpdatePolicy {
     /// `accepted` is `None` where there is none, and where it cannot be read.
     #[must_use]
     pub fn action(self, state: &SnapshotState, verdict: Verdict, accepted: Option<&Snapshot>, new: &Snapshot) -> Action {
+        match verdict {
+            // Not all samples may have answered, so nothing is known about the whole.
+            Verdict::Error | Verdict::Skipped => return Action::Leave,
+            Verdict::Pass | Verdict::Fail => {}
+        }
         match state {
             SnapshotState::None => Action::Leave,
             SnapshotState::Same => match self {
@@ -62,17 +67,17 @@ impl UpdatePolicy {
                 Self::Update | Self::Add if is_acceptable(verdict, new) => Action::Confirm,
                 Self::Update | Self::Add => Action::RemovePending,
             },
-            SnapshotState::Changed { .. } | SnapshotState::New { .. } | SnapshotState::Unreadable { .. } => match (self, verdict) {
-                (Self::Nothing, _) | (_, Verdict::Error | Verdict::Skipped) => Action::Leave,
-                (Self::Pending | Self::Update | Self::Add, Verdict::Pass | Verdict::Fail) => {
-                    self.of_difference(state, verdict, accepted, new)
-                }
-            },
+            SnapshotState::Changed { .. } | SnapshotState::New { .. } | SnapshotState::Unreadable { .. } => {
+                self.of_difference(state, verdict, accepted, new)
+            }
         }
     }
 
     /// What is to be done with an output that is not the accepted one, where something may be written.
     fn of_difference(self, state: &SnapshotState, verdict: Verdict, accepted: Option<&Snapshot>, new: &Snapshot) -> Action {
+        if self == Self::Nothing {
+            return Action::Leave;
+        }
         let unreadable = matches!(state, SnapshotState::Unreadable { .. });
         if accepted.is_some_and(|accepted| accepted.simulated != new.simulated) {
             // A simulated output beside a real one could only be accepted by mistake; a real one waits for a person.
@@ -102,3 +107,7 @@ fn is_acceptable(verdict: Verdict, new: &Snapshot) -> bool {
     };
     verdict == Verdict::Pass && new.outputs.iter().all(|output| whole(&output.stop_reason))
 }
+
+#[cfg(test)]
+#[path = "policy_tests.rs"]
+mod tests;
