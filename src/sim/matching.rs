@@ -53,17 +53,16 @@ impl Matcher {
         let needle_set =
             if needles.len() > MANY_NEEDLES { RegexSet::new(needles.iter().map(|needle| regex::escape(needle))).ok() } else { None };
         let known =
-            MODELS.iter().flat_map(|model| [Some(model.id), model.alias]).flatten().map(str::to_owned).chain(script.models.iter().cloned());
+            MODELS.iter().flat_map(|model| [Some((model.id, model.alias)), model.alias.map(|alias| (alias, Some(model.id)))]).flatten();
+        let own = script.models.iter().map(|id| (id.as_str(), None));
         let by_model = known
-            .map(|id| {
-                let fitting = script
-                    .rules
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, rule)| rule.when.model.as_ref().is_none_or(|glob| glob.is_match(&id)))
-                    .map(|(index, _)| index)
-                    .collect();
-                (id, fitting)
+            .chain(own)
+            .map(|(id, other)| {
+                // An alias and its dated id are one model: a rule that names either means both.
+                let fits = |glob: &globset::GlobMatcher| glob.is_match(id) || other.is_some_and(|other| glob.is_match(other));
+                let fitting =
+                    script.rules.iter().enumerate().filter(|(_, rule)| rule.when.model.as_ref().is_none_or(fits)).map(|(index, _)| index);
+                (id.to_owned(), fitting.collect())
             })
             .collect();
         Self {

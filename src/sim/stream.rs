@@ -117,7 +117,7 @@ fn event(name: &str, data: &Value) -> Bytes {
 }
 
 /// Cuts text into deltas, never through a character.
-fn pieces(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn pieces(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
         if rest.is_empty() {

@@ -3,8 +3,10 @@
 //! The first thing wrong is answered as the API answers it: status, type and, where wire/REFERENCE.md documents them, the very words.
 
 mod blocks;
+mod cache;
 mod fields;
 mod matrix;
+mod schema;
 mod turns;
 
 use hyper::HeaderMap;
@@ -117,6 +119,7 @@ pub(super) fn message(body: &Value, version: Version, headers: &HeaderMap, own: 
     metadata(body)?;
     turns::check(body, version, &model)?;
     matrix::check(body, version, &model, beta, Some(max_tokens))?;
+    cache::check(body)?;
     if max_tokens == 0 {
         no_output(body)?;
     }
@@ -136,6 +139,7 @@ pub(super) fn count(body: &Value, version: Version, headers: &HeaderMap, own: &[
     let model = known_model(body, own)?;
     turns::check(body, version, &model)?;
     matrix::check(body, version, &model, beta, None)?;
+    cache::check(body)?;
     Ok(model)
 }
 

@@ -114,6 +114,56 @@ async fn a_text_longer_than_max_tokens_is_cut_and_says_so() {
 }
 
 #[tokio::test]
+async fn a_text_of_exactly_max_tokens_is_whole_and_one_byte_more_is_cut() {
+    let simulator = start("rules: [{when: {text: eight}, then: {text: abcdefgh}}, {when: {text: nine}, then: {text: abcdefghi}}, {then: {text: '1234567890123456789012345678901234567890'}}]").await;
+    let said = async |model: &str, prompt: &str, max_tokens: u64| {
+        let mut body = asking(prompt);
+        (body["model"], body["max_tokens"]) = (model.into(), max_tokens.into());
+        let answered = post(&simulator, &body).await.json();
+        (
+            answered["content"][0]["text"].as_str().unwrap().len(),
+            answered["stop_reason"].as_str().unwrap().to_owned(),
+            answered["usage"]["output_tokens"].as_u64().unwrap(),
+        )
+    };
+    assert_eq!(said("claude-haiku-4-5", "eight", 2).await, (8, "end_turn".to_owned(), 2));
+    assert_eq!(said("claude-haiku-4-5", "nine", 2).await, (8, "max_tokens".to_owned(), 2));
+    assert_eq!(said("claude-haiku-4-5", "nine", 3).await, (9, "end_turn".to_owned(), 3));
+    // Forty bytes are thirteen tokens of the newer tokenizer; twelve of them hold 36 bytes.
+    assert_eq!(said("claude-opus-4-7", "x", 13).await, (40, "end_turn".to_owned(), 13));
+    assert_eq!(said("claude-opus-4-7", "x", 12).await, (36, "max_tokens".to_owned(), 12));
+}
+
+#[tokio::test]
+async fn a_rule_for_an_alias_answers_its_dated_id_too() {
+    let simulator =
+        start("rules: [{when: {model: claude-haiku-4-5}, then: {text: small}}, {when: {model: '*-20250929'}, then: {text: dated}}]").await;
+    for (model, text) in [("claude-haiku-4-5-20251001", "small"), ("claude-haiku-4-5", "small"), ("claude-sonnet-4-5", "dated")] {
+        let mut body = asking("x");
+        body["model"] = model.into();
+        assert_eq!(post(&simulator, &body).await.json()["content"][0]["text"], text);
+    }
+}
+
+#[tokio::test]
+async fn one_connection_serves_many_requests() {
+    let simulator = start(HELLO).await;
+    let mut stream = tokio::net::TcpStream::connect(simulator.address()).await.unwrap();
+    let body = asking("hello").to_string();
+    let head = format!(
+        "POST /v1/messages HTTP/1.1\r\nhost: s\r\nx-api-key: k\r\nanthropic-version: 2026-10-21\r\ncontent-length: {}\r\n",
+        body.len()
+    );
+    // Pipelined, the last with `connection: close`.
+    let requests = format!("{head}\r\n{body}{head}\r\n{body}{head}connection: close\r\n\r\n{body}");
+    tokio::io::AsyncWriteExt::write_all(&mut stream, requests.as_bytes()).await.unwrap();
+    let mut received = String::new();
+    tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut received).await.unwrap();
+    assert_eq!(received.matches("Good morning").count(), 3);
+    assert_eq!(simulator.stats()["connections"], 1);
+}
+
+#[tokio::test]
 async fn a_stop_sequence_ends_the_text_before_it() {
     let simulator = start("otherwise: {text: 'one STOP two END three'}").await;
     let mut body = asking("x");

@@ -123,3 +123,12 @@ async fn paced_events_take_their_time_and_all_arrive() {
     assert_eq!(events(&answered.body).last().unwrap().0, "message_stop");
     assert!(started.elapsed() >= std::time::Duration::from_millis(70), "{:?}", started.elapsed());
 }
+
+proptest::proptest! {
+    #[test]
+    fn the_deltas_of_a_text_are_the_text(text in proptest::prelude::any::<String>(), wide in "[äöü水日€a]{0,200}") {
+        for text in [text, wide] {
+            assert_eq!(crate::sim::stream::pieces(&text).collect::<String>(), text);
+        }
+    }
+}

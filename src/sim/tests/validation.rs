@@ -224,6 +224,60 @@ async fn turns_keep_the_rules_of_roles_tools_and_documents() {
 }
 
 #[tokio::test]
+async fn cache_marks_are_at_most_four_and_long_ones_first() {
+    let mark = |ttl: &str| json!({"type": "ephemeral", "ttl": ttl});
+    let text = |ttl: &str| json!({"type": "text", "text": "a", "cache_control": mark(ttl)});
+    let plain = json!({"type": "text", "text": "a"});
+    let turn = |blocks: Value| json!([{"role": "user", "content": blocks}]);
+    let bodies = [
+        with(json!({"system": [text("1h"), text("5m")], "messages": turn(json!([text("5m"), text("5m")]))})),
+        with(json!({"system": [text("5m"), text("5m")], "messages": turn(json!([text("5m"), text("5m"), text("5m")]))})),
+        with(json!({"system": [text("5m")], "messages": turn(json!([text("1h")]))})),
+        with(json!({"cache_control": mark("5m"), "messages": turn(json!([text("5m"), text("5m"), text("5m"), text("5m")]))})),
+        with(json!({"cache_control": mark("5m"), "messages": turn(json!([text("5m"), text("5m"), text("5m"), text("5m"), plain]))})),
+        with(json!({"cache_control": mark("1h"), "messages": turn(json!([text("5m")]))})),
+    ];
+    insta::assert_snapshot!(told("2026-10-21", &bodies).await);
+}
+
+#[tokio::test]
+async fn structured_output_takes_the_documented_part_of_json_schema() {
+    let schema = |schema: Value| with(json!({"output_config": {"format": {"type": "json_schema", "schema": schema}}}));
+    let object = |properties: Value| json!({"type": "object", "properties": properties, "required": [], "additionalProperties": false});
+    let bodies = [
+        schema(object(
+            json!({"a": {"type": "array", "items": {"type": "string", "format": "date"}, "minItems": 1}, "b": {"anyOf": [{"type": "null"}, {"const": 1}]}}),
+        )),
+        schema(
+            json!({"type": "object", "additionalProperties": false, "properties": {"b": {"$ref": "#/$defs/x"}, "c": {"$ref": "#/$defs/x"}}, "$defs": {"x": {"enum": [1, 2]}}}),
+        ),
+        schema(json!({"type": "object", "properties": {}})),
+        schema(object(json!({"a": {"type": "object", "properties": {}}}))),
+        schema(object(json!({"a": {"type": "integer", "minimum": 1}}))),
+        schema(object(json!({"a": {"type": "string", "maxLength": 5}}))),
+        schema(object(json!({"a": {"type": "array", "minItems": 2}}))),
+        schema(object(json!({"a": {"type": "string", "format": "phone"}}))),
+        schema(object(json!({"a": {"$ref": "https://example.com/x.json"}}))),
+        schema(object(json!({"a": {"$ref": "#"}}))),
+        schema(json!({"$ref": "#/$defs/x", "$defs": {"x": {"anyOf": [{"$ref": "#/$defs/y"}]}, "y": {"items": {"$ref": "#/$defs/x"}}}})),
+    ];
+    insta::assert_snapshot!(told("2026-10-21", &bodies).await);
+}
+
+#[tokio::test]
+async fn references_that_multiply_end_in_bounded_time() {
+    let mut defs = serde_json::Map::new();
+    for level in 0..40 {
+        let next = json!({"$ref": format!("#/$defs/l{}", level + 1)});
+        defs.insert(format!("l{level}"), json!({"anyOf": [next, next, next]}));
+    }
+    defs.insert("l40".to_owned(), json!({"type": "null"}));
+    let body = with(json!({"output_config": {"format": {"type": "json_schema", "schema": {"$ref": "#/$defs/l0", "$defs": defs}}}}));
+    let answered = post(&start(SCRIPT).await, &body).await;
+    assert_eq!((answered.status, answered.message().as_str()), (400, "output_config.format.schema: Schema is too complex for compilation"));
+}
+
+#[tokio::test]
 async fn paths_and_methods_that_do_not_exist_say_so() {
     let simulator = start(SCRIPT).await;
     for (method, path, status) in [
@@ -250,10 +304,14 @@ async fn a_body_above_32_megabytes_is_a_413_that_the_client_can_read() {
 }
 
 mod properties {
+    use std::sync::OnceLock;
+
     use proptest::prelude::{BoxedStrategy, Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
     use serde_json::{Value, json};
+    use tokio::runtime::{Builder, Runtime};
 
     use super::super::{HEADERS, asking, send, start};
+    use crate::sim::server::Simulator;
 
     /// Any JSON, with the names and words that requests use more often than chance would.
     fn anything() -> BoxedStrategy<Value> {
@@ -323,18 +381,23 @@ mod properties {
         .boxed()
     }
 
+    /// One simulator for all cases: starting one for each would take most of the time.
     fn statuses_of(bodies: Vec<Vec<u8>>) -> Vec<u16> {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-            let simulator =
-                start("rules: [{when: {regex: '(a)|b'}, then: {text: '{{ captures[1] }}{{ prompt }}'}}]\notherwise: {text: fine}").await;
+        static SHARED: OnceLock<(Runtime, Simulator)> = OnceLock::new();
+        let (runtime, simulator) = SHARED.get_or_init(|| {
+            let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+            let script = "rules: [{when: {regex: '(a)|b'}, then: {text: '{{ captures[1] }}{{ prompt }}'}}]\notherwise: {text: fine}";
+            let simulator = runtime.block_on(start(script));
+            (runtime, simulator)
+        });
+        runtime.block_on(async {
             let mut statuses = Vec::new();
             for body in bodies {
                 for path in ["/v1/messages", "/v1/messages/count_tokens"] {
                     // A panic in a handler would close the connection: `send` would fail.
-                    statuses.push(send(&simulator, "POST", path, HEADERS, &body).await.unwrap().status);
+                    statuses.push(send(simulator, "POST", path, HEADERS, &body).await.unwrap().status);
                 }
             }
-            simulator.stop().await;
             statuses
         })
     }
@@ -348,7 +411,7 @@ mod properties {
         }
 
         #[test]
-        fn no_json_makes_it_answer_500(whole in anything(), name in proptest::sample::select(vec!["messages", "system", "tools", "thinking", "tool_choice", "output_config", "max_tokens", "stop_sequences", "metadata"]), part in anything(), turn in anything()) {
+        fn no_json_makes_it_answer_500(whole in anything(), name in proptest::sample::select(vec!["messages", "system", "tools", "thinking", "tool_choice", "output_config", "max_tokens", "stop_sequences", "metadata", "cache_control"]), part in anything(), turn in anything()) {
             let mut with_part = asking("x");
             with_part[name] = part.clone();
             let mut with_turn = asking("x");

@@ -8,6 +8,7 @@ use super::Version;
 use super::blocks::cache_control;
 use super::fields::{At, choice, list, only, optional_bool, optional_text, required_text, whole};
 use super::optional_choice;
+use super::schema;
 
 /// All effort levels.
 const LEVELS: [&str; 5] = ["low", "medium", "high", "xhigh", "max"];
@@ -91,7 +92,7 @@ fn output_config<'v>(body: &'v Map<String, Value>, model: &Model, beta: bool) ->
         let format = only(format, at, &["type", "schema", "name"])?;
         choice(format.get("type").ok_or_else(|| ApiError::at(at.key("type"), "Field required"))?, at.key("type"), &["json_schema"])?;
         match format.get("schema") {
-            Some(Value::Object(_)) => {}
+            Some(schema @ Value::Object(_)) => schema::check(schema)?,
             Some(_) => return Err(ApiError::at(at.key("schema"), "Input should be an object")),
             None => return Err(ApiError::at(at.key("schema"), "Field required")),
         }
