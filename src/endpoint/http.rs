@@ -35,6 +35,7 @@ pub struct Http {
     headers: HeaderMap,
     scrubber: Scrubber,
     attempt_timeout: Duration,
+    longest_body: usize,
     clock: Clock,
     client: OnceLock<Result<Client, EndpointError>>,
 }
@@ -72,6 +73,7 @@ impl Http {
             headers: headers(config)?,
             scrubber: Scrubber::new(config.key.as_ref()),
             attempt_timeout: config.attempt_timeout,
+            longest_body: LONGEST_BODY,
             clock,
             client: OnceLock::new(),
             address,
@@ -109,10 +111,10 @@ impl Http {
     async fn whole(&self, response: &mut Response) -> Result<Vec<u8>, Broken> {
         let mut body = Vec::with_capacity(response.content_length().map_or(4096, |length| length.min(1 << 20) as usize));
         while let Some(chunk) = response.chunk().await.map_err(|error| self.broken_in_body(&error, body.len()))? {
-            if body.len() + chunk.len() > LONGEST_BODY {
+            if body.len() + chunk.len() > self.longest_body {
                 return Err(Broken {
                     kind: ErrorKind::MalformedReply,
-                    message: format!("the body of the response is longer than {} MB", LONGEST_BODY >> 20),
+                    message: format!("the body of the response is longer than {} bytes", self.longest_body),
                     hint: Some(format!("check that {} is a Messages API", self.address.as_str())),
                     hopeless: true,
                 });
@@ -292,3 +294,7 @@ fn credentials(auth: Auth, key: &SecretString) -> (reqwest::header::HeaderName, 
         Auth::Bearer => (AUTHORIZATION, SecretString::from(format!("Bearer {key}"))),
     }
 }
+
+#[cfg(test)]
+#[path = "http_tests.rs"]
+mod tests;
