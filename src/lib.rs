@@ -1,5 +1,6 @@
 //! promptkeel: prompt regression testing.
 
+pub mod assertion;
 pub mod diff;
 pub mod endpoint;
 pub mod gate;

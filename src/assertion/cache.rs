@@ -1,0 +1,85 @@
+//! What do compiled assertions of many cases share?
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jsonschema::Validator;
+use serde_json::Value;
+use serde_json_path::JsonPath;
+
+use crate::assertion::compile::CompileError;
+use crate::assertion::pattern::Pattern;
+use crate::assertion::{json, json_path};
+use crate::model::assertion::SchemaSource;
+use crate::template::{Template, TemplateError};
+
+/// Everything that was compiled from a text of the suite and not of a case: a schema or a regex of the suite is compiled once,
+/// however many cases there are. For any number of threads; one for a run is right.
+#[derive(Debug, Default)]
+pub struct CompileCache {
+    texts: Mutex<HashSet<Arc<str>>>,
+    templates: Mutex<HashMap<Arc<str>, Arc<Template>>>,
+    patterns: Mutex<HashMap<Arc<str>, Arc<Pattern>>>,
+    paths: Mutex<HashMap<Arc<str>, Arc<JsonPath>>>,
+    /// By the address of the schema, which stays taken as long as the schema is kept here.
+    schemas: Mutex<HashMap<usize, Schema>>,
+}
+
+/// What was compiled, and from what.
+type Schema = (Arc<Value>, Arc<Validator>);
+
+impl CompileCache {
+    /// An empty one.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub(super) fn text(&self, text: &str) -> Arc<str> {
+        let mut texts = lock(&self.texts);
+        if let Some(known) = texts.get(text) {
+            return Arc::clone(known);
+        }
+        let text = Arc::<str>::from(text);
+        texts.insert(Arc::clone(&text));
+        text
+    }
+
+    pub(super) fn template(&self, text: &str) -> Result<Arc<Template>, TemplateError> {
+        get_or(&self.templates, text, || Template::compile(text))
+    }
+
+    /// `shared`: other cases may ask for the same one.
+    pub(super) fn pattern(&self, text: &str, shared: bool) -> Result<Arc<Pattern>, CompileError> {
+        if shared { get_or(&self.patterns, text, || Pattern::compile(text)) } else { Pattern::compile(text).map(Arc::new) }
+    }
+
+    pub(super) fn path(&self, text: &str, shared: bool) -> Result<Arc<JsonPath>, CompileError> {
+        if shared { get_or(&self.paths, text, || json_path::parse(text)) } else { json_path::parse(text).map(Arc::new) }
+    }
+
+    pub(super) fn schema(&self, source: &SchemaSource) -> Result<Arc<Validator>, CompileError> {
+        let address = Arc::as_ptr(&source.schema) as usize;
+        if let Some((_, validator)) = lock(&self.schemas).get(&address) {
+            return Ok(Arc::clone(validator));
+        }
+        // Compiled without the lock: a large schema takes milliseconds, and twice is better than waiting.
+        let validator = Arc::new(json::validator(source)?);
+        lock(&self.schemas).insert(address, (Arc::clone(&source.schema), Arc::clone(&validator)));
+        Ok(validator)
+    }
+}
+
+fn get_or<T, E>(map: &Mutex<HashMap<Arc<str>, Arc<T>>>, text: &str, make: impl FnOnce() -> Result<T, E>) -> Result<Arc<T>, E> {
+    if let Some(known) = lock(map).get(text) {
+        return Ok(Arc::clone(known));
+    }
+    let made = Arc::new(make()?);
+    lock(map).insert(text.into(), Arc::clone(&made));
+    Ok(made)
+}
+
+/// A thread that panicked left the map whole: every change is one insertion.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

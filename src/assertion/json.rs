@@ -1,0 +1,141 @@
+//! Is the reply JSON, and does a schema accept it?
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{PatternOptions, ValidationError, Validator};
+use serde_json::Value;
+
+use crate::assertion::compile::CompileError;
+use crate::assertion::{Finding, Subject, excerpt};
+use crate::diff::JsonPathText;
+use crate::model::assertion::SchemaSource;
+use crate::model::verdict::Failure;
+
+/// Violations that one failure lists.
+const MOST_SHOWN: usize = 10;
+
+/// Steps back that a `pattern` with look-around may take.
+const BACKTRACK_LIMIT: usize = 200_000;
+
+/// Formats that OpenAPI adds to JSON Schema. They describe a width or an encoding and assert nothing of a JSON value's text.
+const OPENAPI_FORMATS: [&str; 7] = ["int32", "int64", "float", "double", "byte", "binary", "password"];
+
+/// `json` or `json_schema`.
+#[derive(Debug, Clone)]
+pub(super) enum JsonCheck {
+    /// One JSON value.
+    Any,
+    /// One that a schema accepts.
+    Schema { label: Arc<str>, validator: Arc<Validator> },
+}
+
+impl JsonCheck {
+    pub(super) fn find(&self, subject: &Subject<'_>) -> Finding {
+        match (self, subject.json()) {
+            (Self::Any, json) => Finding::of(json.is_ok()),
+            (Self::Schema { label, .. }, Err(_)) => Finding::Unreachable(no_json(subject, &accepted_by(label, false))),
+            (Self::Schema { label, validator }, Ok(json)) => {
+                if validator.is_valid(json) {
+                    return Finding::Holds;
+                }
+                let undecided = validator.iter_errors(json).find(|error| is_undecided(error.kind()));
+                undecided.map_or(Finding::Differs, |error| {
+                    Finding::Unknown(format!(
+                        "a `pattern` of the schema `{label}` was given up after {BACKTRACK_LIMIT} steps back ({}); \
+                         write it without look-around, which makes it linear",
+                        json_path(error.instance_path())
+                    ))
+                })
+            }
+        }
+    }
+
+    pub(super) fn failure(&self, subject: &Subject<'_>, negated: bool) -> Failure {
+        match (self, subject.json()) {
+            (Self::Any, Ok(json)) => Failure { expected: "a text that is not JSON".to_owned(), got: excerpt::value(json), diff: None },
+            (Self::Any, Err(_)) => no_json(subject, "one JSON value"),
+            (Self::Schema { label, .. }, Err(_)) => no_json(subject, &accepted_by(label, negated)),
+            (Self::Schema { label, validator }, Ok(json)) => Failure {
+                expected: accepted_by(label, negated),
+                got: if negated { format!("JSON that it accepts: {}", excerpt::value(json)) } else { violations(validator, json) },
+                diff: None,
+            },
+        }
+    }
+}
+
+/// Any assertion that needs JSON, and the reply is none.
+pub(super) fn no_json(subject: &Subject<'_>, expected: &str) -> Failure {
+    let message = subject.json().err().map_or("", |not_json| &not_json.message);
+    Failure { expected: expected.to_owned(), got: format!("no JSON: {message}"), diff: None }
+}
+
+fn accepted_by(label: &str, negated: bool) -> String {
+    if negated { format!("JSON that the schema `{label}` rejects") } else { format!("JSON that the schema `{label}` accepts") }
+}
+
+/// All that a schema has against a value, a line each.
+fn violations(validator: &Validator, json: &Value) -> String {
+    let mut shown = String::new();
+    let mut count = 0_usize;
+    for error in validator.iter_errors(json) {
+        count += 1;
+        if count > MOST_SHOWN {
+            continue;
+        }
+        if count > 1 {
+            shown.push('\n');
+        }
+        let message = error.masked_with(excerpt::value(error.instance())).to_string();
+        let _ = write!(shown, "{}: {}", json_path(error.instance_path()), excerpt::clipped(&message, 400));
+    }
+    if count > MOST_SHOWN {
+        let _ = write!(shown, "\nand {} more violations", count - MOST_SHOWN);
+    }
+    shown
+}
+
+fn is_undecided(kind: &ValidationErrorKind) -> bool {
+    matches!(kind, ValidationErrorKind::BacktrackLimitExceeded { .. } | ValidationErrorKind::RegexEngineFailure { .. })
+}
+
+/// A JSON pointer as the path that everything else shows.
+fn json_path(location: &jsonschema::paths::Location) -> String {
+    let mut path = JsonPathText::default();
+    for segment in location {
+        match segment {
+            jsonschema::paths::LocationSegment::Property(key) => path.push_member(&key),
+            jsonschema::paths::LocationSegment::Index(index) => path.push_index(index),
+        }
+    }
+    path.as_str().to_owned()
+}
+
+/// Compiles a schema: the draft that `$schema` names (2020-12 where there is none), formats asserted, nothing fetched.
+///
+/// # Errors
+/// Where it is no valid schema, or refers to something outside of it.
+pub(super) fn validator(source: &SchemaSource) -> Result<Validator, CompileError> {
+    let mut options = jsonschema::options()
+        .offline()
+        .should_validate_formats(true)
+        .should_ignore_unknown_formats(false)
+        .with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(BACKTRACK_LIMIT));
+    for format in OPENAPI_FORMATS {
+        options = options.with_format(format, |_: &str| true);
+    }
+    options.build(&source.schema).map_err(|error| invalid(&source.label, &error))
+}
+
+fn invalid(label: &str, error: &ValidationError<'_>) -> CompileError {
+    let message = excerpt::clipped(&error.to_string(), 400);
+    if let ValidationErrorKind::Referencing(_) = error.kind() {
+        return CompileError::new(format!("the schema `{label}` refers to what it does not hold: {message}"))
+            .hint("nothing is fetched: copy the definition under `$defs` and refer to it as `#/$defs/NAME`");
+    }
+    let place = json_path(error.instance_path());
+    CompileError::new(format!("the schema `{label}` is not valid at `{place}`: {message}"))
+        .hint("drafts 4, 6, 7, 2019-09 and 2020-12 are read; name one with `$schema`")
+}

@@ -1,0 +1,164 @@
+//! Does a reply do what was asserted of it?
+//!
+//! An assertion is compiled once for a case ([`compile`]: templates rendered, regexes, schemas and paths read) and then evaluated
+//! against any number of replies ([`subject`], [`judge`]). Both are pure: the same assertion and reply always give the same result.
+//!
+//! What an assertion says of a reply is one of four things (`Finding`): it holds, it does not, the comparison could not be reached
+//! (no JSON to look into), or nobody can know (no price to compare with). `not` swaps the first two and leaves the others alone.
+
+mod behaviour;
+mod cache;
+mod compile;
+mod cost;
+mod excerpt;
+mod json;
+mod json_path;
+mod pattern;
+pub mod refusal;
+mod similar;
+mod size;
+mod subject;
+mod text;
+mod xml;
+
+use std::sync::Arc;
+
+use crate::model::assertion::{Assertion, AssertionKind, AssertionSeverity, RefusalRule};
+use crate::model::problem::Site;
+use crate::model::suite::Compare;
+use crate::model::verdict::{AssertionResult, Failure, Outcome};
+
+pub use cache::CompileCache;
+pub use compile::{CompileError, compile, variables};
+pub use subject::{NotJson, Subject, subject};
+
+/// An assertion that is ready for any number of replies. Cheap to keep: what does not depend on the case is shared.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    name: Arc<str>,
+    severity: AssertionSeverity,
+    site: Site,
+    negated: bool,
+    check: Check,
+}
+
+/// One check of any family.
+#[derive(Debug, Clone)]
+enum Check {
+    Text(text::TextCheck),
+    Regex(pattern::RegexCheck),
+    Similar(similar::SimilarCheck),
+    Json(json::JsonCheck),
+    JsonPath(Arc<json_path::PathCheck>),
+    Xml(xml::XmlShape),
+    Length(size::LengthCheck),
+    MaxOutputTokens(size::OutputTokens),
+    Refusal(behaviour::RefusalCheck),
+    StopReason(behaviour::StopReasonCheck),
+    MaxCost(cost::CostCheck),
+    MaxLatency(cost::LatencyCheck),
+}
+
+/// What a check found.
+#[derive(Debug)]
+enum Finding {
+    /// The comparison was reached and holds.
+    Holds,
+    /// The comparison was reached and does not hold.
+    Differs,
+    /// There was nothing to compare; fails, negated or not.
+    Unreachable(Failure),
+    /// Nobody can know; an error, negated or not.
+    Unknown(String),
+}
+
+impl Finding {
+    const fn of(holds: bool) -> Self {
+        if holds { Self::Holds } else { Self::Differs }
+    }
+}
+
+impl Check {
+    fn find(&self, subject: &Subject<'_>) -> Finding {
+        match self {
+            Self::Text(check) => check.find(subject),
+            Self::Regex(check) => check.find(subject),
+            Self::Similar(check) => check.find(subject),
+            Self::Json(check) => check.find(subject),
+            Self::JsonPath(check) => check.find(subject),
+            Self::Xml(check) => check.find(subject),
+            Self::Length(check) => check.find(subject),
+            Self::MaxOutputTokens(check) => check.find(subject),
+            Self::Refusal(check) => check.find(subject),
+            Self::StopReason(check) => check.find(subject),
+            Self::MaxCost(check) => check.find(subject),
+            Self::MaxLatency(check) => check.find(subject),
+        }
+    }
+
+    /// Why it failed: it does not hold, or it does and `negated` says that it must not. Only asked for after a failure.
+    fn failure(&self, subject: &Subject<'_>, negated: bool) -> Failure {
+        match self {
+            Self::Text(check) => check.failure(subject, negated),
+            Self::Regex(check) => check.failure(subject, negated),
+            Self::Similar(check) => check.failure(subject, negated),
+            Self::Json(check) => check.failure(subject, negated),
+            Self::JsonPath(check) => check.failure(subject, negated),
+            Self::Xml(check) => check.failure(subject, negated),
+            Self::Length(check) => check.failure(subject, negated),
+            Self::MaxOutputTokens(check) => check.failure(subject, negated),
+            Self::Refusal(check) => check.failure(subject, negated),
+            Self::StopReason(check) => check.failure(subject, negated),
+            Self::MaxCost(check) => check.failure(subject, negated),
+            Self::MaxLatency(check) => check.failure(subject, negated),
+        }
+    }
+
+    /// Whether it speaks of what the reply says, and not of how it ended or what it cost.
+    const fn is_about_content(&self) -> bool {
+        match self {
+            Self::Text(_) | Self::Regex(_) | Self::Similar(_) | Self::Json(_) | Self::JsonPath(_) | Self::Xml(_) | Self::Length(_) => true,
+            Self::MaxOutputTokens(_) | Self::Refusal(_) | Self::StopReason(_) | Self::MaxCost(_) | Self::MaxLatency(_) => false,
+        }
+    }
+}
+
+/// What one assertion says of one reply.
+#[must_use]
+pub fn evaluate(compiled: &Compiled, subject: &Subject<'_>) -> AssertionResult {
+    let outcome = match (compiled.check.find(subject), compiled.negated) {
+        (Finding::Holds, false) | (Finding::Differs, true) => Outcome::Pass,
+        (Finding::Holds, true) | (Finding::Differs, false) => Outcome::Fail(compiled.check.failure(subject, compiled.negated)),
+        (Finding::Unreachable(failure), _) => Outcome::Fail(failure),
+        (Finding::Unknown(message), _) => Outcome::Error(message),
+    };
+    AssertionResult { name: compiled.name.as_ref().to_owned(), severity: compiled.severity, outcome, site: Some(compiled.site.clone()) }
+}
+
+/// What all assertions of a case say of one reply, in their order, and behind them the failures of the two rules that every cell
+/// has: a reply that was cut at a token limit fails, and so does one that the API refused, unless a `stop_reason` or a `refusal`
+/// assertion says otherwise.
+///
+/// Under `refusal: allowed` a refused reply passes: what the other assertions ask of its content is not judged and has no result.
+#[must_use]
+pub fn judge(compiled: &[Compiled], subject: &Subject<'_>) -> Vec<AssertionResult> {
+    let allowed = compiled.iter().any(|compiled| matches!(&compiled.check, Check::Refusal(check) if check.allows()));
+    let excused = allowed && (refusal::structural(subject.reply).is_some() || subject.textual_refusal().is_some());
+    let mut results: Vec<_> = compiled
+        .iter()
+        .filter(|compiled| !(excused && compiled.check.is_about_content()))
+        .map(|compiled| evaluate(compiled, subject))
+        .collect();
+    results.extend(behaviour::rules_of_every_cell(compiled, subject));
+    results
+}
+
+/// Whether nothing can fail a case with these assertions: `severity: warn` and `refusal: allowed` never do, and no snapshot is
+/// compared. Assertions that can never fail do not get this far: they do not compile.
+#[must_use]
+pub fn fails_vacuously(assertions: &[Arc<Assertion>], compare: Compare) -> bool {
+    let can_fail = |assertion: &Arc<Assertion>| {
+        assertion.severity != AssertionSeverity::Warn && assertion.kind != AssertionKind::Refusal(RefusalRule::Allowed)
+    };
+    compare == Compare::Off && !assertions.iter().any(can_fail)
+}
