@@ -6,6 +6,7 @@ pub mod endpoint;
 pub mod gate;
 pub mod model;
 pub mod report;
+pub mod runner;
 pub mod sim;
 pub mod snapshot;
 pub mod store;

@@ -1,0 +1,351 @@
+//! How does one sample become a result: asked, stored, judged, folded into its cell?
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::assertion;
+use crate::assertion::{CompileCache, Compiled};
+use crate::endpoint::patience::Flight;
+use crate::endpoint::{Call, CallEvent, Endpoint, Observer};
+use crate::model::catalog::Catalog;
+use crate::model::cost;
+use crate::model::key::Key;
+use crate::model::money::Money;
+use crate::model::reply::{Answer, Reply};
+use crate::model::request::Block;
+use crate::model::run::{CellResult, ReplyFacts, SampleResult};
+use crate::model::verdict::{CellError, ErrorKind, SkipReason, SnapshotState, Verdict};
+use crate::runner::budget::Budget;
+use crate::runner::plan::{Plan, PlannedCell};
+use crate::runner::{fingerprint, fold};
+use crate::snapshot::folder::Folder;
+use crate::snapshot::format;
+use crate::snapshot::output::{Output, Snapshot};
+
+/// What every sample of a run shares.
+pub(super) struct Shared<E> {
+    pub(super) plan: Arc<Plan>,
+    pub(super) endpoint: E,
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) compiled: CompileCache,
+    pub(super) folder: Folder,
+    pub(super) budget: Budget,
+    pub(super) case_timeout: Duration,
+    /// Ctrl-C or SIGTERM: what was not sent is left out.
+    pub(super) interrupted: CancellationToken,
+    /// `--max-fail` was reached.
+    pub(super) stopped: AtomicBool,
+    /// Requests on the wire.
+    pub(super) in_flight: Arc<AtomicU64>,
+    /// Samples of unfinished cells, by cell.
+    pub(super) slots: Vec<Mutex<Vec<SampleOutcome>>>,
+    pub(super) messages: mpsc::UnboundedSender<Message>,
+}
+
+/// What the narrating loop hears.
+pub(super) enum Message {
+    /// Something happened to a request.
+    Call { cell: usize, sample: u32, event: CallEvent },
+    /// A cell is judged.
+    Cell { cell: usize, finished: Box<FinishedCell> },
+}
+
+/// A judged cell, and its outputs as a snapshot would hold them.
+pub(super) struct FinishedCell {
+    pub(super) result: CellResult,
+    pub(super) outputs: Option<Snapshot>,
+}
+
+/// One sample, with its reply's output kept apart until the cell is folded.
+pub(super) struct SampleOutcome {
+    result: SampleResult,
+    output: Option<Output>,
+    simulated: bool,
+}
+
+/// One sample to answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Job {
+    pub(super) cell: usize,
+    pub(super) sample: u32,
+    /// It is answered already: it takes nothing from the budget.
+    pub(super) known: bool,
+}
+
+impl<E: Endpoint> Shared<E> {
+    /// Answers, judges and folds one sample. Never fails: trouble is a result.
+    pub(super) async fn run(self: Arc<Self>, job: Job) {
+        let key = self.plan.cells[job.cell].keys[job.sample as usize];
+        let answer = self.ask(job, key).await;
+        let (done, finished) = oneshot::channel();
+        rayon::spawn(move || {
+            let outcome = match answer {
+                Ok(answer) => self.judge(job, key, &answer),
+                Err(Unanswered::Error(error)) => SampleOutcome::error(job, key, error),
+                Err(Unanswered::Skipped(reason)) => SampleOutcome::skipped(job, key, reason),
+            };
+            self.collect(job.cell, outcome);
+            // The receiver is gone only if the whole run was dropped.
+            let _ = done.send(());
+        });
+        let _ = finished.await;
+    }
+
+    async fn ask(&self, job: Job, key: Key) -> Result<Answer, Unanswered> {
+        if let Some(reason) = self.skip_reason() {
+            return Err(Unanswered::Skipped(reason));
+        }
+        let cell = &self.plan.cells[job.cell];
+        let request = cell.request().map_err(|error| Unanswered::Error(template_error(cell, &error.message)))?;
+        let reservation = match cell.worst_case.filter(|_| !job.known) {
+            None => None,
+            Some(amount) => match self.budget.reserve(&cell.variant.suite_name, amount).await {
+                Some(reservation) => Some(reservation),
+                None => return Err(Unanswered::Skipped(SkipReason::Budget)),
+            },
+        };
+        let flying = Arc::new(AtomicBool::new(false));
+        let call = Call {
+            request: Arc::new(request),
+            endpoint: Arc::clone(&cell.variant.endpoint),
+            key,
+            sample: job.sample,
+            worst_case: cell.worst_case,
+            deadline: self.case_timeout,
+            observer: self.observer(job, Arc::clone(&flying)),
+            flight: Flight::default(),
+        };
+        let answer = self.ask_unless_interrupted(call, &flying).await;
+        if flying.load(Ordering::Acquire) {
+            self.in_flight.fetch_sub(1, Ordering::AcqRel);
+        }
+        if let Some(reservation) = reservation {
+            let spent = match &answer {
+                Ok(answer) if answer.served.is_paid() => self.price(cell, answer),
+                Ok(_) | Err(Unanswered::Skipped(_)) => Money::ZERO,
+                Err(Unanswered::Error(error)) if error.attempts.is_empty() => Money::ZERO,
+                Err(Unanswered::Error(_)) => reservation.amount(),
+            };
+            self.budget.settle(reservation, spent);
+        }
+        answer.map_err(|unanswered| match unanswered {
+            Unanswered::Error(error) if error.kind == ErrorKind::CacheMiss => Unanswered::Error(name_miss(cell, error)),
+            other => other,
+        })
+    }
+
+    /// An interrupt cancels what waits or sleeps; what is on the wire is finished.
+    async fn ask_unless_interrupted(&self, call: Call, flying: &AtomicBool) -> Result<Answer, Unanswered> {
+        let asking = self.endpoint.ask(call);
+        tokio::pin!(asking);
+        tokio::select! {
+            biased;
+            answer = &mut asking => return answer.map_err(Unanswered::Error),
+            () = self.interrupted.cancelled() => {}
+        }
+        if flying.load(Ordering::Acquire) {
+            asking.await.map_err(Unanswered::Error)
+        } else {
+            Err(Unanswered::Skipped(SkipReason::Interrupted))
+        }
+    }
+
+    fn skip_reason(&self) -> Option<SkipReason> {
+        if self.interrupted.is_cancelled() {
+            Some(SkipReason::Interrupted)
+        } else if self.stopped.load(Ordering::Acquire) {
+            Some(SkipReason::MaxFail)
+        } else {
+            None
+        }
+    }
+
+    fn observer(&self, job: Job, flying: Arc<AtomicBool>) -> Observer {
+        let (messages, in_flight) = (self.messages.clone(), Arc::clone(&self.in_flight));
+        Observer::new(move |event| {
+            match &event {
+                CallEvent::Sent if !flying.swap(true, Ordering::AcqRel) => {
+                    in_flight.fetch_add(1, Ordering::AcqRel);
+                }
+                CallEvent::Retrying { .. } if flying.swap(false, Ordering::AcqRel) => {
+                    in_flight.fetch_sub(1, Ordering::AcqRel);
+                }
+                CallEvent::Sent | CallEvent::Retrying { .. } => {}
+                CallEvent::Queued | CallEvent::FirstByte | CallEvent::CoolingDown { .. } => {}
+            }
+            // Nobody listens any more only when the run was dropped.
+            let _ = messages.send(Message::Call { cell: job.cell, sample: job.sample, event });
+        })
+    }
+
+    fn price(&self, cell: &PlannedCell, answer: &Answer) -> Money {
+        cost::cost(&self.catalog, &cell.variant.model_id, &answer.reply).map_or(Money::ZERO, |cost| cost.total)
+    }
+
+    fn judge(&self, job: Job, key: Key, answer: &Answer) -> SampleOutcome {
+        let cell = &self.plan.cells[job.cell];
+        let suite = &cell.variant.suite;
+        let reply = &answer.reply;
+        let cost = cost::cost(&self.catalog, &cell.variant.model_id, reply);
+        let compiled: Result<Vec<Compiled>, _> =
+            cell.case.assertions.iter().map(|assertion| assertion::compile(assertion, &cell.case.variables, &self.compiled)).collect();
+        let compiled = match compiled {
+            Ok(compiled) => compiled,
+            Err(error) => return SampleOutcome::error(job, key, judging_error(&error.to_string())),
+        };
+        let subject = assertion::subject(reply, suite.parse, cost);
+        let assertions = assertion::judge(&compiled, &subject);
+        let output = Output::of_content(reply.stop_reason.as_str(), &reply.content, suite.snapshot.compare, suite.parse);
+        let facts = ReplyFacts {
+            text: reply.text(),
+            other_blocks: other_blocks(reply),
+            stop_reason: reply.stop_reason.clone(),
+            refusal: reply.refusal.clone(),
+            usage: reply.usage.clone(),
+            cost_usd: cost.map(|cost| cost.total),
+            uncached_cost_usd: cost.map(|cost| cost.uncached),
+            latency_ms: reply.latency_ms,
+            served: answer.served,
+            simulated: reply.simulated,
+            request_id: reply.request_id.clone(),
+            answered_at: reply.answered_at,
+            attempts: reply.attempts.clone(),
+        };
+        SampleOutcome {
+            output: Some(output),
+            simulated: reply.simulated,
+            result: SampleResult {
+                index: job.sample,
+                key: key.to_string(),
+                verdict: Verdict::of(&assertions),
+                reply: Some(facts),
+                assertions,
+                error: None,
+                skipped: None,
+            },
+        }
+    }
+
+    /// Keeps the sample; the one that completes its cell folds it.
+    fn collect(&self, cell: usize, outcome: SampleOutcome) {
+        let mut slot = self.slots[cell].lock().unwrap_or_else(PoisonError::into_inner);
+        slot.push(outcome);
+        if slot.len() < self.plan.cells[cell].keys.len() {
+            return;
+        }
+        let mut outcomes = std::mem::take(&mut *slot);
+        drop(slot);
+        outcomes.sort_by_key(|outcome| outcome.result.index);
+        let finished = Box::new(self.fold(&self.plan.cells[cell], outcomes));
+        // The receiver is gone only if the whole run was dropped.
+        let _ = self.messages.send(Message::Cell { cell, finished });
+    }
+
+    fn fold(&self, cell: &PlannedCell, outcomes: Vec<SampleOutcome>) -> FinishedCell {
+        let variant = &cell.variant;
+        let mut outputs = Vec::new();
+        let mut simulated = false;
+        let mut samples = Vec::with_capacity(outcomes.len());
+        for outcome in outcomes {
+            outputs.extend(outcome.output);
+            simulated |= outcome.simulated;
+            samples.push(outcome.result);
+        }
+        let new = (cell.snapshot_path.is_some() && !outputs.is_empty()).then(|| Snapshot {
+            prompt: format!("{}@{}", variant.prompt_name, variant.version.version),
+            model: variant.model_id.to_string(),
+            simulated,
+            outputs,
+        });
+        let accepted = cell.snapshot_path.as_deref().map_or(Ok(None), |path| self.folder.read(path));
+        let snapshot = match (&new, &accepted) {
+            (Some(new), Ok(accepted)) => variant.comparison.state(accepted.as_ref(), new),
+            (Some(_), Err(error)) => SnapshotState::Unreadable { message: error.to_string() },
+            (None, _) => SnapshotState::None,
+        };
+        let accepted_text = accepted.ok().flatten().map(|accepted| format::write(&accepted));
+        let result = CellResult {
+            address: cell.address(),
+            model_id: Arc::clone(&variant.model_id),
+            endpoint: Arc::clone(&variant.endpoint),
+            verdict: fold::verdict(&samples, variant.suite.pass),
+            gated: variant.gated,
+            side_by_side: variant.side_by_side,
+            tags: cell.case.tags.clone().into(),
+            site: cell.case.site.clone(),
+            snapshot,
+            snapshot_path: cell.snapshot_path.clone(),
+            digests: fingerprint::digests(cell, accepted_text.as_deref()),
+            samples,
+        };
+        FinishedCell { result, outputs: new }
+    }
+}
+
+/// Why there is no answer.
+enum Unanswered {
+    Error(CellError),
+    Skipped(SkipReason),
+}
+
+impl SampleOutcome {
+    fn without_reply(result: SampleResult) -> Self {
+        Self { result, output: None, simulated: false }
+    }
+
+    fn error(job: Job, key: Key, error: CellError) -> Self {
+        Self::without_reply(SampleResult {
+            index: job.sample,
+            key: key.to_string(),
+            verdict: Verdict::Error,
+            reply: None,
+            assertions: Vec::new(),
+            error: Some(error),
+            skipped: None,
+        })
+    }
+
+    fn skipped(job: Job, key: Key, reason: SkipReason) -> Self {
+        Self::without_reply(SampleResult {
+            index: job.sample,
+            key: key.to_string(),
+            verdict: Verdict::Skipped,
+            reply: None,
+            assertions: Vec::new(),
+            error: None,
+            skipped: Some(reason),
+        })
+    }
+}
+
+fn template_error(cell: &PlannedCell, message: &str) -> CellError {
+    CellError {
+        kind: ErrorKind::Template,
+        message: format!("{}: {message}", cell.variant.version.file.path),
+        hint: None,
+        attempts: Vec::new(),
+    }
+}
+
+fn judging_error(message: &str) -> CellError {
+    CellError { kind: ErrorKind::Judging, message: message.to_owned(), hint: None, attempts: Vec::new() }
+}
+
+fn name_miss(cell: &PlannedCell, error: CellError) -> CellError {
+    let price = cell.worst_case.map_or_else(String::new, |worst| format!(", at most {}", worst.display(4)));
+    CellError {
+        message: format!("no stored answer for {}", cell.address()),
+        hint: Some(format!("run without `--cache only` and with a key to ask for it (1 request{price})")),
+        ..error
+    }
+}
+
+/// Everything that is neither text nor thinking.
+fn other_blocks(reply: &Reply) -> Vec<serde_json::Value> {
+    let is_other = |block: &&Block| !matches!(block.kind(), "text" | "thinking" | "redacted_thinking");
+    reply.content.iter().filter(is_other).map(|block| serde_json::Value::Object(block.0.clone())).collect()
+}

@@ -1,0 +1,166 @@
+//! How do the reports of all shards become one run?
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::gate::exit::exit;
+use crate::gate::judge::{RunFacts, judge};
+use crate::model::gate::{GateKind, GateResult};
+use crate::model::run::{Address, CellResult, RunInfo, RunReport, SCHEMA, Shard};
+use crate::runner::totals;
+
+/// Why reports cannot be merged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MergeError {
+    /// Nothing to merge.
+    #[error("no report to merge")]
+    Empty,
+    /// Parts of runs that were split differently.
+    #[error("shard {0} of {1} cannot be merged with shards of {2}: all parts must come from one split")]
+    DifferentSplits(u32, u32, u32),
+    /// A report without a shard beside others.
+    #[error("run {0} is not a shard: only the parts of one `--shard I/N` run can be merged")]
+    NotAShard(String),
+    /// The same part twice.
+    #[error("shard {0} is given twice")]
+    Twice(u32),
+    /// The same cell in two parts.
+    #[error("cell {0} is in two reports: the parts come from different plans")]
+    Overlap(Box<Address>),
+    /// Other revisions of the project.
+    #[error("the shards ran on different revisions: {0} and {1}")]
+    DifferentRevisions(String, String),
+}
+
+/// Merges the shards of one run and applies the gates to the whole. A missing shard is a missing verdict.
+///
+/// # Errors
+/// When the reports are no parts of one split.
+pub fn merge(mut reports: Vec<RunReport>) -> Result<RunReport, MergeError> {
+    let shards = shards(&reports)?;
+    reports.sort_by_key(|report| report.run.shard.map_or(1, |shard| shard.index));
+    let mut info = merged_info(&reports)?;
+    let missing: Vec<String> = (1..=shards.count)
+        .filter(|index| !reports.iter().any(|report| report.run.shard.is_some_and(|shard| shard.index == *index)))
+        .map(|index| format!("shard {index} of {} is missing", shards.count))
+        .collect();
+    if !missing.is_empty() {
+        info.filtered = true;
+    }
+    let carried = carried_gates(&reports);
+    let mut policies = Vec::new();
+    for policy in reports.iter().flat_map(|report| &report.policies) {
+        if !policies.contains(policy) {
+            policies.push(policy.clone());
+        }
+    }
+    let orphans: BTreeSet<String> = reports.iter().flat_map(|report| report.orphans.iter().cloned()).collect();
+    let mut problems = Vec::new();
+    for problem in reports.iter().flat_map(|report| &report.problems) {
+        if !problems.contains(problem) {
+            problems.push(problem.clone());
+        }
+    }
+    let cells = interleave(reports)?;
+    let mut gates = judge(&cells, &policies, &RunFacts { missing_shards: missing, ..RunFacts::default() });
+    gates.extend(carried);
+    let sums = totals::sum(&cells, orphans.len());
+    Ok(RunReport {
+        schema: SCHEMA.to_owned(),
+        run: info,
+        totals: sums.totals,
+        bill: sums.bill,
+        policies,
+        exit: exit(&gates),
+        gates,
+        models: sums.models,
+        suites: sums.suites,
+        versions: sums.versions,
+        tags: sums.tags,
+        orphans: orphans.into_iter().collect(),
+        problems,
+        cells,
+    })
+}
+
+/// The common split, every part at most once.
+fn shards(reports: &[RunReport]) -> Result<Shard, MergeError> {
+    let mut seen = BTreeSet::new();
+    let mut common: Option<Shard> = None;
+    for report in reports {
+        let shard = match report.run.shard {
+            Some(shard) => shard,
+            None if reports.len() == 1 => Shard { index: 1, count: 1 },
+            None => return Err(MergeError::NotAShard(report.run.id.clone())),
+        };
+        let count = common.get_or_insert(shard).count;
+        if shard.count != count {
+            return Err(MergeError::DifferentSplits(shard.index, shard.count, count));
+        }
+        if !seen.insert(shard.index) {
+            return Err(MergeError::Twice(shard.index));
+        }
+    }
+    common.ok_or(MergeError::Empty)
+}
+
+fn merged_info(reports: &[RunReport]) -> Result<RunInfo, MergeError> {
+    let first = reports.first().ok_or(MergeError::Empty)?;
+    let mut info = first.run.clone();
+    for report in &reports[1..] {
+        let run = &report.run;
+        if run.revision != info.revision {
+            let name = |revision: &Option<String>| revision.clone().unwrap_or_else(|| "none".to_owned());
+            return Err(MergeError::DifferentRevisions(name(&info.revision), name(&run.revision)));
+        }
+        info.started_at = info.started_at.min(run.started_at);
+        info.duration_ms = info.duration_ms.max(run.duration_ms);
+        info.simulated &= run.simulated;
+        info.filtered |= run.filtered;
+        for endpoint in &run.endpoints {
+            if !info.endpoints.contains(endpoint) {
+                info.endpoints.push(endpoint.clone());
+            }
+        }
+    }
+    info.id = format!("{}-merged", info.id);
+    info.shard = None;
+    Ok(info)
+}
+
+/// What only the shards themselves know: interrupts, unwritten files, changed prompt versions.
+fn carried_gates(reports: &[RunReport]) -> Vec<GateResult> {
+    let only_theirs = |gate: &&GateResult| match gate.kind {
+        GateKind::Interrupted | GateKind::Written | GateKind::PromptLock => true,
+        GateKind::PassRate | GateKind::Critical | GateKind::Snapshots | GateKind::Verdicts | GateKind::Budget | GateKind::Comparison => {
+            false
+        }
+    };
+    let mut carried: Vec<GateResult> = Vec::new();
+    for gate in reports.iter().flat_map(|report| &report.gates).filter(only_theirs) {
+        if !carried.contains(gate) {
+            carried.push(gate.clone());
+        }
+    }
+    carried
+}
+
+/// Back in plan order: shard i of n holds the cells i, i + n, i + 2n ...
+fn interleave(reports: Vec<RunReport>) -> Result<Vec<CellResult>, MergeError> {
+    let mut seen: HashMap<Address, ()> = HashMap::new();
+    let mut parts: Vec<_> = reports.into_iter().map(|report| report.cells.into_iter()).collect();
+    let mut cells = Vec::new();
+    loop {
+        let before = cells.len();
+        for part in &mut parts {
+            if let Some(cell) = part.next() {
+                if seen.insert(cell.address.clone(), ()).is_some() {
+                    return Err(MergeError::Overlap(Box::new(cell.address)));
+                }
+                cells.push(cell);
+            }
+        }
+        if cells.len() == before {
+            return Ok(cells);
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! How does a plan become results? `plan` and `price` are pure; `run` is the one loop that narrates.
+
+pub mod budget;
+pub mod execute;
+pub mod fingerprint;
+pub mod fold;
+pub mod merge;
+pub mod plan;
+pub mod price;
+pub mod run;
+pub mod select;
+pub mod totals;

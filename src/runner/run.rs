@@ -1,0 +1,146 @@
+//! Which cells are asked in what order, and who tells about it? The one loop that narrates.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::assertion::CompileCache;
+use crate::endpoint::{CallEvent, Endpoint};
+use crate::model::catalog::Catalog;
+use crate::model::key::Key;
+use crate::model::money::Money;
+use crate::model::run::{CellResult, RunEvent};
+use crate::model::verdict::Verdict;
+use crate::runner::budget::Budget;
+use crate::runner::execute::{Job, Message, Shared};
+use crate::runner::plan::Plan;
+use crate::snapshot::folder::Folder;
+use crate::snapshot::output::Snapshot;
+
+/// How a plan is run.
+#[derive(Debug)]
+pub struct Options {
+    /// Prices.
+    pub catalog: Arc<Catalog>,
+    /// One answer with all its attempts and waits.
+    pub case_timeout: Duration,
+    /// Samples in the air per lane: wider than any endpoint's concurrency, so that sleeping retries starve nobody.
+    pub lane_width: usize,
+    /// Cap of the whole run; suites bring their own.
+    pub max_cost: Option<Money>,
+    /// Stop asking after so many failed gated cells.
+    pub max_fail: Option<u32>,
+    /// Answers that are known before the run: they reserve no money.
+    pub known: HashSet<Key>,
+    /// Ctrl-C or SIGTERM.
+    pub interrupted: CancellationToken,
+}
+
+/// Runs every cell of `plan` and returns their results in plan order.
+///
+/// `decide` hears of every judged cell together with its outputs before the event goes out: it writes snapshots. `narrate` hears every event.
+pub async fn run<E: Endpoint>(
+    plan: Arc<Plan>,
+    endpoint: E,
+    folder: Folder,
+    options: Options,
+    mut decide: impl FnMut(&CellResult, Option<&Snapshot>),
+    mut narrate: impl FnMut(&RunEvent),
+) -> Vec<CellResult> {
+    let (messages, mut heard) = mpsc::unbounded_channel();
+    let shared = Arc::new(Shared {
+        endpoint,
+        catalog: options.catalog,
+        compiled: CompileCache::default(),
+        folder,
+        budget: budget(&plan, options.max_cost),
+        case_timeout: options.case_timeout,
+        interrupted: options.interrupted.clone(),
+        stopped: AtomicBool::new(false),
+        in_flight: Arc::new(AtomicU64::new(0)),
+        slots: plan.cells.iter().map(|_| Mutex::default()).collect(),
+        messages,
+        plan: Arc::clone(&plan),
+    });
+    let state = Arc::clone(&shared);
+    for jobs in lanes(&plan, &options.known) {
+        let lane = Arc::clone(&shared);
+        let samples = futures_util::stream::iter(jobs).map(move |job| Arc::clone(&lane).run(job));
+        tokio::spawn(samples.buffer_unordered(options.lane_width).for_each(|()| async {}));
+    }
+    drop(shared);
+
+    let mut results: Vec<Option<CellResult>> = plan.cells.iter().map(|_| None).collect();
+    let mut left = results.len();
+    let (mut failed, mut told) = (0_u32, false);
+    while left > 0 {
+        let message = tokio::select! {
+            message = heard.recv() => message,
+            () = options.interrupted.cancelled(), if !told => {
+                told = true;
+                narrate(&RunEvent::Interrupted { in_flight: state.in_flight.load(Ordering::Acquire) });
+                continue;
+            }
+        };
+        match message.expect("a lane tells of every one of its cells before it ends") {
+            Message::Call { cell, sample, event } => {
+                if let Some(event) = told_event(&plan, cell, sample, event) {
+                    narrate(&event);
+                }
+            }
+            Message::Cell { cell, finished } => {
+                left -= 1;
+                decide(&finished.result, finished.outputs.as_ref());
+                failed += u32::from(finished.result.gated && finished.result.verdict == Verdict::Fail);
+                if options.max_fail.is_some_and(|most| failed >= most) {
+                    state.stopped.store(true, Ordering::Release);
+                }
+                let result = Arc::new(finished.result);
+                narrate(&RunEvent::Cell { cell: Arc::clone(&result) });
+                results[cell] = Some(Arc::unwrap_or_clone(result));
+            }
+        }
+    }
+    results.into_iter().map(|result| result.expect("every cell told of itself")).collect()
+}
+
+fn budget(plan: &Plan, run_cap: Option<Money>) -> Budget {
+    let caps: HashMap<Arc<str>, Money> =
+        plan.suites.iter().filter_map(|suite| Some((Arc::from(suite.name.as_str()), suite.gate.max_cost_usd?))).collect();
+    Budget::new(run_cap, caps)
+}
+
+/// One lane per endpoint and model, each in plan order, so that a slow model holds up no other.
+fn lanes(plan: &Plan, known: &HashSet<Key>) -> Vec<Vec<Job>> {
+    let mut lanes: BTreeMap<(&str, &str), Vec<Job>> = BTreeMap::new();
+    for (cell, planned) in plan.cells.iter().enumerate() {
+        let lane = lanes.entry((&planned.variant.endpoint, &planned.variant.model_id)).or_default();
+        lane.extend((0_u32..).zip(&planned.keys).map(|(sample, key)| Job { cell, sample, known: known.contains(key) }));
+    }
+    lanes.into_values().collect()
+}
+
+fn told_event(plan: &Plan, cell: usize, sample: u32, event: CallEvent) -> Option<RunEvent> {
+    let planned = &plan.cells[cell];
+    match event {
+        CallEvent::Queued | CallEvent::FirstByte => None,
+        CallEvent::Sent => Some(RunEvent::Sent { cell: planned.address(), sample }),
+        CallEvent::Retrying { message, delay, .. } => {
+            Some(RunEvent::Retrying { cell: planned.address(), sample, message, delay_ms: millis(delay) })
+        }
+        CallEvent::CoolingDown { delay } => Some(RunEvent::CoolingDown {
+            endpoint: Arc::clone(&planned.variant.endpoint),
+            model: Arc::clone(&planned.variant.model_id),
+            delay_ms: millis(delay),
+        }),
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

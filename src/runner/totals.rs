@@ -1,0 +1,213 @@
+//! What do a run's cells add up to: in all, by suite, model, prompt version and tag?
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use crate::model::assertion::AssertionSeverity;
+use crate::model::reply::{Attempt, StopReason};
+use crate::model::run::{Bill, CellResult, Group, ReplyFacts, SampleResult, Totals};
+use crate::model::verdict::{ErrorKind, Outcome, SnapshotState, Verdict};
+
+/// Every sum of a run.
+#[derive(Debug, Default)]
+pub struct Sums {
+    /// Of all cells.
+    pub totals: Totals,
+    /// Of all cells.
+    pub bill: Bill,
+    /// Per suite x model, in order of appearance.
+    pub models: Vec<Group>,
+    /// Per suite.
+    pub suites: Vec<Group>,
+    /// Per prompt version.
+    pub versions: Vec<Group>,
+    /// Per tag; a cell counts for each of its tags.
+    pub tags: Vec<Group>,
+}
+
+/// Adds up all cells.
+#[must_use]
+pub fn sum(cells: &[CellResult], orphans: usize) -> Sums {
+    let mut whole = Accumulator::default();
+    let (mut suites, mut versions, mut tags) = (Groups::default(), Groups::default(), Groups::default());
+    // Models are kept apart by whether they gate: older versions of the same model inform only.
+    let mut models: Groups<(String, String)> = Groups::default();
+    for cell in cells {
+        let address = &cell.address;
+        whole.add(cell);
+        suites.entry(address.suite.to_string(), || named(None, &address.suite)).add(cell);
+        models.entry((address.suite.to_string(), address.model.to_string()), || named(Some(&address.suite), &address.model)).add(cell);
+        let version = format!("{}@{}", address.prompt, address.version);
+        versions.entry(format!("{}::{version}", address.suite), || named(Some(&address.suite), &version)).add(cell);
+        for tag in cell.tags.iter() {
+            tags.entry(tag.clone(), || named(None, tag)).add(cell);
+        }
+    }
+    whole.group.totals.snapshots_orphaned = orphans as u64;
+    Sums {
+        totals: whole.group.totals,
+        bill: whole.group.bill,
+        models: models.finish(),
+        suites: suites.finish(),
+        versions: versions.finish(),
+        tags: tags.finish(),
+    }
+}
+
+fn named(suite: Option<&str>, name: &str) -> Group {
+    Group { suite: suite.map(str::to_owned), name: name.to_owned(), ..Group::default() }
+}
+
+/// Groups in order of appearance.
+struct Groups<K> {
+    positions: HashMap<K, usize>,
+    list: Vec<Accumulator>,
+}
+
+impl<K> Default for Groups<K> {
+    fn default() -> Self {
+        Self { positions: HashMap::new(), list: Vec::new() }
+    }
+}
+
+impl<K: Hash + Eq> Groups<K> {
+    fn entry(&mut self, key: K, group: impl FnOnce() -> Group) -> &mut Accumulator {
+        let position = *self.positions.entry(key).or_insert_with(|| {
+            self.list.push(Accumulator { group: group(), ..Accumulator::default() });
+            self.list.len() - 1
+        });
+        &mut self.list[position]
+    }
+
+    fn finish(self) -> Vec<Group> {
+        self.list.into_iter().map(Accumulator::finish).collect()
+    }
+}
+
+#[derive(Default)]
+struct Accumulator {
+    group: Group,
+    latencies: Vec<u64>,
+    real_replies: u64,
+    simulated_replies: u64,
+}
+
+impl Accumulator {
+    fn add(&mut self, cell: &CellResult) {
+        self.group.gated |= cell.gated;
+        let totals = &mut self.group.totals;
+        totals.planned += 1;
+        match cell.verdict {
+            Verdict::Pass => totals.passed += 1,
+            Verdict::Fail => totals.failed += 1,
+            Verdict::Error => totals.errored += 1,
+            Verdict::Skipped => totals.skipped += 1,
+        }
+        totals.warned += u64::from(cell.verdict == Verdict::Pass && has_warning(cell));
+        match cell.snapshot {
+            SnapshotState::Same => totals.snapshots_same += 1,
+            SnapshotState::Changed { .. } | SnapshotState::Unreadable { .. } => totals.snapshots_changed += 1,
+            SnapshotState::New { .. } => totals.snapshots_new += 1,
+            SnapshotState::None => {}
+        }
+        for sample in &cell.samples {
+            self.add_sample(sample);
+        }
+    }
+
+    fn add_sample(&mut self, sample: &SampleResult) {
+        self.group.totals.samples += 1;
+        if let Some(error) = &sample.error {
+            self.group.totals.requests_retried += error.attempts.len().saturating_sub(1) as u64;
+            self.group.bill.unknown_attempts += unknown(&error.attempts);
+        }
+        if let Some(reply) = &sample.reply {
+            self.add_reply(reply);
+        }
+    }
+
+    fn add_reply(&mut self, reply: &ReplyFacts) {
+        let (totals, bill) = (&mut self.group.totals, &mut self.group.bill);
+        let paid = reply.served.is_paid();
+        if paid {
+            totals.requests_asked += 1;
+            totals.requests_retried += reply.attempts.len().saturating_sub(1) as u64;
+            bill.unknown_attempts += unknown(&reply.attempts);
+        } else {
+            totals.requests_cached += 1;
+        }
+        totals.refusals += u64::from(reply.stop_reason == StopReason::Refusal);
+        totals.truncations += u64::from(reply.stop_reason.is_truncated());
+        totals.tokens.add(&reply.usage);
+        self.latencies.push(reply.latency_ms);
+        if reply.simulated {
+            self.simulated_replies += 1;
+        } else {
+            self.real_replies += 1;
+        }
+        match reply.cost_usd {
+            None => bill.unpriced_samples += 1,
+            Some(cost) if reply.simulated => bill.simulated_usd += cost,
+            Some(cost) if paid => {
+                bill.spent_usd += cost;
+                bill.saved_by_prompt_cache_usd += reply.uncached_cost_usd.unwrap_or(cost) - cost;
+            }
+            Some(cost) => bill.saved_by_store_usd += cost,
+        }
+    }
+
+    fn finish(mut self) -> Group {
+        self.latencies.sort_unstable();
+        self.group.latency_p50_ms = nearest_rank(&self.latencies, 50);
+        self.group.latency_p95_ms = nearest_rank(&self.latencies, 95);
+        self.group.simulated = self.simulated_replies > 0 && self.real_replies == 0;
+        self.group
+    }
+}
+
+fn has_warning(cell: &CellResult) -> bool {
+    let mut results = cell.samples.iter().flat_map(|sample| &sample.assertions);
+    results.any(|result| result.severity == AssertionSeverity::Warn && !matches!(result.outcome, Outcome::Pass))
+}
+
+/// Attempts that failed after the server may have worked for them: no status came that says it was not billed (wire reference, 3.4).
+fn unknown(attempts: &[Attempt]) -> u64 {
+    let may_be_billed = |attempt: &&Attempt| match attempt.error {
+        Some(ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::MalformedReply) => true,
+        Some(
+            ErrorKind::RateLimited
+            | ErrorKind::SpendLimit
+            | ErrorKind::Overloaded
+            | ErrorKind::Server
+            | ErrorKind::Denied
+            | ErrorKind::NotFound
+            | ErrorKind::InvalidRequest
+            | ErrorKind::CacheMiss
+            | ErrorKind::Store
+            | ErrorKind::Judging
+            | ErrorKind::Template,
+        )
+        | None => false,
+    };
+    attempts.iter().filter(may_be_billed).count() as u64
+}
+
+/// The smallest value that at least `percent` of the sorted values do not exceed.
+fn nearest_rank(sorted: &[u64], percent: usize) -> Option<u64> {
+    let rank = (sorted.len() * percent).div_ceil(100);
+    sorted.get(rank.saturating_sub(1)).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_values_that_occurred() {
+        let values: Vec<u64> = (1..=20).collect();
+        assert_eq!(nearest_rank(&values, 50), Some(10));
+        assert_eq!(nearest_rank(&values, 95), Some(19));
+        assert_eq!(nearest_rank(&[7], 95), Some(7));
+        assert_eq!(nearest_rank(&[], 95), None);
+    }
+}
