@@ -227,6 +227,16 @@ fn a_text_cannot_imitate_a_structure() {
         turns(json!([])),
     ];
     assert_eq!(forms.iter().collect::<BTreeSet<_>>().len(), forms.len());
+    // Without the length of a text, `"` in it would move the border to its neighbour.
+    let asked_at = |identity: &str, version: &str| EndpointIdentity {
+        identity: identity.to_owned(),
+        api_version: version.to_owned(),
+        ..self::identity()
+    };
+    let request = request(json!([]), json!({}));
+    assert_ne!(key(&request, &asked_at("u\"v", "w"), 0), key(&request, &asked_at("u", "v\"w"), 0));
+    let stops = |one: &str, other: &str| with_params(json!({"stop_sequences": [one, other]}));
+    assert_ne!(stops("a\"b", "c"), stops("a", "b\"c"));
 }
 
 /// JSON as an author could write it, deep enough for a tool in a block.
