@@ -9,5 +9,6 @@ pub mod report;
 pub mod runner;
 pub mod sim;
 pub mod snapshot;
+pub mod source;
 pub mod store;
 pub mod template;

@@ -1,0 +1,279 @@
+//! What is wrong with a suite as a whole? Everything that can be found without asking: undefined and unused variables, rejected
+//! parameters, assertions that cannot be compiled, cases that cannot fail.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::model::parameters::{Rejection, rejected, rejected_turns};
+use crate::model::problem::{Place, Problem};
+use crate::model::request::Params;
+use crate::model::suite::{Compare, Variables};
+use crate::source::assertion::{Resolved, templates};
+use crate::source::case::Draft;
+use crate::source::decode::nearest;
+use crate::source::document::Document;
+use crate::source::known::Known;
+use crate::source::node::Node;
+use crate::source::prompt::PromptFile;
+use crate::source::suite::ModelDraft;
+use crate::template::Template;
+
+/// A suite that was read.
+pub(crate) struct Subject<'a> {
+    pub(crate) document: &'a Document,
+    pub(crate) known: &'a Known<'a>,
+    pub(crate) prompts: &'a [Arc<PromptFile>],
+    pub(crate) models: &'a [ModelDraft],
+    pub(crate) request: Option<&'a Params>,
+    pub(crate) request_node: Option<&'a Node>,
+    pub(crate) inherited: &'a [Arc<Resolved>],
+    pub(crate) drafts: &'a [Draft],
+    pub(crate) tables: &'a [(Place, BTreeMap<String, ()>)],
+    pub(crate) compare: Compare,
+}
+
+/// `whole` says that nothing was left out of the suite, so that what seems to be missing is.
+pub(crate) fn check(subject: &Subject<'_>, whole: bool, problems: &mut Vec<Problem>) {
+    parameters(subject, problems);
+    if whole && !subject.prompts.is_empty() {
+        render(subject, problems);
+        unused(subject, problems);
+    }
+    assertions(subject, whole, problems);
+    if whole {
+        vacuous(subject, problems);
+    }
+}
+
+/// Findings that many cases share are said once, with the first of them.
+#[derive(Default)]
+struct Shared {
+    order: Vec<(Problem, String, usize)>,
+    known: HashMap<(Arc<str>, u32, u32, String), usize>,
+}
+
+impl Shared {
+    fn add(&mut self, problem: Problem, case: &str) {
+        let Some(place) = &problem.place else { return };
+        let key = (Arc::clone(&place.file), place.line, place.column, problem.message.clone());
+        match self.known.get(&key) {
+            Some(index) => self.order[*index].2 += 1,
+            None => {
+                self.known.insert(key, self.order.len());
+                self.order.push((problem, case.to_owned(), 0));
+            }
+        }
+    }
+
+    fn push_into(self, problems: &mut Vec<Problem>) {
+        for (mut problem, case, others) in self.order {
+            problem.message = match others {
+                0 => format!("{} in case `{case}`", problem.message),
+                1 => format!("{} in case `{case}` and one more", problem.message),
+                others => format!("{} in case `{case}` and {others} more", problem.message),
+            };
+            problems.push(problem);
+        }
+    }
+}
+
+/// Every template of every version for every case: what cannot be rendered must not be found after the first request.
+fn render(subject: &Subject<'_>, problems: &mut Vec<Problem>) {
+    let mut shared = Shared::default();
+    for draft in subject.drafts {
+        for prompt in subject.prompts {
+            // One mistake hides the next: a name that was reported is given an empty text, and the rest is looked at.
+            let mut filled: Option<Variables> = None;
+            for _ in 0..20 {
+                let variables = filled.as_ref().unwrap_or(&draft.variables);
+                let Err(error) = prompt.compiled.render(variables) else { break };
+                let place = prompt.place(&error);
+                let mut problem = Problem::error(error.message.clone()).at(place);
+                problem.hint = error
+                    .undefined
+                    .as_deref()
+                    .map(|name| hint_for_undefined(name, draft))
+                    .or_else(|| Some(hint_for_template(&error.message)));
+                shared.add(problem, &draft.id);
+                let Some(name) = error.undefined else { break };
+                filled.get_or_insert_with(|| draft.variables.clone()).insert(name, Value::String(" ".to_owned()));
+            }
+        }
+    }
+    shared.push_into(problems);
+}
+
+fn hint_for_template(message: &str) -> String {
+    if message.contains("is undefined") {
+        "give the case that value, or write `{{ x | default('...') }}`".to_owned()
+    } else {
+        "templates are Jinja: https://jinja.palletsprojects.com/templates".to_owned()
+    }
+}
+
+fn hint_for_undefined(name: &str, draft: &Draft) -> String {
+    if let Some(near) = nearest(name, draft.variables.keys().map(String::as_str)) {
+        return format!("did you mean `{near}`?");
+    }
+    let names: Vec<String> = draft.variables.keys().take(12).map(|name| format!("`{name}`")).collect();
+    if names.is_empty() {
+        format!("the case gives no variables; add `vars: {{{name}: ...}}`")
+    } else {
+        format!("the case gives {}; add `{name}` to its variables", names.join(", "))
+    }
+}
+
+/// Assertions of every case with its variables; one without templates is looked at once.
+fn assertions(subject: &Subject<'_>, whole: bool, problems: &mut Vec<Problem>) {
+    let mut shared = Shared::default();
+    let mut seen: BTreeSet<usize> = BTreeSet::new();
+    let none = Variables::new();
+    for resolved in subject.inherited {
+        if resolved.literal && seen.insert(Arc::as_ptr(resolved).addr()) {
+            compile(resolved, &none, problems);
+        }
+    }
+    for draft in subject.drafts {
+        for resolved in &draft.assertions {
+            if resolved.literal {
+                if seen.insert(Arc::as_ptr(resolved).addr()) {
+                    compile(resolved, &none, problems);
+                }
+            } else if whole {
+                let mut found = Vec::new();
+                compile(resolved, &draft.variables, &mut found);
+                for mut problem in found {
+                    let missing = resolved
+                        .variables
+                        .iter()
+                        .find(|name| !draft.variables.contains_key(*name) && problem.message.contains(&format!("`{name}`")));
+                    if let Some(name) = missing {
+                        problem.hint = Some(hint_for_undefined(name, draft));
+                    }
+                    shared.add(problem, &draft.id);
+                }
+            }
+        }
+    }
+    shared.push_into(problems);
+}
+
+fn compile(resolved: &Resolved, variables: &Variables, problems: &mut Vec<Problem>) {
+    for text in templates(&resolved.assertion.kind) {
+        if let Err(error) = Template::compile(text).and_then(|template| template.render(variables)) {
+            problems.push(Problem::error(error.message).at(resolved.place.clone()));
+        }
+    }
+}
+
+/// Variables that are written for nothing: in the suite an error, in a table a note (tables are often made for more than one use).
+fn unused(subject: &Subject<'_>, problems: &mut Vec<Problem>) {
+    let in_prompts: BTreeSet<&str> = subject.prompts.iter().flat_map(|prompt| prompt.compiled.variables()).map(String::as_str).collect();
+    let mut in_tables: Vec<BTreeSet<&str>> = vec![BTreeSet::new(); subject.tables.len()];
+    let mut defaults: Vec<Option<&Draft>> = vec![None; subject.tables.len()];
+    let mut unused_written = |name: &str, place: &Place, used: &BTreeSet<&str>| {
+        let problem = Problem::error(format!("no prompt and no assertion uses the variable `{name}`")).at(place.clone());
+        let near = nearest(name, used.iter().copied());
+        let hint = near.map_or_else(
+            || format!("write `{{{{ {name} }}}}` where it belongs, or take it away"),
+            |near| format!("did you mean `{near}`?"),
+        );
+        problems.push(problem.hint(hint));
+    };
+    for draft in subject.drafts {
+        let in_assertions = draft.assertions.iter().flat_map(|resolved| &resolved.variables).map(String::as_str);
+        if let Some(index) = draft.table {
+            in_tables[index].extend(in_assertions);
+            defaults[index].get_or_insert(draft);
+            continue;
+        }
+        let used: BTreeSet<&str> = in_prompts.iter().copied().chain(in_assertions).collect();
+        for (name, place) in draft.written.iter().filter(|(name, _)| !used.contains(name.as_str())) {
+            unused_written(name, place, &used);
+        }
+    }
+    for (index, used) in in_tables.iter_mut().enumerate() {
+        used.extend(&in_prompts);
+        for (name, place) in defaults[index].iter().flat_map(|draft| draft.written.iter()).filter(|(name, _)| !used.contains(name.as_str()))
+        {
+            unused_written(name, place, used);
+        }
+    }
+    for ((place, columns), used) in subject.tables.iter().zip(&in_tables) {
+        let surplus: Vec<String> = columns.keys().filter(|name| !used.contains(name.as_str())).map(|name| format!("`{name}`")).collect();
+        if !surplus.is_empty() {
+            let (word, verb) = if surplus.len() == 1 { ("column", "is") } else { ("columns", "are") };
+            problems.push(Problem::note(format!("{word} {} of this table {verb} not used", surplus.join(", "))).at(place.clone()));
+        }
+    }
+}
+
+/// Parameters that the API is known to refuse: found here they cost nothing.
+fn parameters(subject: &Subject<'_>, problems: &mut Vec<Problem>) {
+    let empty = Params::default();
+    let rendered: Vec<_> = subject
+        .prompts
+        .iter()
+        .map(|prompt| subject.drafts.first().and_then(|draft| prompt.compiled.render(&draft.variables).ok()).map(|(_, turns)| turns))
+        .collect();
+    let mut found: Vec<Problem> = Vec::new();
+    for model in subject.models {
+        let Some(facts) = subject.known.endpoint(model.spec.endpoint.as_deref()) else { continue };
+        for (prompt, turns) in subject.prompts.iter().zip(&rendered) {
+            let params = subject.request.unwrap_or(&empty).overlaid(&prompt.version.request).overlaid(&model.spec.request);
+            let rejections =
+                rejected(subject.known.catalog, &model.spec.id, &facts.api_version, &facts.beta, &params, prompt.ends_with_assistant());
+            for rejection in rejections {
+                found.push(problem(&rejection, parameter_place(&rejection.parameter, model, prompt, subject)));
+            }
+            for rejection in turns.iter().flat_map(|turns| rejected_turns(&facts.api_version, turns)) {
+                found.push(problem(&rejection, prompt.document.place_in_line(1, None)));
+            }
+        }
+    }
+    for problem in found {
+        if !problems.contains(&problem) {
+            problems.push(problem);
+        }
+    }
+}
+
+fn problem(rejection: &Rejection, place: Place) -> Problem {
+    let problem = Problem::error(&rejection.message).at(place);
+    match &rejection.hint {
+        Some(hint) => problem.hint(hint),
+        None => problem,
+    }
+}
+
+/// Where a parameter was written: the innermost layer that has it; a prefill stands in the prompt.
+fn parameter_place(path: &str, model: &ModelDraft, prompt: &PromptFile, subject: &Subject<'_>) -> Place {
+    let layers =
+        [(model.request.as_ref(), subject.document), (prompt.request.as_ref(), &prompt.document), (subject.request_node, subject.document)];
+    for (node, document) in layers {
+        if let Some(place) = node.and_then(|node| key_place(node, path, document)) {
+            return place;
+        }
+    }
+    if path.starts_with("messages") {
+        let lines = (1..).zip(prompt.document.text().lines());
+        let line =
+            lines.filter(|(_, line)| line.trim().trim_start_matches("- role:").trim() == "assistant" || line.trim_end() == "assistant:");
+        return prompt.document.place_in_line(line.last().map_or(1, |(line, _)| line), None);
+    }
+    model.place.clone()
+}
+
+/// The deepest key of a path such as `output_config.effort` that is there.
+fn key_place(node: &Node, path: &str, document: &Document) -> Option<Place> {
+    let (first, rest) = path.split_once(['.', '[']).map_or((path, ""), |(first, rest)| (first, rest));
+    let (key, value) = node.entries().iter().find(|(key, _)| key.name == first)?;
+    Some(key_place(value, rest, document).unwrap_or_else(|| document.place(key.span)))
+}
+
+/// A case that cannot fail says nothing.
+fn vacuous(subject: &Subject<'_>, problems: &mut Vec<Problem>) {
+    let _ = (subject.compare, &problems);
+}

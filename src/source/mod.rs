@@ -1,0 +1,142 @@
+//! What suites do these files describe, and what is wrong with them?
+//!
+//! [`load`] reads every selected suite file with all that it names (prompts, fixtures, tables, schemas) and reports every mistake of
+//! every file at once, each at its place. Nothing is sent and nothing is rendered again later that was not rendered here once.
+
+mod assertion;
+mod assertion_shape;
+mod by_kind;
+mod case;
+mod check;
+pub mod decode;
+pub mod document;
+pub mod git;
+mod input;
+pub mod json;
+pub mod known;
+pub mod node;
+mod prompt;
+mod prompt_file;
+mod shape;
+pub mod spanned;
+mod suite;
+mod table;
+#[cfg(test)]
+mod tests;
+pub mod tree;
+pub mod yaml;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::model::problem::{Place, Problem, Severity};
+use crate::model::suite::Suite;
+use crate::source::document::start_of;
+use crate::source::known::Known;
+use crate::source::prompt::Prompts;
+use crate::source::tree::{ReadError, Reader, Tree, inside};
+
+pub use shape::schema;
+
+/// The folder that is searched where nothing is selected.
+const SUITES: &str = "suites";
+
+/// What was loaded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// In the order of their paths; empty where any problem is an error.
+    pub suites: Vec<Arc<Suite>>,
+    /// Errors, warnings and notes, by file and line.
+    pub problems: Vec<Problem>,
+}
+
+/// Loads the selected suites: paths or folders relative to the project root, or everything in `suites/` where none is given.
+#[must_use]
+pub fn load(tree: &Tree, selected: &[String], known: &Known<'_>) -> Loaded {
+    let reader = match Reader::open(tree, known.allow_outside) {
+        Ok(reader) => reader,
+        Err(error) => {
+            let problem = Problem::error(error.to_string());
+            let problem = if let Some(hint) = error.hint() { problem.hint(hint) } else { problem };
+            return Loaded { suites: Vec::new(), problems: vec![problem] };
+        }
+    };
+    let mut problems = Vec::new();
+    let mut suites: Vec<(Suite, Place)> = Vec::new();
+    let prompts = Prompts::default();
+    for path in files(&reader, selected, &mut problems) {
+        match reader.read(&path) {
+            Ok(file) => suites.extend(suite::read(&file, &reader, &prompts, known, &mut problems)),
+            Err(error) => problems.push(Problem::error(error.to_string()).at(start_of(&path.as_str().into()))),
+        }
+    }
+    unique_names(&suites, &mut problems);
+    problems.sort_by(|one, other| order(one).cmp(&order(other)));
+    problems.dedup();
+    let failed = problems.iter().any(|problem| problem.severity == Severity::Error);
+    Loaded { suites: if failed { Vec::new() } else { suites.into_iter().map(|(suite, _)| Arc::new(suite)).collect() }, problems }
+}
+
+fn order(problem: &Problem) -> Option<(&str, u32, u32)> {
+    problem.place.as_ref().map(|place| (&*place.file, place.line, place.column))
+}
+
+fn unique_names(suites: &[(Suite, Place)], problems: &mut Vec<Problem>) {
+    let mut first: BTreeMap<&str, &Place> = BTreeMap::new();
+    for (suite, place) in suites {
+        if let Some(earlier) = first.insert(&suite.name, place) {
+            let problem = Problem::error(format!("two suites are called `{}`", suite.name)).at(place.clone());
+            problems.push(problem.hint(format!("the other stands at {}:{}; names are unique in the project", earlier.file, earlier.line)));
+        }
+    }
+}
+
+/// The suite files that a selection names, sorted.
+fn files(reader: &Reader, selected: &[String], problems: &mut Vec<Problem>) -> Vec<String> {
+    let is_suite = |path: &String| path.ends_with(".yaml") || path.ends_with(".yml");
+    if selected.is_empty() {
+        if !reader.exists(SUITES) {
+            problems.push(
+                Problem::error("there is no folder `suites` in this project").hint("`promptkeel init` makes one with a suite that runs"),
+            );
+            return Vec::new();
+        }
+        let paths: Vec<String> = reader.list(SUITES, Some("prompts")).into_iter().filter(is_suite).collect();
+        if paths.is_empty() {
+            problems.push(
+                Problem::error("the folder `suites` holds no suite")
+                    .hint("suites end in `.yaml` and do not stand in a folder named `prompts`"),
+            );
+        }
+        return paths;
+    }
+    let mut paths = Vec::new();
+    for path in selected {
+        let Some(normal) = inside(path) else {
+            problems.push(Problem::error(ReadError::Outside(path.clone()).to_string()).hint("name suites inside of the project"));
+            continue;
+        };
+        if !reader.exists(&normal) {
+            let all: Vec<String> = reader.list(SUITES, Some("prompts")).into_iter().filter(is_suite).collect();
+            let problem = Problem::error(format!("there is no suite or folder `{path}`"));
+            problems.push(match decode::nearest(&normal, all.iter().map(String::as_str)) {
+                Some(near) => problem.hint(format!("did you mean `{near}`?")),
+                None => problem.hint("`promptkeel list` shows all suites"),
+            });
+            continue;
+        }
+        let below = reader.list(&normal, Some("prompts"));
+        if below.as_slice() == [normal.clone()] || below.is_empty() {
+            paths.push(normal);
+            continue;
+        }
+        let found: Vec<String> = below.into_iter().filter(is_suite).collect();
+        if found.is_empty() {
+            problems.push(Problem::error(format!("the folder `{path}` holds no suite")).hint("suites end in `.yaml`"));
+        }
+        paths.extend(found);
+    }
+    paths.sort();
+    paths.dedup();
+    paths
+}

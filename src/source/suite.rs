@@ -1,0 +1,358 @@
+//! What does one suite file say, with everything that it names read?
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::model::problem::{Place, Problem, Severity};
+use crate::model::request::Params;
+use crate::model::suite::{Case, Compare, GatePolicy, ModelSpec, PassRule, Prompt, SnapshotPolicy, SourceFile, Suite};
+use crate::source::assertion::{money, resolve_all};
+use crate::source::case::{Cases, Draft, Placed, at_least_one, well_named};
+use crate::source::check::{self, Subject};
+use crate::source::decode::{decode_all, nearest, suggestion};
+use crate::source::document::{Document, Span};
+use crate::source::input::Inputs;
+use crate::source::known::Known;
+use crate::source::node::{Kind, Node};
+use crate::source::prompt::{PromptFile, Prompts, reference};
+use crate::source::shape::{GateShape, ModelShape, PassShape, SnapshotFields, SnapshotShape, SuiteShape};
+use crate::source::spanned::Spanned;
+use crate::source::tree::{File, Reader};
+use crate::source::yaml;
+
+/// A model with where its parameters stand.
+pub(crate) struct ModelDraft {
+    pub(crate) spec: ModelSpec,
+    pub(crate) place: Place,
+    pub(crate) request: Option<Node>,
+}
+
+/// Reads one suite file; what is wrong is pushed, and nothing comes back where an error was.
+pub(crate) fn read(
+    file: &File,
+    reader: &Reader,
+    prompts: &Prompts,
+    known: &Known<'_>,
+    problems: &mut Vec<Problem>,
+) -> Option<(Suite, Place)> {
+    let before = problems.len();
+    let document = Document::from_bytes(&file.source.path, &file.bytes).map_err(|problem| problems.push(problem)).ok()?;
+    let root = yaml::parse(&document).map_err(|found| problems.extend(found)).ok()?;
+    if !matches!(root.kind, Kind::Mapping(_)) {
+        let problem = Problem::error(format!("a suite is a mapping, but this file holds {}", root.describe()));
+        problems
+            .push(problem.at(root.place(&document)).hint("begin it with `suite: a-name`; files that are no suites belong into `fixtures`"));
+        return None;
+    }
+    let shape: Option<SuiteShape> = decode_all(&root, &document, problems);
+    // What was left out would look undefined, unused or missing below: only what stands for itself is checked then.
+    let whole = !problems[before..].iter().any(|problem| problem.severity == Severity::Error);
+    let inputs = Inputs::new(reader);
+    let reading = Reading { document: &document, inputs: &inputs, known, before, problems };
+    let suite = reading.suite(shape?, file, prompts, whole);
+    let failed = problems[before..].iter().any(|problem| problem.severity == Severity::Error);
+    suite.filter(|_| !failed)
+}
+
+struct Reading<'a, 'b> {
+    document: &'a Document,
+    inputs: &'a Inputs<'b>,
+    known: &'a Known<'a>,
+    /// How many problems other files had.
+    before: usize,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Reading<'_, '_> {
+    fn suite(mut self, shape: SuiteShape, file: &File, prompt_files: &Prompts, whole: bool) -> Option<(Suite, Place)> {
+        let name_place = self.document.place(shape.suite.span);
+        if let Err(message) = well_named("a suite's name", &shape.suite.value) {
+            self.problems.push(Problem::error(message).at(name_place.clone()).hint("give it a short name, unique in the project"));
+        }
+        let listed = shape.prompt.0.len();
+        let prompts = self.prompts(shape.prompt.0, prompt_files);
+        let models = self.models(shape.models);
+        let request: Option<Params> = shape.request.as_ref().and_then(|node| decode_all(node, self.document, self.problems));
+        let samples = shape.samples.as_ref().map_or(Some(1), |samples| at_least_one(samples, self.document, self.problems));
+        let pass = shape.pass.map_or(Some(PassRule::All), |pass| self.pass(&pass, samples.unwrap_or(1)));
+        let snapshot = self.snapshot(shape.snapshot);
+        let gate = self.gate(shape.gate.unwrap_or_default());
+        let inherited = resolve_all(shape.assert.unwrap_or_default(), self.document, self.inputs, self.problems);
+        let has_cases = !shape.cases.is_empty();
+        if !has_cases && whole {
+            let problem = Problem::error("this suite has no cases").at(name_place.clone());
+            self.problems.push(problem.hint("add a case below `cases:`, such as `- id: first`"));
+        }
+        let mut cases = Cases {
+            document: self.document,
+            inputs: self.inputs,
+            inherited: &inherited,
+            drafts: Vec::new(),
+            tables: Vec::new(),
+            problems: self.problems,
+        };
+        shape.cases.into_iter().for_each(|case| cases.read(case));
+        let (drafts, tables) = (cases.drafts, cases.tables);
+        self.unique_ids(&drafts);
+        let subject = Subject {
+            document: self.document,
+            known: self.known,
+            prompts: &prompts,
+            models: &models,
+            request: request.as_ref(),
+            request_node: shape.request.as_ref(),
+            inherited: &inherited,
+            drafts: &drafts,
+            tables: &tables,
+            compare: snapshot.compare,
+        };
+        // A prompt that another suite has reported already is missing here without a problem of ours.
+        let whole =
+            whole && prompts.len() == listed && !self.problems[self.before..].iter().any(|problem| problem.severity == Severity::Error);
+        check::check(&subject, whole, self.problems);
+        let suite = Suite {
+            name: shape.suite.value,
+            description: shape.description,
+            site: self.document.site(shape.suite.span),
+            prompts: grouped(&prompts),
+            models: models.into_iter().map(|model| model.spec).collect(),
+            request: request.unwrap_or_default(),
+            parse: shape.parse.unwrap_or_default(),
+            samples: samples?,
+            pass: pass?,
+            snapshot,
+            gate,
+            cases: drafts.into_iter().map(|draft| Arc::new(case(draft))).collect(),
+            files: self.files(&file.source),
+        };
+        Some((suite, name_place))
+    }
+
+    fn files(&self, suite: &SourceFile) -> Vec<SourceFile> {
+        std::iter::once(suite.clone()).chain(self.inputs.used().into_iter().filter(|file| file.path != suite.path)).collect()
+    }
+
+    fn prompts(&mut self, names: Vec<Spanned<String>>, prompt_files: &Prompts) -> Vec<Arc<PromptFile>> {
+        let mut found: Vec<Arc<PromptFile>> = Vec::new();
+        if names.is_empty() {
+            let problem = Problem::error("this suite lists no prompt").at(self.document.place(Span::default()));
+            self.problems.push(problem.hint("write `prompt: NAME`"));
+        }
+        for name in names {
+            let place = self.document.place(name.span);
+            let reference = match reference(&name.value, &place) {
+                Ok(reference) => reference,
+                Err(problem) => {
+                    self.problems.push(problem);
+                    continue;
+                }
+            };
+            let Some(file) = prompt_files.find(&reference, self.document.path(), &place, self.inputs, self.problems) else { continue };
+            let address = |file: &PromptFile| (file.version.prompt.clone(), file.version.version);
+            if found.iter().any(|earlier| address(earlier) == address(&file)) {
+                let (prompt, version) = address(&file);
+                let problem = Problem::error(format!("version {version} of prompt `{prompt}` is listed twice"));
+                self.problems.push(problem.at(place).hint("pin the older one, as in `[name@2, name]`, or take one away"));
+                continue;
+            }
+            found.push(file);
+        }
+        found
+    }
+
+    fn models(&mut self, shapes: Vec<Spanned<ModelShape>>) -> Vec<ModelDraft> {
+        let mut models: Vec<ModelDraft> = Vec::new();
+        if shapes.is_empty() {
+            let problem = Problem::error("this suite lists no model").at(self.document.place(Span::default()));
+            self.problems.push(problem.hint("write `models: [claude-haiku-4-5]`"));
+        }
+        for shape in shapes {
+            let model = self.model(shape);
+            if let Some(earlier) = models.iter().find(|earlier| earlier.spec.name() == model.spec.name()) {
+                let problem = Problem::error(format!("two models are called `{}`", model.spec.name())).at(model.place.clone());
+                let hint = format!("the other stands on line {}; give one of them a `label`", earlier.spec.site.line);
+                self.problems.push(problem.hint(hint));
+                continue;
+            }
+            models.push(model);
+        }
+        models
+    }
+
+    fn model(&mut self, shape: Spanned<ModelShape>) -> ModelDraft {
+        let span = shape.span;
+        let (id, label, endpoint, request, gate, unpriced) = match shape.value {
+            ModelShape::Id(value) => (Spanned { value, span }, None, None, None, true, false),
+            ModelShape::Fields(fields) => {
+                let unpriced = fields.price.is_some();
+                (fields.id, fields.label, fields.endpoint, fields.request, fields.gate.unwrap_or(true), unpriced)
+            }
+        };
+        let place = self.document.place(id.span);
+        self.known_model(&id.value, unpriced, &place);
+        if let Some(label) = &label
+            && let Err(message) = well_named("a model's label", &label.value)
+        {
+            self.problems.push(Problem::error(message).at(self.document.place(label.span)).hint("give it a short name"));
+        }
+        let endpoint = endpoint.map(|endpoint| {
+            if !self.known.endpoints.contains_key(&endpoint.value) {
+                let problem = Problem::error(format!("unknown endpoint `{}`", endpoint.value)).at(self.document.place(endpoint.span));
+                let hint = suggestion(&endpoint.value, self.known.endpoints.keys().map(String::as_str));
+                self.problems.push(problem.hint(hint.unwrap_or_else(|| format!("add [endpoints.{}] to promptkeel.toml", endpoint.value))));
+            }
+            endpoint.value
+        });
+        let params = request.as_ref().and_then(|node| decode_all(node, self.document, self.problems));
+        let spec = ModelSpec {
+            id: id.value,
+            label: label.map(|label| label.value),
+            endpoint,
+            request: params.unwrap_or_default(),
+            gate,
+            unpriced,
+            site: self.document.site(id.span),
+        };
+        ModelDraft { spec, place, request }
+    }
+
+    fn known_model(&mut self, id: &str, unpriced: bool, place: &Place) {
+        if let Err(message) = well_named("a model's id", id) {
+            self.problems.push(Problem::error(message).at(place.clone()).hint("write it as the API spells it"));
+            return;
+        }
+        let catalog = self.known.catalog;
+        if unpriced || catalog.is_priced(id) {
+            return;
+        }
+        if let Some(retired) = catalog.retired(id) {
+            let problem = Problem::error(format!("model `{id}` was retired on {}", retired.retired_on)).at(place.clone());
+            self.problems.push(problem.hint(format!("use `{}`", retired.replacement)));
+            return;
+        }
+        let near = nearest(id, catalog.ids());
+        let problem = if catalog.find(id).is_some() {
+            Problem::error(format!("model `{id}` has no known price")).at(place.clone())
+        } else {
+            Problem::error(format!("unknown model `{id}`")).at(place.clone())
+        };
+        let own = format!("price your own in promptkeel.toml ([prices.\"{id}\"]), or write `{{id: {id}, price: unpriced}}`");
+        self.problems.push(problem.hint(near.map_or_else(|| own.clone(), |near| format!("did you mean `{near}`?"))));
+    }
+
+    fn pass(&mut self, pass: &Spanned<PassShape>, samples: u32) -> Option<PassRule> {
+        let place = self.document.place(pass.span);
+        match pass.value {
+            PassShape::All => Some(PassRule::All),
+            PassShape::AtLeast(0) => {
+                self.problems.push(Problem::error("`at_least: 0` can never fail").at(place).hint("write `pass: {at_least: 1}`"));
+                None
+            }
+            PassShape::AtLeast(count) if count > samples => {
+                let problem = Problem::error(format!("{count} samples cannot pass where {samples} are asked")).at(place);
+                self.problems.push(problem.hint(format!("raise `samples` to {count} or more")));
+                None
+            }
+            PassShape::AtLeast(count) => Some(PassRule::AtLeast(count)),
+            PassShape::Rate(rate) if rate > 0.0 && rate <= 1.0 => Some(PassRule::Rate(rate)),
+            PassShape::Rate(rate) => {
+                let problem = Problem::error(format!("a rate of {rate} cannot be: it is above 0 and at most 1")).at(place);
+                self.problems.push(problem.hint("write `pass: {rate: 0.8}` for 80 %"));
+                None
+            }
+        }
+    }
+
+    fn share(&mut self, name: &str, share: Option<&Spanned<f64>>, default: f64) -> f64 {
+        let Some(share) = share else { return default };
+        if !(0.0..=1.0).contains(&share.value) {
+            let problem = Problem::error(format!("`{name}` must be between 0 and 1, but it is {}", share.value));
+            self.problems.push(problem.at(self.document.place(share.span)).hint("write 0.95 for 95 %"));
+        }
+        share.value
+    }
+
+    fn snapshot(&mut self, shape: Option<SnapshotShape>) -> SnapshotPolicy {
+        let fields = match shape {
+            None => SnapshotFields::default(),
+            Some(SnapshotShape::Compare(compare)) => SnapshotFields { compare: Some(compare), ..SnapshotFields::default() },
+            Some(SnapshotShape::Fields(fields)) => fields,
+        };
+        let default = SnapshotPolicy::default();
+        let compare = fields.compare.unwrap_or(default.compare);
+        let threshold = self.share("threshold", fields.threshold.as_ref(), default.threshold);
+        let mut useless = |name: &str, mode: &str, span| {
+            let problem = Problem::error(format!("`{name}` means nothing unless `compare` is `{mode}`")).at(self.document.place(span));
+            self.problems.push(problem.hint(format!("write `compare: {mode}`, or take `{name}` away")));
+        };
+        if let (Some(threshold), true) = (&fields.threshold, compare != Compare::Similar) {
+            useless("threshold", "similar", threshold.span);
+        }
+        let ignore = fields.ignore.unwrap_or_default();
+        if let (Some(first), true) = (ignore.first(), compare != Compare::Json) {
+            useless("ignore", "json", first.span);
+        }
+        for path in &ignore {
+            if let Err(error) = serde_json_path::JsonPath::parse(&path.value) {
+                let problem = Problem::error(format!("`{}` is not a JSONPath: {}", path.value, error.message()));
+                self.problems
+                    .push(problem.at(self.document.place(path.span)).hint("write it as `$.summary` or `$.items[*].id` (RFC 9535)"));
+            }
+        }
+        SnapshotPolicy {
+            compare,
+            ignore: ignore.into_iter().map(|path| path.value).collect(),
+            on_change: fields.on_change.unwrap_or_default(),
+            threshold,
+        }
+    }
+
+    fn gate(&mut self, shape: GateShape) -> GatePolicy {
+        let default = GatePolicy::default();
+        GatePolicy {
+            min_pass_rate: self.share("min_pass_rate", shape.min_pass_rate.as_ref(), default.min_pass_rate),
+            max_cost_usd: shape.max_cost_usd.and_then(|dollars| money(&dollars, self.document, self.problems)),
+        }
+    }
+
+    fn unique_ids(&mut self, drafts: &[Draft]) {
+        let mut first: HashMap<&str, &Draft> = HashMap::with_capacity(drafts.len());
+        for draft in drafts {
+            if let Some(earlier) = first.insert(&draft.id, draft) {
+                let problem = Problem::error(format!("duplicate case id `{}`", draft.id)).at(draft.place.place(self.document));
+                let hint = if matches!(draft.place, Placed::Row { .. }) && draft.site.file == earlier.site.file {
+                    format!("it stands on line {} already; ids are unique in a suite", earlier.site.line)
+                } else {
+                    format!("it stands at {} already; ids are unique in a suite", earlier.site)
+                };
+                self.problems.push(problem.hint(hint));
+                first.insert(&draft.id, earlier);
+            }
+        }
+    }
+}
+
+fn case(draft: Draft) -> Case {
+    Case {
+        id: draft.id,
+        tags: draft.tags,
+        variables: Arc::new(draft.variables),
+        assertions: draft.assertions.iter().map(|resolved| Arc::clone(&resolved.assertion)).collect(),
+        samples: draft.samples,
+        site: draft.site,
+        fixtures: draft.fixtures,
+    }
+}
+
+fn grouped(files: &[Arc<PromptFile>]) -> Vec<Prompt> {
+    let mut prompts: Vec<Prompt> = Vec::new();
+    for file in files {
+        let version = Arc::clone(&file.version);
+        match prompts.iter_mut().find(|prompt| prompt.name == version.prompt) {
+            Some(prompt) => prompt.versions.push(version),
+            None => prompts.push(Prompt { name: version.prompt.clone(), versions: vec![version] }),
+        }
+    }
+    prompts.iter_mut().for_each(|prompt| prompt.versions.sort_by_key(|version| version.version));
+    prompts
+}

@@ -1,0 +1,175 @@
+//! Does a correct project load as its author meant it?
+
+use serde_json::json;
+
+use super::{Project, known, plain};
+use crate::model::assertion::{AssertionKind, AssertionSeverity, RefusalRule, TextMatch};
+use crate::model::money::Money;
+use crate::model::request::Role;
+use crate::model::suite::{BlockTemplate, Compare, OnChange, PassRule};
+use crate::source::load;
+use crate::source::tree::Tree;
+
+const WHOLE: &str = r#"# yaml-language-server: $schema=../schemas/suite.schema.json
+suite: ticket-triage
+description: Routes a support ticket to a queue and writes a one-line summary.
+
+prompt: [triage, triage@2]
+models: [claude-haiku-4-5, {id: claude-sonnet-4-6, label: sonnet, endpoint: simulated, gate: false, request: {max_tokens: 256}}, {id: mine, price: unpriced}]
+
+request:
+  max_tokens: 512
+parse: {fenced: true}
+samples: 3
+pass: {at_least: 2}
+
+assert:
+  - refusal: never
+  - json_schema: fixtures/triage.schema.json
+  - length: {max_words: 60}
+
+snapshot:
+  compare: json
+  ignore: [$.summary]
+  on_change: warn
+gate:
+  min_pass_rate: 0.95
+  max_cost_usd: 0.50
+
+cases:
+  - id: double-charge
+    tags: [billing]
+    vars:
+      ticket: I was charged twice for March.
+    assert:
+      - json_path: {path: $.queue, equals: billing}
+      - not: {contains: "as an AI"}
+        name: no talk of itself
+        severity: critical
+      - json
+  - id: long-thread
+    inherit: false
+    samples: 1
+    vars:
+      ticket: {file: fixtures/long-thread.txt}
+    assert:
+      - max_cost_usd: 0.0123
+      - similar: {to: "{{ ticket }}"}
+  - from: fixtures/tickets.jsonl
+    tags: [table]
+    assert:
+      - equals: "{{ expected }}"
+      - refusal: allowed
+"#;
+
+fn whole() -> Project {
+    Project::with(&[
+        ("suites/ticket-triage.yaml", WHOLE),
+        ("suites/prompts/triage/2.md", "---\ndescription: two\nrequest: {stop_sequences: [END]}\n---\n{{ ticket }}"),
+        ("suites/prompts/triage/10.md", "user:\nten {{ ticket }}\r\nassistant:\nI see.\nuser:\n  and?\n\n"),
+        ("suites/prompts/triage/README.md", "not a version"),
+        ("suites/prompts/not-a-suite.yaml", "a: 1"),
+        ("suites/.hidden.yaml", "a: 1"),
+        ("fixtures/triage.schema.json", r#"{"type": "object"}"#),
+        ("fixtures/long-thread.txt", "a long\nthread\n"),
+        (
+            "fixtures/tickets.jsonl",
+            "{\"id\": \"one\", \"ticket\": \"t1\", \"expected\": \"a\", \"tags\": [\"x\"]}\n\n{\"id\": 2, \"ticket\": \"t2\", \"expected\": \"b\", \"assert\": [{\"contains\": \"z\"}], \"lang\": \"de\"}\n",
+        ),
+    ])
+}
+
+#[test]
+fn every_key_of_the_suite_file_is_understood() {
+    let project = whole();
+    assert_eq!(
+        project.problems(),
+        "note: column `lang` of this table is not used\n --> suites/ticket-triage.yaml:46:11\n  |   - from: fixtures/tickets.jsonl\n  |           ^^^^^^^^^^^^^^^^^^^^^^\n"
+    );
+    let suite = project.suite();
+    assert_eq!((suite.name.as_str(), suite.site.line, suite.samples, suite.pass), ("ticket-triage", 2, 3, PassRule::AtLeast(2)));
+    assert_eq!(suite.request.max_tokens, Some(512));
+    assert!(suite.parse.fenced);
+    assert_eq!((suite.snapshot.compare, suite.snapshot.on_change), (Compare::Json, OnChange::Warn));
+    assert_eq!(suite.snapshot.ignore, ["$.summary"]);
+    assert!((suite.gate.min_pass_rate - 0.95).abs() < f64::EPSILON);
+    assert_eq!(suite.gate.max_cost_usd, Some("0.50".parse::<Money>().unwrap()));
+    let models: Vec<_> = suite.models.iter().map(|model| (model.name(), model.endpoint.as_deref(), model.gate, model.unpriced)).collect();
+    assert_eq!(models, [("claude-haiku-4-5", None, true, false), ("sonnet", Some("simulated"), false, false), ("mine", None, true, true)]);
+    assert_eq!(suite.models[1].request.max_tokens, Some(256));
+    let files: Vec<_> = suite.files.iter().map(|file| &*file.path).collect();
+    assert_eq!(
+        files,
+        [
+            "suites/ticket-triage.yaml",
+            "fixtures/long-thread.txt",
+            "fixtures/tickets.jsonl",
+            "fixtures/triage.schema.json",
+            "suites/prompts/triage/10.md",
+            "suites/prompts/triage/2.md",
+        ]
+    );
+}
+
+#[test]
+fn versions_are_numbers_and_turns_are_split_at_their_lines() {
+    let suite = whole().suite();
+    assert_eq!(suite.prompts.len(), 1);
+    let versions = &suite.prompts[0].versions;
+    assert_eq!(versions.iter().map(|version| version.version).collect::<Vec<_>>(), [2, 10]);
+    assert_eq!(versions[0].description.as_deref(), Some("two"));
+    assert_eq!(versions[0].request.stop_sequences.as_deref(), Some(["END".to_owned()].as_slice()));
+    let text = |template: &str, line| BlockTemplate::Text { template: template.to_owned(), line };
+    assert_eq!(versions[0].turns[0].content, [text("{{ ticket }}", 5)]);
+    let turns: Vec<_> = versions[1].turns.iter().map(|turn| (turn.role, turn.content[0].clone())).collect();
+    assert_eq!(turns, [(Role::User, text("ten {{ ticket }}", 2)), (Role::Assistant, text("I see.", 4)), (Role::User, text("  and?", 6))]);
+}
+
+#[test]
+fn cases_and_rows_have_their_assertions_tags_values_and_places() {
+    let suite = whole().suite();
+    let ids: Vec<_> = suite.cases.iter().map(|case| (case.id.as_str(), case.site.to_string())).collect();
+    assert_eq!(
+        ids,
+        [
+            ("double-charge", "suites/ticket-triage.yaml:28".to_owned()),
+            ("long-thread", "suites/ticket-triage.yaml:38".to_owned()),
+            ("one", "fixtures/tickets.jsonl:1".to_owned()),
+            ("2", "fixtures/tickets.jsonl:3".to_owned()),
+        ]
+    );
+    let kinds = |case: usize| suite.cases[case].assertions.iter().map(|assertion| assertion.kind.key()).collect::<Vec<_>>();
+    assert_eq!(kinds(0), ["refusal", "json_schema", "length", "json_path", "contains", "json"]);
+    assert_eq!(kinds(1), ["max_cost_usd", "similar"]);
+    assert_eq!(kinds(2), ["json_schema", "length", "equals", "refusal"]);
+    assert_eq!(kinds(3), ["json_schema", "length", "equals", "refusal", "contains"]);
+    let negated = &suite.cases[0].assertions[4];
+    assert_eq!(
+        (negated.negated, negated.severity, negated.name.as_deref()),
+        (true, AssertionSeverity::Critical, Some("no talk of itself"))
+    );
+    assert_eq!(negated.kind, AssertionKind::Contains(TextMatch { value: "as an AI".to_owned(), ignore_case: false }));
+    assert_eq!(suite.cases[2].assertions[3].kind, AssertionKind::Refusal(RefusalRule::Allowed));
+    assert_eq!(suite.cases[1].assertions[0].kind, AssertionKind::MaxCostUsd("0.0123".parse().unwrap()));
+    assert_eq!(suite.cases[1].variables["ticket"], json!("a long\nthread\n"));
+    assert_eq!((suite.cases[1].samples, suite.cases[1].fixtures[0].path.as_ref()), (Some(1), "fixtures/long-thread.txt"));
+    assert_eq!(suite.cases[2].tags, ["table", "x"]);
+    assert_eq!(serde_json::Value::Object((*suite.cases[3].variables).clone()), json!({"ticket": "t2", "expected": "b", "lang": "de"}));
+    assert!(std::sync::Arc::ptr_eq(&suite.cases[2].assertions[0], &suite.cases[3].assertions[0]));
+}
+
+#[test]
+fn a_selection_names_suites_or_folders() {
+    let project = whole();
+    for selected in ["suites/ticket-triage.yaml", "suites", "./suites/"] {
+        let loaded = load(&project.tree(), &[selected.to_owned()], &known());
+        assert_eq!(loaded.suites.len(), 1, "{selected}: {}", plain(&loaded.problems));
+    }
+    let loaded = load(&project.tree(), &["suites/tikcet-triage.yaml".to_owned()], &known());
+    assert_eq!(
+        plain(&loaded.problems),
+        "error: there is no suite or folder `suites/tikcet-triage.yaml`\n  hint: did you mean `suites/ticket-triage.yaml`?\n"
+    );
+    let loaded = load(&Tree::Disk(project.root().join("nowhere")), &[], &known());
+    assert!(loaded.suites.is_empty() && !loaded.problems.is_empty());
+}

@@ -1,0 +1,1 @@
+//! Does each mistake say what a newcomer needs?

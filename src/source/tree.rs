@@ -1,0 +1,298 @@
+//! Which files are there, and what is in them: on disk, or in a commit?
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::model::suite::SourceFile;
+use crate::source::git::{GitError, Objects};
+
+/// Largest file that is read: 100 MiB.
+pub const LARGEST_FILE: u64 = 100 << 20;
+
+/// Where a project's files are taken from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tree {
+    /// The project's folder as it is now.
+    Disk(PathBuf),
+    /// The same folder as a commit has it.
+    Git {
+        /// The project's folder.
+        root: PathBuf,
+        /// Anything that names a commit.
+        revision: String,
+    },
+}
+
+/// Why a file could not be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// Nothing is there.
+    #[error("there is no file `{0}`")]
+    Missing(String),
+    /// A folder is there.
+    #[error("`{0}` is a folder, not a file")]
+    Folder(String),
+    /// The path leads out of the project.
+    #[error("`{0}` leads out of the project")]
+    Outside(String),
+    /// The path is no path.
+    #[error("`{0}` is not a path")]
+    NotAPath(String),
+    /// More than [`LARGEST_FILE`].
+    #[error("`{0}` is larger than the limit of {limit} MiB", limit = LARGEST_FILE >> 20)]
+    TooLarge(String),
+    /// The system refused.
+    #[error("`{path}` cannot be read: {reason}")]
+    Unreadable {
+        /// The path.
+        path: String,
+        /// The system's words.
+        reason: String,
+    },
+}
+
+/// A file that was read.
+#[derive(Debug, Clone)]
+pub struct File {
+    /// Path and digest.
+    pub source: SourceFile,
+    /// What is in it.
+    pub bytes: Arc<[u8]>,
+}
+
+/// Reads the files of a [`Tree`], each once, and keeps every path inside of it.
+#[derive(Debug)]
+pub struct Reader {
+    place: Place,
+    allow_outside: bool,
+    read: RefCell<HashMap<String, Result<File, ReadError>>>,
+}
+
+#[derive(Debug)]
+enum Place {
+    Disk { root: PathBuf, canonical: PathBuf },
+    Git(RefCell<Objects>),
+}
+
+impl Tree {
+    /// The bytes of one file, by its path relative to the project root.
+    ///
+    /// # Errors
+    /// Where it is missing, unreadable, too large or outside.
+    pub fn read(&self, path: &str) -> Result<Vec<u8>, ReadError> {
+        let reader = Reader::open(self, false).map_err(|error| unreadable(path, &error))?;
+        Ok(reader.read(path)?.bytes.to_vec())
+    }
+
+    /// The paths of all files below a folder, sorted; hidden and git-ignored ones left out.
+    ///
+    /// # Errors
+    /// Where the commit cannot be listed.
+    pub fn list(&self, folder: &str) -> Result<Vec<String>, GitError> {
+        Ok(Reader::open(self, false)?.list(folder, None))
+    }
+}
+
+impl Reader {
+    /// # Errors
+    /// Where git cannot answer for the commit.
+    pub fn open(tree: &Tree, allow_outside: bool) -> Result<Self, GitError> {
+        let place = match tree {
+            Tree::Disk(root) => Place::Disk { root: root.clone(), canonical: std::fs::canonicalize(root).unwrap_or_else(|_| root.clone()) },
+            Tree::Git { root, revision } => Place::Git(RefCell::new(Objects::open(root, revision)?)),
+        };
+        Ok(Self { place, allow_outside, read: RefCell::default() })
+    }
+
+    /// The file at a path relative to the project root.
+    ///
+    /// # Errors
+    /// Where it is missing, unreadable, too large or outside.
+    pub fn read(&self, path: &str) -> Result<File, ReadError> {
+        let path = self.admitted(path)?;
+        if let Some(known) = self.read.borrow().get(&path) {
+            return known.clone();
+        }
+        let result = self.bytes(&path).map(|bytes| File {
+            source: SourceFile { path: path.as_str().into(), digest: blake3::hash(&bytes).to_hex().as_str().into() },
+            bytes: bytes.into(),
+        });
+        self.read.borrow_mut().insert(path, result.clone());
+        result
+    }
+
+    /// The normal form of a path that may be read.
+    fn admitted(&self, path: &str) -> Result<String, ReadError> {
+        if path.is_empty() || path.chars().any(char::is_control) {
+            return Err(ReadError::NotAPath(path.escape_debug().to_string()));
+        }
+        match (inside(path), &self.place) {
+            (Some(inside), _) => Ok(inside),
+            (None, Place::Disk { .. }) if self.allow_outside => Ok(path.to_owned()),
+            (None, _) => Err(ReadError::Outside(path.to_owned())),
+        }
+    }
+
+    fn bytes(&self, path: &str) -> Result<Vec<u8>, ReadError> {
+        match &self.place {
+            Place::Disk { root, canonical } => {
+                let full = root.join(path);
+                let failed = |error: &std::io::Error| match error.kind() {
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => ReadError::Missing(path.to_owned()),
+                    _ => unreadable(path, error),
+                };
+                let real = std::fs::canonicalize(&full).map_err(|error| failed(&error))?;
+                if !self.allow_outside && !real.starts_with(canonical) {
+                    return Err(ReadError::Outside(path.to_owned()));
+                }
+                let facts = std::fs::metadata(&real).map_err(|error| failed(&error))?;
+                if facts.is_dir() {
+                    return Err(ReadError::Folder(path.to_owned()));
+                }
+                // A pipe or a device would never end.
+                if !facts.is_file() {
+                    return Err(unreadable(path, &"it is not a regular file"));
+                }
+                if facts.len() > LARGEST_FILE {
+                    return Err(ReadError::TooLarge(path.to_owned()));
+                }
+                let mut bytes = Vec::with_capacity(usize::try_from(facts.len()).unwrap_or_default());
+                let file = std::fs::File::open(&real).map_err(|error| failed(&error))?;
+                file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
+                if bytes.len() as u64 > LARGEST_FILE { Err(ReadError::TooLarge(path.to_owned())) } else { Ok(bytes) }
+            }
+            Place::Git(objects) => {
+                let bytes = objects.borrow_mut().read(path).map_err(|error| unreadable(path, &error))?;
+                let bytes = bytes.ok_or_else(|| ReadError::Missing(path.to_owned()))?;
+                if bytes.len() as u64 > LARGEST_FILE { Err(ReadError::TooLarge(path.to_owned())) } else { Ok(bytes) }
+            }
+        }
+    }
+
+    /// Whether a file or folder is there.
+    #[must_use]
+    pub fn exists(&self, path: &str) -> bool {
+        let Some(path) = inside(path) else { return false };
+        match &self.place {
+            Place::Disk { root, .. } => root.join(&path).exists(),
+            Place::Git(objects) => {
+                let folder = format!("{path}/");
+                objects.borrow().paths().any(|file| file == path || file.starts_with(&folder))
+            }
+        }
+    }
+
+    /// Names of the files directly in a folder, sorted.
+    #[must_use]
+    pub fn names(&self, folder: &str) -> Vec<String> {
+        let Some(folder) = inside(folder) else { return Vec::new() };
+        let names: BTreeSet<String> = match &self.place {
+            Place::Disk { root, .. } => std::fs::read_dir(root.join(&folder))
+                .into_iter()
+                .flatten()
+                .flatten()
+                .filter(|entry| entry.path().is_file())
+                .filter_map(|entry| entry.file_name().into_string().ok())
+                .collect(),
+            Place::Git(objects) => {
+                let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+                let objects = objects.borrow();
+                objects
+                    .paths()
+                    .filter_map(|path| path.strip_prefix(&prefix))
+                    .filter(|rest| !rest.contains('/'))
+                    .map(str::to_owned)
+                    .collect()
+            }
+        };
+        names.into_iter().collect()
+    }
+
+    /// Names of the folders directly in a folder, sorted: for `did you mean`.
+    #[must_use]
+    pub fn folders(&self, folder: &str) -> Vec<String> {
+        let Some(folder) = inside(folder) else { return Vec::new() };
+        let names: BTreeSet<String> = match &self.place {
+            Place::Disk { root, .. } => std::fs::read_dir(root.join(&folder))
+                .into_iter()
+                .flatten()
+                .flatten()
+                .filter(|entry| entry.path().is_dir())
+                .filter_map(|entry| entry.file_name().into_string().ok())
+                .collect(),
+            Place::Git(objects) => {
+                let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+                let objects = objects.borrow();
+                let below = objects.paths().filter_map(|path| path.strip_prefix(&prefix));
+                below.filter_map(|rest| rest.split_once('/')).map(|(name, _)| name.to_owned()).collect()
+            }
+        };
+        names.into_iter().collect()
+    }
+
+    /// Every file below a folder, sorted; hidden and git-ignored ones and folders named `without` left out.
+    #[must_use]
+    pub fn list(&self, folder: &str, without: Option<&'static str>) -> Vec<String> {
+        let Some(folder) = inside(folder) else { return Vec::new() };
+        let mut paths: Vec<String> = match &self.place {
+            Place::Disk { root, .. } => {
+                let start = root.join(&folder);
+                let mut walk = ignore::WalkBuilder::new(&start);
+                // Without `require_git`, an exported tarball is searched like the clone that it came from.
+                walk.require_git(false).filter_entry(move |entry| {
+                    entry.depth() == 0 || without.is_none_or(|name| entry.file_name() != name || !entry.path().is_dir())
+                });
+                let files = walk.build().flatten().filter(|entry| entry.path().is_file());
+                files.filter_map(|entry| relative(root, entry.path())).collect()
+            }
+            Place::Git(objects) => {
+                let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+                let hidden = |part: &str| part.starts_with('.');
+                let objects = objects.borrow();
+                let below = objects.paths().filter_map(|path| path.strip_prefix(&prefix).map(|rest| (path, rest)));
+                below
+                    .filter(|(_, rest)| !rest.split('/').any(hidden))
+                    .filter(|(_, rest)| {
+                        rest.rsplit_once('/').is_none_or(|(folders, _)| !folders.split('/').any(|part| Some(part) == without))
+                    })
+                    .map(|(path, _)| path.to_owned())
+                    .collect()
+            }
+        };
+        paths.sort();
+        paths
+    }
+}
+
+fn unreadable(path: &str, reason: &dyn std::fmt::Display) -> ReadError {
+    ReadError::Unreadable { path: path.to_owned(), reason: reason.to_string() }
+}
+
+fn relative(root: &Path, path: &Path) -> Option<String> {
+    let parts = path.strip_prefix(root).ok()?.components().map(|part| part.as_os_str().to_str());
+    parts.collect::<Option<Vec<_>>>().map(|parts| parts.join("/"))
+}
+
+/// The normal form of a project-relative path: forward slashes, no `.`, no `..`; `None` where it leaves the project.
+#[must_use]
+pub fn inside(path: &str) -> Option<String> {
+    let path = path.replace('\\', "/");
+    let drive = path.len() > 1 && path.as_bytes()[1] == b':' && path.as_bytes()[0].is_ascii_alphabetic();
+    if path.starts_with('/') || drive {
+        return None;
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop()?;
+            }
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
