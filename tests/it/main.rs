@@ -6,3 +6,4 @@ mod architecture;
 mod dependencies;
 mod examples;
 mod rust_source;
+mod stack;
