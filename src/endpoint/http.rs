@@ -71,7 +71,8 @@ impl Http {
                 Dialect::Messages | Dialect::Simulated => address.api("messages"),
             },
             headers: headers(config)?,
-            scrubber: Scrubber::new(config.key.as_ref()),
+            // Our own simulator takes any key: the placeholder is no secret, and might be a word of its replies.
+            scrubber: Scrubber::new(config.key.as_ref().filter(|_| config.dialect != Dialect::Simulated)),
             attempt_timeout: config.attempt_timeout,
             longest_body: LONGEST_BODY,
             clock,

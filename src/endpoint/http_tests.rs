@@ -282,6 +282,18 @@ async fn the_key_is_in_no_error_no_attempt_and_no_reply_whatever_the_server_echo
 }
 
 #[tokio::test]
+async fn the_placeholder_for_our_own_simulator_is_no_secret() {
+    let body = REPLY.replace("\"Hi\"", "\"a simulated-placeholder answers\"");
+    let server = Server::start(vec![Step::Write(ok(&body))]).await;
+    let ours = endpoint(&server.url, |config| {
+        config.dialect = Dialect::Simulated;
+        config.key = Some(SecretString::from("simulated-placeholder"));
+    });
+    let answer = ours.attempt(&call(1), &Patience::of(&call(1))).await.unwrap();
+    assert_eq!(answer.reply.text(), "a simulated-placeholder answers");
+}
+
+#[tokio::test]
 async fn sending_and_the_first_byte_are_heard() {
     let server = Server::start(vec![Step::Write(ok(REPLY))]).await;
     let (call, heard) = heard(call(1));
@@ -377,4 +389,25 @@ proptest! {
         let head = Head { status: Some(status), headers: HeaderMap::new() };
         prop_assert!(endpoint.read(body, &head, &call(1)).is_err());
     }
+}
+
+/// Runs only where the test below has taken the certificates away.
+#[test]
+#[ignore = "is started by another test, with another environment"]
+fn on_a_machine_without_certificates() {
+    let https = endpoint("https://api.anthropic.com", |_| {}).prepare().unwrap_err();
+    assert_eq!(https, EndpointError::NoCertificates { endpoint: "anthropic".to_owned() });
+    assert!(https.hint().unwrap().contains("install ca-certificates"));
+    endpoint("http://gateway.test", |_| {}).prepare().unwrap();
+    endpoint("http://127.0.0.1:9", |_| {}).prepare().unwrap();
+}
+
+#[test]
+fn plain_http_needs_no_certificates_and_https_says_what_to_install() {
+    #[expect(clippy::disallowed_methods, reason = "the environment of this process cannot be changed safely, that of a child can")]
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    child.args(["--ignored", "--exact", "endpoint::http::tests::on_a_machine_without_certificates"]);
+    let output = child.env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent").output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && told.contains("1 passed"), "{told}");
 }

@@ -7,7 +7,7 @@ const REDACTED: &str = "[REDACTED]";
 
 /// In replies, which are stored and judged, a shorter key is left alone: replacing every `test` of a reply because a local server's key is
 /// `test` would change what is judged, and such a key protects nothing.
-const SHORTEST_IN_REPLIES: usize = 8;
+const SHORTEST_IN_REPLIES: usize = 12;
 
 /// In messages, only so short a key stays that the replacement would make them unreadable.
 const SHORTEST_IN_MESSAGES: usize = 3;
