@@ -35,9 +35,11 @@ pub(super) fn script(name: &str, text: &str) -> Result<Script, Vec<ScriptProblem
         templates: environment(),
     };
     if let Some(fields) = Fields::of(&root, "a script", &["rules", "otherwise", "faults", "requests_per_minute", "models"], &mut problems) {
-        if fields.get("rules").is_none() && fields.get("otherwise").is_none() {
+        script.models = fields.texts("models", &mut problems);
+        let none = fields.get("rules").is_none_or(|rules| matches!(&rules.value, Value::List(items) if items.is_empty()));
+        if none && fields.get("otherwise").is_none() {
             problems.node(
-                &root,
+                fields.get("rules").unwrap_or(&root),
                 "a script without `rules` answers nothing",
                 Some("add `rules:` with at least one `{when: ..., then: ...}`".to_owned()),
             );
@@ -48,13 +50,12 @@ pub(super) fn script(name: &str, text: &str) -> Result<Script, Vec<ScriptProblem
                 problems.node(item, message, Some("move it up, or give that rule a condition".to_owned()));
                 break;
             }
-            script.rules.extend(rule(item, &mut script.templates, &mut problems));
+            script.rules.extend(rule(item, &script.models, &mut script.templates, &mut problems));
         }
         script.otherwise = fields.get("otherwise").and_then(|node| answer::then(node, &mut script.templates, &mut problems));
         script.faults = fields.get("faults").and_then(|node| faults(node, &mut problems));
         script.requests_per_minute =
             fields.whole("requests_per_minute", 1, u64::from(u32::MAX), &mut problems).and_then(|count| u32::try_from(count).ok());
-        script.models = fields.texts("models", &mut problems);
     }
     if problems.is_empty() { Ok(script) } else { Err(problems.into_list()) }
 }
@@ -76,10 +77,10 @@ fn environment() -> Environment<'static> {
     environment
 }
 
-fn rule(node: &Node, templates: &mut Environment<'static>, problems: &mut Problems) -> Option<Rule> {
+fn rule(node: &Node, models: &[String], templates: &mut Environment<'static>, problems: &mut Problems) -> Option<Rule> {
     let fields = Fields::of(node, "a rule", &["when", "then"], problems)?;
     let when = match fields.get("when") {
-        Some(node) => condition::when(node, problems),
+        Some(node) => condition::when(node, models, problems),
         None => Some(super::script::When::default()),
     };
     let Some(node_then) = fields.get("then") else {
@@ -101,7 +102,10 @@ fn faults(node: &Node, problems: &mut Problems) -> Option<Faults> {
         }
         None => problems.node(node, "`faults` needs `rate`", Some("0.33 makes a third of all requests fail".to_owned())),
     }
-    if fields.get("kinds").is_some() {
+    if let Some(kinds) = fields.get("kinds") {
+        if matches!(&kinds.value, Value::List(items) if items.is_empty()) {
+            problems.node(kinds, "`kinds` is empty, so no request would ever fail", Some(known_faults()));
+        }
         faults.kinds = fields.items("kinds").filter_map(|item| fault(item, problems)).collect();
     }
     if let Some(seconds) = fields.whole("retry_after", 0, 86_400, problems) {

@@ -1,16 +1,28 @@
 //! `when:` of a rule: which requests does it answer?
 
+use super::super::models::MODELS;
 use super::super::script::{Calls, When};
 use super::super::tree::{Node, Value};
-use super::fields::{Fields, Problems};
+use super::fields::{Fields, Problems, nearest};
 
 /// A compiled regular expression may not take more than this.
 const REGEX_SIZE: usize = 4 << 20;
 
-pub(super) fn when(node: &Node, problems: &mut Problems) -> Option<When> {
+pub(super) fn when(node: &Node, own: &[String], problems: &mut Problems) -> Option<When> {
     let fields = Fields::of(node, "`when`", &["model", "text", "system", "regex", "call", "stream"], problems)?;
     let model = fields.text("model", problems).and_then(|glob| match globset::Glob::new(glob) {
-        Ok(glob) => Some(glob.compile_matcher()),
+        Ok(glob) => {
+            let matcher = glob.compile_matcher();
+            // A rule for a model that nobody can ask would never answer, and nobody would notice.
+            let known: Vec<&str> =
+                MODELS.iter().flat_map(|model| [Some(model.id), model.alias]).flatten().chain(own.iter().map(String::as_str)).collect();
+            if !known.iter().any(|id| matcher.is_match(id)) {
+                let near = nearest(glob.glob().trim_end_matches('*'), &known).map(|near| format!("did you mean `{near}`? "));
+                let hint = format!("{}`models: [...]` at the top of the script adds models of your own", near.unwrap_or_default());
+                problems.node(fields.get("model").unwrap_or(node), format!("`model` matches no known model: {}", glob.glob()), Some(hint));
+            }
+            Some(matcher)
+        }
         Err(error) => {
             problems.node(
                 fields.get("model").unwrap_or(node),

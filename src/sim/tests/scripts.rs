@@ -83,6 +83,22 @@ fn a_rule_that_nothing_can_reach_is_a_mistake() {
 }
 
 #[test]
+fn what_could_never_answer_or_fail_is_a_mistake() {
+    insta::assert_snapshot!(mistakes("rules: []"), @"
+    sim.yaml:1:8: a script without `rules` answers nothing
+      hint: add `rules:` with at least one `{when: ..., then: ...}`
+    ");
+    insta::assert_snapshot!(mistakes("{faults: {rate: 1, kinds: []}, models: [my-model], rules: [{when: {model: my-*}, then: {text: a}}, {when: {model: claude-hiaku-4-5}, then: {text: b}}, {when: {model: 'gpt*'}, then: {text: c}}]}"), @"
+    sim.yaml:1:27: `kinds` is empty, so no request would ever fail
+      hint: faults are rate_limit, server_error, overloaded, timeout, drop, reset, cut, html, invalid_json, hang, stall, error_event, early_end, unknown_event, split
+    sim.yaml:1:115: `model` matches no known model: claude-hiaku-4-5
+      hint: did you mean `claude-haiku-4-5`? `models: [...]` at the top of the script adds models of your own
+    sim.yaml:1:167: `model` matches no known model: gpt*
+      hint: `models: [...]` at the top of the script adds models of your own
+    ");
+}
+
+#[test]
 fn a_missing_file_is_named() {
     let error = Script::load(std::path::Path::new("no/such/script.yaml")).unwrap_err();
     assert!(error.to_string().starts_with("cannot read the simulator's script no/such/script.yaml: "), "{error}");
