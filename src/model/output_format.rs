@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 use crate::model::parameters::Rejection;
 
 /// Keywords that no schema of structured output may use.
-const REFUSED: [&str; 7] = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength"];
+const REFUSED: [&str; 9] =
+    ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "maxItems", "uniqueItems"];
 
 /// Formats of strings that it knows.
 const FORMATS: [&str; 10] = ["date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"];
@@ -25,7 +26,7 @@ pub(crate) fn rejected(format: &Value) -> Vec<Rejection> {
     let Some(schema) = members.get("schema").and_then(Value::as_object) else {
         return whole("`output_config.format` needs a `schema`");
     };
-    if let Some(name) = members.keys().find(|name| !matches!(name.as_str(), "type" | "schema")) {
+    if let Some(name) = members.keys().find(|name| !matches!(name.as_str(), "type" | "schema" | "name")) {
         return whole(&format!("`output_config.format` takes no `{name}`"));
     }
     let mut walk = Walk { root: schema, found: Vec::new(), open: Vec::new(), followed: BTreeSet::new() };
@@ -66,7 +67,11 @@ impl<'a> Walk<'a> {
             self.keyword(name, value, at);
             at.truncate(place);
         }
-        let is_object = schema.get("type").is_some_and(|kind| kind == "object") || schema.contains_key("properties");
+        let is_object = match schema.get("type") {
+            Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "object"),
+            Some(kind) => kind == "object",
+            None => schema.contains_key("properties"),
+        };
         if is_object && schema.get("additionalProperties") != Some(&Value::Bool(false)) {
             let message = "structured output needs `additionalProperties: false` on every object".to_owned();
             self.reject(at, message, "add `additionalProperties: false`");

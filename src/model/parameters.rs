@@ -42,6 +42,7 @@ pub fn rejected(
     let entry = catalog.find(model);
     let mut check = Check { catalog, model, entry, beta, params, found: Vec::new() };
     check.max_tokens();
+    check.stop_sequences();
     check.sampling(api_version);
     check.tools();
     check.tool_choice();
@@ -150,6 +151,13 @@ impl<'a> Check<'a> {
         }
     }
 
+    fn stop_sequences(&mut self) {
+        if self.params.stop_sequences.iter().flatten().any(|sequence| sequence.trim().is_empty()) {
+            let hint = "remove the one that is empty or white space only";
+            self.reject("stop_sequences", "each stop sequence must contain more than white space", hint);
+        }
+    }
+
     fn sampling(&mut self, api_version: &str) {
         let Params { temperature, top_p, top_k, .. } = self.params;
         let given = [("temperature", temperature), ("top_p", top_p), ("top_k", top_k)];
@@ -215,6 +223,11 @@ impl<'a> Check<'a> {
                 }
             }
             if let Some(name) = member("name") {
+                let is_plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-');
+                if name.is_empty() || name.len() > 128 || !name.chars().all(is_plain) {
+                    let hint = "use letters, digits, `_` and `-`, at most 128 of them";
+                    self.reject(&at, format!("`{name}` cannot be the name of a tool"), hint);
+                }
                 if names.contains(&name) {
                     self.reject(&at, format!("two tools are called `{name}`"), "rename one of them");
                 }
@@ -297,7 +310,10 @@ impl<'a> Check<'a> {
             (_, None) => {}
         }
         let shown = thinking.get("display");
-        if shown.is_some_and(|shown| shown != "summarized" && shown != "omitted") {
+        if shown.is_some() && matches!(kind, "disabled" | "between_tools") {
+            let message = format!("`thinking` of type `{kind}` takes no `display`");
+            self.reject("thinking.display", message, "remove it");
+        } else if shown.is_some_and(|shown| shown != "summarized" && shown != "omitted" && !shown.is_null()) {
             self.reject("thinking.display", "`thinking.display` must be `summarized` or `omitted`", "use one of them, or remove it");
         }
     }

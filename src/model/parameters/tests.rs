@@ -61,6 +61,7 @@ fn every_rejection_says_what_is_wrong_and_what_to_do() {
         ("claude-opus-4-8", NEW, json!({"thinking": {"type": "adaptive", "budget_tokens": 2048, "display": "all"}})),
         ("claude-opus-5", NEW, json!({"thinking": {"type": "disabled"}, "output_config": {"effort": "xhigh"}})),
         ("claude-sonnet-5-5", NEW, json!({"thinking": {"type": "between_tools"}, "output_config": {"effort": "max"}})),
+        ("claude-opus-4-8", NEW, json!({"thinking": {"type": "disabled", "display": "omitted"}})),
         // Effort and format, section 1.6.
         ("claude-haiku-4-5", NEW, json!({"output_config": {"effort": "low"}})),
         ("claude-opus-4-5", NEW, json!({"output_config": {"effort": "max"}})),
@@ -71,7 +72,7 @@ fn every_rejection_says_what_is_wrong_and_what_to_do() {
         ("some-model", NEW, json!({"output_config": {"format": "json"}})),
         ("some-model", NEW, json!({"output_config": {"format": {"type": "json_object"}}})),
         ("some-model", NEW, json!({"output_config": {"format": {"type": "json_schema"}}})),
-        ("some-model", NEW, json!({"output_config": {"format": {"type": "json_schema", "name": "n", "schema": {}}}})),
+        ("some-model", NEW, json!({"output_config": {"format": {"type": "json_schema", "strict": true, "schema": {}}}})),
         ("some-model", NEW, schema(json!({"type": "object", "properties": {"n": {"type": "integer", "minimum": 1}}}))),
         (
             "some-model",
@@ -90,6 +91,7 @@ fn every_rejection_says_what_is_wrong_and_what_to_do() {
         // Tools, section 1.4.
         ("some-model", NEW, json!({"tools": [{"name": "f"}, {"input_schema": {"type": "object"}}]})),
         ("some-model", NEW, json!({"tools": [tool[0], tool[0]]})),
+        ("some-model", NEW, json!({"tools": [{"name": "look up", "input_schema": {"type": "object"}}]})),
         ("some-model", NEW, json!({"tools": tool, "tool_choice": "any"})),
         ("some-model", NEW, json!({"tools": tool, "tool_choice": {"type": "tool"}})),
         ("some-model", NEW, json!({"tools": tool, "tool_choice": {"type": "tool", "name": "g"}})),
@@ -102,6 +104,7 @@ fn every_rejection_says_what_is_wrong_and_what_to_do() {
             json!({"max_tokens": 4096, "tools": tool, "tool_choice": {"type": "any"}, "thinking": {"type": "enabled", "budget_tokens": 1024}}),
         ),
         // The rest of section 1.1, and 6.5.
+        ("some-model", NEW, json!({"stop_sequences": ["END", " \n"]})),
         ("claude-haiku-4-5", NEW, json!({"max_tokens": 64_001})),
         ("claude-sonnet-4-6", NEW, json!({"max_tokens": 0, "tools": tool, "tool_choice": {"type": "any"}})),
         (
