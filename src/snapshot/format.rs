@@ -12,7 +12,7 @@
 //! ```
 //! A head of `key: value` lines, then the output and one line feed that is not part of it. A value that would not read back as
 //! written stands in JSON quotes. `simulated: true` where a simulator answered. `encoding: escaped` where a text holds characters
-//! that nobody sees ([`escape`]). Only the first closing `---` counts, so an output may look like a head.
+//! that nobody sees (`escape.rs`). Only the first closing `---` counts, so an output may look like a head.
 //!
 //! Anything but one text has a `fence:`, a run of dashes longer than any in the contents; lines that begin with it introduce
 //! the parts:
