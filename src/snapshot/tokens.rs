@@ -212,7 +212,8 @@ mod tests {
             let compact = document.to_string();
             let laid_out = pretty(&compact).unwrap();
             prop_assert_eq!(Tokens { rest: &laid_out }.collect::<String>(), compact);
-            prop_assert_eq!(pretty(&laid_out).unwrap(), laid_out);
+            prop_assert_eq!(pretty(&laid_out).unwrap(), laid_out.clone());
+            prop_assert_eq!(value(&laid_out).unwrap(), document, "floats included: serde_json has to read what it wrote");
         }
 
         #[test]
