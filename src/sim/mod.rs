@@ -21,7 +21,7 @@ mod accounting;
 mod api_error;
 mod body;
 mod fault;
-mod journal;
+pub mod journal;
 mod limit;
 mod matching;
 mod models;
@@ -36,8 +36,6 @@ mod stream;
 mod tokens;
 mod tree;
 mod validate;
-
-pub use journal::Received;
 
 #[cfg(test)]
 mod tests;

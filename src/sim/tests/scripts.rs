@@ -148,7 +148,7 @@ mod properties {
     use crate::sim::script::Script;
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(512))]
+        #![proptest_config(ProptestConfig::with_cases(256))]
 
         #[test]
         fn no_text_makes_the_reader_panic(text in any::<String>()) {

@@ -403,7 +403,7 @@ mod properties {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(256))]
+        #![proptest_config(ProptestConfig::with_cases(96))]
 
         #[test]
         fn no_bytes_make_it_answer_500(body in proptest::collection::vec(any::<u8>(), 0..200)) {
