@@ -131,11 +131,22 @@ pub(super) fn validator(source: &SchemaSource) -> Result<Validator, CompileError
 
 fn invalid(label: &str, error: &ValidationError<'_>) -> CompileError {
     let message = excerpt::clipped(&error.to_string(), 400);
-    if let ValidationErrorKind::Referencing(_) = error.kind() {
-        return CompileError::new(format!("the schema `{label}` refers to what it does not hold: {message}"))
-            .hint("nothing is fetched: copy the definition under `$defs` and refer to it as `#/$defs/NAME`");
+    let inside = "nothing is fetched: copy the definition under `$defs` and refer to it as `#/$defs/NAME`";
+    match error.kind() {
+        ValidationErrorKind::Referencing(jsonschema::ReferencingError::Unretrievable { uri, .. }) => {
+            return CompileError::new(format!("the schema `{label}` refers to `{}`, which is not part of it", excerpt::clipped(uri, 200)))
+                .hint(inside);
+        }
+        ValidationErrorKind::Referencing(_) => {
+            return CompileError::new(format!("the schema `{label}` refers to what it does not hold: {message}")).hint(inside);
+        }
+        _ => {}
     }
     let place = json_path(error.instance_path());
+    if let Some(format) = message.strip_prefix("Unknown format: '").and_then(|rest| rest.split('\'').next()) {
+        return CompileError::new(format!("the schema `{label}` is not valid at `{place}`: unknown format `{format}`"))
+            .hint("formats are asserted: use one of the draft's (`date`, `date-time`, `email`, `uri`, `uuid`, ...), or a `pattern`");
+    }
     CompileError::new(format!("the schema `{label}` is not valid at `{place}`: {message}"))
         .hint("drafts 4, 6, 7, 2019-09 and 2020-12 are read; name one with `$schema`")
 }

@@ -52,7 +52,7 @@ enum ValueFinding {
 /// Where it is no JSONPath.
 pub(super) fn parse(path: &str) -> Result<JsonPath, CompileError> {
     JsonPath::parse(path).map_err(|error| {
-        let message = format!("invalid JSONPath {} at character {}: {}", excerpt::quoted(path), error.position(), error.message());
+        let message = format!("invalid JSONPath {}: {} at character {}", excerpt::quoted(path), error.message(), error.position() + 1);
         let hint = if path.starts_with('$') { "RFC 9535: `$.items[*].id`, `$['odd key']`" } else { "a path begins with `$`: `$.queue`" };
         CompileError::new(message).hint(hint)
     })

@@ -162,3 +162,6 @@ pub fn fails_vacuously(assertions: &[Arc<Assertion>], compare: Compare) -> bool 
     };
     compare == Compare::Off && !assertions.iter().any(can_fail)
 }
+
+#[cfg(test)]
+mod tests;
