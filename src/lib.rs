@@ -1,6 +1,7 @@
 //! promptkeel: prompt regression testing.
 
 pub mod assertion;
+pub mod cli;
 pub mod diff;
 pub mod endpoint;
 pub mod gate;

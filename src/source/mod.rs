@@ -23,6 +23,7 @@ mod suite;
 mod table;
 #[cfg(test)]
 mod tests;
+pub mod toml;
 pub mod tree;
 pub mod yaml;
 

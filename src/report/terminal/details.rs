@@ -82,15 +82,26 @@ pub(super) fn assertion(result: &AssertionResult, screen: &mut Screen<'_>) -> io
 
 /// What is to be seen at a cell's snapshot; nothing where there is no news.
 pub(super) fn snapshot(cell: &CellResult, screen: &mut Screen<'_>) -> io::Result<()> {
-    let line = finding::snapshot_line(&cell.snapshot);
+    state(&cell.snapshot, cell.snapshot_path.as_deref(), screen)
+}
+
+/// An output that waits for a decision.
+pub(super) fn pending(address: &str, path: &str, waiting: &SnapshotState, screen: &mut Screen<'_>) -> io::Result<()> {
+    screen.line(&[span(BOLD, visible::one_line(address).into_owned())])?;
+    state(waiting, Some(path), screen)?;
+    screen.blank()
+}
+
+fn state(state: &SnapshotState, path: Option<&str>, screen: &mut Screen<'_>) -> io::Result<()> {
+    let line = finding::snapshot_line(state);
     if line.is_empty() {
         return Ok(());
     }
     screen.line(&[span(PLAIN, "  "), span(NAME, line)])?;
-    if let Some(path) = &cell.snapshot_path {
+    if let Some(path) = path {
         screen.line(&[span(DIM, format!("    {}", visible::one_line(path)))])?;
     }
-    match &cell.snapshot {
+    match state {
         SnapshotState::Changed { diff, notes, .. } => {
             for note in notes {
                 screen.wrapped(&[span(PLAIN, "    ")], &[span(PLAIN, visible::one_line(note))], 3)?;

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::model::run::RunReport;
+use crate::model::verdict::SnapshotState;
 use crate::report::standing::Standings;
 use crate::report::style::Style;
 
@@ -25,4 +26,14 @@ pub fn summary(report: &RunReport, out: &mut dyn io::Write, style: Style) -> io:
     failures::show(report, &standings, &mut screen)?;
     models::show(report, &mut screen)?;
     closing::show(report, &mut screen)
+}
+
+/// Writes one output that waits for a decision: whose it is, where it goes, and how it differs from what is accepted.
+///
+/// # Errors
+///
+/// Only what `out` answers.
+pub fn pending(address: &str, path: &str, state: &SnapshotState, out: &mut dyn io::Write, style: Style) -> io::Result<()> {
+    let mut screen = paint::Screen::new(out, style);
+    details::pending(address, path, state, &mut screen)
 }

@@ -1,0 +1,312 @@
+//! Which commands and flags are there? Every flag has one spelling, and means the same everywhere.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Prompt regression testing: suites, snapshots, exact costs and one verdict that CI can trust.
+#[derive(Debug, Parser)]
+#[command(name = "promptkeel", version, propagate_version = true, max_term_width = 100, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// When to use colour
+    #[arg(long, global = true, value_enum, default_value_t = ColourChoice::Auto, value_name = "WHEN")]
+    pub(crate) color: ColourChoice,
+
+    /// Work in this folder instead of the current one
+    #[arg(short = 'C', long, global = true, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  promptkeel init                            a first suite that runs at once
+  promptkeel run                             run every suite
+  promptkeel run suites/triage.yaml --model '*haiku*' --junit junit.xml
+  promptkeel run --endpoint simulated        the same, answered by the simulator: no key, no cost
+  promptkeel plan                            what would be asked, and what it could cost
+  promptkeel accept 'ticket-triage/*'        accept pending outputs as snapshots
+
+Exit codes of `run`: 0 the gate holds, 1 it fails, 2 something is invalid and nothing was sent, 3 a verdict is missing,
+4 nothing was selected, 5 something could not be written, 6 stopped by the budget, 130 interrupted.";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColourChoice {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Ask the models, judge the replies, compare snapshots, write reports
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(Box<RunArguments>),
+    /// Print what a run would ask, what is already answered, and the most that the rest can cost; sends nothing
+    Plan(PlanArguments),
+    /// Validate settings, suites, prompts and fixtures; sends nothing
+    Check(CheckArguments),
+    /// List suites, cases, tags and models
+    List(ListArguments),
+    /// Create a first suite that runs at once
+    Init(InitArguments),
+    /// List outputs that wait for a decision
+    Pending(PendingArguments),
+    /// Accept pending outputs as snapshots
+    Accept(DecideArguments),
+    /// Delete pending outputs
+    Reject(DecideArguments),
+    /// Render a run report again in other formats
+    Report(ReportArguments),
+    /// Merge the reports of all shards and judge them as one run
+    Merge(MergeArguments),
+    /// Serve the simulated Messages API on loopback
+    Sim(SimArguments),
+    /// Print a JSON Schema for editors and tools
+    Schema(SchemaArguments),
+    /// Print every setting with its default, as a template of promptkeel.toml
+    Settings,
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  promptkeel run                                      every suite
+  promptkeel run --changed-since origin/main          only the cells that differ from the merge base
+  promptkeel run --failed                             what did not pass last time
+  promptkeel run --cache only --junit junit.xml       replay stored answers; a miss is an error
+  promptkeel run --cache refresh --case 'refund-*'    ask again
+  promptkeel run --shard 1/4 --json shard-1.json      one of four parts; `promptkeel merge` judges the whole
+  promptkeel run --update                             accept changed and new outputs of passing cells";
+
+/// Which suites and cells.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Selection")]
+pub(crate) struct SelectionArguments {
+    /// Suite files or folders; all suites of the project by default
+    #[arg(value_name = "SUITE")]
+    pub(crate) suites: Vec<PathBuf>,
+    /// Cases whose id, or suite::id, matches the glob (repeatable)
+    #[arg(long = "case", value_name = "GLOB")]
+    pub(crate) cases: Vec<String>,
+    /// Cases with this tag (repeatable)
+    #[arg(long = "tag", value_name = "TAG")]
+    pub(crate) tags: Vec<String>,
+    /// Models whose label or id matches the glob (repeatable)
+    #[arg(long = "model", value_name = "GLOB")]
+    pub(crate) models: Vec<String>,
+    /// Prompts by name, or name@version (repeatable)
+    #[arg(long = "prompt", value_name = "PROMPT")]
+    pub(crate) prompts: Vec<String>,
+    /// One part of a run that is split over machines, such as 2/4
+    #[arg(long, value_name = "I/N", value_parser = parse_shard)]
+    pub(crate) shard: Option<crate::model::run::Shard>,
+    /// Only cells that did not pass in the last run
+    #[arg(long)]
+    pub(crate) failed: bool,
+    /// Only cells that differ from the merge base with this git revision
+    #[arg(long, value_name = "REF")]
+    pub(crate) changed_since: Option<String>,
+}
+
+fn parse_shard(text: &str) -> Result<crate::model::run::Shard, String> {
+    let parsed = text.split_once('/').and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
+    match parsed {
+        Some((index, count)) if index >= 1 && index <= count => Ok(crate::model::run::Shard { index, count }),
+        _ => Err("write I/N with I from 1 to N, such as 2/4".to_owned()),
+    }
+}
+
+/// Which endpoint, and where answers may come from.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Answers")]
+pub(crate) struct AnswerArguments {
+    /// Ask this endpoint for every model; `simulated` never pays
+    #[arg(long, value_name = "NAME")]
+    pub(crate) endpoint: Option<String>,
+    /// Where answers may come from
+    #[arg(long, value_enum, default_value_t = CacheArgument::ReadWrite, value_name = "MODE")]
+    pub(crate) cache: CacheArgument,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CacheArgument {
+    /// Stored answers first, then the endpoint
+    #[default]
+    ReadWrite,
+    /// Ask again, and store beside the old answers
+    Refresh,
+    /// Ask again without looking; answers are stored all the same
+    Off,
+    /// Stored answers alone; a miss is an error
+    Only,
+}
+
+/// Report files; `-` is standard output.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Reports (`-` is standard output)")]
+pub(crate) struct FormatArguments {
+    /// Write the run report as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Write JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// Keep JUnit to the Jenkins schema: no properties, file or line on test cases
+    #[arg(long)]
+    pub(crate) junit_strict: bool,
+    /// Write Markdown for a pull request
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    pub(crate) selection: SelectionArguments,
+    #[command(flatten)]
+    pub(crate) answers: AnswerArguments,
+    #[command(flatten)]
+    pub(crate) formats: FormatArguments,
+    /// Write events as JSON Lines while it runs
+    #[arg(long, value_name = "FILE", help_heading = "Reports (`-` is standard output)")]
+    pub(crate) events: Option<PathBuf>,
+    /// Requests under way at once, per endpoint and model
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) max_concurrency: Option<u32>,
+    /// Spend at most so many dollars, what is under way counted at its worst case
+    #[arg(long, value_name = "USD")]
+    pub(crate) max_cost: Option<crate::model::money::Money>,
+    /// Stop asking after so many failed cells that count for the gate
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_fail: Option<u32>,
+    /// Accept changed and new outputs of cells that pass
+    #[arg(long, conflicts_with = "add")]
+    pub(crate) update: bool,
+    /// Accept them as further variants, beside what was accepted
+    #[arg(long)]
+    pub(crate) add: bool,
+    /// Print the final verdict and failures alone
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArguments {
+    #[command(flatten)]
+    pub(crate) selection: SelectionArguments,
+    #[command(flatten)]
+    pub(crate) answers: AnswerArguments,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// Suite files or folders; all suites of the project by default
+    #[arg(value_name = "SUITE")]
+    pub(crate) suites: Vec<PathBuf>,
+    /// Print problems as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArguments {
+    #[command(flatten)]
+    pub(crate) selection: SelectionArguments,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArguments {
+    /// The folder; created where it does not exist
+    #[arg(default_value = ".")]
+    pub(crate) folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PendingArguments {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DecideArguments {
+    /// suite/case/model, globs allowed: 'ticket-triage/*', '*/refund-*/*'
+    #[arg(value_name = "GLOB", required_unless_present = "all")]
+    pub(crate) globs: Vec<String>,
+    /// All that are pending
+    #[arg(long, conflicts_with = "globs")]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArguments {
+    /// A report that `run --json` or `merge --json` wrote
+    #[arg(value_name = "RUN.json")]
+    pub(crate) run: PathBuf,
+    #[command(flatten)]
+    pub(crate) formats: FormatArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MergeArguments {
+    /// The reports of all shards
+    #[arg(value_name = "RUN.json", required = true)]
+    pub(crate) runs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) formats: FormatArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  promptkeel sim --script fixtures/sim/examples.yaml --port 8080\n  ANTHROPIC_BASE_URL=http://127.0.0.1:8080 ANTHROPIC_API_KEY=any promptkeel run"
+)]
+pub(crate) struct SimArguments {
+    /// The rules to answer by
+    #[arg(long, value_name = "FILE")]
+    pub(crate) script: PathBuf,
+    /// Loopback port; 0 picks a free one and prints it
+    #[arg(long, default_value_t = 8080)]
+    pub(crate) port: u16,
+    /// Seed of random faults
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Share of requests that meet a random fault, 0 to 1; the script's own rate by default
+    #[arg(long, value_name = "RATE")]
+    pub(crate) fault_rate: Option<f64>,
+    /// Wait before every answer, such as 200ms
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) latency: Option<std::time::Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArguments {
+    /// Of which file
+    #[arg(value_enum)]
+    pub(crate) of: SchemaOf,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// Suite files
+    Suite,
+    /// promptkeel.toml
+    Settings,
+    /// Run reports
+    Run,
+}

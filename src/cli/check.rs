@@ -1,0 +1,39 @@
+//! `promptkeel check`: is everything that can be found wrong offline right?
+
+use std::io::Write;
+
+use crate::cli::arguments::{CheckArguments, SelectionArguments};
+use crate::cli::console::Console;
+use crate::cli::project::{Failure, Project};
+use crate::cli::{locks, session};
+use crate::model::gate::Exit;
+use crate::model::problem::Severity;
+
+/// Validates everything; errors are exit 2, warnings and notes are exit 0.
+pub(crate) fn run(project: &Project, arguments: &CheckArguments, console: &Console) -> Result<Exit, Failure> {
+    let selection = SelectionArguments { suites: arguments.suites.clone(), ..SelectionArguments::default() };
+    let (summary, mut problems) = match session::open(project, &selection, None, session::now()) {
+        Ok(session) => {
+            let suites = session.plan.suites.len();
+            let cases: usize = session.plan.suites.iter().map(|suite| suite.cases.len()).sum();
+            let mut problems = session.problems;
+            problems.extend(locks::check(project, &session.plan.suites));
+            problems.extend(crate::cli::advice::advice(project, &session.plan));
+            (Some((suites, cases, session.plan.cells.len())), problems)
+        }
+        Err(failure) if failure.exit == Exit::Invalid => (None, failure.problems),
+        Err(failure) => return Err(failure),
+    };
+    problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
+    let invalid = problems.iter().any(|problem| problem.severity == Severity::Error);
+    if arguments.json {
+        console.json(&problems)?;
+    } else {
+        console.problems(&problems);
+        if let (Some((suites, cases, cells)), false) = (summary, invalid) {
+            console.line(format_args!("ok: {suites} suites, {cases} cases, {cells} cells; nothing was sent"))?;
+        }
+    }
+    console.out().flush().map_err(Console::broken)?;
+    Ok(if invalid { Exit::Invalid } else { Exit::Holds })
+}

@@ -1,0 +1,95 @@
+//! Where does a command print, with which colour and width? The one place that writes to the terminal.
+
+use std::fmt::Arguments;
+use std::io::{self, IsTerminal, Write};
+
+use anstream::ColorChoice;
+use serde::Serialize;
+
+use crate::cli::arguments::ColourChoice;
+use crate::cli::environment::Environment;
+use crate::cli::project::Failure;
+use crate::model::gate::Exit;
+use crate::model::problem::Problem;
+use crate::report::problem;
+use crate::report::style::Style;
+
+/// Standard output for results, standard error for what goes wrong and what goes on.
+#[derive(Debug)]
+pub(crate) struct Console {
+    colour_out: bool,
+    colour_error: bool,
+    width: u16,
+}
+
+impl Console {
+    /// Decides on colour once: the flag, else NO_COLOR, CLICOLOR and whether the stream is a terminal.
+    pub(crate) fn new(choice: ColourChoice) -> Self {
+        let colour = |automatic: ColorChoice| match choice {
+            ColourChoice::Auto => automatic != ColorChoice::Never,
+            ColourChoice::Always => true,
+            ColourChoice::Never => false,
+        };
+        let columns = Environment::variable("COLUMNS").and_then(|columns| columns.parse().ok());
+        Self {
+            colour_out: colour(anstream::AutoStream::choice(&io::stdout())),
+            colour_error: colour(anstream::AutoStream::choice(&io::stderr())),
+            width: columns.or_else(terminal_width).unwrap_or(100).clamp(40, 240),
+        }
+    }
+
+    /// How standard output is drawn.
+    pub(crate) fn style(&self) -> Style {
+        Style { colour: self.colour_out, width: self.width }
+    }
+
+    /// How standard error is drawn.
+    pub(crate) fn error_style(&self) -> Style {
+        Style { colour: self.colour_error, width: self.width }
+    }
+
+    /// Standard error is a terminal: progress may move.
+    pub(crate) fn is_interactive() -> bool {
+        io::stderr().is_terminal()
+    }
+
+    /// Standard output, buffered.
+    pub(crate) fn out(&self) -> impl Write + use<> {
+        io::BufWriter::new(io::stdout().lock())
+    }
+
+    /// One line to standard output.
+    pub(crate) fn line(&self, line: Arguments<'_>) -> Result<(), Failure> {
+        writeln!(io::stdout().lock(), "{line}").map_err(Self::broken)
+    }
+
+    /// A line to standard error; a closed standard error stops nothing.
+    pub(crate) fn tell(&self, line: Arguments<'_>) {
+        let _ = writeln!(io::stderr().lock(), "{line}");
+    }
+
+    /// Pretty JSON to standard output.
+    pub(crate) fn json(&self, value: &impl Serialize) -> Result<(), Failure> {
+        let mut out = self.out();
+        serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from).map_err(Self::broken)?;
+        writeln!(out).and_then(|()| out.flush()).map_err(Self::broken)
+    }
+
+    /// Problems to standard error, with their lines and carets.
+    pub(crate) fn problems(&self, problems: &[Problem]) {
+        if !problems.is_empty() {
+            let _ = io::stderr().lock().write_all(problem::render(problems, self.error_style()).as_bytes());
+        }
+    }
+
+    /// Standard output is gone.
+    pub(crate) fn broken(error: io::Error) -> Failure {
+        Failure::of(Exit::NotWritten, Problem::error(format!("cannot write to standard output: {error}")))
+    }
+}
+
+/// The terminal's width, as indicatif's own terminal library reports it.
+fn terminal_width() -> Option<u16> {
+    let width = indicatif::TermLike::width(&console::Term::stdout());
+    io::stdout().is_terminal().then_some(width)
+}

@@ -1,0 +1,69 @@
+//! `--json`, `--junit`, `--markdown`, `--events`: which reports go where? And `report` and `merge`, which write them later.
+
+use std::fs::File;
+use std::path::Path;
+
+use crate::cli::arguments::{FormatArguments, MergeArguments, ReportArguments};
+use crate::cli::console::Console;
+use crate::cli::project::Failure;
+use crate::model::gate::Exit;
+use crate::model::problem::Problem;
+use crate::model::run::RunReport;
+use crate::report::files::{Content, OutputError, Outputs, Wanted};
+use crate::report::{Format, json, terminal};
+use crate::runner::merge;
+
+/// Opens every output before anything is sent.
+pub(crate) fn open(formats: &FormatArguments, events: Option<&Path>, current: &Path) -> Result<Outputs, Failure> {
+    let junit = Format::Junit { strict: formats.junit_strict };
+    let wanted = [
+        ("--json", formats.json.as_deref(), Content::Report(Format::Json)),
+        ("--junit", formats.junit.as_deref(), Content::Report(junit)),
+        ("--markdown", formats.markdown.as_deref(), Content::Report(Format::Markdown)),
+        ("--events", events, Content::Events),
+    ];
+    let wanted = wanted.into_iter().filter_map(|(flag, path, content)| {
+        let path = path?;
+        let path = if path == Path::new("-") { path.to_path_buf() } else { current.join(path) };
+        Some(Wanted { flag: flag.to_owned(), path, content })
+    });
+    Outputs::open(wanted.collect()).map_err(|error| output_failure(&error))
+}
+
+/// `promptkeel report`: renders a run again; the exit code is the run's own.
+pub(crate) fn report(current: &Path, arguments: &ReportArguments, console: &Console) -> Result<Exit, Failure> {
+    let report = read(current, &arguments.run)?;
+    write(&report, &arguments.formats, current, console)
+}
+
+/// `promptkeel merge`: the shards of one run, judged as a whole.
+pub(crate) fn merge(current: &Path, arguments: &MergeArguments, console: &Console) -> Result<Exit, Failure> {
+    let reports = arguments.runs.iter().map(|path| read(current, path)).collect::<Result<Vec<_>, _>>()?;
+    let report = merge::merge(reports)
+        .map_err(|error| Problem::error(error.to_string()).hint("give every `--json` report of one `--shard I/N` run, each once"))?;
+    write(&report, &arguments.formats, current, console)
+}
+
+fn read(current: &Path, path: &Path) -> Result<RunReport, Failure> {
+    let cannot = |reason: String| Failure::from(Problem::error(format!("cannot read the run report `{}`: {reason}", path.display())));
+    let file = File::open(current.join(path)).map_err(|error| cannot(error.to_string()))?;
+    json::read(std::io::BufReader::new(file)).map_err(|error| cannot(error.to_string()))
+}
+
+fn write(report: &RunReport, formats: &FormatArguments, current: &Path, console: &Console) -> Result<Exit, Failure> {
+    let outputs = open(formats, None, current)?;
+    let to_stdout = !outputs.uses_stdout();
+    if let Err(errors) = outputs.commit(report) {
+        let problems = errors.iter().map(|error| Problem::error(error.to_string())).collect();
+        return Err(Failure { exit: Exit::NotWritten, problems });
+    }
+    if to_stdout {
+        let mut out = console.out();
+        terminal::summary(report, &mut out, console.style()).and_then(|()| std::io::Write::flush(&mut out)).map_err(Console::broken)?;
+    }
+    Ok(report.exit)
+}
+
+fn output_failure(error: &OutputError) -> Failure {
+    Failure::of(error.exit(), Problem::error(error.to_string()).hint("nothing was sent"))
+}

@@ -1,0 +1,27 @@
+//! Was the text of an accepted prompt version changed? A warning at home, an error in CI.
+
+use std::sync::Arc;
+
+use crate::cli::environment::Environment;
+use crate::cli::project::Project;
+use crate::model::problem::{Problem, Severity};
+use crate::model::suite::Suite;
+use crate::snapshot::folder::Folder;
+
+/// One problem per accepted version whose text changed, and per lock that cannot be read.
+pub(crate) fn check(project: &Project, suites: &[Arc<Suite>]) -> Vec<Problem> {
+    let folder = Folder::open(&project.root);
+    let mut problems = Vec::new();
+    for suite in suites {
+        match folder.prompt_lock(&suite.name) {
+            Ok(lock) => problems.extend(lock.problems(suite)),
+            Err(error) => problems.push(Problem::error(error.to_string()).hint(error.hint())),
+        }
+    }
+    if Environment::is_ci() {
+        for problem in problems.iter_mut().filter(|problem| problem.severity == Severity::Warning) {
+            problem.severity = Severity::Error;
+        }
+    }
+    problems
+}

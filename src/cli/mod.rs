@@ -1,0 +1,128 @@
+//! Which command was asked for, and which exit code does it come to?
+
+mod advice;
+mod answers;
+mod arguments;
+mod check;
+mod console;
+mod decide;
+mod decisions;
+mod environment;
+mod formats;
+mod init;
+mod list;
+mod locks;
+mod orphans;
+mod plan;
+mod project;
+mod run;
+mod schema;
+mod session;
+mod settings;
+mod sim;
+
+use std::ffi::OsString;
+use std::future::Future;
+
+use clap::Parser;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::arguments::{Cli, Command};
+use crate::cli::console::Console;
+use crate::cli::project::{Failure, Project};
+use crate::model::gate::Exit;
+
+/// Runs the command line of this process and returns its exit code. `end_now` ends the process at once: the second Ctrl-C.
+pub fn main(arguments: impl IntoIterator<Item = OsString>, end_now: fn(u8) -> !) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { Exit::Invalid.code() } else { Exit::Holds.code() };
+            // Nothing is left to tell anybody if the terminal is gone.
+            let _ = error.print();
+            return code;
+        }
+    };
+    let console = Console::new(cli.color);
+    match dispatch(&cli, &console, end_now) {
+        Ok(exit) => exit.code(),
+        Err(failure) => {
+            console.problems(&failure.problems);
+            failure.exit.code()
+        }
+    }
+}
+
+fn dispatch(cli: &Cli, console: &Console, end_now: fn(u8) -> !) -> Result<Exit, Failure> {
+    let directory = cli.directory.as_deref();
+    let project = || Project::open(directory);
+    let current = || project::current(directory);
+    match &cli.command {
+        Command::Run(arguments) => {
+            let project = project()?;
+            block_on(end_now, |interrupted| async move { run::run(&project, arguments, console, interrupted).await })
+        }
+        Command::Plan(arguments) => plan::run(&project()?, arguments, console),
+        Command::Check(arguments) => check::run(&project()?, arguments, console),
+        Command::List(arguments) => list::run(&project()?, arguments, console),
+        Command::Init(arguments) => init::run(&current()?, arguments, console),
+        Command::Pending(arguments) => decide::pending(&project()?, arguments, console),
+        Command::Accept(arguments) => decide::accept(&project()?, arguments, console),
+        Command::Reject(arguments) => decide::reject(&project()?, arguments, console),
+        Command::Report(arguments) => formats::report(&current()?, arguments, console),
+        Command::Merge(arguments) => formats::merge(&current()?, arguments, console),
+        Command::Sim(arguments) => {
+            let current = current()?;
+            block_on(end_now, |interrupted| async move { sim::run(&current, arguments, console, interrupted).await })
+        }
+        Command::Schema(arguments) => schema::run(arguments, console),
+        Command::Settings => schema::defaults(console),
+        Command::Completions { shell } => schema::completions(*shell, console),
+    }
+}
+
+/// Runs a command that waits for the network. The first Ctrl-C or SIGTERM cancels the token; the second one leaves at once.
+fn block_on<F: Future<Output = Result<Exit, Failure>>>(
+    end_now: fn(u8) -> !,
+    command: impl FnOnce(CancellationToken) -> F,
+) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| crate::model::problem::Problem::error(format!("cannot start the threads of a run: {error}")))?;
+    let interrupted = CancellationToken::new();
+    let result = runtime.block_on(async {
+        tokio::spawn(listen(interrupted.clone(), end_now));
+        command(interrupted).await
+    });
+    runtime.shutdown_background();
+    result
+}
+
+async fn listen(interrupted: CancellationToken, end_now: fn(u8) -> !) {
+    loop {
+        signal().await;
+        if interrupted.is_cancelled() {
+            end_now(Exit::Interrupted.code());
+        }
+        interrupted.cancel();
+    }
+}
+
+#[cfg(unix)]
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        let _ = tokio::signal::ctrl_c().await;
+        return;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn signal() {
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -1,0 +1,68 @@
+//! `promptkeel plan`: what would a run ask, and what could it cost at most?
+
+use std::collections::HashSet;
+use std::io::Write;
+
+use crate::cli::arguments::{CacheArgument, PlanArguments};
+use crate::cli::console::Console;
+use crate::cli::project::{Failure, Project};
+use crate::cli::session::{self, Session};
+use crate::model::gate::Exit;
+use crate::model::key::Key;
+use crate::model::problem::Problem;
+use crate::runner::price::{self, PlanPrice};
+use crate::runner::select;
+use crate::store::Store;
+
+/// Prints the plan and its price.
+pub(crate) fn run(project: &Project, arguments: &PlanArguments, console: &Console) -> Result<Exit, Failure> {
+    let session = session::open(project, &arguments.selection, arguments.answers.endpoint.as_deref(), session::now())?;
+    let known = match arguments.answers.cache {
+        CacheArgument::ReadWrite | CacheArgument::Only => known(project, &session)?,
+        CacheArgument::Refresh | CacheArgument::Off => HashSet::new(),
+    };
+    let price = price::price(&session.plan, |key| known.contains(key));
+    if arguments.json {
+        console.json(&price)?;
+    } else {
+        print(&session, &price, console).map_err(Console::broken)?;
+    }
+    console.problems(&session.problems);
+    Ok(Exit::Holds)
+}
+
+/// Which samples are answered already. A project without a store knows none, and none is created for it.
+pub(crate) fn known(project: &Project, session: &Session) -> Result<HashSet<Key>, Failure> {
+    let folder = project.store_folder();
+    if !folder.exists() {
+        return Ok(HashSet::new());
+    }
+    let failed = |error: crate::store::StoreError| Failure::from(Problem::error(error.to_string()));
+    let store = Store::open(&folder).map_err(failed)?;
+    let known = store.known(&select::keys(&session.plan)).map_err(failed)?;
+    Ok(known.into_keys().collect())
+}
+
+fn print(session: &Session, price: &PlanPrice, console: &Console) -> std::io::Result<()> {
+    let mut out = console.out();
+    let selected = session.selected;
+    writeln!(out, "{} of {} cells selected", selected.left, selected.all)?;
+    let width = price.models.iter().map(|model| model.model.len()).max().unwrap_or(5).max(5);
+    writeln!(out, "\n{:width$}  {:>7}  {:>9}  {:>7}  {:>12}  endpoint", "model", "cells", "answered", "to ask", "at most")?;
+    for model in &price.models {
+        let bound = model.upper_bound_usd.display(4);
+        writeln!(
+            out,
+            "{:width$}  {:>7}  {:>9}  {:>7}  {bound:>12}  {}",
+            model.model, model.cells, model.answered, model.to_ask, model.endpoint
+        )?;
+    }
+    let bound = price.upper_bound_usd.display(4);
+    writeln!(out, "{:width$}  {:>7}  {:>9}  {:>7}  {bound:>12}", "all", price.cells, price.answered, price.to_ask())?;
+    if price.unpriced > 0 {
+        writeln!(out, "\n{} samples to ask have no known price: they are not in the bound", price.unpriced)?;
+    }
+    writeln!(out, "\nThe bound counts every byte of a prompt as a token and every output at its max_tokens; the bill will be lower.")?;
+    writeln!(out, "Nothing was sent.")?;
+    out.flush()
+}

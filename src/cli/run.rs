@@ -1,0 +1,259 @@
+//! `promptkeel run`: plan, answer, judge, compare, report, and one exit code.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::answers::{self, Answers};
+use crate::cli::arguments::{CacheArgument, RunArguments};
+use crate::cli::console::Console;
+use crate::cli::decisions::Decisions;
+use crate::cli::formats;
+use crate::cli::project::{Failure, Project};
+use crate::cli::session::{self, Session};
+use crate::cli::{locks, orphans};
+use crate::gate::exit::exit;
+use crate::gate::judge::{RunFacts, judge};
+use crate::model::gate::{Exit, SuitePolicy};
+use crate::model::key::Key;
+use crate::model::problem::{Problem, Severity};
+use crate::model::run::{CellResult, RunEvent, RunInfo, RunReport, SCHEMA};
+use crate::report::events;
+use crate::report::terminal::{self, progress::Progress};
+use crate::runner::price::{self, PlanPrice};
+use crate::runner::run::{self, Options};
+use crate::runner::{select, totals};
+use crate::source::git;
+use crate::store::Store;
+use crate::store::history::RunRecord;
+
+/// Samples in the air per lane; the limiter decides how many of them are on the wire.
+const LANE_WIDTH: usize = 256;
+
+/// Runs the selected cells.
+pub(crate) async fn run(
+    project: &Project,
+    arguments: &RunArguments,
+    console: &Console,
+    interrupted: CancellationToken,
+) -> Result<Exit, Failure> {
+    let (now, clock) = (session::now(), Instant::now());
+    let mut session = session::open(project, &arguments.selection, arguments.answers.endpoint.as_deref(), now)?;
+    let lock_problems = locks::check(project, &session.plan.suites);
+    if lock_problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return Err(lock_problems.into());
+    }
+    session.problems.extend(lock_problems);
+    let mut outputs = formats::open(&arguments.formats, arguments.events.as_deref(), &project.current)?;
+    let store = Arc::new(Store::open(&project.store_folder()).map_err(|error| store_problem(&error))?);
+    session.problems.extend(store.warnings());
+    let known = known(&session, &store, arguments.answers.cache)?;
+    let price = price::price(&session.plan, |key| known.contains(key));
+    refuse_unpriced_under_a_cap(&session, arguments)?;
+    let Answers { cached, simulators } = answers::open(
+        project,
+        &session.plan,
+        Arc::clone(&store),
+        arguments.answers.cache,
+        arguments.max_concurrency,
+        |key| known.contains(key),
+        now,
+    )
+    .await?;
+    let cached = Arc::new(cached);
+    let info = info(project, &session, arguments, now);
+    console.problems(&session.problems);
+
+    let mut progress = Progress::start(console.error_style(), Console::is_interactive(), arguments.quiet);
+    let mut stream = outputs.take_events();
+    let mut unwritten: Vec<String> = Vec::new();
+    let mut narrate = |event: &RunEvent| {
+        progress.hear(event);
+        if let Some(out) = &mut stream
+            && let Err(error) = events::write(event, out)
+        {
+            unwritten.push(format!("`--events` could not be written: {error}"));
+            stream = None;
+        }
+    };
+    narrate(&started(&info, &session, &price));
+    let plan = Arc::new(session.plan);
+    let mut decisions = Decisions::new(project, arguments, Arc::clone(&plan));
+    let options = Options {
+        catalog: Arc::clone(&project.catalog),
+        case_timeout: project.settings.case_timeout,
+        lane_width: LANE_WIDTH,
+        max_cost: arguments.max_cost,
+        max_fail: arguments.max_fail,
+        known,
+        interrupted: interrupted.clone(),
+    };
+    let cells = run::run(
+        Arc::clone(&plan),
+        Arc::clone(&cached),
+        session::folder(project),
+        options,
+        |cell, outputs| decisions.decide(cell, outputs),
+        &mut narrate,
+    )
+    .await;
+    cached.drain().await;
+    for simulator in simulators {
+        simulator.stop().await;
+    }
+    let orphans = orphans::find(project).unwrap_or_else(|problem| {
+        session.problems.push(problem);
+        Vec::new()
+    });
+    let facts = RunFacts {
+        interrupted: interrupted.is_cancelled(),
+        unwritten: decisions.finish(),
+        shard: arguments.selection.shard,
+        ..RunFacts::default()
+    };
+    let mut report = report(info, &plan, cells, session.problems, orphans, &facts);
+    report.run.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+    narrate(&RunEvent::Finished { totals: report.totals.clone(), bill: report.bill.clone(), exit: report.exit });
+    progress.finish();
+    if let Err(error) = store.save_run(&RunRecord::of(&report)) {
+        console.problems(&[Problem::warning(format!("this run is not in the history: {error}"))]);
+    }
+    finish(report, outputs, unwritten, arguments, console)
+}
+
+/// Writes the files first, so that the terminal's last word is the whole truth.
+fn finish(
+    report: RunReport,
+    outputs: crate::report::files::Outputs,
+    unwritten: Vec<String>,
+    arguments: &RunArguments,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let to_stdout = !outputs.uses_stdout();
+    let errors = outputs.commit(&report).err().unwrap_or_default();
+    let mut problems: Vec<Problem> = errors.iter().map(|error| Problem::error(error.to_string())).collect();
+    problems.extend(unwritten.into_iter().map(Problem::error));
+    let style = if to_stdout { console.style() } else { console.error_style() };
+    let _ = arguments;
+    if to_stdout {
+        let mut out = console.out();
+        terminal::summary(&report, &mut out, style).and_then(|()| std::io::Write::flush(&mut out)).map_err(Console::broken)?;
+    } else {
+        // The report on standard output is the result; people still read the summary.
+        let mut out = std::io::stderr().lock();
+        let _ = terminal::summary(&report, &mut out, style);
+    }
+    console.problems(&problems);
+    let written = if problems.is_empty() { report.exit } else { Exit::NotWritten };
+    Ok(match report.exit {
+        Exit::Interrupted => Exit::Interrupted,
+        Exit::Holds
+        | Exit::Fails
+        | Exit::Invalid
+        | Exit::MissingVerdicts
+        | Exit::NothingSelected
+        | Exit::NotWritten
+        | Exit::Budget
+        | Exit::Undecided => written,
+    })
+}
+
+fn known(session: &Session, store: &Store, mode: CacheArgument) -> Result<HashSet<Key>, Failure> {
+    match mode {
+        CacheArgument::ReadWrite | CacheArgument::Only => {
+            let known = store.known(&select::keys(&session.plan)).map_err(|error| store_problem(&error))?;
+            Ok(known.into_keys().collect())
+        }
+        CacheArgument::Refresh | CacheArgument::Off => Ok(HashSet::new()),
+    }
+}
+
+fn refuse_unpriced_under_a_cap(session: &Session, arguments: &RunArguments) -> Result<(), Failure> {
+    let mut problems = Vec::new();
+    for cell in session.plan.cells.iter().filter(|cell| cell.worst_case.is_none()) {
+        let suite = &cell.variant.suite;
+        let cap = arguments.max_cost.map(|_| "`--max-cost`").or(suite.gate.max_cost_usd.map(|_| "`gate.max_cost_usd`"));
+        let Some(cap) = cap else { continue };
+        let model = &cell.variant.model_name;
+        let problem = Problem::error(format!("model `{model}` of suite `{}` has no known price, so {cap} cannot hold", suite.name))
+            .hint(format!("give it a price under [prices.\"{model}\"] in promptkeel.toml, or take the cap away"));
+        if !problems.contains(&problem) {
+            problems.push(problem);
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems.into()) }
+}
+
+fn info(project: &Project, session: &Session, arguments: &RunArguments, now: chrono::DateTime<chrono::Utc>) -> RunInfo {
+    let mut endpoints: Vec<String> = Vec::new();
+    for cell in &session.plan.cells {
+        if !endpoints.iter().any(|name| **name == *cell.variant.endpoint) {
+            endpoints.push(cell.variant.endpoint.to_string());
+        }
+    }
+    RunInfo {
+        id: format!("{}-{:04x}", now.format("%Y%m%d-%H%M%S"), now.timestamp_subsec_nanos() & 0xffff),
+        started_at: now,
+        duration_ms: 0,
+        tool: format!("promptkeel {}", env!("CARGO_PKG_VERSION")),
+        revision: revision(project),
+        endpoints,
+        simulated: false,
+        shard: arguments.selection.shard,
+        filtered: session.filtered,
+    }
+}
+
+/// HEAD, and whether the work tree differs from it; nothing outside of version control.
+fn revision(project: &Project) -> Option<String> {
+    let head = git::commit(&project.root, "HEAD").ok()?;
+    let dirty = git::is_dirty(&project.root).unwrap_or(true);
+    Some(if dirty { format!("{head}-dirty") } else { head })
+}
+
+fn started(info: &RunInfo, session: &Session, price: &PlanPrice) -> RunEvent {
+    RunEvent::Started {
+        run: info.clone(),
+        cells: session.plan.cells.len() as u64,
+        samples: price.samples,
+        cached: price.answered,
+        upper_bound_usd: (price.unpriced == 0).then_some(price.upper_bound_usd),
+    }
+}
+
+fn report(
+    mut info: RunInfo,
+    plan: &crate::runner::plan::Plan,
+    cells: Vec<CellResult>,
+    problems: Vec<Problem>,
+    orphans: Vec<String>,
+    facts: &RunFacts,
+) -> RunReport {
+    let mut replies = cells.iter().flat_map(|cell| &cell.samples).filter_map(|sample| sample.reply.as_ref()).peekable();
+    info.simulated = replies.peek().is_some() && replies.all(|reply| reply.simulated);
+    let policies: Vec<SuitePolicy> = plan.suites.iter().map(|suite| SuitePolicy::from(&**suite)).collect();
+    let gates = judge(&cells, &policies, facts);
+    let sums = totals::sum(&cells, orphans.len());
+    RunReport {
+        schema: SCHEMA.to_owned(),
+        run: info,
+        totals: sums.totals,
+        bill: sums.bill,
+        policies,
+        exit: exit(&gates),
+        gates,
+        models: sums.models,
+        suites: sums.suites,
+        versions: sums.versions,
+        tags: sums.tags,
+        orphans,
+        problems,
+        cells,
+    }
+}
+
+fn store_problem(error: &crate::store::StoreError) -> Failure {
+    Failure::from(Problem::error(error.to_string()).hint(error.hint()))
+}

@@ -1,0 +1,151 @@
+//! Which cells does a command mean? Loading, planning and selecting, the same for `run`, `plan` and `list`.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::cli::arguments::SelectionArguments;
+use crate::cli::project::{Failure, Project};
+use crate::model::gate::Exit;
+use crate::model::problem::{Problem, Severity};
+use crate::model::run::Address;
+use crate::model::suite::Suite;
+use crate::model::verdict::Verdict;
+use crate::runner::fingerprint;
+use crate::runner::plan::{self, Context, Plan};
+use crate::runner::select::{Pattern, Selected, Selection};
+use crate::snapshot::folder::Folder;
+use crate::snapshot::format;
+use crate::source::git;
+use crate::source::tree::{Reader, Tree};
+use crate::store::Store;
+
+/// A plan after selection, with what was noticed on the way.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// The cells that are left.
+    pub(crate) plan: Plan,
+    /// How many each step left.
+    pub(crate) selected: Selected,
+    /// Warnings and notes.
+    pub(crate) problems: Vec<Problem>,
+    /// Flags leave cells out.
+    pub(crate) filtered: bool,
+}
+
+/// The clock of the whole process, read once per command.
+#[expect(clippy::disallowed_methods, reason = "this is where the clock enters; everything below is given it")]
+pub(crate) fn now() -> DateTime<Utc> {
+    Utc::now()
+}
+
+/// Loads, plans and selects.
+pub(crate) fn open(
+    project: &Project,
+    arguments: &SelectionArguments,
+    endpoint: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<Session, Failure> {
+    let tree = Tree::Disk(project.root.clone());
+    let (plan, problems) = planned(project, &tree, arguments, endpoint, now)?;
+    let mut plan = plan;
+    let folder = folder(project);
+    let accepted = |path: &str| folder.read(path).ok().flatten().map(|snapshot| format::write(&snapshot));
+    let selection = selection(project, arguments, endpoint, now)?;
+    let selected = selection.apply(&mut plan, &accepted).map_err(|problems| Failure { exit: Exit::NothingSelected, problems })?;
+    Ok(Session { plan, selected, problems, filtered: selection.is_filtered() || !arguments.suites.is_empty() })
+}
+
+/// The project's snapshots.
+pub(crate) fn folder(project: &Project) -> Folder {
+    Folder::open(&project.root)
+}
+
+/// All suites of the project, whatever was selected: orphans are computed from them. `None` where one cannot be loaded.
+pub(crate) fn all_suites(project: &Project) -> Option<Vec<Arc<Suite>>> {
+    let loaded = project.load(&Tree::Disk(project.root.clone()), &[], None).ok()?;
+    let has_error = loaded.problems.iter().any(|problem| problem.severity == Severity::Error);
+    (!has_error).then_some(loaded.suites)
+}
+
+fn planned(
+    project: &Project,
+    tree: &Tree,
+    arguments: &SelectionArguments,
+    endpoint: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<(Plan, Vec<Problem>), Failure> {
+    let loaded = project.load(tree, &arguments.suites, endpoint)?;
+    if loaded.problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return Err(loaded.problems.into());
+    }
+    let identities = project.identities(&loaded.suites, endpoint)?;
+    let context = Context {
+        catalog: &project.catalog,
+        endpoints: &identities,
+        default_endpoint: &project.settings.endpoint,
+        endpoint_override: endpoint,
+        default_max_tokens: project.settings.max_tokens,
+        day: now.date_naive(),
+    };
+    let plan = plan::build(&loaded.suites, &context)?;
+    Ok((plan, loaded.problems))
+}
+
+fn selection(project: &Project, arguments: &SelectionArguments, endpoint: Option<&str>, now: DateTime<Utc>) -> Result<Selection, Failure> {
+    let patterns =
+        |flag: &str, texts: &[String]| -> Result<Vec<Pattern>, Problem> { texts.iter().map(|text| Pattern::new(flag, text)).collect() };
+    Ok(Selection {
+        cases: patterns("--case", &arguments.cases)?,
+        tags: arguments.tags.clone(),
+        models: patterns("--model", &arguments.models)?,
+        prompts: arguments.prompts.clone(),
+        failed: arguments.failed.then(|| failed_last_time(&project.store_folder())).transpose()?,
+        changed_since: match &arguments.changed_since {
+            Some(revision) => Some(fingerprints_at(project, revision, arguments, endpoint, now)?),
+            None => None,
+        },
+        shard: arguments.shard,
+    })
+}
+
+fn failed_last_time(store: &Path) -> Result<HashSet<String>, Failure> {
+    let no_history = || Problem::error("`--failed` needs an earlier run, and there is none").hint("run once without `--failed`");
+    if !store.exists() {
+        return Err(no_history().into());
+    }
+    let store = Store::open(store).map_err(|error| Problem::error(error.to_string()))?;
+    let last = store.last_run().map_err(|error| Problem::error(error.to_string()))?.ok_or_else(no_history)?;
+    Ok(last.cells.into_iter().filter(|cell| cell.verdict != Verdict::Pass).map(|cell| cell.address.to_string()).collect())
+}
+
+/// Fingerprints of all cells as they were at the merge base of `revision` and HEAD. Settings are those of today.
+fn fingerprints_at(
+    project: &Project,
+    revision: &str,
+    arguments: &SelectionArguments,
+    endpoint: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<HashMap<Address, String>, Failure> {
+    let base = git::merge_base(&project.root, revision, "HEAD").map_err(|error| {
+        Problem::error(format!("`--changed-since {revision}`: {error}"))
+            .hint("name a branch, a tag or a commit of this repository; in CI fetch enough history (fetch-depth: 0)")
+    })?;
+    let tree = Tree::Git { root: project.root.clone(), revision: base };
+    let before = SelectionArguments { suites: arguments.suites.clone(), ..SelectionArguments::default() };
+    // What could not be loaded or planned then has no fingerprint: every cell of today counts as changed.
+    let Ok((plan, _)) = planned(project, &tree, &before, endpoint, now) else { return Ok(HashMap::new()) };
+    let reader = Reader::open(&tree, false).map_err(|error| Problem::error(error.to_string()))?;
+    let accepted = |path: &str| {
+        let file = reader.read(path).ok()?;
+        let snapshot = format::read(std::str::from_utf8(&file.bytes).ok()?).ok()?;
+        Some(format::write(&snapshot))
+    };
+    let fingerprint = |cell: &plan::PlannedCell| {
+        let snapshot = cell.snapshot_path.as_deref().and_then(accepted);
+        (cell.address(), fingerprint::fingerprint(cell, snapshot.as_deref()).to_string())
+    };
+    Ok(plan.cells.iter().map(fingerprint).collect())
+}

@@ -1,0 +1,357 @@
+//! Which settings hold? The embedded defaults, then `promptkeel.toml`, then the environment, then flags.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::cli::environment::Environment;
+use crate::model::catalog::PriceOverride;
+use crate::model::problem::Problem;
+use crate::model::request::Dialect;
+use crate::source::decode::decode_all;
+use crate::source::document::Document;
+use crate::source::toml;
+
+/// Layer 0, and what `promptkeel settings` prints.
+pub(crate) const DEFAULTS: &str = include_str!("../default.toml");
+
+/// The file's name; it marks the root of a project.
+pub(crate) const FILE: &str = "promptkeel.toml";
+
+/// `promptkeel.toml`: every key is optional; `promptkeel settings` prints all of them with their defaults.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SettingsFile {
+    /// How suites run.
+    run: RunSection,
+    /// Named places that answer.
+    endpoints: BTreeMap<String, EndpointSection>,
+    /// Prices of models that the catalog does not know, or other prices than the catalog's.
+    prices: BTreeMap<String, PriceSection>,
+}
+
+/// How suites run.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct RunSection {
+    /// The endpoint of models that name none.
+    endpoint: Option<String>,
+    /// Files and folders that are searched when a command names none.
+    suites: Option<Vec<String>>,
+    /// `max_tokens` of requests that give none.
+    max_tokens: Option<u64>,
+    /// Requests under way at once, per endpoint and model.
+    max_concurrency: Option<u32>,
+    /// Requests per minute, per endpoint and model.
+    requests_per_minute: Option<u32>,
+    /// Tries of one request, the first included.
+    max_attempts: Option<u32>,
+    /// One answer with all its attempts and waits, such as `10m`.
+    case_timeout: Option<Span>,
+    /// One attempt, such as `5m`.
+    attempt_timeout: Option<Span>,
+    /// The longest wait that a server may ask for, such as `2m`.
+    max_retry_after: Option<Span>,
+    /// Paths in suites may leave the project.
+    allow_outside: Option<bool>,
+    /// A file with further environment variables.
+    env_file: Option<String>,
+}
+
+/// A named place that answers.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct EndpointSection {
+    /// The protocol that is spoken.
+    dialect: Option<Dialect>,
+    /// `https://host` without the API's own path.
+    base_url: Option<String>,
+    /// The environment variable that holds the key.
+    api_key_env: Option<String>,
+    /// The header that carries the key.
+    auth: Option<AuthSection>,
+    /// The `anthropic-version` header.
+    api_version: Option<String>,
+    /// The `anthropic-beta` headers.
+    beta: Option<Vec<String>>,
+    /// The simulator's rules, project-relative.
+    script: Option<String>,
+    /// See `run.max_concurrency`.
+    max_concurrency: Option<u32>,
+    /// See `run.requests_per_minute`.
+    requests_per_minute: Option<u32>,
+    /// See `run.max_attempts`.
+    max_attempts: Option<u32>,
+    /// See `run.attempt_timeout`.
+    attempt_timeout: Option<Span>,
+    /// See `run.max_retry_after`.
+    max_retry_after: Option<Span>,
+}
+
+/// The header that carries the key.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum AuthSection {
+    /// `x-api-key: KEY`.
+    XApiKey,
+    /// `authorization: Bearer KEY`.
+    Bearer,
+}
+
+impl From<AuthSection> for crate::endpoint::Auth {
+    fn from(auth: AuthSection) -> Self {
+        match auth {
+            AuthSection::XApiKey => Self::XApiKey,
+            AuthSection::Bearer => Self::Bearer,
+        }
+    }
+}
+
+/// US dollars per million tokens.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct PriceSection {
+    /// Uncached prompt.
+    input: crate::model::money::Money,
+    /// Output.
+    output: crate::model::money::Money,
+    /// Five-minute cache write; 1.25 times input where absent.
+    cache_write_5m: Option<crate::model::money::Money>,
+    /// One-hour cache write; twice input where absent.
+    cache_write_1h: Option<crate::model::money::Money>,
+    /// Cache read; a tenth of input where absent.
+    cache_read: Option<crate::model::money::Money>,
+}
+
+/// A duration as people write it.
+#[derive(Debug, Clone, Copy)]
+struct Span(Duration);
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let duration = humantime::parse_duration(&text).ok().filter(|duration| !duration.is_zero());
+        duration.map(Self).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a duration: write it like 10m, 30s or 500ms")))
+    }
+}
+
+impl JsonSchema for Span {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "description": "a duration such as 10m, 30s or 500ms" })
+    }
+}
+
+/// All settings, resolved.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) endpoint: String,
+    pub(crate) suites: Vec<String>,
+    pub(crate) max_tokens: u64,
+    pub(crate) case_timeout: Duration,
+    pub(crate) allow_outside: bool,
+    pub(crate) env_file: Option<String>,
+    pub(crate) endpoints: BTreeMap<String, EndpointSettings>,
+    pub(crate) prices: BTreeMap<String, PriceOverride>,
+}
+
+/// One endpoint, resolved.
+#[derive(Debug, Clone)]
+pub(crate) struct EndpointSettings {
+    pub(crate) dialect: Dialect,
+    pub(crate) base_url: Option<String>,
+    pub(crate) api_key_env: Option<String>,
+    pub(crate) auth: crate::endpoint::Auth,
+    pub(crate) api_version: String,
+    pub(crate) beta: Vec<String>,
+    pub(crate) script: Option<String>,
+    pub(crate) max_concurrency: u32,
+    pub(crate) requests_per_minute: Option<u32>,
+    pub(crate) max_attempts: u32,
+    pub(crate) attempt_timeout: Duration,
+    pub(crate) max_retry_after: Duration,
+}
+
+/// Layers the defaults, the file's text and the environment.
+///
+/// # Errors
+/// Every problem of the file at once.
+pub(crate) fn load(text: Option<&[u8]>) -> Result<Settings, Vec<Problem>> {
+    let (defaults, _) = parse("default.toml", DEFAULTS.as_bytes())?;
+    let (file, document) = match text {
+        Some(text) => {
+            let (file, document) = parse(FILE, text)?;
+            (file, Some(document))
+        }
+        None => (SettingsFile::default(), None),
+    };
+    resolve(defaults, file, document.as_ref())
+}
+
+/// The JSON Schema of `promptkeel.toml`.
+pub(crate) fn schema() -> serde_json::Value {
+    schemars::schema_for!(SettingsFile).to_value()
+}
+
+fn parse(name: &str, text: &[u8]) -> Result<(SettingsFile, Document), Vec<Problem>> {
+    let path: Arc<str> = Arc::from(name);
+    let document = Document::from_bytes(&path, text).map_err(|problem| vec![problem])?;
+    let node = toml::parse(&document)?;
+    let mut problems = Vec::new();
+    match decode_all(&node, &document, &mut problems) {
+        Some(file) if problems.is_empty() => Ok((file, document)),
+        _ => Err(problems),
+    }
+}
+
+fn resolve(defaults: SettingsFile, file: SettingsFile, document: Option<&Document>) -> Result<Settings, Vec<Problem>> {
+    let run = file.run.over(defaults.run);
+    let mut endpoints = defaults.endpoints;
+    for (name, section) in file.endpoints {
+        let section = match endpoints.remove(&name) {
+            Some(default) => section.over(default),
+            None => section,
+        };
+        endpoints.insert(name, section);
+    }
+    if let Some(url) = Environment::variable("ANTHROPIC_BASE_URL")
+        && let Some(anthropic) = endpoints.get_mut("anthropic")
+    {
+        anthropic.base_url = Some(url);
+    }
+    let mut problems = Vec::new();
+    let mut resolved = BTreeMap::new();
+    for (name, section) in endpoints {
+        match section.resolve(&name, &run) {
+            Ok(endpoint) => {
+                resolved.insert(name, endpoint);
+            }
+            Err(problem) => problems.push(place(problem, document, &name)),
+        }
+    }
+    let endpoint = Environment::variable("PROMPTKEEL_ENDPOINT").or(run.endpoint).unwrap_or_default();
+    if problems.is_empty() && !resolved.contains_key(&endpoint) {
+        let names: Vec<&str> = resolved.keys().map(String::as_str).collect();
+        let problem = Problem::error(format!("no endpoint is named `{endpoint}`"));
+        problems.push(place(problem.hint(format!("the settings have: {}", names.join(", "))), document, &endpoint));
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let expect = "the embedded defaults give it";
+    Ok(Settings {
+        endpoint,
+        suites: run.suites.expect(expect),
+        max_tokens: run.max_tokens.expect(expect),
+        case_timeout: run.case_timeout.expect(expect).0,
+        allow_outside: run.allow_outside.unwrap_or(false),
+        env_file: run.env_file,
+        endpoints: resolved,
+        prices: file.prices.into_iter().map(|(model, price)| (model, price.into())).collect(),
+    })
+}
+
+/// Points at the first line that holds the name, where the file has one.
+fn place(problem: Problem, document: Option<&Document>, name: &str) -> Problem {
+    let Some(document) = document else { return problem };
+    let found = (1_u32..).zip(document.text().lines()).find(|(_, line)| line.contains(name) && !line.trim_start().starts_with('#'));
+    match found {
+        Some((line, _)) => problem.at(document.place_in_line(line, None)),
+        None => problem,
+    }
+}
+
+/// Takes each field from `self`, else from `$under`.
+macro_rules! over {
+    ($self:ident, $under:ident, $($field:ident),* $(,)?) => {
+        Self { $($field: $self.$field.or($under.$field)),* }
+    };
+}
+
+impl RunSection {
+    fn over(self, under: Self) -> Self {
+        over!(
+            self,
+            under,
+            endpoint,
+            suites,
+            max_tokens,
+            max_concurrency,
+            requests_per_minute,
+            max_attempts,
+            case_timeout,
+            attempt_timeout,
+            max_retry_after,
+            allow_outside,
+            env_file
+        )
+    }
+}
+
+impl EndpointSection {
+    fn over(self, under: Self) -> Self {
+        over!(
+            self,
+            under,
+            dialect,
+            base_url,
+            api_key_env,
+            auth,
+            api_version,
+            beta,
+            script,
+            max_concurrency,
+            requests_per_minute,
+            max_attempts,
+            attempt_timeout,
+            max_retry_after
+        )
+    }
+
+    fn resolve(self, name: &str, run: &RunSection) -> Result<EndpointSettings, Problem> {
+        let missing = |key: &str, example: &str| {
+            Problem::error(format!("endpoint `{name}` has no `{key}`"))
+                .hint(format!("add `{key} = \"{example}\"` under [endpoints.{name}]"))
+        };
+        let dialect = self.dialect.ok_or_else(|| missing("dialect", "messages"))?;
+        match dialect {
+            Dialect::Messages if self.base_url.is_none() => return Err(missing("base_url", "https://api.anthropic.com")),
+            Dialect::Messages if self.api_key_env.is_none() => return Err(missing("api_key_env", "ANTHROPIC_API_KEY")),
+            Dialect::Simulated if self.script.is_none() => return Err(missing("script", "fixtures/sim/examples.yaml")),
+            Dialect::Messages | Dialect::Simulated => {}
+        }
+        let expect = "the embedded defaults give it";
+        Ok(EndpointSettings {
+            dialect,
+            base_url: self.base_url,
+            api_key_env: self.api_key_env,
+            auth: self.auth.map_or_else(Default::default, Into::into),
+            api_version: self.api_version.unwrap_or_else(|| "2026-10-21".to_owned()),
+            beta: self.beta.unwrap_or_default(),
+            script: self.script,
+            max_concurrency: self.max_concurrency.or(run.max_concurrency).expect(expect).max(1),
+            requests_per_minute: self.requests_per_minute.or(run.requests_per_minute),
+            max_attempts: self.max_attempts.or(run.max_attempts).expect(expect).max(1),
+            attempt_timeout: self.attempt_timeout.or(run.attempt_timeout).expect(expect).0,
+            max_retry_after: self.max_retry_after.or(run.max_retry_after).expect(expect).0,
+        })
+    }
+}
+
+impl From<PriceSection> for PriceOverride {
+    fn from(price: PriceSection) -> Self {
+        Self {
+            input: price.input,
+            output: price.output,
+            cache_write_5m: price.cache_write_5m,
+            cache_write_1h: price.cache_write_1h,
+            cache_read: price.cache_read,
+        }
+    }
+}
