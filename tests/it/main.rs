@@ -3,7 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod architecture;
+mod deciding;
 mod dependencies;
 mod examples;
+mod harness;
+mod mistakes;
+mod running;
 mod rust_source;
+mod selecting;
 mod stack;
+mod starting;

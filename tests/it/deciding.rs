@@ -1,0 +1,103 @@
+//! Are snapshots written by one policy, accepted on purpose, and never by accident?
+
+use crate::harness::{CAPITALS_SCRIPT, Project, Server};
+
+const PARIS: &str = "snapshots/capitals/france/claude-haiku-4-5.snap";
+
+fn strict() -> Project {
+    let project = Project::passing();
+    project.edit("suites/capitals.yaml", "on_change: warn", "on_change: fail");
+    project
+}
+
+#[test]
+fn a_new_output_waits_beside_and_fails_until_it_is_accepted() {
+    let project = strict();
+    assert_eq!(project.run(&["run"]).code, 1);
+    assert!(project.exists(&format!("{PARIS}.new")) && !project.exists(PARIS));
+    let pending = project.run(&["pending"]);
+    insta::assert_snapshot!(pending.transcript());
+    let accepted = project.run(&["accept", "--all"]);
+    assert_eq!(accepted.code, 0, "{accepted:?}");
+    insta::assert_snapshot!(project.read(PARIS), @r"
+    ---
+    prompt: capital@1
+    model: claude-haiku-4-5
+    stop_reason: end_turn
+    simulated: true
+    ---
+    Paris
+    ");
+    assert_eq!(project.run(&["run"]).code, 0);
+    assert!(!project.exists(&format!("{PARIS}.new")));
+}
+
+#[test]
+fn a_changed_output_shows_its_diff_and_asks_nothing_new() {
+    let project = strict();
+    assert_eq!(project.run(&["run", "--update"]).code, 1, "the run that accepts still says what it found");
+    assert_eq!(project.run(&["run"]).code, 0);
+    project.edit(PARIS, "Paris", "Parizo");
+    let (changed, report) = project.report(&[]);
+    assert_eq!((changed.code, report["totals"]["requests_asked"].as_u64()), (1, Some(0)), "{changed:?}");
+    assert!(changed.stdout.contains("Parizo") && changed.stdout.contains("Paris"), "{}", changed.stdout);
+    assert_eq!(project.run(&["reject", "capitals/france"]).code, 0);
+    assert!(!project.exists(&format!("{PARIS}.new")));
+    assert_eq!(project.run(&["reject", "capitals/france"]).code, 4, "nothing is pending any more");
+}
+
+#[test]
+fn ci_changes_what_is_written_and_never_the_exit_code() {
+    let mut project = strict();
+    project.set("CI", "true");
+    assert_eq!(project.run(&["run"]).code, 1);
+    assert!(!project.exists("snapshots"));
+}
+
+#[test]
+fn update_never_accepts_a_cell_that_fails() {
+    let project = strict();
+    project.edit("suites/capitals.yaml", "equals: Paris", "equals: Lyon");
+    assert_eq!(project.run(&["run", "--update"]).code, 1);
+    assert!(!project.exists(PARIS));
+    assert!(project.exists("snapshots/capitals/japan/claude-haiku-4-5.snap"));
+}
+
+#[test]
+fn an_accepted_prompt_version_whose_text_changes_is_a_warning_at_home_and_exit_2_in_ci() {
+    let mut project = strict();
+    project.run(&["run", "--update"]);
+    project.edit("suites/prompts/capital/1.md", "Name", "Tell");
+    let home = project.run(&["check"]);
+    assert_eq!(home.code, 0, "{home:?}");
+    assert!(home.stderr.contains("capital@1"), "{}", home.stderr);
+    project.set("CI", "true");
+    assert_eq!(project.run(&["check"]).code, 2);
+    assert_eq!(project.run(&["run"]).code, 2);
+}
+
+#[test]
+fn an_orphan_is_listed_whatever_was_selected() {
+    let project = strict();
+    project.run(&["run", "--update"]);
+    project.edit("suites/capitals.yaml", "id: japan", "id: nippon");
+    let (ran, report) = project.report(&["--case", "france"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(report["orphans"], serde_json::json!(["snapshots/capitals/japan/claude-haiku-4-5.snap"]));
+    assert!(ran.stdout.contains("snapshots/capitals/japan"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_real_answer_never_matches_what_a_simulator_said() {
+    // The header that marks a simulated reply is taken away on its way, as if another server had answered.
+    let server = Server::start(CAPITALS_SCRIPT);
+    let mut project = strict();
+    project.run(&["run", "--update"]);
+    assert_eq!(project.run(&["run"]).code, 0);
+    project.edit(PARIS, "simulated: true\n", "");
+    project.ask(&server.url());
+    let (ran, report) = project.report(&[]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert_eq!(report["cells"][0]["snapshot"]["state"], "new");
+    assert!(report["cells"][0]["snapshot"]["reason"].as_str().unwrap().contains("simulat"), "{report}");
+}
