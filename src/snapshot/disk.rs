@@ -50,6 +50,11 @@ fn check_link(root: &Path, folder: &Path, place: &Path) -> Result<(), &'static s
     if target.starts_with(&folder) && folder.starts_with(&root) { Ok(()) } else { Err(LEADS_OUT) }
 }
 
+/// Whether there is something at a path, a link to nothing included.
+pub(super) fn exists(root: &Path, path: &str) -> bool {
+    fs::symlink_metadata(root.join(path)).is_ok()
+}
+
 /// The text of a file; `None` where there is none.
 pub(super) fn read(root: &Path, path: &str) -> Result<Option<String>, SnapshotError> {
     let place = locate(root, path)?;

@@ -101,6 +101,10 @@ impl Folder {
     }
 
     fn remove_pending(&self, pending: &str, simulated: bool) -> Result<bool, SnapshotError> {
+        // The way of nearly every cell of nearly every run.
+        if !disk::exists(&self.root, pending) {
+            return Ok(false);
+        }
         if self.holds_other_kind(pending, simulated) { Ok(false) } else { disk::remove(&self.root, pending) }
     }
 
