@@ -100,7 +100,7 @@ pub(crate) async fn open(
 }
 
 async fn start(script: crate::sim::script::Script) -> Result<Simulator, Problem> {
-    let options = Options { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), ..Options::default() };
+    let options = Options { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), journal: 0, ..Options::default() };
     Simulator::start(script, options).await.map_err(|error| Problem::error(format!("the simulator cannot listen on loopback: {error}")))
 }
 

@@ -289,6 +289,9 @@ pub(crate) struct SimArguments {
     /// Share of requests that meet a random fault, 0 to 1; the script's own rate by default
     #[arg(long, value_name = "RATE")]
     pub(crate) fault_rate: Option<f64>,
+    /// Answer more requests than this in a minute with 429 and `retry-after`
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) requests_per_minute: Option<u32>,
     /// Wait before every answer, such as 200ms
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) latency: Option<std::time::Duration>,

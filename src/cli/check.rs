@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use crate::cli::arguments::{CheckArguments, SelectionArguments};
-use crate::cli::console::Console;
+use crate::cli::console::{Console, counted};
 use crate::cli::project::{Failure, Project};
 use crate::cli::{locks, session};
 use crate::model::gate::Exit;
@@ -31,7 +31,8 @@ pub(crate) fn run(project: &Project, arguments: &CheckArguments, console: &Conso
     } else {
         console.problems(&problems);
         if let (Some((suites, cases, cells)), false) = (summary, invalid) {
-            console.line(format_args!("ok: {suites} suites, {cases} cases, {cells} cells; nothing was sent"))?;
+            let parts = [counted(suites, "suite"), counted(cases, "case"), counted(cells, "cell")];
+            console.line(format_args!("ok: {}; nothing was sent", parts.join(", ")))?;
         }
     }
     console.out().flush().map_err(Console::broken)?;

@@ -88,6 +88,11 @@ impl Console {
     }
 }
 
+/// `1 case`, `2 cases`.
+pub(crate) fn counted(count: usize, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}
+
 /// The terminal's width, as indicatif's own terminal library reports it.
 fn terminal_width() -> Option<u16> {
     let width = indicatif::TermLike::width(&console::Term::stdout());

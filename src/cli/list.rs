@@ -6,7 +6,7 @@ use std::io::Write;
 use serde::Serialize;
 
 use crate::cli::arguments::ListArguments;
-use crate::cli::console::Console;
+use crate::cli::console::{Console, counted};
 use crate::cli::project::{Failure, Project};
 use crate::cli::session;
 use crate::model::gate::Exit;
@@ -81,13 +81,13 @@ fn print(listed: &[ListedSuite<'_>], console: &Console) -> Result<(), Failure> {
             writeln!(out, "  models:  {}", suite.models.join(", "))?;
             for case in &suite.cases {
                 let tags = if case.tags.is_empty() { String::new() } else { format!("  [{}]", case.tags.join(", ")) };
-                let cells = if case.cells.len() == 1 { "1 cell".to_owned() } else { format!("{} cells", case.cells.len()) };
+                let cells = counted(case.cells.len(), "cell");
                 writeln!(out, "    {}{tags}  {cells}  {}", case.id, case.place)?;
             }
         }
         let cases: usize = listed.iter().map(|suite| suite.cases.len()).sum();
         let cells: usize = listed.iter().flat_map(|suite| &suite.cases).map(|case| case.cells.len()).sum();
-        writeln!(out, "{} suites, {cases} cases, {cells} cells", listed.len())?;
+        writeln!(out, "{}, {}, {}", counted(listed.len(), "suite"), counted(cases, "case"), counted(cells, "cell"))?;
         out.flush()
     };
     write().map_err(Console::broken)

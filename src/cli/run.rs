@@ -65,6 +65,9 @@ pub(crate) async fn run(
     let cached = Arc::new(cached);
     let info = info(project, &session, arguments, now);
     console.problems(&session.problems);
+    if session.selected.left < session.selected.all && !outputs.uses_stdout() {
+        console.line(format_args!("{} of {} cells selected", session.selected.left, session.selected.all))?;
+    }
 
     let mut progress = Progress::start(console.error_style(), Console::is_interactive(), arguments.quiet);
     let mut stream = outputs.take_events();

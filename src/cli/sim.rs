@@ -22,6 +22,9 @@ pub(crate) async fn run(
     let script = Script::load(&current.join(&arguments.script)).map_err(|error| Problem::error(error.to_string()))?;
     let mut options = Options { address: SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port)), ..Options::default() };
     options.seed = arguments.seed;
+    options.requests_per_minute = arguments.requests_per_minute;
+    // Nobody reads the journal from another process.
+    options.journal = 0;
     if let Some(rate) = arguments.fault_rate {
         options.fault_rate = rate;
     }

@@ -105,7 +105,7 @@ fn an_outage_is_a_missing_verdict_and_never_a_failure() {
 #[test]
 fn a_refused_key_is_asked_with_once_and_never_printed() {
     let server = Server::start(
-        "rules:\n  - when: {}\n    then: {status: 401, error_type: authentication_error, message: \"invalid x-api-key sk-test-not-a-real-key\"}\n",
+        "rules:\n  - when: {}\n    then: {status: 401, error: authentication_error, message: \"invalid x-api-key sk-test-not-a-real-key\"}\n",
     );
     let mut project = Project::passing();
     project.edit("promptkeel.toml", "endpoint = \"simulated\"\n", "endpoint = \"anthropic\"\nmax_concurrency = 1\n");
