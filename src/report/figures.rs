@@ -73,16 +73,26 @@ pub(crate) fn duration(milliseconds: u64) -> String {
 }
 
 /// What the answers of a group are worth, paid now or earlier: comparable between runs, unlike what was spent today.
-/// Shown as `$0.0123`, `$0.0123 sim`, `unpriced`, `$0.0123+` where something is not in the sum. Simulated money is marked and never added to real money.
-pub(crate) fn worth(bill: &Bill) -> String {
+/// `$0.0123`, `$0.0123 sim`, `unpriced`, `$0.0123+` where something is not in the sum. Simulated money is marked and never added to real money.
+pub(crate) fn worth(bill: &Bill, decimals: u32) -> String {
     let real = bill.spent_usd + bill.saved_by_store_usd;
     let incomplete = if bill.is_incomplete() { "+" } else { "" };
     match (real == Money::ZERO, bill.simulated_usd == Money::ZERO) {
         (true, true) if bill.unpriced_samples > 0 => "unpriced".to_owned(),
-        (_, true) => format!("{}{incomplete}", dollars(real)),
-        (true, false) => format!("{}{incomplete} sim", dollars(bill.simulated_usd)),
-        (false, false) => format!("{}{incomplete}, {} sim", dollars(real), dollars(bill.simulated_usd)),
+        (_, true) => format!("{}{incomplete}", real.display(decimals)),
+        (true, false) => format!("{}{incomplete} sim", bill.simulated_usd.display(decimals)),
+        (false, false) => format!("{}{incomplete}, {} sim", real.display(decimals), bill.simulated_usd.display(decimals)),
     }
+}
+
+/// Decimals for a column of [`worth`]: enough for its smallest amount, but not many more than its largest needs.
+pub(crate) fn worth_decimals<'a>(bills: impl Iterator<Item = &'a Bill>) -> u32 {
+    let amounts: Vec<Money> = bills
+        .flat_map(|bill| [bill.spent_usd + bill.saved_by_store_usd, bill.simulated_usd])
+        .filter(|amount| *amount != Money::ZERO)
+        .collect();
+    let needed = |amount: Option<&Money>| amount.map_or(2, |amount| decimals(*amount));
+    needed(amounts.iter().min()).min(needed(amounts.iter().max()) + 2)
 }
 
 #[cfg(test)]
@@ -119,9 +129,10 @@ mod tests {
     #[test]
     fn simulated_money_is_always_marked() {
         let bill = Bill { simulated_usd: "0.5".parse().unwrap(), ..Bill::default() };
-        assert_eq!(worth(&bill), "$0.5000 sim");
+        assert_eq!(worth(&bill, 4), "$0.5000 sim");
         let both = Bill { spent_usd: "1".parse().unwrap(), unpriced_samples: 2, ..bill };
-        assert_eq!(worth(&both), "$1.00+, $0.5000 sim");
-        assert_eq!(worth(&Bill { unpriced_samples: 1, ..Bill::default() }), "unpriced");
+        assert_eq!(worth(&both, 2), "$1.00+, $0.50 sim");
+        assert_eq!(worth(&Bill { unpriced_samples: 1, ..Bill::default() }, 2), "unpriced");
+        assert_eq!(worth_decimals([&bill, &both].into_iter()), 4);
     }
 }

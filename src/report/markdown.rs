@@ -12,13 +12,14 @@
 //! Nothing that a model wrote is Markdown or HTML here: it stands in code spans, or in fences that are longer than any run of
 //! backquotes in it, so it mentions nobody, links nothing and closes nothing.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io;
 
 use crate::model::gate::{Exit, GateOutcome, GateResult};
 use crate::model::money::Money;
 use crate::model::run::{CellResult, Group, RunReport};
-use crate::model::verdict::{Diff, SnapshotState};
+use crate::model::verdict::SnapshotState;
 use crate::report::finding::{self, Layout};
 use crate::report::standing::{self, Standing, Standings};
 use crate::report::{difference, figures, visible, words};
@@ -156,13 +157,19 @@ fn details(report: &RunReport, page: &mut Page) {
     let informs = of(|standing| matches!(standing, Standing::Informs(_)));
     let news = |cell: &&CellResult| standing::is_news(&cell.snapshot);
     let is_new = |cell: &&CellResult| matches!(cell.snapshot, SnapshotState::New { .. });
-    let (new, changed): (Vec<&CellResult>, Vec<&CellResult>) = report.cells.iter().filter(news).partition(is_new);
+    let is_broken = |cell: &&CellResult| matches!(cell.snapshot, SnapshotState::Unreadable { .. });
+    let (new, differing): (Vec<&CellResult>, Vec<&CellResult>) = report.cells.iter().filter(news).partition(is_new);
+    let (broken, changed): (Vec<&CellResult>, Vec<&CellResult>) = differing.into_iter().partition(is_broken);
     let warned: Vec<&CellResult> = report.cells.iter().filter(|cell| finding::warnings(cell).next().is_some()).collect();
 
     section(page, "Failures", "failures", &failed, |cell| Item { summary: html_line("❌", cell, &headline(cell)), body: story(cell) });
     section(page, "Changed snapshots", "changed snapshots", &changed, |cell| Item {
         summary: html_line("📝", cell, &change(cell)),
         body: snapshot(cell),
+    });
+    section(page, "Unreadable snapshots", "unreadable snapshots", &broken, |cell| Item {
+        summary: html_line("⚠️", cell, &finding::snapshot_line(&cell.snapshot)),
+        body: String::new(),
     });
     section(page, "Errors: no verdict could be reached", "errors", &errored, |cell| Item {
         summary: html_line("⚠️", cell, &headline(cell)),
@@ -220,7 +227,7 @@ fn html_line(sign: &str, cell: &CellResult, text: &str) -> String {
     if text.is_empty() {
         format!("{sign} <code>{address}</code>")
     } else {
-        format!("{sign} <code>{address}</code> <code>{}</code>", html(text, 200))
+        format!("{sign} <code>{address}</code> <code>{}</code>", html(text, 440))
     }
 }
 
@@ -239,24 +246,17 @@ fn warning(cell: &CellResult) -> String {
 
 fn change(cell: &CellResult) -> String {
     match &cell.snapshot {
-        SnapshotState::Changed { diff, .. } => size(diff),
+        SnapshotState::Changed { diff, .. } => difference::size(diff),
         state @ (SnapshotState::Same | SnapshotState::New { .. } | SnapshotState::Unreadable { .. } | SnapshotState::None) => {
             finding::snapshot_line(state)
         }
     }
 }
 
-fn size(diff: &Diff) -> String {
-    difference::size(diff)
-}
-
 fn story(cell: &CellResult) -> String {
     let mut text = String::new();
     if let Some(sample) = finding::leading(cell) {
         finding::tell(sample, Layout::Diff, &mut text);
-    }
-    if standing::is_news(&cell.snapshot) {
-        finding::tell_snapshot(cell, Layout::Diff, &mut text);
     }
     format!("{}\n\n{}", code(&cell.site.to_string()), fenced(&text))
 }
@@ -269,10 +269,16 @@ fn snapshot(cell: &CellResult) -> String {
 
 fn tail(report: &RunReport) -> String {
     let mut page = Page::frame();
-    table(&mut page, "Models", &report.models);
-    if report.cells.iter().any(|cell| cell.side_by_side) {
-        table(&mut page, "Prompt versions", &report.versions);
-    }
+    let models: Vec<&Group> = report.models.iter().collect();
+    table(&mut page, "Models", &models);
+    let side_by_side: HashSet<String> = report
+        .cells
+        .iter()
+        .filter(|cell| cell.side_by_side)
+        .map(|cell| format!("{}@{}", cell.address.prompt, cell.address.version))
+        .collect();
+    let versions: Vec<&Group> = report.versions.iter().filter(|group| side_by_side.contains(&group.name)).collect();
+    table(&mut page, "Prompt versions side by side", &versions);
     page.note(&format!("**Bill:** {}\n\n", bill(report)));
     if report.totals.snapshots_changed + report.totals.snapshots_new > 0 {
         page.note("Take changed and new outputs with `promptkeel accept`, then commit the snapshots.\n\n");
@@ -289,12 +295,13 @@ fn tail(report: &RunReport) -> String {
     page.text
 }
 
-fn table(page: &mut Page, title: &str, groups: &[Group]) {
+fn table(page: &mut Page, title: &str, groups: &[&Group]) {
     if groups.is_empty() {
         return;
     }
     page.note(&format!("### {title}\n\n| | cells | pass rate | cost | tokens in/out | p50/p95 | errors | refusals |\n"));
     page.note("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n");
+    let decimals = figures::worth_decimals(groups.iter().map(|group| &group.bill));
     let mut left = 0;
     for group in groups {
         let totals = &group.totals;
@@ -310,7 +317,7 @@ fn table(page: &mut Page, title: &str, groups: &[Group]) {
             if group.gated { "" } else { " (informs)" },
             figures::count(totals.planned),
             figures::pass_rate(totals),
-            figures::worth(&group.bill),
+            figures::worth(&group.bill, decimals),
             figures::compact(read),
             figures::compact(totals.tokens.output),
             figures::count(totals.errored),
@@ -340,10 +347,10 @@ fn bill(report: &RunReport) -> String {
         parts.push(format!("simulated: {} at list prices, which nobody paid", figures::dollars(bill.simulated_usd)));
     }
     if bill.is_incomplete() {
-        parts.push(format!(
-            "**incomplete** ({} unpriced answers, {} attempts that may have been billed)",
-            bill.unpriced_samples, bill.unknown_attempts
-        ));
+        let attempts = ("failed attempt that may have been billed", "failed attempts that may have been billed");
+        let missing = [(bill.unpriced_samples, "unpriced answer", "unpriced answers"), (bill.unknown_attempts, attempts.0, attempts.1)];
+        let missing = missing.iter().filter(|(number, ..)| *number > 0).map(|(number, one, many)| figures::counted(*number, one, many));
+        parts.push(format!("**incomplete**, not in these sums: {}", missing.collect::<Vec<_>>().join(", ")));
     }
     parts.join("; ").replace('$', "\\$")
 }
@@ -397,17 +404,21 @@ fn html(text: &str, most: usize) -> String {
 fn prose(text: &str, most: usize) -> String {
     let line = visible::one_line(text);
     let mut safe = String::with_capacity(line.len());
+    let mut before = ' ';
     for character in visible::cut(&line, most).chars() {
         match character {
             '&' => safe.push_str("&amp;"),
             '<' => safe.push_str("&lt;"),
             '>' => safe.push_str("&gt;"),
-            // A zero-width space behind it: no mention, no reference to an issue, no address that links itself.
-            '@' | '#' => safe.extend([character, '\u{200b}']),
-            ':' => safe.push_str(":\u{200b}"),
+            // A zero-width space behind it: no mention, no reference to an issue, no address that links itself. The `@` of
+            // `ticket-triage@3` mentions nobody, and stays as it can be copied.
+            '@' if !before.is_alphanumeric() => safe.push_str("@\u{200b}"),
+            '#' => safe.push_str("#\u{200b}"),
+            '/' if before == ':' => safe.push_str("\u{200b}/"),
             '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '$' | '!' => safe.extend(['\\', character]),
             other => safe.push(other),
         }
+        before = character;
     }
     safe
 }

@@ -11,6 +11,8 @@ pub mod events;
 mod figures;
 pub mod files;
 mod finding;
+#[cfg(test)]
+mod golden;
 pub mod json;
 mod junit;
 mod markdown;

@@ -1,1 +1,499 @@
-//! A run with every verdict, state and corner that a format must show; golden files of all formats are made from it.
+//! A run with every verdict, state and corner that a format must show: what do the golden files of all formats are made from?
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use crate::model::assertion::AssertionSeverity;
+use crate::model::gate::{Exit, GateKind, GateOutcome, GateResult, SuitePolicy};
+use crate::model::money::Money;
+use crate::model::problem::{Place, Problem, Site};
+use crate::model::reply::{Attempt, RefusalDetails, Served, StopReason, Usage};
+use crate::model::run::{
+    Address, Bill, CellDigests, CellResult, Group, ReplyFacts, RunInfo, RunReport, SCHEMA, SampleResult, Tokens, Totals,
+};
+use crate::model::suite::OnChange;
+use crate::model::verdict::{
+    AssertionResult, CellError, Change, Diff, DiffLine, DiffPart, ErrorKind, Failure, Hunk, JsonChange, Outcome, SkipReason, SnapshotState,
+    TextDiff, Verdict,
+};
+
+/// What a model might write to break whoever shows it.
+pub(crate) const HOSTILE: &str = "\u{1b}[2J\u{1b}[31mred\u{0}\u{7}]]></failure><x a='\"'>&amp; | ``` ```` <!-- promptkeel --> @octocat #1 https://evil.example\r\n\ttab \u{202e}dlo\u{fffe}\u{ffff}\u{feff}</details>";
+
+const HAIKU: &str = "claude-haiku-4-5";
+const SONNET: &str = "claude-sonnet-4-6";
+
+/// The whole run: fails, with something of everything.
+pub(crate) fn report() -> RunReport {
+    let cells = cells();
+    RunReport {
+        schema: SCHEMA.to_owned(),
+        run: RunInfo {
+            id: "20261122-143120-9f3a".to_owned(),
+            started_at: day("2026-11-22T14:31:20Z"),
+            duration_ms: 84_210,
+            tool: "promptkeel 0.1.0".to_owned(),
+            revision: Some("4be1d2c9e0a7-dirty".to_owned()),
+            endpoints: vec!["anthropic".to_owned(), "simulated".to_owned()],
+            simulated: false,
+            shard: None,
+            filtered: false,
+        },
+        totals: Totals { snapshots_orphaned: 1, ..totals(&cells) },
+        bill: Bill { unknown_attempts: 2, ..bill(&cells) },
+        policies: ["ticket-triage", "bilingual-summary", "support-answers", "extraction"]
+            .map(|name| SuitePolicy { name: name.to_owned(), min_pass_rate: 1.0, on_change: OnChange::Fail })
+            .to_vec(),
+        gates: gates(),
+        exit: Exit::Fails,
+        models: groups(&cells, |cell| (Some(cell.address.suite.to_string()), cell.address.model.to_string())),
+        suites: groups(&cells, |cell| (None, cell.address.suite.to_string())),
+        versions: groups(&cells, |cell| (None, format!("{}@{}", cell.address.prompt, cell.address.version))),
+        tags: groups(&cells, |_| (None, "billing".to_owned())),
+        orphans: vec!["snapshots/ticket-triage/renamed-case/claude-haiku-4-5.snap".to_owned()],
+        problems: vec![Problem::warning("the text of `ticket-triage@3` changed since it was accepted").at(Place {
+            file: Arc::from("suites/ticket-triage.yaml"),
+            line: 7,
+            column: 9,
+            length: 13,
+            source: "prompt: ticket-triage".to_owned(),
+        })],
+        cells,
+    }
+}
+
+/// A small run where everything holds, answered by the simulator.
+pub(crate) fn simulated() -> RunReport {
+    let mut whole = report();
+    whole
+        .cells
+        .retain(|cell| cell.verdict == Verdict::Pass && cell.gated && cell.snapshot == SnapshotState::Same && cell.samples.len() == 1);
+    for reply in whole.cells.iter_mut().flat_map(|cell| &mut cell.samples).filter_map(|sample| sample.reply.as_mut()) {
+        (reply.simulated, reply.served) = (true, Served::Fresh);
+    }
+    whole.run.simulated = true;
+    (whole.gates, whole.exit, whole.orphans, whole.problems) = (Vec::new(), Exit::Holds, Vec::new(), Vec::new());
+    (whole.totals, whole.bill) = (totals(&whole.cells), bill(&whole.cells));
+    whole.models = groups(&whole.cells, |cell| (Some(cell.address.suite.to_string()), cell.address.model.to_string()));
+    whole.versions.clear();
+    whole
+}
+
+/// The same passing cell so many times, under different names.
+pub(crate) fn passing(count: usize) -> RunReport {
+    let mut whole = simulated();
+    let cell = whole.cells.swap_remove(0);
+    whole.cells = (0..count)
+        .map(|index| CellResult { address: Address { case: Arc::from(format!("case-{index}")), ..cell.address.clone() }, ..cell.clone() })
+        .collect();
+    (whole.totals, whole.bill) = (totals(&whole.cells), bill(&whole.cells));
+    whole
+}
+
+fn cells() -> Vec<CellResult> {
+    let mut cells = vec![
+        pass("ticket-triage", "password-reset", 3, HAIKU),
+        with(cell("ticket-triage", "double-charge", 3, HAIKU, fails(vec![queue()])), |cell| cell.snapshot = changed(json_diff())),
+        pass("ticket-triage", "double-charge", 3, SONNET),
+        with(pass("ticket-triage", "long-thread", 3, HAIKU), |cell| cell.snapshot = changed(text_diff())),
+        with(pass("ticket-triage", "long-thread", 3, SONNET), |cell| cell.snapshot = SnapshotState::New { reason: None }),
+        with(pass("ticket-triage", "billing-de", 3, SONNET), |cell| {
+            cell.snapshot = SnapshotState::New { reason: Some("the accepted one was answered by the simulator".to_owned()) };
+        }),
+        with(pass("ticket-triage", "billing-fr", 3, SONNET), |cell| {
+            cell.snapshot = SnapshotState::Unreadable { message: "line 2: `modle` is no key of a snapshot's head".to_owned() };
+        }),
+        cell("ticket-triage", "prompt injection | <b>`x`</b> @octocat", 3, HAIKU, fails(vec![hostile()])),
+        with(pass("ticket-triage", "terse", 3, HAIKU), |cell| cell.samples[0].assertions.push(warning())),
+        with(cell("bilingual-summary", "refund-de", 1, HAIKU, fails(vec![language()])), older),
+        with(cell("bilingual-summary", "invoice-de", 1, HAIKU, fails(vec![language()])), older),
+        with(pass("bilingual-summary", "refund-de", 2, HAIKU), |cell| cell.side_by_side = true),
+        with(pass("bilingual-summary", "invoice-de", 2, HAIKU), |cell| cell.side_by_side = true),
+        with(cell("bilingual-summary", "refund-de", 2, "opus-trial", fails(vec![language()])), |cell| {
+            (cell.gated, cell.side_by_side, cell.model_id) = (false, true, Arc::from("claude-opus-4-7"));
+            cell.samples[0].reply.as_mut().unwrap().cost_usd = None;
+        }),
+        with(pass("support-answers", "return-policy", 1, HAIKU), |cell| {
+            cell.samples = samples(vec![sample(), fails(vec![refund()]), sample()])
+        }),
+        with(cell("support-answers", "angry-customer", 1, HAIKU, sample()), |cell| {
+            cell.verdict = Verdict::Fail;
+            cell.samples = samples(vec![sample(), fails(vec![refund()]), fails(vec![refund(), language()]), errors(overloaded())]);
+        }),
+        with(cell("support-answers", "off-topic", 1, HAIKU, fails(vec![refund()])), |cell| cell.snapshot = SnapshotState::None),
+        cell("extraction", "contract-a", 1, HAIKU, errors(overloaded())),
+        cell("extraction", "contract-b", 1, HAIKU, errors(overloaded())),
+        cell("extraction", "contract-c", 1, HAIKU, errors(malformed())),
+        cell("extraction", "contract-d", 1, HAIKU, skips(SkipReason::Budget)),
+        cell("extraction", "contract-a", 1, "claude-retired", errors(denied())),
+        cell(
+            "extraction",
+            "contract-b",
+            1,
+            "claude-retired",
+            skips(SkipReason::ModelUnavailable("404 not_found_error: model: claude-retired".to_owned())),
+        ),
+        with(cell("extraction", "contract-e", 1, HAIKU, fails(vec![truncated()])), |cell| {
+            cell.samples[0].reply.as_mut().unwrap().stop_reason = StopReason::MaxTokens;
+        }),
+        with(cell("extraction", "contract-f", 1, HAIKU, fails(vec![refused()])), |cell| {
+            let reply = cell.samples[0].reply.as_mut().unwrap();
+            reply.stop_reason = StopReason::Refusal;
+            reply.refusal = Some(RefusalDetails { category: Some("cyber".to_owned()), explanation: None });
+            reply.text.clear();
+        }),
+    ];
+    cells.push(with(cell("extraction", "contract-g", 1, HAIKU, fails(vec![unjudged()])), |cell| {
+        (cell.verdict, cell.samples[0].verdict) = (Verdict::Error, Verdict::Error);
+    }));
+    cells
+}
+
+fn with(mut cell: CellResult, change: impl FnOnce(&mut CellResult)) -> CellResult {
+    change(&mut cell);
+    cell
+}
+
+fn older(cell: &mut CellResult) {
+    (cell.gated, cell.side_by_side, cell.snapshot, cell.snapshot_path) = (false, true, SnapshotState::None, None);
+}
+
+fn pass(suite: &str, case: &str, version: u32, model: &str) -> CellResult {
+    let mut cell = cell(suite, case, version, model, sample());
+    cell.snapshot = SnapshotState::Same;
+    cell
+}
+
+pub(crate) fn cell(suite: &str, case: &str, version: u32, model: &str, sample: SampleResult) -> CellResult {
+    CellResult {
+        address: Address { suite: Arc::from(suite), case: Arc::from(case), prompt: Arc::from(suite), version, model: Arc::from(model) },
+        model_id: Arc::from(model),
+        endpoint: Arc::from("anthropic"),
+        verdict: sample.verdict,
+        gated: true,
+        side_by_side: false,
+        tags: Arc::from(["billing".to_owned()]),
+        site: site(suite, 24),
+        snapshot: SnapshotState::None,
+        snapshot_path: Some(Arc::from(format!("snapshots/{suite}/{case}/{model}.snap"))),
+        digests: CellDigests::default(),
+        samples: vec![sample],
+    }
+}
+
+fn site(suite: &str, line: u32) -> Site {
+    Site { file: Arc::from(format!("suites/{suite}.yaml")), line }
+}
+
+pub(crate) fn day(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+fn samples(samples: Vec<SampleResult>) -> Vec<SampleResult> {
+    (0..).zip(samples).map(|(index, sample)| SampleResult { index, ..sample }).collect()
+}
+
+pub(crate) fn sample() -> SampleResult {
+    SampleResult {
+        index: 0,
+        key: "9f3a".repeat(16),
+        verdict: Verdict::Pass,
+        reply: Some(ReplyFacts {
+            text: "{\"queue\": \"billing\", \"summary\": \"Customer was charged twice for March.\"}".to_owned(),
+            other_blocks: Vec::new(),
+            stop_reason: StopReason::EndTurn,
+            refusal: None,
+            usage: Usage { input_tokens: 412, cache_read_tokens: 1_200, output_tokens: 38, ..Usage::default() },
+            cost_usd: Some("0.000722".parse().unwrap()),
+            uncached_cost_usd: Some("0.001802".parse().unwrap()),
+            latency_ms: 812,
+            served: Served::Stored,
+            simulated: false,
+            request_id: Some("req_011CSHoEeqs5C35K2UUqR7Fy".to_owned()),
+            answered_at: day("2026-11-21T09:00:00Z"),
+            attempts: Vec::new(),
+        }),
+        assertions: vec![result("refusal", AssertionSeverity::Fail, Outcome::Pass)],
+        error: None,
+        skipped: None,
+    }
+}
+
+pub(crate) fn fails(results: Vec<AssertionResult>) -> SampleResult {
+    let mut sample = sample();
+    sample.verdict = Verdict::Fail;
+    sample.assertions.extend(results);
+    let reply = sample.reply.as_mut().unwrap();
+    (reply.served, reply.latency_ms) = (Served::Fresh, 1_930);
+    sample
+}
+
+fn errors(error: CellError) -> SampleResult {
+    SampleResult { verdict: Verdict::Error, reply: None, assertions: Vec::new(), error: Some(error), ..sample() }
+}
+
+fn skips(reason: SkipReason) -> SampleResult {
+    SampleResult { verdict: Verdict::Skipped, reply: None, assertions: Vec::new(), skipped: Some(reason), ..sample() }
+}
+
+fn result(name: &str, severity: AssertionSeverity, outcome: Outcome) -> AssertionResult {
+    AssertionResult { name: name.to_owned(), severity, outcome, site: Some(site("ticket-triage", 31)) }
+}
+
+pub(crate) fn failed(name: &str, expected: &str, got: &str, diff: Option<Diff>) -> AssertionResult {
+    let failure = Failure { expected: expected.to_owned(), got: got.to_owned(), diff };
+    result(name, AssertionSeverity::Fail, Outcome::Fail(failure))
+}
+
+fn queue() -> AssertionResult {
+    let result = failed("the queue is right", "`$.queue` equals \"billing\"", "\"refunds\"", Some(json_diff()));
+    AssertionResult { severity: AssertionSeverity::Critical, ..result }
+}
+
+fn refund() -> AssertionResult {
+    failed(
+        "contains",
+        "a text that contains `within 30 days`",
+        "You can return shoes at any time if they were not worn outside. Please send them back in the box in which they came, together with the slip that was in it; we will then …",
+        None,
+    )
+}
+
+fn language() -> AssertionResult {
+    let text = "Le client demande un remboursement.\nIl a été débité deux fois.";
+    failed("starts_with", "a text that starts with `Zusammenfassung:`", text, None)
+}
+
+fn truncated() -> AssertionResult {
+    let result = failed("not truncated", "a whole reply", "a reply that was cut at `max_tokens` after 512 tokens", None);
+    AssertionResult { site: None, ..result }
+}
+
+fn refused() -> AssertionResult {
+    let result = failed("not refused", "an answer", "a structural refusal (stop reason `refusal`, category `cyber`)", None);
+    AssertionResult { site: None, ..result }
+}
+
+fn unjudged() -> AssertionResult {
+    result("regex", AssertionSeverity::Fail, Outcome::Error("the regular expression took more than 1,000,000 steps".to_owned()))
+}
+
+fn warning() -> AssertionResult {
+    let result = failed("length", "at most 12 words", "17 words", None);
+    AssertionResult { severity: AssertionSeverity::Warn, ..result }
+}
+
+fn hostile() -> AssertionResult {
+    failed(
+        "equals",
+        "the text `ok`",
+        HOSTILE,
+        Some(Diff::Text(TextDiff {
+            hunks: vec![hunk(1, &[(Change::Removed, &[("ok", true)]), (Change::Added, &[(HOSTILE, true)])])],
+            cut: true,
+        })),
+    )
+}
+
+fn json_diff() -> Diff {
+    let change = |path: &str, old, new| JsonChange { path: path.to_owned(), old, new };
+    Diff::Json(vec![
+        change("$.queue", Some(json!("billing")), Some(json!("refunds"))),
+        change("$.tags[2]", None, Some(json!(null))),
+        change("$['odd key']", Some(json!({"a": [1, 2.50]})), None),
+        change(
+            "$.summary",
+            Some(json!("The customer says that the March invoice was charged twice and asks for the second charge to be returned.")),
+            Some(json!("The customer wants money back.")),
+        ),
+    ])
+}
+
+fn text_diff() -> Diff {
+    let long = "We are sorry about the trouble that this has caused, and we would like to explain in some detail how it came about, what we have done since, and what will happen next on our side, ";
+    Diff::Text(TextDiff {
+        hunks: vec![
+            hunk(
+                1,
+                &[
+                    (Change::Same, &[("Dear customer,", false)]),
+                    (Change::Same, &[("", false)]),
+                    (Change::Removed, &[("we ", false), ("refunded", true), (" ", false), ("the", true), (" second charge.", false)]),
+                    (Change::Added, &[("we ", false), ("will refund", true), (" ", false), ("your", true), (" second charge.", false)]),
+                    (Change::Same, &[("Kind regards", false)]),
+                ],
+            ),
+            hunk(
+                41,
+                &[
+                    (
+                        Change::Removed,
+                        &[
+                            (long, false),
+                            ("which takes two days", true),
+                            (", and there is nothing else that you would have to do in the meantime.", false),
+                        ],
+                    ),
+                    (
+                        Change::Added,
+                        &[
+                            (long, false),
+                            ("which takes a week", true),
+                            (", and there is nothing else that you would have to do in the meantime.", false),
+                        ],
+                    ),
+                    (Change::Added, &[("P.S. 返金は一週間以内に行われます。\t", true)]),
+                ],
+            ),
+        ],
+        cut: false,
+    })
+}
+
+fn hunk(start: u64, lines: &[(Change, &[(&str, bool)])]) -> Hunk {
+    let part = |&(text, emphasised): &(&str, bool)| DiffPart { text: text.to_owned(), emphasised };
+    let line = |(change, parts): &(Change, &[(&str, bool)])| DiffLine { change: *change, parts: parts.iter().map(part).collect() };
+    Hunk { old_start: start, new_start: start, lines: lines.iter().map(line).collect() }
+}
+
+fn changed(diff: Diff) -> SnapshotState {
+    SnapshotState::Changed {
+        diff,
+        accepted_prompt: "ticket-triage@2".to_owned(),
+        notes: vec!["stop reason `end_turn` became `max_tokens`".to_owned()],
+    }
+}
+
+fn attempt(status: Option<u16>, error: ErrorKind, message: &str) -> Attempt {
+    Attempt { status, error: Some(error), message: Some(message.to_owned()), request_id: Some("req_0429".to_owned()), duration_ms: 210 }
+}
+
+fn overloaded() -> CellError {
+    let message = "529 overloaded_error: Overloaded";
+    CellError {
+        kind: ErrorKind::Overloaded,
+        message: format!("{message}, after 2 attempts"),
+        hint: Some("run again: what was answered is stored".to_owned()),
+        attempts: vec![
+            attempt(Some(529), ErrorKind::Overloaded, message),
+            attempt(None, ErrorKind::Connection, "connection reset by peer"),
+        ],
+    }
+}
+
+fn malformed() -> CellError {
+    CellError {
+        kind: ErrorKind::MalformedReply,
+        message: "the body is HTML, not JSON: `<html><h1>502</h1>`".to_owned(),
+        hint: None,
+        attempts: Vec::new(),
+    }
+}
+
+fn denied() -> CellError {
+    CellError {
+        kind: ErrorKind::NotFound,
+        message: "404 not_found_error: model: claude-retired".to_owned(),
+        hint: Some("choose a model that the endpoint has".to_owned()),
+        attempts: vec![attempt(Some(404), ErrorKind::NotFound, "404 not_found_error")],
+    }
+}
+
+fn gates() -> Vec<GateResult> {
+    let gate = |kind, suite: &str, model: Option<&str>, outcome, message: &str| GateResult {
+        kind,
+        suite: Some(suite.to_owned()),
+        model: model.map(str::to_owned),
+        outcome,
+        message: message.to_owned(),
+    };
+    use GateKind::{Budget, Critical, PassRate, Snapshots, Verdicts};
+    use GateOutcome::{Fail, Missing, Pass};
+    vec![
+        gate(PassRate, "ticket-triage", Some(HAIKU), Fail, "pass rate 60.0 % (3 of 5 cells), at least 100.0 % asked for"),
+        gate(PassRate, "ticket-triage", Some(SONNET), Pass, "pass rate 100.0 % (4 of 4 cells), at least 100.0 % asked for"),
+        gate(
+            Critical,
+            "ticket-triage",
+            None,
+            Fail,
+            "a critical assertion failed in ticket-triage::double-charge::ticket-triage@3::claude-haiku-4-5",
+        ),
+        gate(Snapshots, "ticket-triage", None, Fail, "snapshots: 3 same, 2 changed, 2 new, 1 unreadable"),
+        gate(PassRate, "bilingual-summary", Some(HAIKU), Pass, "pass rate 100.0 % (2 of 2 cells), at least 100.0 % asked for"),
+        gate(Snapshots, "bilingual-summary", None, Pass, "snapshots: 2 same, 0 changed, 0 new"),
+        gate(PassRate, "support-answers", Some(HAIKU), Pass, "pass rate 33.3 % (1 of 3 cells), at least 30.0 % asked for"),
+        gate(Verdicts, "extraction", None, Missing, "5 errored, 1 skipped of 8 cells without a verdict"),
+        gate(Budget, "extraction", None, Missing, "the budget left out 1 of 8 cells"),
+    ]
+}
+
+fn totals(cells: &[CellResult]) -> Totals {
+    let verdicts = |wanted| cells.iter().filter(|cell| cell.verdict == wanted).count() as u64;
+    let states = |wanted: fn(&SnapshotState) -> bool| cells.iter().filter(|cell| wanted(&cell.snapshot)).count() as u64;
+    let replies = || cells.iter().flat_map(|cell| &cell.samples).filter_map(|sample| sample.reply.as_ref());
+    let mut tokens = Tokens::default();
+    replies().for_each(|reply| tokens.add(&reply.usage));
+    Totals {
+        planned: cells.len() as u64,
+        passed: verdicts(Verdict::Pass),
+        failed: verdicts(Verdict::Fail),
+        errored: verdicts(Verdict::Error),
+        skipped: verdicts(Verdict::Skipped),
+        warned: cells.iter().filter(|cell| cell.verdict == Verdict::Pass && super::finding::warnings(cell).next().is_some()).count() as u64,
+        samples: cells.iter().map(|cell| cell.samples.len() as u64).sum(),
+        snapshots_same: states(|state| *state == SnapshotState::Same),
+        snapshots_changed: states(|state| matches!(state, SnapshotState::Changed { .. })),
+        snapshots_new: states(|state| matches!(state, SnapshotState::New { .. })),
+        snapshots_orphaned: 0,
+        requests_asked: replies().filter(|reply| reply.served.is_paid()).count() as u64,
+        requests_cached: replies().filter(|reply| !reply.served.is_paid()).count() as u64,
+        requests_retried: 4,
+        refusals: replies().filter(|reply| reply.stop_reason == StopReason::Refusal).count() as u64,
+        truncations: replies().filter(|reply| reply.stop_reason.is_truncated()).count() as u64,
+        tokens,
+    }
+}
+
+fn bill(cells: &[CellResult]) -> Bill {
+    let mut bill = Bill::default();
+    for reply in cells.iter().flat_map(|cell| &cell.samples).filter_map(|sample| sample.reply.as_ref()) {
+        match (reply.cost_usd, reply.simulated, reply.served.is_paid()) {
+            (None, ..) => bill.unpriced_samples += 1,
+            (Some(cost), true, _) => bill.simulated_usd += cost,
+            (Some(cost), false, true) => {
+                bill.spent_usd += cost;
+                bill.saved_by_prompt_cache_usd += reply.uncached_cost_usd.unwrap_or(Money::ZERO) - cost;
+            }
+            (Some(cost), false, false) => bill.saved_by_store_usd += cost,
+        }
+    }
+    bill
+}
+
+fn groups(cells: &[CellResult], key: impl Fn(&CellResult) -> (Option<String>, String)) -> Vec<Group> {
+    let mut keys: Vec<(Option<String>, String)> = Vec::new();
+    for cell in cells {
+        if !keys.contains(&key(cell)) {
+            keys.push(key(cell));
+        }
+    }
+    let group = |wanted: (Option<String>, String)| {
+        let cells: Vec<CellResult> = cells.iter().filter(|cell| key(cell) == wanted).cloned().collect();
+        let latencies =
+            || cells.iter().flat_map(|cell| &cell.samples).filter_map(|sample| sample.reply.as_ref()).map(|reply| reply.latency_ms);
+        Group {
+            gated: cells.iter().any(|cell| cell.gated),
+            simulated: false,
+            totals: totals(&cells),
+            bill: bill(&cells),
+            latency_p50_ms: latencies().min(),
+            latency_p95_ms: latencies().max(),
+            suite: wanted.0,
+            name: wanted.1,
+        }
+    };
+    keys.into_iter().map(group).collect()
+}

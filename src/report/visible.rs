@@ -45,11 +45,13 @@ pub(crate) fn emphasised(text: &str) -> Cow<'_, str> {
     shown
 }
 
-/// At most `most` characters of a text, with what was left out said in its place.
+/// About `most` characters of a text, with what was left out said in its place. Less than the notice would take is not left out.
 pub(crate) fn cut(text: &str, most: usize) -> Cow<'_, str> {
-    match text.char_indices().nth(most) {
-        None => Cow::Borrowed(text),
-        Some((at, _)) => Cow::Owned(format!("{}… ({} more characters)", &text[..at], text[at..].chars().count())),
+    const NOTICE: usize = 24;
+    let Some((at, _)) = text.char_indices().nth(most) else { return Cow::Borrowed(text) };
+    match text[at..].chars().count() {
+        0..=NOTICE => Cow::Borrowed(text),
+        more => Cow::Owned(format!("{}… ({} more characters)", text[..at].trim_end(), more)),
     }
 }
 

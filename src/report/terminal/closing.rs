@@ -25,7 +25,9 @@ const ORPHANS: usize = 10;
 /// Everything below the tables.
 pub(super) fn show(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
     screen.blank()?;
+    let mut before = "";
     for (label, text) in sums(report) {
+        let label = if std::mem::replace(&mut before, label) == label { "" } else { label };
         screen.wrapped(&[span(DIM, format!("{label:<11}"))], &[span(PLAIN, text)], usize::MAX)?;
     }
     orphans(report, screen)?;
@@ -111,7 +113,7 @@ fn bill(report: &RunReport) -> Vec<String> {
                 "failed attempts that may have been billed",
             ));
         }
-        lines.push(format!("incomplete: {} not counted", missing.join(" and ")));
+        lines.push(format!("incomplete, not in these sums: {}", missing.join(", ")));
     }
     lines
 }
@@ -194,7 +196,7 @@ fn verdict(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
         span(PLAIN, format!(" (exit {}): {}", report.exit.code(), words::exit(report.exit))),
     ];
     if report.run.simulated {
-        line.push(span(ODD, "; simulated: no number in here is about a real model"));
+        line.push(span(ODD, " (simulated: no number here is about a real model)"));
     }
     screen.wrapped(&[], &line, usize::MAX).map(drop)
 }

@@ -177,5 +177,8 @@ fn shortened<'a>(part: &Part<'a>, first: bool, last: bool) -> Cow<'a, str> {
         return part.text.clone();
     }
     let (head, tail) = (characters[keep_head].0, characters[characters.len() - keep_tail].0);
+    // Between words where there is a blank, as there is in most languages.
+    let head = part.text[..head].rfind(' ').unwrap_or(head);
+    let tail = part.text[tail..].find(' ').map_or(tail, |blank| tail + blank);
     Cow::Owned(format!("{} … {}", part.text[..head].trim_end(), part.text[tail..].trim_start()))
 }

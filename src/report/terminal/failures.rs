@@ -112,13 +112,18 @@ fn warned(found: &[&CellResult], screen: &mut Screen<'_>) -> io::Result<()> {
 /// Cells that pass and whose output is not what was accepted: changed ones with their difference, new ones as a list.
 fn snapshots(title: &str, found: &[&CellResult], screen: &mut Screen<'_>) -> io::Result<()> {
     let is_new = |cell: &&&CellResult| matches!(cell.snapshot, SnapshotState::New { .. });
+    let is_broken = |cell: &CellResult| matches!(cell.snapshot, SnapshotState::Unreadable { .. });
     let (new, differing): (Vec<&CellResult>, Vec<&CellResult>) = found.iter().partition(is_new);
     if found.is_empty() {
         return Ok(());
     }
-    screen.heading(title, &format!("{} changed, {} new", figures::count(differing.len() as u64), figures::count(new.len() as u64)))?;
+    let broken = differing.iter().filter(|cell| is_broken(cell)).count();
+    let counts = [(differing.len() - broken, "changed"), (new.len(), "new"), (broken, "unreadable")];
+    let counts = counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{} {what}", figures::count(*count as u64)));
+    screen.heading(title, &counts.collect::<Vec<_>>().join(", "))?;
     for cell in differing.iter().take(WHOLE) {
-        details::head(cell, "DIFF", NAME, "", screen)?;
+        let (word, style) = if is_broken(cell) { ("ERROR", ODD) } else { ("DIFF", NAME) };
+        details::head(cell, word, style, "", screen)?;
         details::snapshot(cell, screen)?;
     }
     more(differing.len(), WHOLE, "changed snapshot", "changed snapshots", screen)?;

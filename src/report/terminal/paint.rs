@@ -79,11 +79,14 @@ impl<'a> Screen<'a> {
         for (index, line) in lines.iter().take(most).enumerate() {
             let mut whole: Vec<Span<'_>> = if index == 0 { first.to_vec() } else { vec![span(PLAIN, " ".repeat(indent))] };
             whole.extend_from_slice(line);
-            if whole.iter().all(|span| span.text.trim().is_empty()) {
-                self.blank()?;
-            } else {
-                self.line(&whole)?;
+            // Blanks at an end can be seen by nobody and get into every copy.
+            while whole.last().is_some_and(|last| last.text.trim_end().is_empty()) {
+                whole.pop();
             }
+            if let Some(last) = whole.last_mut() {
+                last.text = Cow::Owned(last.text.trim_end().to_owned());
+            }
+            self.line(&whole)?;
         }
         Ok(lines.len().saturating_sub(most))
     }

@@ -15,6 +15,8 @@ const LEAST: usize = 14;
 /// A column.
 pub(super) struct Column {
     pub(super) title: &'static str,
+    /// The same where the terminal is narrow.
+    pub(super) short: &'static str,
     /// Numbers stand at the right.
     pub(super) right: bool,
 }
@@ -40,16 +42,25 @@ pub(super) enum Row {
 pub(super) fn show(screen: &mut Screen<'_>, columns: &[Column], rows: &[Row]) -> io::Result<()> {
     let fields = |index: usize| rows.iter().filter_map(move |row| if let Row::Fields(fields) = row { fields.get(index) } else { None });
     let used: Vec<usize> = (0..columns.len()).filter(|&index| index == 0 || fields(index).any(|field| !field.text.is_empty())).collect();
-    let widest = |&index: &usize| {
-        let texts = fields(index).map(|field| visible::width(&field.text));
-        texts.chain([visible::width(columns[index].title)]).max().unwrap_or_default()
+    let widths_with = |title: fn(&Column) -> &'static str| -> Vec<usize> {
+        let widest = |&index: &usize| {
+            let texts = fields(index).map(|field| visible::width(&field.text));
+            texts.chain([visible::width(title(&columns[index]))]).max().unwrap_or_default()
+        };
+        used.iter().map(widest).collect()
     };
-    let mut widths: Vec<usize> = used.iter().map(widest).collect();
-    let whole: usize = widths.iter().sum::<usize>() + GAP * (widths.len() - 1) + GAP;
-    if let Some(first) = widths.first_mut() {
-        *first = first.saturating_sub(whole.saturating_sub(screen.width)).max(LEAST.min(*first));
+    let whole = |widths: &[usize]| widths.iter().sum::<usize>() + GAP * widths.len();
+    let mut title: fn(&Column) -> &'static str = |column| column.title;
+    let mut widths = widths_with(title);
+    if whole(&widths) > screen.width {
+        title = |column| column.short;
+        widths = widths_with(title);
     }
-    let head: Vec<Field> = columns.iter().map(|column| Field { text: column.title.to_owned(), style: DIM }).collect();
+    let over = whole(&widths).saturating_sub(screen.width);
+    if let Some(first) = widths.first_mut() {
+        *first = first.saturating_sub(over).max(LEAST.min(*first));
+    }
+    let head: Vec<Field> = columns.iter().map(|column| Field { text: title(column).to_owned(), style: DIM }).collect();
     line(screen, columns, &used, &widths, &head)?;
     for row in rows {
         match row {

@@ -1,0 +1,95 @@
+//! Does every format read as it should? The files beside this one are read by people whenever they change.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use crate::model::run::{RunEvent, RunReport};
+use crate::report::style::Style;
+use crate::report::{Format, events, sample, terminal};
+
+fn written(format: Format, report: &RunReport) -> String {
+    let mut out = Vec::new();
+    crate::report::write(format, report, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn summary(report: &RunReport, width: u16, colour: bool) -> String {
+    let mut out = Vec::new();
+    terminal::summary(report, &mut out, Style { colour, width }).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn json() {
+    insta::assert_snapshot!(written(Format::Json, &sample::report()));
+}
+
+#[test]
+fn junit() {
+    insta::assert_snapshot!(written(Format::Junit { strict: false }, &sample::report()));
+}
+
+#[test]
+fn junit_strict() {
+    insta::assert_snapshot!(written(Format::Junit { strict: true }, &sample::report()));
+}
+
+#[test]
+fn markdown() {
+    insta::assert_snapshot!(written(Format::Markdown, &sample::report()));
+}
+
+#[test]
+fn markdown_of_a_simulated_run() {
+    insta::assert_snapshot!(written(Format::Markdown, &sample::simulated()));
+}
+
+#[test]
+fn terminal_at_100_columns() {
+    insta::assert_snapshot!(summary(&sample::report(), 100, false));
+}
+
+#[test]
+fn terminal_at_80_columns() {
+    insta::assert_snapshot!(summary(&sample::report(), 80, false));
+}
+
+#[test]
+fn terminal_at_120_columns() {
+    insta::assert_snapshot!(summary(&sample::report(), 120, false));
+}
+
+#[test]
+fn terminal_in_colour() {
+    // Escapes are written out, so that the golden file itself is plain text.
+    insta::assert_snapshot!(summary(&sample::report(), 100, true).replace('\u{1b}', "␛"));
+}
+
+#[test]
+fn terminal_of_a_simulated_run() {
+    insta::assert_snapshot!(summary(&sample::simulated(), 100, false));
+}
+
+#[test]
+fn events_are_one_line_each() {
+    let report = sample::report();
+    let cell = &report.cells[1];
+    let address = cell.address.clone();
+    let all = [
+        RunEvent::Started { run: report.run.clone(), cells: 26, samples: 31, cached: 9, upper_bound_usd: None },
+        RunEvent::Sent { cell: address.clone(), sample: 0 },
+        RunEvent::Retrying { cell: address, sample: 0, message: "529\nOverloaded".to_owned(), delay_ms: 1_200 },
+        RunEvent::CoolingDown { endpoint: cell.endpoint.clone(), model: cell.model_id.clone(), delay_ms: 12_000 },
+        RunEvent::Cell { cell: std::sync::Arc::new(cell.clone()) },
+        RunEvent::Interrupted { in_flight: 3 },
+        RunEvent::Finished { totals: report.totals.clone(), bill: report.bill.clone(), exit: report.exit },
+    ];
+    let mut out = Vec::new();
+    for event in &all {
+        events::write(event, &mut out).unwrap();
+    }
+    let text = String::from_utf8(out).unwrap();
+    assert_eq!(text.lines().count(), all.len());
+    for line in text.lines() {
+        assert!(serde_json::from_str::<serde_json::Value>(line).unwrap()["event"].is_string());
+    }
+    insta::assert_snapshot!(text);
+}
