@@ -158,7 +158,7 @@ fn parts(parts: &[DiffPart]) -> Vec<Part<'_>> {
 }
 
 fn json_rows(change: &JsonChange, arrows: bool) -> Vec<Row<'_>> {
-    let path = visible::one_line(&change.path);
+    let path = visible::name(&change.path);
     let side = |sign, value: &Value| Row::plain(sign, format!("{path}: {}", json(value)));
     match (&change.old, &change.new) {
         (Some(old), Some(new)) => {
@@ -179,5 +179,5 @@ fn json_rows(change: &JsonChange, arrows: bool) -> Vec<Row<'_>> {
 
 fn json(value: &Value) -> String {
     let text = value.to_string();
-    visible::one_line(&visible::cut(&text, VALUE)).into_owned()
+    visible::brief(&text, VALUE)
 }

@@ -297,3 +297,129 @@ fn beside(target: &Path) -> io::Result<NamedTempFile> {
 fn shown(path: &Path) -> String {
     path.display().to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{json, sample};
+
+    fn wanted(flag: &str, path: impl Into<PathBuf>, content: Content) -> Wanted {
+        Wanted { flag: flag.to_owned(), path: path.into(), content }
+    }
+
+    const JSON: Content = Content::Report(Format::Json);
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_report_appears_whole_in_a_folder_that_is_made_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("target/reports/run.json");
+        let outputs = Outputs::open(vec![wanted("--json", &path, JSON)]).unwrap();
+        assert!(!path.exists(), "nothing appears before it is whole");
+        outputs.commit(&sample::report()).unwrap();
+        assert_eq!(json::read(File::open(&path).unwrap()).unwrap(), sample::report());
+        assert_eq!(names(path.parent().unwrap()), ["run.json"]);
+    }
+
+    #[test]
+    fn a_run_that_does_not_end_leaves_the_old_report_and_no_other_trace() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.json");
+        fs::write(&path, "old").unwrap();
+        drop(Outputs::open(vec![wanted("--json", &path, JSON)]).unwrap());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        assert_eq!(names(folder.path()), ["run.json"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_new_file_can_be_read_by_others_and_an_old_one_keeps_its_mode() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (new, old) = (folder.path().join("new.json"), folder.path().join("old.json"));
+        fs::write(&old, "old").unwrap();
+        fs::set_permissions(&old, fs::Permissions::from_mode(0o640)).unwrap();
+        let outputs =
+            Outputs::open(vec![wanted("--json", &new, JSON), wanted("--junit", &old, Content::Report(Format::Junit { strict: false }))]);
+        outputs.unwrap().commit(&sample::simulated()).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&new) & 0o644, mode(&new), "at most 0644, less only by the umask");
+        assert_eq!(mode(&new) & 0o400, 0o400);
+        assert_eq!(mode(&old), 0o640);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("real.json"), folder.path().join("link.json"));
+        fs::write(&real, "old").unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        Outputs::open(vec![wanted("--json", &link, JSON)]).unwrap().commit(&sample::simulated()).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert!(fs::read_to_string(&real).unwrap().starts_with('{'));
+    }
+
+    #[test]
+    fn the_same_place_twice_is_refused_however_it_is_spelled() {
+        let folder = tempfile::tempdir().unwrap();
+        let spelled = [folder.path().join("run.json"), folder.path().join("./a/../run.json")];
+        fs::create_dir(folder.path().join("a")).unwrap();
+        let [first, second] = spelled.map(|path| wanted("--json", path, JSON));
+        let error = Outputs::open(vec![first, Wanted { flag: "--junit".to_owned(), ..second }]).unwrap_err();
+        assert_eq!(error.exit(), Exit::Invalid);
+        assert!(error.to_string().contains("by both `--json` and `--junit`"), "{error}");
+        let error = Outputs::open(vec![wanted("--json", "-", JSON), wanted("--events", "/dev/stdout", Content::Events)]).unwrap_err();
+        assert_eq!(error.exit(), Exit::Invalid);
+        assert_eq!(names(folder.path()), ["a"], "nothing was left");
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_told_before_the_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        for path in [folder.path().to_path_buf(), file.join("below-a-file.json"), folder.path().join("new/"), PathBuf::new()] {
+            let error = Outputs::open(vec![wanted("--markdown", &path, Content::Report(Format::Markdown))]).unwrap_err();
+            assert_eq!(error.exit(), Exit::NotWritten, "{error}");
+            assert!(error.to_string().starts_with("`--markdown` cannot write `"), "{error}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_is_written_and_not_replaced() {
+        let outputs = Outputs::open(vec![wanted("--json", "/dev/null", JSON)]).unwrap();
+        assert!(!outputs.uses_stdout());
+        outputs.commit(&sample::simulated()).unwrap();
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+
+    #[test]
+    fn events_can_be_followed_while_they_are_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let mut outputs = Outputs::open(vec![wanted("--events", &path, Content::Events)]).unwrap();
+        let mut out = outputs.take_events().unwrap();
+        crate::report::events::write(&crate::model::run::RunEvent::Interrupted { in_flight: 1 }, &mut out).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "{\"event\":\"interrupted\",\"in_flight\":1}\n");
+        assert!(outputs.take_events().is_none());
+    }
+
+    #[test]
+    fn one_report_that_fails_does_not_take_the_others_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (lost, kept) = (folder.path().join("a/lost.json"), folder.path().join("kept.json"));
+        let outputs = Outputs::open(vec![wanted("--json", &lost, JSON), wanted("--junit", &kept, JSON)]).unwrap();
+        fs::remove_dir_all(folder.path().join("a")).unwrap();
+        let errors = outputs.commit(&sample::simulated()).unwrap_err();
+        assert_eq!(errors.len(), 1);
+        assert_eq!(errors[0].exit(), Exit::NotWritten);
+        assert!(kept.exists());
+    }
+}

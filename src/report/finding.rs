@@ -58,10 +58,10 @@ pub(crate) fn headline(sample: &SampleResult) -> String {
     let mut line = match &first.outcome {
         Outcome::Pass => String::new(),
         Outcome::Fail(failure) => {
-            let (expected, got) = (visible::one_line(&failure.expected), visible::one_line(&failure.got));
-            format!("{}: expected {}, got {}", visible::one_line(&first.name), visible::cut(&expected, 160), visible::cut(&got, 160))
+            let (expected, got) = (visible::brief(&failure.expected, 160), visible::brief(&failure.got, 160));
+            format!("{}: expected {expected}, got {got}", visible::name(&first.name))
         }
-        Outcome::Error(message) => format!("{}: {}", visible::one_line(&first.name), visible::cut(&visible::one_line(message), 320)),
+        Outcome::Error(message) => format!("{}: {}", visible::name(&first.name), visible::brief(message, 320)),
     };
     match news.count() {
         0 => {}
@@ -75,14 +75,14 @@ pub(crate) fn headline(sample: &SampleResult) -> String {
 
 /// `overloaded: 529 overloaded_error: Overloaded`.
 pub(crate) fn error_line(error: &CellError) -> String {
-    format!("{}: {}", words::error_kind(error.kind), visible::cut(&visible::one_line(&error.message), 400))
+    format!("{}: {}", words::error_kind(error.kind), visible::brief(&error.message, 400))
 }
 
 /// `nothing was asked: the model cannot be reached: 404 ...`.
 pub(crate) fn skip_line(reason: &crate::model::verdict::SkipReason) -> String {
     match words::skip(reason) {
         (reason, None) => format!("nothing was asked: {reason}"),
-        (reason, Some(words)) => format!("nothing was asked: {reason}: {}", visible::cut(&visible::one_line(words), 400)),
+        (reason, Some(words)) => format!("nothing was asked: {reason}: {}", visible::brief(words, 400)),
     }
 }
 
@@ -126,13 +126,13 @@ pub(crate) fn tell_assertion(result: &AssertionResult, layout: Layout, into: &mu
 
 /// `json_path, critical (suites/ticket-triage.yaml:31)`.
 pub(crate) fn title(result: &AssertionResult) -> String {
-    let mut title = visible::one_line(&result.name).into_owned();
+    let mut title = visible::name(&result.name);
     let weight = words::severity(result.severity);
     if !weight.is_empty() {
         let _ = write!(title, ", {weight}");
     }
     if let Some(site) = &result.site {
-        let _ = write!(title, " ({})", visible::one_line(&site.to_string()));
+        let _ = write!(title, " ({})", visible::name(&site.to_string()));
     }
     title
 }
@@ -142,19 +142,18 @@ pub(crate) fn tell_error(error: &CellError, into: &mut String) {
     let _ = writeln!(into, "{}", error_line(error));
     for (index, attempt) in error.attempts.iter().enumerate() {
         let status = attempt.status.map_or_else(|| "no response".to_owned(), |status| status.to_string());
-        let message =
-            attempt.message.as_deref().map(|message| format!(": {}", visible::cut(&visible::one_line(message), 200))).unwrap_or_default();
-        let request = attempt.request_id.as_deref().map(|id| format!(" [{}]", visible::one_line(id))).unwrap_or_default();
+        let message = attempt.message.as_deref().map(|message| format!(": {}", visible::brief(message, 200))).unwrap_or_default();
+        let request = attempt.request_id.as_deref().map(|id| format!(" [{}]", visible::name(id))).unwrap_or_default();
         let _ = writeln!(into, "  attempt {}: {status} after {} ms{message}{request}", index + 1, attempt.duration_ms);
     }
     if let Some(hint) = &error.hint {
-        let _ = writeln!(into, "  hint: {}", visible::one_line(hint));
+        let _ = writeln!(into, "  hint: {}", visible::brief(hint, 1_000));
     }
 }
 
 /// What is to be seen at a cell's snapshot; nothing where there is no news.
 pub(crate) fn tell_snapshot(cell: &CellResult, layout: Layout, into: &mut String) {
-    let path = cell.snapshot_path.as_deref().map(|path| format!(" ({})", visible::one_line(path))).unwrap_or_default();
+    let path = cell.snapshot_path.as_deref().map(|path| format!(" ({})", visible::name(path))).unwrap_or_default();
     let headline = snapshot_line(&cell.snapshot);
     if headline.is_empty() {
         return;
@@ -162,7 +161,7 @@ pub(crate) fn tell_snapshot(cell: &CellResult, layout: Layout, into: &mut String
     let _ = writeln!(into, "{headline}{path}");
     if let SnapshotState::Changed { diff, notes, .. } = &cell.snapshot {
         for note in notes {
-            let _ = writeln!(into, "  {}", visible::one_line(note));
+            let _ = writeln!(into, "  {}", visible::brief(note, 1_000));
         }
         tell_difference(diff, layout, into);
     }
@@ -172,10 +171,10 @@ pub(crate) fn tell_snapshot(cell: &CellResult, layout: Layout, into: &mut String
 pub(crate) fn snapshot_line(state: &SnapshotState) -> String {
     match state {
         SnapshotState::Same | SnapshotState::None => String::new(),
-        SnapshotState::Changed { accepted_prompt, .. } => format!("snapshot changed, accepted with {}", visible::one_line(accepted_prompt)),
+        SnapshotState::Changed { accepted_prompt, .. } => format!("snapshot changed, accepted with {}", visible::name(accepted_prompt)),
         SnapshotState::New { reason: None } => "snapshot new: nothing is accepted yet".to_owned(),
-        SnapshotState::New { reason: Some(reason) } => format!("snapshot new: {}", visible::one_line(reason)),
-        SnapshotState::Unreadable { message } => format!("snapshot unreadable: {}", visible::one_line(message)),
+        SnapshotState::New { reason: Some(reason) } => format!("snapshot new: {}", visible::brief(reason, 1_000)),
+        SnapshotState::Unreadable { message } => format!("snapshot unreadable: {}", visible::brief(message, 1_000)),
     }
 }
 

@@ -1,5 +1,4 @@
 //! Does every format read as it should? The files beside this one are read by people whenever they change.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use crate::model::run::{RunEvent, RunReport};
 use crate::report::style::Style;

@@ -126,8 +126,68 @@ pub fn read(mut from: impl Read) -> Result<RunReport, ReadError> {
 /// The JSON Schema (2020-12) of the run report, from its types.
 #[must_use]
 pub fn schema() -> Value {
-    let mut schema = schemars::schema_for!(RunReport).to_value();
-    schema["title"] = json!("promptkeel run report");
-    schema["properties"]["schema"] = json!({ "type": "string", "const": SCHEMA, "description": "The version of this format." });
+    let mut generated = schemars::schema_for!(RunReport).to_value();
+    generated["properties"]["schema"] = json!({ "description": "The version of this format.", "type": "string", "const": SCHEMA });
+    // What a person who opens the file wants to see first.
+    let mut schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "promptkeel run report",
+        "description": "What `promptkeel run --json FILE` writes: the plain data of one run, from which every other report is made.",
+    });
+    if let (Some(schema), Value::Object(generated)) = (schema.as_object_mut(), generated) {
+        for (key, value) in generated {
+            schema.entry(key).or_insert(value);
+        }
+    }
     schema
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    fn written(report: &RunReport) -> Vec<u8> {
+        let mut out = Vec::new();
+        write(report, &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn a_report_reads_back_as_it_was() {
+        for report in [sample::report(), sample::simulated(), sample::passing(0)] {
+            assert_eq!(read(&*written(&report)).unwrap(), report);
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_what_the_schema_says() {
+        let validator = jsonschema::validator_for(&schema()).unwrap();
+        let value: Value = serde_json::from_slice(&written(&sample::report())).unwrap();
+        let errors: Vec<String> = validator.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert_eq!(errors, Vec::<String>::new());
+        let mut other = value;
+        other["schema"] = json!("promptkeel.run/2");
+        assert!(!validator.is_valid(&other), "another version is not this schema");
+    }
+
+    #[test]
+    fn the_committed_schema_is_current() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/run.schema.json");
+        let current = format!("{}\n", serde_json::to_string_pretty(&schema()).unwrap());
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(committed == current, "schemas/run.schema.json is not current; hint: promptkeel schema run > schemas/run.schema.json");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_with_the_next_step() {
+        let told = |text: &str| read(text.as_bytes()).unwrap_err().to_string();
+        let all = [
+            told("{\"schema\": \"promptkeel.run/2\", \"run\": {\"tool\": \"promptkeel 3.0.0\"}}"),
+            told("{\"name\": \"package.json\"}"),
+            told("{\"schema\": \"promptkeel.run/1\"}"),
+            told("<html>"),
+        ];
+        insta::assert_snapshot!(all.join("\n"));
+    }
 }

@@ -362,8 +362,7 @@ fn unmarked(text: &str) -> String {
 
 /// A code span: nothing in it is Markdown, a link or a mention.
 fn code(text: &str) -> String {
-    let text = visible::one_line(text);
-    let text = unmarked(&visible::cut(text.trim(), 300));
+    let text = unmarked(&visible::name(text.trim()));
     if text.is_empty() {
         return "–".to_owned();
     }
@@ -396,16 +395,15 @@ fn longest_run(text: &str) -> usize {
 
 /// Text for inside HTML tags.
 fn html(text: &str, most: usize) -> String {
-    let text = visible::one_line(text);
-    visible::cut(&text, most).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    visible::brief(text, most).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// Our own sentence with a user's names in it: readable, and still neither Markdown nor a mention.
 fn prose(text: &str, most: usize) -> String {
-    let line = visible::one_line(text);
+    let line = visible::brief(text, most);
     let mut safe = String::with_capacity(line.len());
     let mut before = ' ';
-    for character in visible::cut(&line, most).chars() {
+    for character in line.chars() {
         match character {
             '&' => safe.push_str("&amp;"),
             '<' => safe.push_str("&lt;"),

@@ -18,6 +18,8 @@ mod junit;
 mod markdown;
 pub mod problem;
 #[cfg(test)]
+mod promises;
+#[cfg(test)]
 mod sample;
 mod standing;
 pub mod style;

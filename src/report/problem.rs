@@ -91,7 +91,7 @@ fn drawn(problem: &Problem, place: &Place, style: Style, text: &mut String) {
     let (source, span) = shown(place);
     let snippet = Snippet::source(source)
         .line_start(place.line.max(1) as usize)
-        .path(visible::one_line(&place.file))
+        .path(visible::name(&place.file))
         .fold(false)
         .annotation(AnnotationKind::Primary.span(span));
     let mut group = level.primary_title(visible::lines(&problem.message)).element(snippet);

@@ -55,6 +55,16 @@ pub(crate) fn cut(text: &str, most: usize) -> Cow<'_, str> {
     }
 }
 
+/// One line of about `most` characters.
+pub(crate) fn brief(text: &str, most: usize) -> String {
+    one_line(&cut(text, most)).into_owned()
+}
+
+/// A name, an address, a path: one line, and never as long as a page.
+pub(crate) fn name(text: &str) -> String {
+    brief(text, 300)
+}
+
 /// Columns that a text takes in a terminal.
 pub(crate) fn width(text: &str) -> usize {
     UnicodeWidthStr::width(text)

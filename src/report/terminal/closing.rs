@@ -124,7 +124,7 @@ fn orphans(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
     }
     screen.heading("orphaned snapshots", "no case of any suite owns them")?;
     for path in report.orphans.iter().take(ORPHANS) {
-        screen.line(&[span(PLAIN, format!("  {}", visible::one_line(path)))])?;
+        screen.line(&[span(PLAIN, format!("  {}", visible::name(path)))])?;
     }
     more(report.orphans.len(), ORPHANS, "orphaned snapshot", "orphaned snapshots", screen)
 }
@@ -149,7 +149,7 @@ fn gates(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
         let style = if gate.outcome == GateOutcome::Fail { BAD } else { ODD };
         let first = [span(PLAIN, "  "), span(style, format!("{:<9}", words::gate_outcome(gate.outcome))), span(PLAIN, "  ")];
         let about = about(gate);
-        let rest: [Span<'_>; 2] = [span(BOLD, about), span(PLAIN, visible::one_line(&gate.message))];
+        let rest: [Span<'_>; 2] = [span(BOLD, about), span(PLAIN, visible::brief(&gate.message, 1_000))];
         screen.wrapped(&first, &rest, 6)?;
     }
     more(open.len(), GATES, "gate that does not hold", "gates that do not hold", screen)
@@ -157,7 +157,7 @@ fn gates(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
 
 /// `ticket-triage, claude-haiku-4-5: `.
 fn about(gate: &GateResult) -> String {
-    let parts: Vec<_> = [gate.suite.as_deref(), gate.model.as_deref()].into_iter().flatten().map(visible::one_line).collect();
+    let parts: Vec<_> = [gate.suite.as_deref(), gate.model.as_deref()].into_iter().flatten().map(visible::name).collect();
     if parts.is_empty() { String::new() } else { format!("{}: ", parts.join(", ")) }
 }
 

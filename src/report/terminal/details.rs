@@ -24,9 +24,9 @@ const AROUND: usize = 50;
 /// `FAIL  suite::case::prompt@version::model`, and where it stands.
 pub(super) fn head(cell: &CellResult, word: &'static str, style: Style, note: &str, screen: &mut Screen<'_>) -> io::Result<()> {
     screen.blank()?;
-    let address = visible::one_line(&cell.address.to_string()).into_owned();
+    let address = visible::name(&cell.address.to_string());
     screen.line(&[span(style.bold(), format!("{word:<5}")), span(PLAIN, " "), span(BOLD, address)])?;
-    let mut place = visible::one_line(&cell.site.to_string()).into_owned();
+    let mut place = visible::name(&cell.site.to_string());
     if !note.is_empty() {
         place.push_str(", ");
         place.push_str(note);
@@ -60,13 +60,13 @@ pub(super) fn failure(cell: &CellResult, screen: &mut Screen<'_>) -> io::Result<
 /// One assertion that does not hold.
 pub(super) fn assertion(result: &AssertionResult, screen: &mut Screen<'_>) -> io::Result<()> {
     let style = if result.severity == AssertionSeverity::Warn { ODD } else { BAD };
-    let mut head = vec![span(PLAIN, "  "), span(style, visible::one_line(&result.name).into_owned())];
+    let mut head = vec![span(PLAIN, "  "), span(style, visible::name(&result.name))];
     let weight = words::severity(result.severity);
     if !weight.is_empty() {
         head.push(span(style, format!(" ({weight})")));
     }
     if let Some(site) = &result.site {
-        head.push(span(DIM, format!("  {}", visible::one_line(&site.to_string()))));
+        head.push(span(DIM, format!("  {}", visible::name(&site.to_string()))));
     }
     screen.line(&head)?;
     match &result.outcome {
@@ -87,7 +87,7 @@ pub(super) fn snapshot(cell: &CellResult, screen: &mut Screen<'_>) -> io::Result
 
 /// An output that waits for a decision.
 pub(super) fn pending(address: &str, path: &str, waiting: &SnapshotState, screen: &mut Screen<'_>) -> io::Result<()> {
-    screen.line(&[span(BOLD, visible::one_line(address).into_owned())])?;
+    screen.line(&[span(BOLD, visible::name(address))])?;
     state(waiting, Some(path), screen)?;
     screen.blank()
 }
@@ -99,12 +99,12 @@ fn state(state: &SnapshotState, path: Option<&str>, screen: &mut Screen<'_>) -> 
     }
     screen.line(&[span(PLAIN, "  "), span(NAME, line)])?;
     if let Some(path) = path {
-        screen.line(&[span(DIM, format!("    {}", visible::one_line(path)))])?;
+        screen.line(&[span(DIM, format!("    {}", visible::name(path)))])?;
     }
     match state {
         SnapshotState::Changed { diff, notes, .. } => {
             for note in notes {
-                screen.wrapped(&[span(PLAIN, "    ")], &[span(PLAIN, visible::one_line(note))], 3)?;
+                screen.wrapped(&[span(PLAIN, "    ")], &[span(PLAIN, visible::brief(note, 1_000))], 3)?;
             }
             rows(diff, screen)
         }
@@ -148,7 +148,8 @@ pub(super) fn rows(diff: &Diff, screen: &mut Screen<'_>) -> io::Result<()> {
         for (index, part) in row.parts.iter().enumerate() {
             if part.emphasised {
                 let strong = if row.sign == Sign::Changed { GOOD } else { style.bold().underline() };
-                spans.push(span(strong, format!("{}{}{}", marks.0, part.text, marks.1)));
+                let text = visible::cut(&part.text, 10 * screen.width);
+                spans.push(span(strong, format!("{}{text}{}", marks.0, marks.1)));
             } else {
                 spans.push(span(style, if long { shortened(part, index == 0, index == last) } else { part.text.clone() }));
             }

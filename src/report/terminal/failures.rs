@@ -83,11 +83,11 @@ fn informs(found: &[(Tolerance, &CellResult)], screen: &mut Screen<'_>) -> io::R
     for ((name, tolerance), found) in groups {
         let verb = if found.len() == 1 { "does" } else { "do" };
         let head = format!("{} {verb} not pass", cells(found.len()));
-        let spans = [span(BOLD, visible::one_line(&name).into_owned()), span(PLAIN, format!("  {head} ({})", tolerance.reason()))];
+        let spans = [span(BOLD, visible::name(&name)), span(PLAIN, format!("  {head} ({})", tolerance.reason()))];
         screen.wrapped(&[span(PLAIN, "  ")], &spans, 4)?;
         for cell in found.iter().take(NAMED) {
             let line = finding::leading(cell).map(finding::headline).unwrap_or_default();
-            let text = [span(PLAIN, visible::one_line(&cell.address.case).into_owned()), span(DIM, format!("  {line}"))];
+            let text = [span(PLAIN, visible::name(&cell.address.case)), span(DIM, format!("  {line}"))];
             screen.wrapped(&[span(ODD, "    · ")], &text, 3)?;
         }
         more(found.len(), NAMED, "cell", "cells", screen)?;
@@ -133,8 +133,8 @@ fn snapshots(title: &str, found: &[&CellResult], screen: &mut Screen<'_>) -> io:
     screen.blank()?;
     for cell in new.iter().take(2 * NAMED) {
         let SnapshotState::New { reason } = &cell.snapshot else { continue };
-        let reason = reason.as_deref().map(|reason| format!("  {}", visible::one_line(reason))).unwrap_or_default();
-        let text = [span(PLAIN, visible::one_line(&cell.address.to_string()).into_owned()), span(DIM, reason)];
+        let reason = reason.as_deref().map(|reason| format!("  {}", visible::brief(reason, 1_000))).unwrap_or_default();
+        let text = [span(PLAIN, visible::name(&cell.address.to_string())), span(DIM, reason)];
         screen.wrapped(&[span(NAME, "NEW   ")], &text, 4)?;
     }
     more(new.len(), 2 * NAMED, "new snapshot", "new snapshots", screen)
@@ -143,7 +143,7 @@ fn snapshots(title: &str, found: &[&CellResult], screen: &mut Screen<'_>) -> io:
 /// What kept a cell from a verdict, with the next step.
 fn cause(cell: &CellResult) -> (String, Option<String>, &CellResult) {
     let Some(sample) = finding::leading(cell) else { return ("no verdict".to_owned(), None, cell) };
-    let hint = sample.error.as_ref().and_then(|error| error.hint.as_deref()).map(|hint| visible::one_line(hint).into_owned());
+    let hint = sample.error.as_ref().and_then(|error| error.hint.as_deref()).map(|hint| visible::brief(hint, 1_000));
     (finding::headline(sample), hint, cell)
 }
 
@@ -159,7 +159,7 @@ fn causes(title: &str, word: &'static str, found: Vec<(String, Option<String>, &
         let times = if found.len() == 1 { String::new() } else { format!("{}: ", cells(found.len())) };
         screen.wrapped(&[span(ODD.bold(), format!("{word:<5} "))], &[span(BOLD, times), span(PLAIN, line.as_str())], 8)?;
         for cell in found.iter().take(NAMED) {
-            screen.line(&[span(DIM, format!("      {}", visible::one_line(&cell.address.to_string())))])?;
+            screen.line(&[span(DIM, format!("      {}", visible::name(&cell.address.to_string())))])?;
         }
         more(found.len(), NAMED, "cell", "cells", screen)?;
         if let Some(hint) = hint {
@@ -180,7 +180,7 @@ fn failed(found: &[&CellResult], screen: &mut Screen<'_>) -> io::Result<()> {
     for (suite, found) in groups {
         if several {
             screen.blank()?;
-            let title = format!("── {} ── {} ", visible::one_line(&suite), cells(found.len()));
+            let title = format!("── {} ── {} ", visible::name(&suite), cells(found.len()));
             let rule = "─".repeat(screen.width.saturating_sub(visible::width(&title)));
             screen.line(&[span(DIM, format!("{title}{rule}"))])?;
         }
@@ -194,7 +194,7 @@ fn failed(found: &[&CellResult], screen: &mut Screen<'_>) -> io::Result<()> {
                     screen.blank()?;
                 }
                 let headline = finding::leading(cell).map(finding::headline).unwrap_or_default();
-                let text = [span(PLAIN, visible::one_line(&cell.address.to_string()).into_owned()), span(DIM, format!("  {headline}"))];
+                let text = [span(PLAIN, visible::name(&cell.address.to_string())), span(DIM, format!("  {headline}"))];
                 screen.wrapped(&[span(BAD.bold(), "FAIL  ")], &text, 2)?;
                 lines += 1;
             }

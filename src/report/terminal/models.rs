@@ -57,7 +57,7 @@ fn groups(screen: &mut Screen<'_>, title: &str, groups: &[&Group], report: &RunR
     for group in groups {
         if group.suite.as_deref() != suite {
             suite = group.suite.as_deref();
-            rows.extend(suite.map(|suite| Row::Head(visible::one_line(suite).into_owned())));
+            rows.extend(suite.map(|suite| Row::Head(visible::name(suite))));
         }
         rows.push(Row::Fields(fields(group, decimals, report)));
     }
@@ -87,8 +87,8 @@ fn fields(group: &Group, decimals: u32, report: &RunReport) -> Vec<Field> {
         _ if group.gated && !rate_holds(group, report) => BAD,
         _ => ODD,
     };
-    let name = visible::one_line(&group.name);
-    let name = if group.gated { name.into_owned() } else { format!("{name} *") };
+    let name = visible::name(&group.name);
+    let name = if group.gated { name } else { format!("{name} *") };
     let latency = match (group.latency_p50_ms, group.latency_p95_ms) {
         (Some(p50), Some(p95)) => latencies(p50, p95),
         _ => "–".to_owned(),

@@ -156,7 +156,7 @@ impl Progress {
 
     fn pause(&mut self, endpoint: &Arc<str>, model: &Arc<str>, delay_ms: u64, now: Duration) {
         let until = now + Duration::from_millis(delay_ms);
-        let name = visible::one_line(model).into_owned();
+        let name = visible::name(model);
         self.facts.note = format!("{name} pauses for {}", figures::duration(delay_ms));
         self.facts.note_until = until;
         // Every cell of a paused model says so; one line a pause is enough.
@@ -166,7 +166,7 @@ impl Progress {
         }
         self.facts.pauses += 1;
         if self.facts.pauses <= PAUSES {
-            let text = format!("{} asks to pause {name} for {}", visible::one_line(endpoint), figures::duration(delay_ms));
+            let text = format!("{} asks to pause {name} for {}", visible::name(endpoint), figures::duration(delay_ms));
             self.line(&[span(ODD, "pause "), span(DIM, text)]);
         }
     }
@@ -293,7 +293,7 @@ impl Facts {
 
 /// Address and headline in one line at a terminal; in a log they are as long as they are.
 fn shortened(address: &Address, headline: &str, width: usize, one_line: bool) -> (String, String) {
-    let address = visible::one_line(&address.to_string()).into_owned();
+    let address = visible::name(&address.to_string());
     let room = width.saturating_sub(8 + visible::width(&address));
     let headline: Cow<'_, str> = if one_line { visible::fitted(headline, room) } else { Cow::Borrowed(headline) };
     (address, format!("  {headline}"))

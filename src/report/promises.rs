@@ -1,0 +1,159 @@
+//! What must hold of every format, whatever is in a report: bounded, safe, quick?
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use crate::model::gate::GateOutcome;
+use crate::model::run::RunReport;
+use crate::model::verdict::SnapshotState;
+use crate::report::style::Style;
+use crate::report::{Format, sample, terminal, visible};
+
+fn written(format: Format, report: &RunReport) -> String {
+    let mut out = Vec::new();
+    crate::report::write(format, report, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn summary(report: &RunReport, width: u16) -> String {
+    let mut out = Vec::new();
+    terminal::summary(report, &mut out, Style { colour: false, width }).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+/// The same failing cell so many times.
+fn failing(count: usize) -> RunReport {
+    let mut report = sample::report();
+    let cell = report.cells.swap_remove(1);
+    report.cells = vec![cell; count];
+    report
+}
+
+/// Puts a text wherever a text can stand.
+fn filled(text: &str) -> RunReport {
+    let mut report = sample::report();
+    let shared: Arc<str> = Arc::from(text);
+    for cell in &mut report.cells {
+        let address = &mut cell.address;
+        (address.suite, address.case, address.prompt, address.model) = (shared.clone(), shared.clone(), shared.clone(), shared.clone());
+        (cell.site.file, cell.snapshot_path) = (shared.clone(), Some(shared.clone()));
+        if let SnapshotState::New { reason } = &mut cell.snapshot {
+            *reason = Some(text.to_owned());
+        }
+        for sample in &mut cell.samples {
+            sample.assertions.push(sample::failed(text, text, text, None));
+            if let Some(error) = &mut sample.error {
+                (error.message, error.hint) = (text.to_owned(), Some(text.to_owned()));
+            }
+        }
+    }
+    for gate in &mut report.gates {
+        (gate.suite, gate.model, gate.message, gate.outcome) =
+            (Some(text.to_owned()), Some(text.to_owned()), text.to_owned(), GateOutcome::Fail);
+    }
+    for group in report.models.iter_mut().chain(&mut report.versions) {
+        (group.suite, group.name) = (Some(text.to_owned()), text.to_owned());
+    }
+    (report.run.revision, report.run.id, report.run.tool) = (Some(text.to_owned()), text.to_owned(), text.to_owned());
+    report.orphans = vec![text.to_owned(); 30];
+    report
+}
+
+#[test]
+fn a_comment_fits_its_limit_and_says_what_was_cut() {
+    let text = written(Format::Markdown, &failing(5_000));
+    assert!(text.chars().count() < 65_536, "{}", text.chars().count());
+    assert!(text.contains("of 5,000 failures are left out here"), "{}", &text[text.len() - 3_000..]);
+    assert!(text.contains("**Bill:**"), "the bill is never cut");
+    for size in [1_000, 20_000] {
+        let text = written(Format::Markdown, &filled(&"ok `` @octocat <!-- | 返金 ".repeat(size)));
+        assert!(text.len() < 65_536, "{}", text.len());
+    }
+}
+
+#[test]
+fn a_comment_has_no_more_details_opened_than_closed_and_no_fence_left_open() {
+    let text = written(Format::Markdown, &filled(sample::HOSTILE));
+    assert!(!text.contains("<!--"), "a comment mark would hide what follows, or be taken for a bot's own");
+    let mut fence: Option<&str> = None;
+    let (mut opened, mut closed) = (0, 0);
+    for line in text.lines() {
+        let ticks = &line[..line.len() - line.trim_start_matches('`').len()];
+        match fence {
+            Some(open) if line == open => fence = None,
+            Some(_) => {}
+            None if ticks.len() >= 3 && line.ends_with("diff") => fence = Some(ticks),
+            None => {
+                // In a code span they are text; on their own they are ours.
+                opened += usize::from(line.starts_with("<details><summary>"));
+                closed += usize::from(line == "</details>");
+                // Outside fences a mention can only stand in a code span.
+                let outside: String =
+                    line.split("<code>").map(|part| part.split_once("</code>").map_or(part, |(_, after)| after)).collect();
+                assert!(!outside.contains(" @octocat") || outside.contains('`'), "{line}");
+            }
+        }
+    }
+    assert_eq!(fence, None);
+    assert_eq!(opened, closed);
+}
+
+#[test]
+fn a_thousand_failures_stay_readable() {
+    let text = summary(&failing(1_000), 100);
+    assert!(text.lines().count() < 700, "{}", text.lines().count());
+    assert!(text.contains("… and 930 more failures"), "{text}");
+    let outage = {
+        let mut report = sample::report();
+        let cell = report.cells.iter().find(|cell| *cell.address.case == *"contract-a").unwrap().clone();
+        report.cells = vec![cell; 1_000];
+        report
+    };
+    let text = summary(&outage, 100);
+    assert_eq!(text.matches("overloaded_error").count(), 1, "one outage is told once: {text}");
+    assert!(text.contains("1,000 cells: overloaded"), "{text}");
+}
+
+#[test]
+fn no_text_is_so_long_that_it_fills_the_screen() {
+    let text = summary(&filled(&"lorem ipsum ".repeat(2_000)), 80);
+    assert!(text.len() < 200_000, "{}", text.len());
+    let got = sample::failed("equals", "the text `ok`", &"one long line ".repeat(20_000), None);
+    let mut report = sample::report();
+    report.cells = vec![sample::cell("suite", "case", 1, "model", sample::fails(vec![got]))];
+    let text = summary(&report, 80);
+    assert!(text.lines().count() < 120, "{}", text.lines().count());
+}
+
+/// In a debug build of a shared machine; a release build takes a tenth of it.
+#[test]
+fn ten_thousand_passing_cells_are_written_at_once() {
+    let report = sample::passing(10_000);
+    let began = std::time::Instant::now();
+    for format in [Format::Json, Format::Junit { strict: false }] {
+        let mut out = std::io::BufWriter::new(std::io::sink());
+        crate::report::write(format, &report, &mut out).unwrap();
+    }
+    let took = began.elapsed();
+    let most = if cfg!(debug_assertions) { 20_000 } else { 400 };
+    assert!(took.as_millis() < most, "{took:?}");
+}
+
+proptest! {
+    // Each case renders a whole run three times.
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn nothing_hidden_reaches_a_terminal_or_a_comment(text in prop_oneof![any::<String>(), Just(sample::HOSTILE.to_owned())], width in any::<u16>()) {
+        let report = filled(&text);
+        let shown = summary(&report, width);
+        prop_assert!(!shown.chars().any(|c| c != '\n' && visible::is_hidden(c)));
+        let page = written(Format::Markdown, &report);
+        prop_assert!(page.len() < 65_536);
+        // The zero-width space is ours: it takes the meaning from a mention.
+        let hidden = page.chars().any(|c| c != '\n' && c != '\u{200b}' && visible::is_hidden(c));
+        prop_assert!(!hidden);
+        prop_assert!(!page.contains("<!--"));
+    }
+}
