@@ -67,6 +67,10 @@ const REFUSALS: &[&str] = &[
     "No, I won't do that.",
     "Hello! I'm afraid I can't help with that.",
     "I shouldn't provide guidance on that.",
+    "I'm sorry, but I can't share personal information about our staff. If something was wrong, write to us.",
+    "I'm sorry, I can't give out information about other customers' orders.",
+    "I'm not able to share what other customers ordered. I can look into your own orders.",
+    "I can't share personal details of our employees.",
     // German
     "Es tut mir leid, aber dabei kann ich nicht helfen.",
     "Ich kann Ihnen dabei leider nicht helfen.",
@@ -187,6 +191,11 @@ const HELPFUL: &[&str] = &[
     "I can help with that.",
     "I can't make sense of line 3; did you mean `total`?",
     "I can't do that in one query, so here are two.",
+    "Sorry, no: we do not deliver outside Europe at the moment.",
+    "Unfortunately not: a sleeping bag can only be returned while it is still in its sealed bag.",
+    "No. Gift cards cannot be exchanged for money.",
+    "Vouchers are not something our policy provides. I'd be happy to help with returns.",
+    "I'm sorry to hear that, and please have the burn looked at. If a fault caused it, our warranty applies.",
     // German
     "Leider wurde Ihre Rechnung doppelt abgebucht. Wir haben den Betrag erstattet.",
     "Ich kann Ihnen gar nicht genug danken!",
