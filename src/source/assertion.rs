@@ -3,19 +3,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::Value;
-
+use crate::assertion::variables;
 use crate::model::assertion::{Assertion, AssertionKind, AssertionSeverity, JsonPathCheck, SchemaSource, TextMatch, TextSet, XmlCheck};
 use crate::model::money::Money;
 use crate::model::problem::{Place, Problem};
 use crate::model::reply::StopReason;
 use crate::source::assertion_shape::{AssertionShape, CountShape, Dollars, Given, KINDS, OneOrMany, SetShape, TextShape, Word, XmlShape};
-use crate::source::decode::suggestion;
+use crate::source::decode::{decode_all, suggestion};
 use crate::source::document::Document;
 use crate::source::input::Inputs;
-use crate::source::node::Kind;
+use crate::source::node::{Kind, Node};
 use crate::source::spanned::Spanned;
-use crate::template::{Template, is_template};
 
 /// An assertion with what checking it needs to know.
 #[derive(Debug)]
@@ -25,19 +23,20 @@ pub(crate) struct Resolved {
     pub(crate) place: Place,
     /// Variables that its templates name.
     pub(crate) variables: BTreeSet<String>,
-    /// Whether it is the same for every case.
-    pub(crate) literal: bool,
 }
 
 /// Resolves a list of assertions; what is wrong is pushed and left out.
-pub(crate) fn resolve_all(
-    shapes: Vec<Spanned<AssertionShape>>,
-    document: &Document,
-    inputs: &Inputs<'_>,
-    problems: &mut Vec<Problem>,
-) -> Vec<Arc<Resolved>> {
-    let resolved = shapes.into_iter().filter_map(|shape| resolve(shape, document, inputs, problems));
-    resolved.map(Arc::new).collect()
+pub(crate) fn resolve_all(nodes: &[Node], document: &Document, inputs: &Inputs<'_>, problems: &mut Vec<Problem>) -> Vec<Arc<Resolved>> {
+    let mut resolved = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        let before = problems.len();
+        let shape: Option<Spanned<AssertionShape>> = decode_all(node, document, problems);
+        // An assertion of which something was left out would be blamed for lacking it.
+        if let Some(shape) = shape.filter(|_| problems.len() == before) {
+            resolved.extend(resolve(shape, document, inputs, problems).map(Arc::new));
+        }
+    }
+    resolved
 }
 
 fn resolve(shape: Spanned<AssertionShape>, document: &Document, inputs: &Inputs<'_>, problems: &mut Vec<Problem>) -> Option<Resolved> {
@@ -65,22 +64,14 @@ fn resolve(shape: Spanned<AssertionShape>, document: &Document, inputs: &Inputs<
             (context.kind(given)?, is_negated, name, severity)
         }
     };
-    let mut variables = BTreeSet::new();
-    let mut literal = true;
-    for text in templates(&kind) {
-        if !is_template(text) {
-            continue;
-        }
-        literal = false;
-        match Template::compile(text) {
-            Ok(template) => variables.extend(template.variables()),
-            Err(error) => {
-                problems.push(Problem::error(error.message).at(place).hint("write literal braces as `{{ \"{{\" }}`"));
-                return None;
-            }
+    let assertion = Arc::new(Assertion { kind, negated, name, severity, site });
+    match variables(&assertion) {
+        Ok(variables) => Some(Resolved { assertion, place, variables }),
+        Err(error) => {
+            problems.push(Problem::error(error.message).at(place).hint("write literal braces as `{{ \"{{\" }}`"));
+            None
         }
     }
-    Some(Resolved { assertion: Arc::new(Assertion { kind, negated, name, severity, site }), place, variables, literal })
 }
 
 struct Context<'a, 'b> {
@@ -339,42 +330,5 @@ pub(crate) fn money(dollars: &Dollars, document: &Document, problems: &mut Vec<P
             problems.push(Problem::error(error.to_string()).at(place).hint("write dollars as plain digits: 0.25"));
             None
         }
-    }
-}
-
-/// Every text of an assertion that is a template.
-pub(crate) fn templates(kind: &AssertionKind) -> Vec<&str> {
-    match kind {
-        AssertionKind::Equals(text) | AssertionKind::Contains(text) | AssertionKind::StartsWith(text) | AssertionKind::EndsWith(text) => {
-            vec![&text.value]
-        }
-        AssertionKind::ContainsAny(set) | AssertionKind::ContainsAll(set) | AssertionKind::OneOf(set) => {
-            set.values.iter().map(String::as_str).collect()
-        }
-        AssertionKind::Regex(pattern) => vec![pattern],
-        AssertionKind::Similar { to, .. } => vec![to],
-        AssertionKind::JsonPath(check) => {
-            let mut texts: Vec<&str> = std::iter::once(check.path.as_str()).chain(check.matches.as_deref()).collect();
-            check.equals.iter().for_each(|value| strings(value, &mut texts));
-            texts
-        }
-        AssertionKind::Xml(check) => check.root.iter().chain(&check.contains).map(String::as_str).collect(),
-        AssertionKind::Json
-        | AssertionKind::JsonSchema(_)
-        | AssertionKind::Length(_)
-        | AssertionKind::MaxOutputTokens(_)
-        | AssertionKind::Refusal(_)
-        | AssertionKind::StopReason(_)
-        | AssertionKind::MaxCostUsd(_)
-        | AssertionKind::MaxLatencyMs(_) => Vec::new(),
-    }
-}
-
-fn strings<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
-    match value {
-        Value::String(text) => texts.push(text),
-        Value::Array(items) => items.iter().for_each(|item| strings(item, texts)),
-        Value::Object(entries) => entries.values().for_each(|item| strings(item, texts)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }

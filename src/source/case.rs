@@ -8,8 +8,7 @@ use serde_json::{Map, Value};
 use crate::model::problem::{Place, Problem, Site};
 use crate::model::suite::{SourceFile, Variables};
 use crate::source::assertion::{Resolved, resolve_all};
-use crate::source::assertion_shape::AssertionShape;
-use crate::source::decode::{decode_all, nearest};
+use crate::source::decode::nearest;
 use crate::source::document::{Document, Span};
 use crate::source::input::Inputs;
 use crate::source::node::{Kind, Node};
@@ -102,7 +101,7 @@ impl Cases<'_, '_> {
         }
         let mut fixtures = Vec::new();
         let (variables, written) = self.variables(shape.vars.as_ref(), &mut fixtures);
-        let own = resolve_all(shape.assert.unwrap_or_default(), self.document, self.inputs, self.problems);
+        let own = resolve_all(&shape.assert.unwrap_or_default(), self.document, self.inputs, self.problems);
         self.drafts.push(Draft {
             id: id.value.clone(),
             tags: tags(shape.tags),
@@ -126,7 +125,9 @@ impl Cases<'_, '_> {
         }
         for (key, value) in node.entries() {
             let place = self.document.place(key.span);
-            let value = self.value(value.to_value(), &value.place(self.document), fixtures);
+            // A path is shown itself, not the key before it.
+            let shown = value.get("file").unwrap_or(value).place(self.document);
+            let value = self.value(value.to_value(), &shown, fixtures);
             if let Some(value) = value {
                 variables.insert(key.name.clone(), value);
                 written.push((key.name.clone(), place));
@@ -165,7 +166,7 @@ impl Cases<'_, '_> {
 
     fn table(&mut self, shape: CaseShape, from: &Spanned<String>, span: Span, samples: Option<u32>) {
         let place = self.document.place(from.span);
-        let own = resolve_all(shape.assert.unwrap_or_default(), self.document, self.inputs, self.problems);
+        let own = resolve_all(&shape.assert.unwrap_or_default(), self.document, self.inputs, self.problems);
         let mut shared_fixtures = Vec::new();
         let (defaults, written) = self.variables(shape.vars.as_ref(), &mut shared_fixtures);
         let file = match self.inputs.file(&from.value, &place) {
@@ -304,9 +305,8 @@ impl Cases<'_, '_> {
             }
             other => Node::from_value(other, span),
         };
-        let node = if matches!(node.kind, Kind::Mapping(_)) { Node { kind: Kind::List(vec![node]), span } } else { node };
-        let shapes: Option<Vec<Spanned<AssertionShape>>> = decode_all(&node, document, self.problems);
-        resolve_all(shapes.unwrap_or_default(), document, self.inputs, self.problems)
+        let nodes = if let Kind::List(items) = node.kind { items } else { vec![node] };
+        resolve_all(&nodes, document, self.inputs, self.problems)
     }
 }
 

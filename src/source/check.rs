@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::assertion::{CompileCache, CompileError, compile, fails_vacuously};
+use crate::model::assertion::{Assertion, AssertionKind, AssertionSeverity, JsonPathCheck};
 use crate::model::parameters::{Rejection, rejected, rejected_turns};
-use crate::model::problem::{Place, Problem};
+use crate::model::problem::{Place, Problem, Site};
 use crate::model::request::Params;
 use crate::model::suite::{Compare, Variables};
-use crate::source::assertion::{Resolved, templates};
+use crate::source::assertion::Resolved;
 use crate::source::case::Draft;
 use crate::source::decode::nearest;
 use crate::source::document::Document;
@@ -18,7 +20,6 @@ use crate::source::known::Known;
 use crate::source::node::Node;
 use crate::source::prompt::PromptFile;
 use crate::source::suite::ModelDraft;
-use crate::template::Template;
 
 /// A suite that was read.
 pub(crate) struct Subject<'a> {
@@ -37,12 +38,13 @@ pub(crate) struct Subject<'a> {
 /// `whole` says that nothing was left out of the suite, so that what seems to be missing is.
 pub(crate) fn check(subject: &Subject<'_>, whole: bool, problems: &mut Vec<Problem>) {
     parameters(subject, problems);
-    if whole && !subject.prompts.is_empty() {
-        render(subject, problems);
-        unused(subject, problems);
-    }
-    assertions(subject, whole, problems);
+    let mut undefined = BTreeSet::new();
     if whole {
+        render(subject, &mut undefined, problems);
+    }
+    assertions(subject, whole, &mut undefined, problems);
+    if whole {
+        unused(subject, &undefined, problems);
         vacuous(subject, problems);
     }
 }
@@ -80,7 +82,7 @@ impl Shared {
 }
 
 /// Every template of every version for every case: what cannot be rendered must not be found after the first request.
-fn render(subject: &Subject<'_>, problems: &mut Vec<Problem>) {
+fn render(subject: &Subject<'_>, undefined: &mut BTreeSet<String>, problems: &mut Vec<Problem>) {
     let mut shared = Shared::default();
     for draft in subject.drafts {
         for prompt in subject.prompts {
@@ -98,6 +100,7 @@ fn render(subject: &Subject<'_>, problems: &mut Vec<Problem>) {
                     .or_else(|| Some(hint_for_template(&error.message)));
                 shared.add(problem, &draft.id);
                 let Some(name) = error.undefined else { break };
+                undefined.insert(name.clone());
                 filled.get_or_insert_with(|| draft.variables.clone()).insert(name, Value::String(" ".to_owned()));
             }
         }
@@ -125,55 +128,59 @@ fn hint_for_undefined(name: &str, draft: &Draft) -> String {
     }
 }
 
-/// Assertions of every case with its variables; one without templates is looked at once.
-fn assertions(subject: &Subject<'_>, whole: bool, problems: &mut Vec<Problem>) {
+/// Assertions of every case with its variables; one without variables is looked at once.
+fn assertions(subject: &Subject<'_>, whole: bool, undefined: &mut BTreeSet<String>, problems: &mut Vec<Problem>) {
+    let cache = CompileCache::new();
     let mut shared = Shared::default();
     let mut seen: BTreeSet<usize> = BTreeSet::new();
     let none = Variables::new();
-    for resolved in subject.inherited {
-        if resolved.literal && seen.insert(Arc::as_ptr(resolved).addr()) {
-            compile(resolved, &none, problems);
+    let mut once = |resolved: &Arc<Resolved>, problems: &mut Vec<Problem>| {
+        if seen.insert(Arc::as_ptr(resolved).addr())
+            && let Err(error) = compile(&resolved.assertion, &none, &cache)
+        {
+            problems.push(uncompiled(error, resolved.place.clone()));
         }
-    }
+    };
+    subject.inherited.iter().filter(|resolved| resolved.variables.is_empty()).for_each(|resolved| once(resolved, problems));
     for draft in subject.drafts {
         for resolved in &draft.assertions {
-            if resolved.literal {
-                if seen.insert(Arc::as_ptr(resolved).addr()) {
-                    compile(resolved, &none, problems);
-                }
-            } else if whole {
-                let mut found = Vec::new();
-                compile(resolved, &draft.variables, &mut found);
-                for mut problem in found {
-                    let missing = resolved
-                        .variables
-                        .iter()
-                        .find(|name| !draft.variables.contains_key(*name) && problem.message.contains(&format!("`{name}`")));
-                    if let Some(name) = missing {
-                        problem.hint = Some(hint_for_undefined(name, draft));
-                    }
-                    shared.add(problem, &draft.id);
-                }
+            if resolved.variables.is_empty() {
+                once(resolved, problems);
+            } else if whole && let Err(error) = compile(&resolved.assertion, &draft.variables, &cache) {
+                undefined.extend(error.undefined.clone());
+                let hint = error.undefined.as_deref().map(|name| hint_for_undefined(name, draft));
+                let problem = uncompiled(error, resolved.place.clone());
+                shared.add(if let Some(hint) = hint { problem.hint(hint) } else { problem }, &draft.id);
             }
         }
     }
     shared.push_into(problems);
 }
 
-fn compile(resolved: &Resolved, variables: &Variables, problems: &mut Vec<Problem>) {
-    for text in templates(&resolved.assertion.kind) {
-        if let Err(error) = Template::compile(text).and_then(|template| template.render(variables)) {
-            problems.push(Problem::error(error.message).at(resolved.place.clone()));
-        }
-    }
+/// What the assertions' compiler says, at its place.
+pub(crate) fn uncompiled(error: CompileError, place: Place) -> Problem {
+    let problem = Problem::error(error.message).at(place);
+    if let Some(hint) = error.hint { problem.hint(hint) } else { problem }
+}
+
+/// Whether a path is one, by the rules and in the words of the `json_path` assertion.
+pub(crate) fn json_path(path: &str, site: Site) -> Result<(), CompileError> {
+    let check = JsonPathCheck { path: path.to_owned(), exists: Some(true), ..JsonPathCheck::default() };
+    let kind = AssertionKind::JsonPath(check);
+    let assertion = Assertion { kind, negated: false, name: None, severity: AssertionSeverity::default(), site };
+    compile(&assertion, &Variables::new(), &CompileCache::new()).map(|_| ())
 }
 
 /// Variables that are written for nothing: in the suite an error, in a table a note (tables are often made for more than one use).
-fn unused(subject: &Subject<'_>, problems: &mut Vec<Problem>) {
+fn unused(subject: &Subject<'_>, undefined: &BTreeSet<String>, problems: &mut Vec<Problem>) {
     let in_prompts: BTreeSet<&str> = subject.prompts.iter().flat_map(|prompt| prompt.compiled.variables()).map(String::as_str).collect();
     let mut in_tables: Vec<BTreeSet<&str>> = vec![BTreeSet::new(); subject.tables.len()];
     let mut defaults: Vec<Option<&Draft>> = vec![None; subject.tables.len()];
     let mut unused_written = |name: &str, place: &Place, used: &BTreeSet<&str>| {
+        // A misspelled name in a template was reported there, with this one as what was meant.
+        if nearest(name, undefined.iter().map(String::as_str)).is_some() {
+            return;
+        }
         let problem = Problem::error(format!("no prompt and no assertion uses the variable `{name}`")).at(place.clone());
         let near = nearest(name, used.iter().copied());
         let hint = near.map_or_else(
@@ -234,7 +241,8 @@ fn parameters(subject: &Subject<'_>, problems: &mut Vec<Problem>) {
         }
     }
     for problem in found {
-        if !problems.contains(&problem) {
+        // The same parameter of several models is one mistake.
+        if !problems.iter().any(|known| known.place == problem.place && known.message == problem.message) {
             problems.push(problem);
         }
     }
@@ -275,5 +283,12 @@ fn key_place(node: &Node, path: &str, document: &Document) -> Option<Place> {
 
 /// A case that cannot fail says nothing.
 fn vacuous(subject: &Subject<'_>, problems: &mut Vec<Problem>) {
-    let _ = (subject.compare, &problems);
+    for draft in subject.drafts {
+        let assertions: Vec<_> = draft.assertions.iter().map(|resolved| Arc::clone(&resolved.assertion)).collect();
+        if fails_vacuously(&assertions, subject.compare) {
+            let problem = Problem::error(format!("nothing can fail the case `{}`", draft.id)).at(draft.place.place(subject.document));
+            let hint = "give it an assertion (`severity: warn` and `refusal: allowed` do not count), or compare a snapshot";
+            problems.push(problem.hint(hint));
+        }
+    }
 }

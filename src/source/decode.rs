@@ -61,6 +61,8 @@ pub struct Mistake {
     /// Whether `message` begins with a verb that wants the key before it.
     wants_key: bool,
     key: Option<String>,
+    /// Whether it is an item of a list that is wrong.
+    item: bool,
     /// The entry or item to leave out for the next try.
     unit: Option<usize>,
     missing: bool,
@@ -70,6 +72,7 @@ pub struct Mistake {
 impl Mistake {
     fn into_problem(self, document: &Document, root: &Node) -> Problem {
         let message = match self.key {
+            Some(key) if self.wants_key && self.item => format!("an item of `{key}` {}", self.message),
             Some(key) if self.wants_key => format!("`{key}` {}", self.message),
             None if self.wants_key => format!("this {}", self.message),
             Some(_) | None => self.message,
@@ -378,6 +381,7 @@ impl<'de> SeqAccess<'de> for Items<'_> {
         let Some(item) = self.items.by_ref().find(|item| !decoder.is_left_out(item)) else { return Ok(None) };
         seed.deserialize(decoder.of(item)).map(Some).map_err(|mut mistake| {
             mistake.unit.get_or_insert(identity(item));
+            mistake.item |= mistake.key.is_none();
             mistake
         })
     }

@@ -36,7 +36,8 @@ pub(crate) struct SuiteShape {
     /// How many samples of a cell must pass: `all` (the default), `{at_least: 2}` or `{rate: 0.8}`.
     pub(crate) pass: Option<Spanned<PassShape>>,
     /// Assertions on every case.
-    pub(crate) assert: Option<Vec<Spanned<AssertionShape>>>,
+    #[schemars(with = "Option<Vec<AssertionShape>>")]
+    pub(crate) assert: Option<Vec<Node>>,
     /// What snapshots do: a mapping, or only the way of comparing.
     pub(crate) snapshot: Option<SnapshotShape>,
     /// What fails the gate.
@@ -149,7 +150,8 @@ pub(crate) struct CaseShape {
     #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     pub(crate) vars: Option<Node>,
     /// Assertions on this case, beside the suite's.
-    pub(crate) assert: Option<Vec<Spanned<AssertionShape>>>,
+    #[schemars(with = "Option<Vec<AssertionShape>>")]
+    pub(crate) assert: Option<Vec<Node>>,
     /// Independent answers for this case, instead of the suite's number.
     #[schemars(range(min = 1))]
     pub(crate) samples: Option<Spanned<u32>>,

@@ -10,10 +10,10 @@ use crate::source::assertion::{money, resolve_all};
 use crate::source::case::{Cases, Draft, Placed, at_least_one, well_named};
 use crate::source::check::{self, Subject};
 use crate::source::decode::{decode_all, nearest, suggestion};
-use crate::source::document::{Document, Span};
+use crate::source::document::Document;
 use crate::source::input::Inputs;
 use crate::source::known::Known;
-use crate::source::node::{Kind, Node};
+use crate::source::node::{Key, Kind, Node};
 use crate::source::prompt::{PromptFile, Prompts, reference};
 use crate::source::shape::{GateShape, ModelShape, PassShape, SnapshotFields, SnapshotShape, SuiteShape};
 use crate::source::spanned::Spanned;
@@ -44,7 +44,13 @@ pub(crate) fn read(
             .push(problem.at(root.place(&document)).hint("begin it with `suite: a-name`; files that are no suites belong into `fixtures`"));
         return None;
     }
-    let shape: Option<SuiteShape> = decode_all(&root, &document, problems);
+    let named = root.get("suite").is_some();
+    if !named {
+        let stem = file.source.path.rsplit('/').next().and_then(|name| name.split('.').next()).unwrap_or_default();
+        let problem = Problem::error("this suite has no name").at(root.place(&document));
+        problems.push(problem.hint(format!("begin the file with `suite: {}`", if stem.is_empty() { "a-name" } else { stem })));
+    }
+    let shape: Option<SuiteShape> = decode_all(&with_required_keys(root), &document, problems);
     // What was left out would look undefined, unused or missing below: only what stands for itself is checked then.
     let whole = !problems[before..].iter().any(|problem| problem.severity == Severity::Error);
     let inputs = Inputs::new(reader);
@@ -52,6 +58,22 @@ pub(crate) fn read(
     let suite = reading.suite(shape?, file, prompts, whole);
     let failed = problems[before..].iter().any(|problem| problem.severity == Severity::Error);
     suite.filter(|_| !failed)
+}
+
+/// serde reports one missing key and stops; an empty list in its place lets everything else be looked at, and is reported for what it is.
+fn with_required_keys(mut root: Node) -> Node {
+    let span = root.head();
+    if let Kind::Mapping(entries) = &mut root.kind {
+        let unnamed = Kind::Text("?".to_owned());
+        for (name, kind) in
+            [("suite", unnamed), ("prompt", Kind::List(Vec::new())), ("models", Kind::List(Vec::new())), ("cases", Kind::List(Vec::new()))]
+        {
+            if entries.iter().all(|(key, _)| key.name != name) {
+                entries.push((Key { name: name.to_owned(), span }, Node { kind, span }));
+            }
+        }
+    }
+    root
 }
 
 struct Reading<'a, 'b> {
@@ -70,16 +92,15 @@ impl Reading<'_, '_> {
             self.problems.push(Problem::error(message).at(name_place.clone()).hint("give it a short name, unique in the project"));
         }
         let listed = shape.prompt.0.len();
-        let prompts = self.prompts(shape.prompt.0, prompt_files);
-        let models = self.models(shape.models);
+        let prompts = self.prompts(shape.prompt.0, prompt_files, &name_place);
+        let models = self.models(shape.models, &name_place);
         let request: Option<Params> = shape.request.as_ref().and_then(|node| decode_all(node, self.document, self.problems));
         let samples = shape.samples.as_ref().map_or(Some(1), |samples| at_least_one(samples, self.document, self.problems));
         let pass = shape.pass.map_or(Some(PassRule::All), |pass| self.pass(&pass, samples.unwrap_or(1)));
         let snapshot = self.snapshot(shape.snapshot);
         let gate = self.gate(shape.gate.unwrap_or_default());
-        let inherited = resolve_all(shape.assert.unwrap_or_default(), self.document, self.inputs, self.problems);
-        let has_cases = !shape.cases.is_empty();
-        if !has_cases && whole {
+        let inherited = resolve_all(&shape.assert.unwrap_or_default(), self.document, self.inputs, self.problems);
+        if shape.cases.is_empty() {
             let problem = Problem::error("this suite has no cases").at(name_place.clone());
             self.problems.push(problem.hint("add a case below `cases:`, such as `- id: first`"));
         }
@@ -132,10 +153,10 @@ impl Reading<'_, '_> {
         std::iter::once(suite.clone()).chain(self.inputs.used().into_iter().filter(|file| file.path != suite.path)).collect()
     }
 
-    fn prompts(&mut self, names: Vec<Spanned<String>>, prompt_files: &Prompts) -> Vec<Arc<PromptFile>> {
+    fn prompts(&mut self, names: Vec<Spanned<String>>, prompt_files: &Prompts, name_place: &Place) -> Vec<Arc<PromptFile>> {
         let mut found: Vec<Arc<PromptFile>> = Vec::new();
         if names.is_empty() {
-            let problem = Problem::error("this suite lists no prompt").at(self.document.place(Span::default()));
+            let problem = Problem::error("this suite lists no prompt").at(name_place.clone());
             self.problems.push(problem.hint("write `prompt: NAME`"));
         }
         for name in names {
@@ -160,10 +181,10 @@ impl Reading<'_, '_> {
         found
     }
 
-    fn models(&mut self, shapes: Vec<Spanned<ModelShape>>) -> Vec<ModelDraft> {
+    fn models(&mut self, shapes: Vec<Spanned<ModelShape>>, name_place: &Place) -> Vec<ModelDraft> {
         let mut models: Vec<ModelDraft> = Vec::new();
         if shapes.is_empty() {
-            let problem = Problem::error("this suite lists no model").at(self.document.place(Span::default()));
+            let problem = Problem::error("this suite lists no model").at(name_place.clone());
             self.problems.push(problem.hint("write `models: [claude-haiku-4-5]`"));
         }
         for shape in shapes {
@@ -293,10 +314,8 @@ impl Reading<'_, '_> {
             useless("ignore", "json", first.span);
         }
         for path in &ignore {
-            if let Err(error) = serde_json_path::JsonPath::parse(&path.value) {
-                let problem = Problem::error(format!("`{}` is not a JSONPath: {}", path.value, error.message()));
-                self.problems
-                    .push(problem.at(self.document.place(path.span)).hint("write it as `$.summary` or `$.items[*].id` (RFC 9535)"));
+            if let Err(error) = check::json_path(&path.value, self.document.site(path.span)) {
+                self.problems.push(check::uncompiled(error, self.document.place(path.span)));
             }
         }
         SnapshotPolicy {

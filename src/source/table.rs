@@ -97,7 +97,8 @@ fn csv_problem(document: &Document, error: &csv::Error) -> Problem {
     let place = document.place_in_line(u32::try_from(line).unwrap_or(u32::MAX), None);
     match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            Problem::error(format!("this row has {len} fields, and the first line names {expected_len} columns"))
+            let fields = if *len == 1 { "field" } else { "fields" };
+            Problem::error(format!("this row has {len} {fields}, and the first line names {expected_len} columns"))
                 .at(place)
                 .hint("put a field that holds a comma or a line break into double quotes")
         }

@@ -12,8 +12,8 @@ use crate::model::problem::Problem;
 use crate::source::document::{Document, Span};
 use crate::source::node::{Key, Kind, Node, shortened};
 
-/// Deepest nesting of lists and mappings.
-const DEEPEST: usize = 64;
+/// Deepest nesting of lists and mappings: what fits a thread of 2 MiB with the frames of an unoptimised build.
+const DEEPEST: usize = 32;
 /// Most values of one file, aliases expanded.
 const MOST_VALUES: usize = 4_000_000;
 
@@ -215,7 +215,8 @@ fn syntax_error(document: &Document, error: &Error) -> Problem {
         }
         _ => {
             let words = words.split(" at line ").next().unwrap_or_default().trim_start_matches("while parsing ");
-            let hint = if line.trim_start().starts_with(['@', '`', '%']) || line.contains(": {{") || line.contains("- {{") {
+            let value = line.split_once(": ").map_or(line.as_str(), |(_, value)| value).trim_start_matches([' ', '-', '[', '{']);
+            let hint = if value.starts_with(['@', '`', '%']) || line.contains(": {{") || line.contains("- {{") {
                 "a text that begins with `{`, `[`, `@`, `%` or a backquote needs quotes: \"{{ name }}\""
             } else if line.matches(": ").count() > 1 {
                 "a text that holds `: ` needs quotes"

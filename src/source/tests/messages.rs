@@ -1,1 +1,213 @@
 //! Does each mistake say what a newcomer needs?
+
+use super::Project;
+
+/// A suite that is right but for what `rest` adds or says otherwise.
+fn suite(rest: &str) -> Project {
+    Project::with(&[("suites/a.yaml", &format!("suite: a\nprompt: triage\nmodels: [claude-haiku-4-5]\n{rest}"))])
+}
+
+const CASE: &str = "cases:\n  - id: one\n    vars: {ticket: x}\n    assert: [{contains: x}]\n";
+
+#[test]
+fn misspelled_keys_are_all_named_with_what_was_meant() {
+    let project = suite(
+        "asert:\n  - contains: x\nsampels: 3\ngate: {min_pass_rat: 0.9}\nassert:\n  - contians: x\n  - length: {max_word: 3}\n  - json_path: {path: $.a, equal: 1}\n\
+         cases:\n  - id: one\n    var: {ticket: x}\n  - id: two\n    vars: {ticket: x}\n    assert:\n      - not: {contain: y}\n",
+    );
+    insta::assert_snapshot!(project.problems());
+}
+
+#[test]
+fn wrong_types_are_said_in_words() {
+    let project = suite(
+        "samples: many\nparse: {fenced: yes}\ngate: {min_pass_rate: \"0.9\", max_cost_usd: 1e-3}\nsnapshot: jsn\npass: {at_least: two}\n\
+         assert:\n  - length: 60\n  - contains:\n  - contains_any: x\n  - refusal: nevr\n  - json_schema: [1]\n  - just words\n  - max_output_tokens: -5\n\
+         cases:\n  - id: one\n    vars: ticket\n    tags: billing\n    inherit: 0\n  - two\n",
+    );
+    insta::assert_snapshot!(project.problems());
+}
+
+#[test]
+fn missing_keys_and_empty_files() {
+    let project = Project::with(&[
+        ("suites/a.yaml", "description: nothing else\n"),
+        ("suites/b.yaml", ""),
+        ("suites/c.yaml", "- a list\n"),
+        ("suites/d.yaml", "suite: d\nprompt: triage\nmodels: []\ncases: []\n"),
+        ("suites/e.yaml", "suite: e\nprompt: []\nmodels: [{label: x}]\ncases:\n  - vars: {ticket: x}\n  - {id: '', vars: {ticket: x}}\n"),
+    ]);
+    insta::assert_snapshot!(project.problems());
+}
+
+#[test]
+fn yaml_mistakes() {
+    let project = Project::with(&[
+        ("suites/a.yaml", "suite: a\nmodels:\n\t- x\n"),
+        ("suites/b.yaml", "suite: b\nsuite: c\ncases:\n  - {id: x, id: y}\n"),
+        ("suites/c.yaml", "suite: c: d\n"),
+        ("suites/d.yaml", "suite: d\ncases:\n  - id: x\n    vars: {ticket: {{ x }}}\n"),
+        ("suites/e.yaml", "suite: e\nmodels: [a, b\ncases: 1\n"),
+        ("suites/f.yaml", "suite: f\ndescription: @home\n"),
+        ("suites/g.yaml", "suite: g\n---\nsuite: h\n"),
+        ("suites/h.yaml", "suite: *x\n"),
+        ("suites/i.yaml", "suite: \"x\nmodels: 1\n"),
+        ("suites/j.yaml", "suite: !include x\n"),
+    ]);
+    insta::assert_snapshot!(project.problems());
+}
+
+#[test]
+fn models_and_endpoints() {
+    let project = Project::with(&[(
+        "suites/a.yaml",
+        "suite: a\nprompt: triage\nmodels:\n  - claude-haiku-45\n  - claude-3-5-sonnet-20241022\n  - gpt-99\n  - {id: claude-haiku-4-5, endpoint: antropic}\n  - claude-haiku-4-5\n  - {id: mine, price: unpriced, label: ' '}\n\
+         cases:\n  - id: one\n    vars: {ticket: x}\n",
+    )]);
+    insta::assert_snapshot!(project.problems());
+}
+
+#[test]
+fn undefined_and_unused_variables() {
+    let project = Project::with(&[
+        ("suites/prompts/triage/1.md", "system:\nBe {{ mood }}.\n\nuser:\n{{ tikcet }} {{ tikcet }}\n{{ user.name }}\n"),
+        (
+            "suites/a.yaml",
+            "suite: a\nprompt: triage\nmodels: [claude-haiku-4-5]\nassert:\n  - contains: \"{{ expcted }}\"\n\
+             cases:\n  - id: one\n    vars: {ticket: x, user: {}, expected: y, moot: z}\n  - id: two\n    vars: {ticket: x, user: {}, expected: y, moot: z}\n  - id: three\n",
+        ),
+    ]);
+    insta::assert_snapshot!(project.problems());
+}
+
+#[test]
+fn names_that_stand_twice() {
+    let project = Project::with(&[
+        (
+            "suites/a.yaml",
+            &format!(
+                "suite: a\nprompt: [triage, triage@1]\nmodels: [claude-haiku-4-5]\n{CASE}  - id: one\n    vars: {{ticket: y}}\n  - from: fixtures/t.csv\n"
+            ),
+        ),
+        ("suites/b.yaml", &format!("suite: b\nprompt: triage\nmodels: [claude-haiku-4-5]\n{CASE}")),
+        ("suites/c.yaml", &format!("suite: b\nprompt: triage\nmodels: [claude-haiku-4-5]\n{CASE}")),
+        ("fixtures/t.csv", "id,ticket\none,a\ntwo,b\ntwo,c\n"),
+    ]);
+    insta::assert_snapshot!(project.problems());
+}
+
+#[test]
+fn assertions_that_cannot_be() {
+    let project = suite(
+        "assert:\n  - regex: \"(unclosed\"\n  - regex: \"\"\n  - json_path: {path: \"$.[\", exists: true}\n  - json_path: {path: $.a}\n  - json_path: {path: $.a, exists: false, equals: 1}\n  - json_schema: {type: strng}\n  - json_schema: fixtures/broken.schema.json\n  - json_schema: fixtures/missing.schema.json\n  - json_schema: fixtures/comma.json\n  - contains: \"\"\n  - contains_any: []\n  - similar: {to: x, threshold: 2}\n  - json: false\n  - length: {min_words: 5, max_words: 3}\n  - length: {}\n  - {contains: a, equals: b}\n  - {name: nothing}\n  - not: {}\n  - contains: \"{{ x\"\n  - stop_reason: end_trun\n  - max_cost_usd: free\n  - max_cost_usd: -1\n  - contains\n  - jsn\n\
+         cases:\n  - id: one\n    vars: {ticket: x}\n",
+    );
+    project.write("fixtures/broken.schema.json", r#"{"type": "object", "properties": {"a": {"minimum": "x"}}}"#);
+    project.write("fixtures/comma.json", "{\"type\": \"object\",\n \"required\": [\"a\",]}");
+    insta::assert_snapshot!(project.problems());
+}
+
+#[test]
+fn cases_that_cannot_fail() {
+    let project = suite(
+        "snapshot: off\ncases:\n  - id: one\n    vars: {ticket: x}\n  - id: two\n    vars: {ticket: x}\n    assert: [{contains: x, severity: warn}, {refusal: allowed}]\n  - id: three\n    vars: {ticket: x}\n    assert: [{contains: x}]\n",
+    );
+    insta::assert_snapshot!(project.problems());
+}
+
+#[test]
+fn paths() {
+    let project = suite(
+        "assert: [{contains: x}]\ncases:\n  - id: a\n    vars: {ticket: {file: ../secret.txt}}\n  - id: b\n    vars: {ticket: {file: /etc/passwd}}\n  - id: c\n    vars: {ticket: {file: fixtures}}\n  - id: d\n    vars: {ticket: {file: fixtures/lon-thread.txt}}\n  - id: e\n    vars: {ticket: {file: fixtures/latin.txt}}\n  - id: f\n    vars: {ticket: {file: fixtures/link.txt}}\n  - id: g\n    vars: {ticket: {file: fixtures/long-thread.txt, as: json}}\n  - id: h\n    vars: {ticket: {file: fixtures/big.txt}}\n  - id: i\n    vars: {ticket: {file: C:\\x.txt}}\n  - id: j\n    vars: {ticket: {file: ''}}\n",
+    );
+    project.write("fixtures/long-thread.txt", "x");
+    std::fs::write(project.root().join("fixtures/latin.txt"), b"caf\xe9\n").unwrap();
+    std::fs::File::create(project.root().join("fixtures/big.txt")).unwrap().set_len((100 << 20) + 1).unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("/etc/hostname", project.root().join("fixtures/link.txt")).unwrap();
+    insta::assert_snapshot!(project.problems());
+}
+
+#[test]
+fn tables() {
+    let project = suite(
+        "assert: [{contains: x}]\ncases:\n  - from: fixtures/ragged.csv\n  - from: fixtures/noid.csv\n  - {from: fixtures/noid.csv, id_from: nmae}\n  - from: fixtures/bad.jsonl\n  - from: fixtures/empty.csv\n  - from: fixtures/twice.csv\n  - from: fixtures/x.txt\n  - from: fixtures/nolist.json\n  - from: fixtures/rows.json\n  - from: fixtures/rows.yaml\n  - {from: fixtures/good.csv, id: x}\n  - {id: y, id_from: z}\n  - from: fixtures/good.csv\n",
+    );
+    project.write("fixtures/ragged.csv", "id,ticket\na,b\nc\nd,e,f\n");
+    project.write("fixtures/noid.csv", "name,ticket\na,b\n");
+    project.write("fixtures/bad.jsonl", "{\"id\": \"a\", \"ticket\": 1}\n{\"id\": \"b\",}\n[1]\n{\"id\": \"c\", \"id\": \"d\"}\n");
+    project.write("fixtures/empty.csv", "id,ticket\n");
+    project.write("fixtures/twice.csv", "id,ticket,ticket\na,b,c\n");
+    project.write("fixtures/x.txt", "id,ticket\n");
+    project.write("fixtures/nolist.json", "{}");
+    project.write(
+        "fixtures/rows.json",
+        "[\n{\"id\": \"a\", \"ticket\": \"x\"},\n{\"id\": \"\", \"ticket\": \"x\"},\n{\"ticket\": \"x\", \"tags\": 1},\n 5]",
+    );
+    project.write(
+        "fixtures/rows.yaml",
+        "- {id: r1, ticket: x, tags: 1}\n- {id: r2, ticket: x, assert: [{contians: x}]}\n- {id: r3, ticket: x, assert: {regex: '('}}\n",
+    );
+    project.write("fixtures/good.csv", "id,ticket,assert\ng1,x,\"{contains: [}\"\ng2,x,\"{contians: x}\"\ng3,x,contains: y\n");
+    insta::assert_snapshot!(project.problems());
+}
+
+#[test]
+fn prompts() {
+    let project = Project::with(&[
+        (
+            "suites/a.yaml",
+            &format!("suite: a\nprompt: [triag, triage@7, triage@x, two, twice, none, a/../b]\nmodels: [claude-haiku-4-5]\n{CASE}"),
+        ),
+        (
+            "suites/b.yaml",
+            &format!("suite: b\nprompt: [stray, empty, system, front, open, yaml, crossing, unclosed]\nmodels: [claude-haiku-4-5]\n{CASE}"),
+        ),
+        ("suites/prompts/twice/1.md", "x"),
+        ("suites/prompts/twice/1.yaml", "messages: []"),
+        ("suites/prompts/two/v2.md", "x"),
+        ("suites/prompts/none/notes.txt", "x"),
+        ("suites/prompts/stray/1.md", "hello\nuser:\n{{ ticket }}\n"),
+        ("suites/prompts/empty/1.md", "system:\nx\nuser:\n\nassistant:\nx\n"),
+        ("suites/prompts/system/1.md", "user:\n{{ ticket }}\nsystem:\nlate\n"),
+        ("suites/prompts/front/1.md", "---\ndescripton: x\nrequest: {max_token: 3}\n---\n{{ ticket }}\n"),
+        ("suites/prompts/open/1.md", "---\ndescription: x\n{{ ticket }}\n"),
+        (
+            "suites/prompts/yaml/1.yaml",
+            "messages:\n  - role: usr\n    content: x\n  - role: user\n    content: [{text: x}]\n  - role: user\n    content: ''\n  - role: user\n    content:\n      - {type: image, source: {file: fixtures/none.png}}\n",
+        ),
+        ("suites/prompts/crossing/1.md", "system:\n{% if ticket %}\nuser:\n{{ ticket }}\n{% endif %}\n"),
+        ("suites/prompts/unclosed/1.md", "user:\nhello {{ ticket }\n"),
+    ]);
+    insta::assert_snapshot!(project.problems());
+}
+
+#[test]
+fn parameters_that_the_api_refuses() {
+    let project = Project::with(&[
+        (
+            "suites/a.yaml",
+            &format!(
+                "suite: a\nprompt: triage\nmodels: [claude-sonnet-4-6, {{id: claude-haiku-4-5, request: {{top_p: 0.5, max_tokens: 0}}}}]\nrequest:\n  max_tokens: 100\n  temperature: 0.7\n  max_tokns: 3\n{CASE}"
+            ),
+        ),
+        ("suites/prompts/triage/1.md", "user:\n{{ ticket }}\nassistant:\n{\n"),
+    ]);
+    insta::assert_snapshot!(project.problems());
+}
+
+#[test]
+fn numbers_out_of_range() {
+    let project = suite(&format!(
+        "samples: 0\npass: {{rate: 1.5}}\nsnapshot: {{compare: text, threshold: 1.5, ignore: [$.a, \"$[\"]}}\ngate: {{min_pass_rate: 95}}\n{CASE}"
+    ));
+    insta::assert_snapshot!(project.problems());
+}
+
+#[test]
+fn a_project_without_suites() {
+    let project = Project::with(&[]);
+    insta::assert_snapshot!(project.problems());
+    std::fs::remove_dir_all(project.root().join("suites")).unwrap();
+    insta::assert_snapshot!(project.problems());
+}

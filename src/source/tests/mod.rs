@@ -71,7 +71,7 @@ pub(super) fn known() -> Known<'static> {
 }
 
 /// Problems without colour, one after the other: the caret's place as `^`.
-pub(super) fn plain(problems: &[Problem]) -> String {
+pub(crate) fn plain(problems: &[Problem]) -> String {
     let mut text = String::new();
     for problem in problems {
         let severity = format!("{:?}", problem.severity).to_lowercase();
