@@ -20,7 +20,7 @@ const ATTEMPTS: usize = 5;
 pub(super) fn locate(root: &Path, path: &str) -> Result<PathBuf, SnapshotError> {
     let outside = |reason| SnapshotError::Outside { path: path.to_owned(), reason };
     let mut components = Path::new(path).components();
-    if components.next() != Some(Component::Normal(FOLDER.as_ref())) || path.contains('\\') {
+    if components.next() != Some(Component::Normal(FOLDER.as_ref())) || path.contains(['\\', ':']) {
         return Err(outside("is not in the `snapshots` folder"));
     }
     let mut place = root.join(FOLDER);

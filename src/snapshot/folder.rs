@@ -51,7 +51,7 @@ impl Folder {
     /// The accepted snapshot at a project-relative path; `None` where there is none.
     ///
     /// # Errors
-    /// A file that cannot be read: the cell is [unreadable](unreadable).
+    /// A file that cannot be read: the cell is [`unreadable`].
     pub fn read(&self, path: &str) -> Result<Option<Snapshot>, SnapshotError> {
         let Some(text) = disk::read(&self.root, path)? else {
             return Ok(None);
