@@ -239,6 +239,8 @@ fn a_path_that_leads_elsewhere_is_refused() {
         "snapshots",
         "snapshots/",
         "",
+        "snapshots/..\\secret.snap",
+        "snapshots/c:secret.snap",
     ] {
         assert!(matches!(project.folder.read(path), Err(SnapshotError::Outside { .. })), "{path}");
         assert!(matches!(project.folder.accept(path), Err(SnapshotError::Outside { .. })), "{path}");
