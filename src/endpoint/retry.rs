@@ -138,7 +138,7 @@ fn without_patience(reason: GaveUp, limit: Duration, last: Option<CellError>, at
             format!("the case's time limit of {limit:?} leaves no time for another attempt{because}"),
             Some("raise `case_timeout`".to_owned()),
         ),
-        GaveUp::Abandoned => (format!("nobody waited for the answer any longer{because}"), None),
+        GaveUp::Abandoned => (format!("the run was stopped, or nobody waited any longer{because}"), None),
     };
     CellError { kind: ErrorKind::Timeout, message, hint, attempts }
 }

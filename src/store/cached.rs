@@ -46,6 +46,8 @@ struct Shared<E> {
     answered: Mutex<HashSet<Key>>,
     uncollected: Uncollected,
     failure: OnceLock<CellError>,
+    /// Cancelled when nothing more may be sent.
+    stopped: CancellationToken,
     tracker: TaskTracker,
 }
 
@@ -73,13 +75,20 @@ struct Seats {
 #[derive(Clone)]
 enum Landing {
     Result(Result<Answer, CellError>),
-    /// Nobody waited, so it was not asked.
-    Abandoned,
+    /// It ended early, because nobody waited or because everything was stopped.
+    Abandoned(CellError),
 }
 
 impl<E: Endpoint> Cached<E> {
     /// Answers from this store, and from `inner` what is not in it.
     pub fn new(store: Arc<Store>, mode: CacheMode, inner: E) -> Self {
+        Self::until(store, mode, inner, CancellationToken::new())
+    }
+
+    /// The same, until `stopped` is cancelled: then nothing more is sent, what stands in line or sleeps between attempts ends with an error
+    /// (its `attempts` are empty where nothing was sent at all), and what is on the wire is finished and stored. What is stored is still
+    /// read.
+    pub fn until(store: Arc<Store>, mode: CacheMode, inner: E, stopped: CancellationToken) -> Self {
         Self {
             shared: Arc::new(Shared {
                 inner,
@@ -89,6 +98,7 @@ impl<E: Endpoint> Cached<E> {
                 answered: Mutex::default(),
                 uncollected: Uncollected::default(),
                 failure: OnceLock::new(),
+                stopped,
                 tracker: TaskTracker::new(),
             }),
         }
@@ -135,14 +145,16 @@ impl<E: Endpoint> Endpoint for Cached<E> {
                 attempts: Vec::new(),
             });
         }
-        loop {
+        let mut ended = None;
+        while !self.shared.stopped.is_cancelled() {
             let mut passenger = self.shared.board(&call);
             match passenger.landing().await? {
                 Landing::Result(result) => return passenger.collect(result),
-                // Everybody had left just before we came.
-                Landing::Abandoned => {}
+                // Everything was stopped, or everybody had left just before we came.
+                Landing::Abandoned(error) => ended = Some(error),
             }
         }
+        Err(ended.unwrap_or_else(stopped))
     }
 }
 
@@ -179,7 +191,7 @@ impl<E: Endpoint> Shared<E> {
         let ride = Arc::new(Ride {
             key: call.key,
             landing,
-            abandoned: CancellationToken::new(),
+            abandoned: self.stopped.child_token(),
             seats: Mutex::new(Seats { waiting: 1, ..Seats::default() }),
             uncollected: Arc::clone(&self.uncollected),
         });
@@ -242,7 +254,7 @@ impl<E> Runway<E> {
             self.ride.left_over(&mut seats, &result);
         }
         let landing = match result {
-            Err(_) if self.ride.abandoned.is_cancelled() => Landing::Abandoned,
+            Err(error) if self.ride.abandoned.is_cancelled() => Landing::Abandoned(error),
             result => Landing::Result(result),
         };
         self.sender.send_replace(Some(landing));
@@ -268,6 +280,10 @@ impl<E> Drop for Runway<E> {
             self.land(Err(lost()));
         }
     }
+}
+
+fn stopped() -> CellError {
+    CellError { kind: ErrorKind::Timeout, message: "stopped before anything was sent".to_owned(), hint: None, attempts: Vec::new() }
 }
 
 fn lost() -> CellError {
@@ -314,7 +330,7 @@ impl Drop for Passenger {
         if seats.waiting == 0 {
             match &*self.ride.landing.borrow() {
                 Some(Landing::Result(result)) => self.ride.left_over(&mut seats, result),
-                Some(Landing::Abandoned) => {}
+                Some(Landing::Abandoned(_)) => {}
                 None => self.ride.abandoned.cancel(),
             }
         }

@@ -7,9 +7,10 @@ use futures_util::future::join_all;
 use super::*;
 use crate::endpoint::EndpointConfig;
 use crate::endpoint::limit::Limited;
+use crate::endpoint::patience::Patience;
 use crate::endpoint::retry::Retrying;
 use crate::endpoint::testing::{Scripted, call, config, failed, fresh};
-use crate::endpoint::wire::Advice;
+use crate::endpoint::wire::{Advice, Failed, Wire};
 
 type TestStack = Cached<Retrying<Limited<Arc<Scripted>>>>;
 
@@ -121,20 +122,75 @@ async fn whoever_joins_an_abandoned_call_gets_an_answer_all_the_same() {
     assert_eq!(joined.unwrap().reply.text(), "ok");
 }
 
+/// The first request fails and asks for a long pause, the second one answers after ten seconds, others are answered at once.
+fn failing_then_slow() -> Arc<Scripted> {
+    Arc::new(Scripted::new(|number, _| match number {
+        0 => (Duration::ZERO, Err(failed(ErrorKind::Server, Advice { after: None, should_retry: None }))),
+        1 => (Duration::from_secs(10), Ok(fresh("slow"))),
+        _ => (Duration::ZERO, Ok(fresh("ok"))),
+    }))
+}
+
 #[tokio::test(start_paused = true)]
+async fn a_stop_ends_waiting_and_sleeping_and_finishes_what_is_on_the_wire() {
+    let folder = folder();
+    let wire = failing_then_slow();
+    let mut config = config("http://127.0.0.1");
+    config.max_concurrency = 1;
+    let stopped = CancellationToken::new();
+    let limited = Limited::new(Arc::clone(&wire), &config);
+    let retrying = Retrying::new(limited, 4, config.max_retry_after, 1);
+    let store = Arc::new(Store::open(folder.path()).unwrap());
+    let cached = Cached::until(store, CacheMode::ReadWrite, retrying, stopped.clone());
+    let started = tokio::time::Instant::now();
+    let (failing, flying, waiting, ()) = tokio::join!(cached.ask(call(1)), cached.ask(call(2)), cached.ask(call(3)), async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        stopped.cancel();
+    });
+    assert_eq!(flying.unwrap().reply.text(), "slow");
+    assert_eq!(failing.unwrap_err().attempts.len(), 1, "what was tried is told");
+    assert!(waiting.unwrap_err().attempts.is_empty());
+    assert_eq!((wire.count(), started.elapsed().as_secs()), (2, 10));
+    // Afterwards nothing is asked, and what is stored is read.
+    assert!(cached.ask(call(4)).await.is_err());
+    assert_eq!(cached.ask(call(2)).await.unwrap().served, Served::Stored);
+    assert_eq!(wire.count(), 2);
+}
+
+/// The first request waits until the gate opens; the others are answered at once.
+#[derive(Default)]
+struct Gated {
+    gate: tokio::sync::Notify,
+    asked: std::sync::atomic::AtomicUsize,
+}
+
+impl Wire for Arc<Gated> {
+    async fn attempt(&self, _call: &Call, _patience: &Patience) -> Result<Answer, Failed> {
+        if self.asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0 {
+            self.gate.notified().await;
+        }
+        Ok(fresh("asked here"))
+    }
+}
+
+#[tokio::test]
 async fn what_another_process_stored_while_this_one_stood_in_line_is_not_asked_again() {
     let folder = folder();
-    let (wire, other_wire) = (numbering(), numbering());
-    let one = cached_with(&folder, CacheMode::ReadWrite, &wire, |config| config.max_concurrency = 1);
-    let other = cached_with(&folder, CacheMode::ReadWrite, &other_wire, |config| config.max_concurrency = 1);
-    // The same twenty calls from both ends: where they meet, the rest is stored already.
-    let (forth, back) =
-        tokio::join!(join_all((0..20).map(|number| one.ask(call(number)))), join_all((0..20).rev().map(|number| other.ask(call(number)))));
-    assert!(forth.iter().chain(&back).all(Result::is_ok));
-    let asked = wire.count() + other_wire.count();
-    assert!((20..=21).contains(&asked), "{asked} requests for 20 answers");
-    let shared = forth.iter().chain(&back).filter(|answer| answer.as_ref().unwrap().served == Served::Shared).count();
-    assert_eq!(shared, 40 - asked);
+    let wire = Arc::new(Gated::default());
+    let mut config = config("http://127.0.0.1");
+    config.max_concurrency = 1;
+    let retrying = Retrying::new(Limited::new(Arc::clone(&wire), &config), 4, config.max_retry_after, 1);
+    let one = Cached::new(Arc::new(Store::open(folder.path()).unwrap()), CacheMode::ReadWrite, retrying);
+    let other = cached(&folder, CacheMode::ReadWrite, &numbering());
+    // The second call stands in line behind the first one, which is answered only when the other process has stored the second one's answer.
+    let (first, second, ()) = tokio::join!(one.ask(call(1)), one.ask(call(2)), async {
+        other.ask(call(2)).await.unwrap();
+        wire.gate.notify_one();
+    });
+    assert_eq!(first.unwrap().reply.text(), "asked here");
+    let second = second.unwrap();
+    assert_eq!((second.served, second.reply.text().as_str()), (Served::Shared, "answer 0"));
+    assert_eq!(wire.asked.load(std::sync::atomic::Ordering::SeqCst), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -189,10 +245,11 @@ async fn an_error_is_not_stored_and_is_the_same_for_all_who_waited() {
 async fn a_store_that_cannot_write_ends_all_asking() {
     let folder = folder();
     let wire = numbering();
-    let cached = cached_with(&folder, CacheMode::ReadWrite, &wire, |config| config.max_concurrency = 1);
+    let cached = cached(&folder, CacheMode::ReadWrite, &wire);
     let hand = rusqlite::Connection::open(folder.path().join("store.db")).unwrap();
     hand.execute_batch("CREATE TRIGGER full BEFORE INSERT ON answers BEGIN SELECT raise(FAIL, 'database or disk is full'); END").unwrap();
-    let results = join_all((0..5).map(|number| cached.ask(call(number)))).await;
+    let mut results = vec![cached.ask(call(0)).await];
+    results.extend(join_all((1..5).map(|number| cached.ask(call(number)))).await);
     for result in &results {
         let error = result.as_ref().unwrap_err();
         assert_eq!(error.kind, ErrorKind::Store);
