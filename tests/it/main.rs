@@ -5,6 +5,7 @@
 mod architecture;
 mod deciding;
 mod dependencies;
+mod documented_assertions;
 mod examples;
 mod harness;
 mod mistakes;
