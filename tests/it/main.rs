@@ -6,6 +6,7 @@ mod architecture;
 mod deciding;
 mod dependencies;
 mod documented_assertions;
+mod documentation;
 mod examples;
 mod harness;
 mod mistakes;
