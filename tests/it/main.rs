@@ -5,8 +5,8 @@
 mod architecture;
 mod deciding;
 mod dependencies;
-mod documented_assertions;
 mod documentation;
+mod documented_assertions;
 mod examples;
 mod harness;
 mod mistakes;
