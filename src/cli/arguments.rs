@@ -195,9 +195,22 @@ pub(crate) struct RunArguments {
     /// Accept them as further variants, beside what was accepted
     #[arg(long)]
     pub(crate) add: bool,
-    /// Print the final verdict and failures alone
+    /// What orphaned snapshots do; `delete` needs a run of everything
+    #[arg(long, value_enum, default_value_t = Unreferenced::Warn, value_name = "WHAT")]
+    pub(crate) unreferenced: Unreferenced,
+    /// Print no progress, only what the run came to
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Unreferenced {
+    /// They are listed
+    Warn,
+    /// They fail the gate
+    Reject,
+    /// They are deleted
+    Delete,
 }
 
 #[derive(Debug, Args)]

@@ -16,6 +16,13 @@ pub(crate) fn find(project: &Project) -> Result<Vec<String>, Problem> {
     Folder::open(&project.root).orphans(&owned).map_err(|error| Problem::warning(error.to_string()).hint(error.hint()))
 }
 
+/// Deletes orphans; `Err` says what could not be deleted.
+pub(crate) fn delete(project: &Project, orphans: &[String]) -> Result<(), Vec<String>> {
+    let folder = Folder::open(&project.root);
+    let failed: Vec<String> = orphans.iter().filter_map(|path| folder.remove_orphan(path).err()).map(|error| error.to_string()).collect();
+    if failed.is_empty() { Ok(()) } else { Err(failed) }
+}
+
 /// The snapshot paths of a suite's cases and models.
 fn owned(suite: &Suite) -> Vec<String> {
     if suite.snapshot.compare == Compare::Off {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::answers::{self, Answers};
-use crate::cli::arguments::{CacheArgument, RunArguments};
+use crate::cli::arguments::{CacheArgument, RunArguments, Unreferenced};
 use crate::cli::console::Console;
 use crate::cli::decisions::Decisions;
 use crate::cli::formats;
@@ -41,6 +41,10 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let (now, clock) = (session::now(), Instant::now());
     let mut session = session::open(project, &arguments.selection, arguments.answers.endpoint.as_deref(), now)?;
+    if arguments.unreferenced == Unreferenced::Delete && (session.filtered || arguments.selection.shard.is_some()) {
+        let problem = Problem::error("`--unreferenced delete` needs a run of every suite and case");
+        return Err(problem.hint("leave the selection out, or use `--unreferenced reject`").into());
+    }
     let lock_problems = locks::check(project, &session.plan.suites);
     if lock_problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(lock_problems.into());
@@ -106,13 +110,20 @@ pub(crate) async fn run(
     for simulator in simulators {
         simulator.stop().await;
     }
-    let orphans = orphans::find(project).unwrap_or_else(|problem| {
+    let mut orphans = orphans::find(project).unwrap_or_else(|problem| {
         session.problems.push(problem);
         Vec::new()
     });
+    let mut unwritten_snapshots = decisions.finish();
+    if arguments.unreferenced == Unreferenced::Delete {
+        let gone = orphans::delete(project, &orphans);
+        orphans.clear();
+        unwritten_snapshots.extend(gone.err().unwrap_or_default());
+    }
     let facts = RunFacts {
         interrupted: interrupted.is_cancelled(),
-        unwritten: decisions.finish(),
+        unwritten: unwritten_snapshots,
+        rejected_orphans: if arguments.unreferenced == Unreferenced::Reject { orphans.len() } else { 0 },
         shard: arguments.selection.shard,
         ..RunFacts::default()
     };

@@ -17,6 +17,8 @@ pub struct RunFacts {
     pub unwritten: Vec<String>,
     /// Accepted prompt versions whose text changed, one message each, where that stops a run (CI).
     pub broken_locks: Vec<String>,
+    /// Orphaned snapshots, where they fail the gate.
+    pub rejected_orphans: usize,
     /// A shard defers rates to the merge.
     pub shard: Option<Shard>,
     /// Shards that a merge misses, one message each.
@@ -45,6 +47,10 @@ pub fn judge(cells: &[CellResult], suites: &[SuitePolicy], facts: &RunFacts) -> 
     if facts.interrupted {
         let message = "interrupted: what was under way was finished, the rest was not asked".to_owned();
         gates.push(whole(GateKind::Interrupted, GateOutcome::Missing, &message));
+    }
+    if facts.rejected_orphans > 0 && facts.shard.is_none() {
+        let message = format!("{} snapshot files that no case owns (`--unreferenced reject`)", facts.rejected_orphans);
+        gates.push(whole(GateKind::Snapshots, GateOutcome::Fail, &message));
     }
     gates.extend(facts.missing_shards.iter().map(|message| whole(GateKind::Verdicts, GateOutcome::Missing, message)));
     gates.extend(facts.broken_locks.iter().map(|message| whole(GateKind::PromptLock, GateOutcome::Fail, message)));

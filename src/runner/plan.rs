@@ -10,8 +10,9 @@ use crate::model::catalog::Catalog;
 use crate::model::cost;
 use crate::model::key::{self, Key};
 use crate::model::money::Money;
+use crate::model::parameters;
 use crate::model::problem::Problem;
-use crate::model::request::{EndpointIdentity, Params, Request};
+use crate::model::request::{EndpointIdentity, Params, Request, Role};
 use crate::model::run::Address;
 use crate::model::suite::{Case, Compare, ModelSpec, Prompt, PromptVersion, Suite};
 use crate::snapshot;
@@ -180,6 +181,8 @@ fn variants(suite: &Arc<Suite>, context: &Context<'_>, problems: &mut Vec<Proble
                     problems.push(problem.hint(format!("the settings have: {}", names.join(", "))));
                     continue;
                 };
+                let params = params(suite, version, model, context.default_max_tokens);
+                problems.extend(rejected(context.catalog, identity, version, model, &params));
                 variants.push(Arc::new(Variant {
                     suite: Arc::clone(suite),
                     suite_name: Arc::clone(&suite_name),
@@ -190,7 +193,7 @@ fn variants(suite: &Arc<Suite>, context: &Context<'_>, problems: &mut Vec<Proble
                     model_id: Arc::from(model.id.as_str()),
                     endpoint: Arc::from(endpoint),
                     identity: identity.clone(),
-                    params: params(suite, version, model, context.default_max_tokens),
+                    params,
                     gated: newest && model.gate,
                     side_by_side,
                     owns_snapshot: newest && suite.snapshot.compare != Compare::Off,
@@ -208,6 +211,20 @@ pub fn params(suite: &Suite, version: &PromptVersion, model: &ModelSpec, default
     let mut params = suite.request.overlaid(&version.request).overlaid(&model.request);
     params.max_tokens.get_or_insert(default_max_tokens);
     params
+}
+
+/// What the model is known to reject, once `max_tokens` is filled in: loading saw only what the files say.
+fn rejected(catalog: &Catalog, identity: &EndpointIdentity, version: &PromptVersion, model: &ModelSpec, params: &Params) -> Vec<Problem> {
+    let ends_with_assistant = version.turns.last().is_some_and(|turn| turn.role == Role::Assistant);
+    let found = parameters::rejected(catalog, &model.id, &identity.api_version, &identity.beta, params, ends_with_assistant);
+    let problem = |rejection: parameters::Rejection| {
+        let problem = Problem::error(format!("model `{}` ({}): {}", model.name(), model.site, rejection.message));
+        match rejection.hint {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        }
+    };
+    found.into_iter().map(problem).collect()
 }
 
 fn is_newest(prompt: &Prompt, version: &PromptVersion) -> bool {

@@ -88,6 +88,21 @@ fn an_orphan_is_listed_whatever_was_selected() {
 }
 
 #[test]
+fn orphans_fail_or_go_only_where_that_is_asked_for() {
+    let project = strict();
+    project.run(&["run", "--update"]);
+    project.edit("suites/capitals.yaml", "id: japan", "id: nippon");
+    project.run(&["run", "--update"]);
+    let orphan = "snapshots/capitals/japan/claude-haiku-4-5.snap";
+    assert_eq!(project.run(&["run"]).code, 0);
+    assert_eq!(project.run(&["run", "--unreferenced", "reject"]).code, 1);
+    assert_eq!(project.run(&["run", "--unreferenced", "delete", "--case", "france"]).code, 2);
+    assert!(project.exists(orphan));
+    assert_eq!(project.run(&["run", "--unreferenced", "delete"]).code, 0);
+    assert!(!project.exists(orphan) && project.exists(PARIS));
+}
+
+#[test]
 fn a_real_answer_never_matches_what_a_simulator_said() {
     // The header that marks a simulated reply is taken away on its way, as if another server had answered.
     let server = Server::start(CAPITALS_SCRIPT);
