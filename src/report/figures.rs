@@ -1,7 +1,7 @@
 //! How are amounts written for people: counts, shares, money, tokens, times?
 
 use crate::model::money::Money;
-use crate::model::run::{Bill, Totals};
+use crate::model::run::Bill;
 
 /// `12,345`.
 pub(crate) fn count(number: u64) -> String {
@@ -39,11 +39,6 @@ pub(crate) fn share(part: u64, whole: u64) -> String {
     }
     let tenths = u128::from(part) * 1000 / u128::from(whole);
     format!("{}.{} %", tenths / 10, tenths % 10)
-}
-
-/// Passed cells of those that reached a verdict.
-pub(crate) fn pass_rate(totals: &Totals) -> String {
-    share(totals.passed, totals.passed + totals.failed)
 }
 
 /// Dollars with as many decimals as the amount needs to say something: cents from one dollar on, else four to eight.

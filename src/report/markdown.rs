@@ -21,7 +21,7 @@ use crate::model::money::Money;
 use crate::model::run::{CellResult, Group, RunReport};
 use crate::model::verdict::SnapshotState;
 use crate::report::finding::{self, Layout};
-use crate::report::standing::{self, Standing, Standings};
+use crate::report::standing::{self, GatedRates, Standing, Standings};
 use crate::report::{difference, figures, visible, words};
 
 /// Bytes of the whole page. GitHub takes 65,536 characters; bytes are never fewer.
@@ -97,6 +97,11 @@ fn head(report: &RunReport) -> String {
     );
     if totals.warned > 0 {
         let _ = write!(sums, " ({} with warnings)", figures::count(totals.warned));
+    }
+    let standings = Standings::of(report);
+    let informing = report.cells.iter().filter(|cell| matches!(standings.standing(cell), Standing::Informs(_))).count();
+    if informing > 0 {
+        let _ = write!(sums, "; {} of them only inform{}", figures::count(informing as u64), if informing == 1 { "s" } else { "" });
     }
     let snapshots = [(totals.snapshots_changed, "changed"), (totals.snapshots_new, "new"), (totals.snapshots_orphaned, "orphaned")];
     let parts: Vec<String> =
@@ -270,7 +275,8 @@ fn snapshot(cell: &CellResult) -> String {
 fn tail(report: &RunReport) -> String {
     let mut page = Page::frame();
     let models: Vec<&Group> = report.models.iter().collect();
-    table(&mut page, "Models", &models);
+    let rates = GatedRates::of(report);
+    table(&mut page, "Models", &models, &rates);
     let side_by_side: HashSet<String> = report
         .cells
         .iter()
@@ -278,7 +284,7 @@ fn tail(report: &RunReport) -> String {
         .map(|cell| format!("{}@{}", cell.address.prompt, cell.address.version))
         .collect();
     let versions: Vec<&Group> = report.versions.iter().filter(|group| side_by_side.contains(&group.name)).collect();
-    table(&mut page, "Prompt versions side by side", &versions);
+    table(&mut page, "Prompt versions side by side", &versions, &rates);
     page.note(&format!("**Bill:** {}\n\n", bill(report)));
     if report.totals.snapshots_changed + report.totals.snapshots_new > 0 {
         page.note("Take changed and new outputs with `promptkeel accept`, then commit the snapshots.\n\n");
@@ -295,7 +301,7 @@ fn tail(report: &RunReport) -> String {
     page.text
 }
 
-fn table(page: &mut Page, title: &str, groups: &[&Group]) {
+fn table(page: &mut Page, title: &str, groups: &[&Group], rates: &GatedRates<'_>) {
     if groups.is_empty() {
         return;
     }
@@ -305,6 +311,7 @@ fn table(page: &mut Page, title: &str, groups: &[&Group]) {
     let mut left = 0;
     for group in groups {
         let totals = &group.totals;
+        let (passed, failed) = rates.rate(group);
         let read = totals.tokens.input + totals.tokens.cache_write + totals.tokens.cache_read;
         let suite = group.suite.as_deref().map(|suite| format!("{} ", cell_code(suite))).unwrap_or_default();
         let latency = match (group.latency_p50_ms, group.latency_p95_ms) {
@@ -316,7 +323,7 @@ fn table(page: &mut Page, title: &str, groups: &[&Group]) {
             cell_code(&group.name),
             if group.gated { "" } else { " (informs)" },
             figures::count(totals.planned),
-            figures::pass_rate(totals),
+            figures::share(passed, passed + failed),
             figures::worth(&group.bill, decimals),
             figures::compact(read),
             figures::compact(totals.tokens.output),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::model::assertion::AssertionSeverity;
 use crate::model::gate::{GateKind, GateOutcome};
-use crate::model::run::{CellResult, RunReport};
+use crate::model::run::{CellResult, Group, RunReport};
 use crate::model::verdict::{Outcome, SnapshotState, Verdict};
 
 /// How a cell stands to the gate.
@@ -99,6 +99,31 @@ impl<'a> Standings<'a> {
     /// The state of the cell's snapshot is one that fails its suite's gate.
     pub(crate) fn snapshot_counts(&self, cell: &CellResult) -> bool {
         cell.snapshot_path.is_some() && is_news(&cell.snapshot) && self.snapshots_fail.get(&*cell.address.suite).copied().unwrap_or(false)
+    }
+}
+
+/// Passed and failed cells of every suite and model, counted as the gate counts them: without older versions.
+pub(crate) struct GatedRates<'a>(HashMap<(&'a str, &'a str), (u64, u64)>);
+
+impl<'a> GatedRates<'a> {
+    pub(crate) fn of(report: &'a RunReport) -> Self {
+        let mut rates: HashMap<(&str, &str), (u64, u64)> = HashMap::new();
+        for cell in report.cells.iter().filter(|cell| cell.gated) {
+            let (passed, failed) = rates.entry((&cell.address.suite, &cell.address.model)).or_default();
+            match cell.verdict {
+                Verdict::Pass => *passed += 1,
+                Verdict::Fail => *failed += 1,
+                Verdict::Error | Verdict::Skipped => {}
+            }
+        }
+        Self(rates)
+    }
+
+    /// Of a group; all of its cells where it is not one of a suite's models, or none of them is gated.
+    pub(crate) fn rate(&self, group: &Group) -> (u64, u64) {
+        let whole = (group.totals.passed, group.totals.failed);
+        let gated = group.suite.as_deref().and_then(|suite| self.0.get(&(suite, group.name.as_str())));
+        gated.copied().unwrap_or(whole)
     }
 }
 

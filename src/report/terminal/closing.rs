@@ -15,6 +15,7 @@ use super::paint::{BAD, BOLD, DIM, GOOD, ODD, PLAIN, Screen, Span, span};
 use crate::model::gate::{Exit, GateOutcome, GateResult};
 use crate::model::money::Money;
 use crate::model::run::RunReport;
+use crate::report::standing::{Standing, Standings};
 use crate::report::{figures, problem, visible, words};
 
 /// Most gates that are listed.
@@ -23,10 +24,10 @@ const GATES: usize = 40;
 const ORPHANS: usize = 10;
 
 /// Everything below the tables.
-pub(super) fn show(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
+pub(super) fn show(report: &RunReport, standings: &Standings<'_>, screen: &mut Screen<'_>) -> io::Result<()> {
     screen.blank()?;
     let mut before = "";
-    for (label, text) in sums(report) {
+    for (label, text) in sums(report, standings) {
         let label = if std::mem::replace(&mut before, label) == label { "" } else { label };
         screen.wrapped(&[span(DIM, format!("{label:<11}"))], &[span(PLAIN, text)], usize::MAX)?;
     }
@@ -36,7 +37,7 @@ pub(super) fn show(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()
     verdict(report, screen)
 }
 
-fn sums(report: &RunReport) -> Vec<(&'static str, String)> {
+fn sums(report: &RunReport, standings: &Standings<'_>) -> Vec<(&'static str, String)> {
     let totals = &report.totals;
     let count = figures::count;
     let mut sums = Vec::new();
@@ -50,6 +51,11 @@ fn sums(report: &RunReport) -> Vec<(&'static str, String)> {
     );
     if totals.warned > 0 {
         cells.push_str(&format!(" ({} with warnings)", count(totals.warned)));
+    }
+    let informing = report.cells.iter().filter(|cell| matches!(standings.standing(cell), Standing::Informs(_))).count();
+    if informing > 0 {
+        let verb = if informing == 1 { "informs" } else { "inform" };
+        cells.push_str(&format!("; {} of them only {verb}", count(informing as u64)));
     }
     sums.push(("cells", cells));
     if totals.samples > 0 {
@@ -171,7 +177,7 @@ fn hints(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
     if totals.errored > 0 || (totals.skipped > 0 && report.exit != Exit::Fails) {
         hints.push("what is answered is stored: `promptkeel run` again asks only what is missing".to_owned());
     }
-    if totals.failed > 0 {
+    if totals.failed > 0 && report.exit == Exit::Fails {
         hints.push("`promptkeel run --failed` runs what did not pass".to_owned());
     }
     if hints.is_empty() {

@@ -25,7 +25,7 @@ pub fn summary(report: &RunReport, out: &mut dyn io::Write, style: Style) -> io:
     let mut screen = paint::Screen::new(out, style);
     failures::show(report, &standings, &mut screen)?;
     models::show(report, &mut screen)?;
-    closing::show(report, &mut screen)
+    closing::show(report, &standings, &mut screen)
 }
 
 /// Writes one output that waits for a decision: whose it is, where it goes, and how it differs from what is accepted.

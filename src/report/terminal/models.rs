@@ -13,6 +13,7 @@ use super::paint::{BAD, DIM, GOOD, ODD, PLAIN, Screen, span};
 use super::table::{self, Column, Field, Row, field};
 use crate::model::gate::{GateKind, GateOutcome};
 use crate::model::run::{Group, RunReport};
+use crate::report::standing::GatedRates;
 use crate::report::{figures, visible};
 
 /// The columns; `simulated`: all money in the table is.
@@ -36,6 +37,9 @@ const fn columns(simulated: bool) -> [Column; 8] {
 pub(super) fn show(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
     let models: Vec<&Group> = report.models.iter().collect();
     groups(screen, "models", &models, report)?;
+    if report.cells.iter().any(|cell| cell.side_by_side && !cell.gated) {
+        screen.line(&[span(DIM, "  pass rates are those of the newest versions; older ones stand below")])?;
+    }
     let side_by_side: HashSet<String> = report
         .cells
         .iter()
@@ -52,6 +56,7 @@ fn groups(screen: &mut Screen<'_>, title: &str, groups: &[&Group], report: &RunR
     }
     screen.heading(title, "")?;
     let decimals = figures::worth_decimals(groups.iter().map(|group| &group.bill));
+    let rates = GatedRates::of(report);
     let mut rows = Vec::new();
     let mut suite: Option<&str> = None;
     for group in groups {
@@ -59,7 +64,7 @@ fn groups(screen: &mut Screen<'_>, title: &str, groups: &[&Group], report: &RunR
             suite = group.suite.as_deref();
             rows.extend(suite.map(|suite| Row::Head(visible::name(suite))));
         }
-        rows.push(Row::Fields(fields(group, decimals, report)));
+        rows.push(Row::Fields(fields(group, decimals, &rates, report)));
     }
     table::show(screen, &columns(report.run.simulated), &rows)?;
     if groups.iter().any(|group| !group.gated) {
@@ -78,10 +83,10 @@ fn rate_holds(group: &Group, report: &RunReport) -> bool {
     })
 }
 
-fn fields(group: &Group, decimals: u32, report: &RunReport) -> Vec<Field> {
+fn fields(group: &Group, decimals: u32, rates: &GatedRates<'_>, report: &RunReport) -> Vec<Field> {
     let totals = &group.totals;
-    let judged = totals.passed + totals.failed;
-    let rate = match (judged, totals.failed) {
+    let (passed, failed) = rates.rate(group);
+    let rate = match (passed + failed, failed) {
         (0, _) => DIM,
         (_, 0) => GOOD,
         _ if group.gated && !rate_holds(group, report) => BAD,
@@ -102,7 +107,7 @@ fn fields(group: &Group, decimals: u32, report: &RunReport) -> Vec<Field> {
     vec![
         Field { text: name, style: if group.gated { PLAIN } else { DIM } },
         field(figures::count(totals.planned)),
-        Field { text: figures::pass_rate(totals), style: rate },
+        Field { text: figures::share(passed, passed + failed), style: rate },
         field(cost),
         field(format!("{}/{}", figures::compact(read), figures::compact(tokens.output))),
         field(latency),

@@ -84,7 +84,13 @@ impl<'a> Screen<'a> {
                 whole.pop();
             }
             if let Some(last) = whole.last_mut() {
-                last.text = Cow::Owned(last.text.trim_end().to_owned());
+                let text = last.text.trim_end();
+                let goes_on = index + 1 == most && lines.len() > most;
+                last.text = Cow::Owned(match text.rsplit_once(' ') {
+                    Some((text, _)) if goes_on => format!("{text} …"),
+                    None if goes_on => "…".to_owned(),
+                    _ => text.to_owned(),
+                });
             }
             self.line(&whole)?;
         }

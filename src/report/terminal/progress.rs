@@ -136,7 +136,7 @@ impl Progress {
             }
             RunEvent::Retrying { .. } => self.facts.retries += 1,
             RunEvent::CoolingDown { endpoint, model, delay_ms } => self.pause(endpoint, model, *delay_ms, now),
-            RunEvent::Cell { cell } => self.cell(cell, now),
+            RunEvent::Cell { cell } => self.cell(cell),
             RunEvent::Interrupted { in_flight } => {
                 let flying = figures::counted(*in_flight, "request", "requests");
                 self.line(&[
@@ -171,8 +171,10 @@ impl Progress {
         }
     }
 
-    fn cell(&mut self, cell: &CellResult, now: Duration) {
+    fn cell(&mut self, cell: &CellResult) {
         self.facts.done += 1;
+        // A request that came to nothing took its time too.
+        self.facts.asked += cell.samples.iter().filter(|sample| sample.error.is_some()).count() as u64;
         for reply in cell.samples.iter().filter_map(|sample| sample.reply.as_ref()).filter(|reply| reply.served.is_paid()) {
             self.facts.asked += 1;
             let cost = reply.cost_usd.unwrap_or_default();
@@ -206,7 +208,6 @@ impl Progress {
         } else if self.facts.lines == CELLS + 1 {
             self.line(&[span(DIM, "more failures follow; the summary and the reports list them")]);
         }
-        let _ = now;
     }
 
     /// The bar's text, and a count in the log from time to time.
@@ -259,7 +260,7 @@ impl Facts {
             (self.errored, "without a verdict"),
             (self.skipped, "skipped"),
             (self.informs, "for information"),
-            (self.retries, "retries"),
+            (self.retries, "retried"),
         ] {
             if number > 0 {
                 let _ = write!(text, ", {} {what}", figures::count(number));
@@ -297,4 +298,69 @@ fn shortened(address: &Address, headline: &str, width: usize, one_line: bool) ->
     let room = width.saturating_sub(8 + visible::width(&address));
     let headline: Cow<'_, str> = if one_line { visible::fitted(headline, room) } else { Cow::Borrowed(headline) };
     (address, format!("  {headline}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::report::sample;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Everything that a run of the sample says, a cell every three seconds.
+    fn told(show: Show, times: usize) -> String {
+        let (log, report) = (Log::default(), sample::report());
+        let mut progress = Progress::new(show, Box::new(log.clone()), Style::PLAIN);
+        let (cells, samples) = (report.totals.planned * times as u64, report.totals.samples * times as u64);
+        let bound = Some(Money::from_pico(410_000_000_000));
+        let started = RunEvent::Started { run: report.run.clone(), cells, samples, cached: 12, upper_bound_usd: bound };
+        progress.hear_at(&started, Duration::ZERO);
+        let address = report.cells[0].address.clone();
+        progress.hear_at(&RunEvent::Sent { cell: address.clone(), sample: 0 }, Duration::from_secs(1));
+        progress
+            .hear_at(&RunEvent::Retrying { cell: address, sample: 0, message: "529".to_owned(), delay_ms: 500 }, Duration::from_secs(1));
+        let (endpoint, model) = (Arc::from("anthropic"), Arc::from("claude-haiku-4-5"));
+        let pause = RunEvent::CoolingDown { endpoint, model, delay_ms: 12_000 };
+        progress.hear_at(&pause, Duration::from_secs(2));
+        progress.hear_at(&pause, Duration::from_secs(3));
+        for (index, cell) in std::iter::repeat_n(&report.cells, times).flatten().enumerate() {
+            progress.hear_at(&RunEvent::Cell { cell: Arc::new(cell.clone()) }, Duration::from_secs(3 * (index as u64 + 1)));
+        }
+        progress.hear_at(&RunEvent::Interrupted { in_flight: 1 }, Duration::from_secs(90));
+        progress.finish();
+        let text = log.0.lock().unwrap().clone();
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn a_log_gets_a_line_a_failure_and_a_count_from_time_to_time() {
+        insta::assert_snapshot!(told(Show::Lines, 1));
+    }
+
+    #[test]
+    fn many_failures_do_not_flood_a_log() {
+        let text = told(Show::Lines, 100);
+        assert_eq!(text.lines().filter(|line| line.contains("::")).count() as u64, CELLS);
+        assert_eq!(text.matches("more failures follow").count(), 1);
+        assert_eq!(text.matches("asks to pause").count(), 1, "a pause is told once, not by each of its cells");
+    }
+
+    #[test]
+    fn quiet_is_quiet() {
+        assert_eq!(told(Show::Nothing, 1), "");
+    }
 }
