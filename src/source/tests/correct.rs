@@ -173,3 +173,34 @@ fn a_selection_names_suites_or_folders() {
     let loaded = load(&Tree::Disk(project.root().join("nowhere")), &[], &known());
     assert!(loaded.suites.is_empty() && !loaded.problems.is_empty());
 }
+
+#[test]
+fn the_suite_that_the_documentation_shows_is_one() {
+    let page = include_str!("../../../docs/suites.md");
+    let suite = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let project = Project::with(&[
+        ("suites/ticket-triage.yaml", suite),
+        ("suites/prompts/ticket-triage/1.md", "{{ ticket }}"),
+        ("fixtures/triage.schema.json", r#"{"type": "object"}"#),
+        ("fixtures/tickets.jsonl", "{\"id\": \"one\", \"ticket\": \"t\", \"queue\": \"billing\"}\n"),
+    ]);
+    assert_eq!(project.problems(), "");
+    assert_eq!(project.suite().cases.len(), 2);
+}
+
+#[test]
+fn the_prompts_that_the_documentation_shows_are_prompts() {
+    let page = include_str!("../../../docs/prompts.md");
+    let block = |marker: &str| page.split(marker).nth(1).and_then(|rest| rest.split("\n```").next()).unwrap().to_owned();
+    let suite = "suite: a\nprompt: [one, two]\nmodels: [claude-haiku-4-5]\ncases:\n  - id: a\n    vars: {ticket: x, number: 7, scan: {file: fixtures/terms.pdf}}\n";
+    let yaml = page.split("## YAML prompts").nth(1).unwrap();
+    let yaml = yaml.split("```yaml\n").nth(1).and_then(|rest| rest.split("\n```").next()).unwrap();
+    let project = Project::with(&[
+        ("suites/a.yaml", suite),
+        ("suites/prompts/one/1.md", &block("```markdown\n")),
+        ("suites/prompts/two/1.yaml", yaml),
+        ("fixtures/terms.pdf", "%PDF"),
+    ]);
+    assert_eq!(project.problems(), "");
+    assert_eq!(project.suite().prompts.len(), 2);
+}
