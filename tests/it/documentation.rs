@@ -1,4 +1,4 @@
-//! Does the documentation keep its word: commands, flags and exit codes that exist, a first suite that is valid?
+//! Does the documentation keep its word: links that lead somewhere, commands and exit codes that exist?
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,6 +16,54 @@ fn pages() -> Vec<(PathBuf, String)> {
         paths.extend(entries.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
     }
     paths.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+}
+
+/// Targets of `[text](target)` outside of code, without the part after `#`.
+fn links(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut fenced = false;
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            fenced = !fenced;
+        }
+        if fenced {
+            continue;
+        }
+        // Every second piece between backticks is code.
+        let prose: String = line.split('`').step_by(2).collect::<Vec<_>>().join("_");
+        for rest in prose.split("](").skip(1) {
+            if let Some((target, _)) = rest.split_once(')') {
+                found.push(target.split('#').next().unwrap_or_default().to_owned());
+            }
+        }
+    }
+    found
+}
+
+fn is_dead(page: &Path, target: &str) -> bool {
+    let elsewhere = target.is_empty() || target.contains("://");
+    !elsewhere && !page.parent().unwrap().join(target).exists()
+}
+
+#[test]
+fn every_link_of_the_documentation_leads_to_a_file() {
+    let pages = pages();
+    assert!(pages.iter().any(|(path, _)| path.ends_with("docs/index.md")));
+    let dead: Vec<String> = pages
+        .iter()
+        .flat_map(|(path, text)| {
+            links(text).into_iter().filter(|target| is_dead(path, target)).map(|target| format!("{}: {target}", path.display()))
+        })
+        .collect();
+    assert!(dead.is_empty(), "{dead:#?}");
+}
+
+#[test]
+fn a_dead_link_is_found_and_code_is_left_alone() {
+    let text = "[a](gone.md) and `[b](code.md)`, [c](https://example.com/x) [d](#here) [e](README.md#try-it)\n```\n[f](fenced.md)\n```\n";
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("page.md");
+    assert_eq!(links(text), ["gone.md", "https://example.com/x", "", "README.md"]);
+    assert_eq!(links(text).iter().map(|target| is_dead(&page, target)).collect::<Vec<_>>(), [true, false, false, false]);
 }
 
 #[test]
