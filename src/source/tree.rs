@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::model::key::digest;
 use crate::model::suite::SourceFile;
 use crate::source::git::{GitError, Objects};
 
@@ -116,10 +117,9 @@ impl Reader {
         if let Some(known) = self.read.borrow().get(&path) {
             return known.clone();
         }
-        let result = self.bytes(&path).map(|bytes| File {
-            source: SourceFile { path: path.as_str().into(), digest: blake3::hash(&bytes).to_hex().as_str().into() },
-            bytes: bytes.into(),
-        });
+        let result = self
+            .bytes(&path)
+            .map(|bytes| File { source: SourceFile { path: path.as_str().into(), digest: digest(&bytes) }, bytes: bytes.into() });
         self.read.borrow_mut().insert(path, result.clone());
         result
     }

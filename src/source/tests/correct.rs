@@ -70,6 +70,9 @@ fn whole() -> Project {
         ("suites/prompts/triage/README.md", "not a version"),
         ("suites/prompts/not-a-suite.yaml", "a: 1"),
         ("suites/.hidden.yaml", "a: 1"),
+        (".gitignore", "scratch*.yaml\n"),
+        ("suites/scratch-1.yaml", "a: 1"),
+        ("suites/notes.md", "a: 1"),
         ("fixtures/triage.schema.json", r#"{"type": "object"}"#),
         ("fixtures/long-thread.txt", "a long\nthread\n"),
         (
