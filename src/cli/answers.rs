@@ -1,10 +1,11 @@
 //! Who answers in this run? The store, the endpoints that something must be asked of, and simulators where they are in process.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use tokio_util::sync::CancellationToken;
 
 use crate::cli::arguments::CacheArgument;
 use crate::cli::project::{Failure, Project};
@@ -23,29 +24,38 @@ pub(crate) struct Answers {
     pub(crate) simulators: Vec<Simulator>,
 }
 
-/// Builds the stack. Only endpoints that something must be asked of need a key, a CA store or a running simulator.
-pub(crate) async fn open(
-    project: &Project,
-    plan: &Plan,
-    store: Arc<Store>,
-    mode: CacheArgument,
-    max_concurrency: Option<u32>,
-    is_answered: impl Fn(&Key) -> bool,
-    now: DateTime<Utc>,
-) -> Result<Answers, Failure> {
+/// How answers are wanted in a run.
+pub(crate) struct Wanted<'a> {
+    pub(crate) store: Arc<Store>,
+    pub(crate) mode: CacheArgument,
+    /// Samples that need no asking.
+    pub(crate) known: &'a HashSet<Key>,
+    /// `--max-concurrency`.
+    pub(crate) max_concurrency: Option<u32>,
+    pub(crate) interrupted: CancellationToken,
+    /// Seeds the jitter of retries.
+    pub(crate) now: DateTime<Utc>,
+}
+
+/// Builds the stack. Only endpoints that something must be asked of need a key or a CA store.
+pub(crate) async fn open(project: &Project, plan: &Plan, wanted: Wanted<'_>) -> Result<Answers, Failure> {
+    let Wanted { store, mode, known, max_concurrency, interrupted, now } = wanted;
     let asked: BTreeSet<&str> = match mode {
         CacheArgument::Only => BTreeSet::new(),
         CacheArgument::ReadWrite | CacheArgument::Refresh | CacheArgument::Off => {
-            plan.cells.iter().filter(|cell| cell.keys.iter().any(|key| !is_answered(key))).map(|cell| &*cell.variant.endpoint).collect()
+            plan.cells.iter().filter(|cell| cell.keys.iter().any(|key| !known.contains(key))).map(|cell| &*cell.variant.endpoint).collect()
         }
     };
+    let used: BTreeSet<&str> = plan.cells.iter().map(|cell| &*cell.variant.endpoint).collect();
     let mut simulators = Vec::new();
     let mut configs = Vec::new();
     let mut problems = Vec::new();
-    for name in asked {
+    for name in used {
+        let needed = asked.contains(name);
         let settings = &project.settings.endpoints[name];
         let identity = plan.cells.iter().find(|cell| *cell.variant.endpoint == *name).map(|cell| cell.variant.identity.clone());
         let (base_url, key) = match settings.dialect {
+            // An answer that is damaged in the store is asked again, so what can be built is built, needed or not.
             Dialect::Simulated => {
                 let script = project.script(name, settings)?;
                 let simulator = start(script).await?;
@@ -56,6 +66,9 @@ pub(crate) async fn open(
             Dialect::Messages => {
                 let variable = settings.api_key_env.as_deref().unwrap_or_default();
                 let key = project.environment.secret(variable);
+                if key.is_none() && !needed {
+                    continue;
+                }
                 if key.is_none() {
                     problems.push(
                         Problem::error(format!("endpoint `{name}` needs a key, and `{variable}` is not set"))
@@ -85,10 +98,9 @@ pub(crate) async fn open(
         return Err(problems.into());
     }
     let seed = now.timestamp_subsec_nanos();
-    let names: Vec<String> = configs.iter().map(|config| config.name.clone()).collect();
     let stack = endpoint::build(configs, u64::from(seed)).map_err(|error| endpoint_problem(&error))?;
-    for name in names {
-        stack.prepare(&name).map_err(|error| endpoint_problem(&error))?;
+    for name in asked {
+        stack.prepare(name).map_err(|error| endpoint_problem(&error))?;
     }
     let mode = match mode {
         CacheArgument::ReadWrite => CacheMode::ReadWrite,
@@ -96,7 +108,7 @@ pub(crate) async fn open(
         CacheArgument::Off => CacheMode::Off,
         CacheArgument::Only => CacheMode::Only,
     };
-    Ok(Answers { cached: Cached::new(store, mode, stack), simulators })
+    Ok(Answers { cached: Cached::until(store, mode, stack, interrupted), simulators })
 }
 
 async fn start(script: crate::sim::script::Script) -> Result<Simulator, Problem> {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::answers::{self, Answers};
+use crate::cli::answers::{self, Answers, Wanted};
 use crate::cli::arguments::{CacheArgument, RunArguments, Unreferenced};
 use crate::cli::console::Console;
 use crate::cli::decisions::Decisions;
@@ -16,12 +16,16 @@ use crate::cli::session::{self, Session};
 use crate::cli::{locks, orphans};
 use crate::gate::exit::exit;
 use crate::gate::judge::{RunFacts, judge};
+use crate::model::catalog::Catalog;
+use crate::model::cost;
 use crate::model::gate::{Exit, SuitePolicy};
 use crate::model::key::Key;
 use crate::model::problem::{Problem, Severity};
+use crate::model::reply::Answer;
 use crate::model::run::{CellResult, RunEvent, RunInfo, RunReport, SCHEMA};
 use crate::report::events;
 use crate::report::terminal::{self, progress::Progress};
+use crate::runner::plan::Plan;
 use crate::runner::price::{self, PlanPrice};
 use crate::runner::run::{self, Options};
 use crate::runner::{select, totals};
@@ -52,20 +56,20 @@ pub(crate) async fn run(
     session.problems.extend(lock_problems);
     let mut outputs = formats::open(&arguments.formats, arguments.events.as_deref(), &project.current)?;
     let store = Arc::new(Store::open(&project.store_folder()).map_err(|error| store_problem(&error))?);
-    session.problems.extend(store.warnings());
+    let told = store.warnings();
+    session.problems.extend(told.iter().cloned());
     let known = known(&session, &store, arguments.answers.cache)?;
     let price = price::price(&session.plan, |key| known.contains(key));
     refuse_unpriced_under_a_cap(&session, arguments)?;
-    let Answers { cached, simulators } = answers::open(
-        project,
-        &session.plan,
-        Arc::clone(&store),
-        arguments.answers.cache,
-        arguments.max_concurrency,
-        |key| known.contains(key),
+    let wanted = Wanted {
+        store: Arc::clone(&store),
+        mode: arguments.answers.cache,
+        known: &known,
+        max_concurrency: arguments.max_concurrency,
+        interrupted: interrupted.clone(),
         now,
-    )
-    .await?;
+    };
+    let Answers { cached, simulators } = answers::open(project, &session.plan, wanted).await?;
     let cached = Arc::new(cached);
     let info = info(project, &session, arguments, now);
     console.problems(&session.problems);
@@ -106,7 +110,7 @@ pub(crate) async fn run(
         &mut narrate,
     )
     .await;
-    cached.drain().await;
+    let late = cached.drain().await;
     for simulator in simulators {
         simulator.stop().await;
     }
@@ -127,7 +131,9 @@ pub(crate) async fn run(
         shard: arguments.selection.shard,
         ..RunFacts::default()
     };
+    session.problems.extend(store.warnings().into_iter().filter(|warning| !told.contains(warning)));
     let mut report = report(info, &plan, cells, session.problems, orphans, &facts);
+    add_late(&mut report, &plan, &project.catalog, &late);
     report.run.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     narrate(&RunEvent::Finished { totals: report.totals.clone(), bill: report.bill.clone(), exit: report.exit });
     progress.finish();
@@ -239,7 +245,7 @@ fn started(info: &RunInfo, session: &Session, price: &PlanPrice) -> RunEvent {
 
 fn report(
     mut info: RunInfo,
-    plan: &crate::runner::plan::Plan,
+    plan: &Plan,
     cells: Vec<CellResult>,
     problems: Vec<Problem>,
     orphans: Vec<String>,
@@ -266,6 +272,24 @@ fn report(
         problems,
         cells,
     }
+}
+
+/// Answers that came after their cell had given up: they are stored and paid, so the bill holds them.
+fn add_late(report: &mut RunReport, plan: &Plan, catalog: &Catalog, late: &[(Key, Answer)]) {
+    if late.is_empty() {
+        return;
+    }
+    for (key, answer) in late {
+        let cell = plan.cells.iter().find(|cell| cell.keys.contains(key));
+        let model = cell.map_or(answer.reply.model.as_str(), |cell| &cell.variant.model_id);
+        match cost::cost(catalog, model, &answer.reply) {
+            Some(cost) if answer.reply.simulated => report.bill.simulated_usd += cost.total,
+            Some(cost) => report.bill.spent_usd += cost.total,
+            None => report.bill.unpriced_samples += 1,
+        }
+    }
+    let note = format!("{} answers came after their cells had given up; they are stored and in the bill", late.len());
+    report.problems.push(Problem::note(note).hint("the next run judges them without asking again"));
 }
 
 fn store_problem(error: &crate::store::StoreError) -> Failure {

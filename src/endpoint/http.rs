@@ -54,6 +54,8 @@ struct Broken {
     hint: Option<String>,
     /// Trying again would end in the same way.
     hopeless: bool,
+    /// No connection came about.
+    unsent: bool,
 }
 
 impl Http {
@@ -118,6 +120,7 @@ impl Http {
                     message: format!("the body of the response is longer than {} bytes", self.longest_body),
                     hint: Some(format!("check that {} is a Messages API", self.address.as_str())),
                     hopeless: true,
+                    unsent: false,
                 });
             }
             body.extend_from_slice(&chunk);
@@ -152,7 +155,7 @@ impl Http {
         } else {
             (format!("the connection to {address} broke before a response came: {words}"), None)
         };
-        Broken { kind, message, hint, hopeless: error.is_builder() }
+        Broken { kind, message, hint, hopeless: error.is_builder(), unsent: error.is_connect() || error.is_builder() }
     }
 
     fn broken_in_body(&self, error: &reqwest::Error, received: usize) -> Broken {
@@ -162,12 +165,20 @@ impl Http {
             message: format!("the response from {} {what} after {received} bytes: {}", self.address.as_str(), client::chain(error)),
             hint: None,
             hopeless: false,
+            unsent: false,
         }
     }
 
     fn reply(&self, message: Message, head: &Head, request_id: Option<String>, latency: Duration) -> Reply {
         let latency_ms = milliseconds(latency);
-        let attempt = Attempt { status: head.status, error: None, message: None, request_id: request_id.clone(), duration_ms: latency_ms };
+        let attempt = Attempt {
+            status: head.status,
+            error: None,
+            message: None,
+            request_id: request_id.clone(),
+            duration_ms: latency_ms,
+            unsent: false,
+        };
         Reply {
             id: message.id,
             request_id,
@@ -185,7 +196,8 @@ impl Http {
         }
     }
 
-    fn failed(&self, fault: Fault, status: Option<u16>, request_id: Option<String>, advice: Advice, duration: Duration) -> Failed {
+    fn failed(&self, fault: Fault, sending: Sending, advice: Advice) -> Failed {
+        let Sending { status, request_id, duration, unsent } = sending;
         let message = self.scrubber.message(fault.message);
         let request_id = request_id.or(fault.request_id).map(|id| self.scrubber.message(excerpt(&id, 200)));
         Failed::Attempt {
@@ -195,6 +207,7 @@ impl Http {
                 message: Some(message.clone()),
                 request_id,
                 duration_ms: milliseconds(duration),
+                unsent,
             },
             error: CellError { kind: fault.kind, message, hint: fault.hint.map(|hint| self.scrubber.message(hint)), attempts: Vec::new() },
             advice,
@@ -219,6 +232,7 @@ impl Wire for Http {
         let request_id = head.headers.get("request-id").and_then(|id| id.to_str().ok());
         let request_id = request_id.map(|id| self.scrubber.message(excerpt(id, 200)));
         let mut advice = fault::advice(&head.headers, (self.clock)());
+        let mut unsent = false;
         let fault = match outcome {
             Ok(body) => match self.read(body, &head, call) {
                 Ok(message) => {
@@ -231,11 +245,21 @@ impl Wire for Http {
                 if broken.hopeless {
                     advice.should_retry = Some(false);
                 }
+                unsent = broken.unsent;
                 Fault { kind: broken.kind, message: broken.message, hint: broken.hint, request_id: None }
             }
         };
-        Err(self.failed(fault, head.status, request_id, advice, duration))
+        let sending = Sending { status: head.status, request_id, duration, unsent };
+        Err(self.failed(fault, sending, advice))
     }
+}
+
+/// How far an attempt came that failed.
+struct Sending {
+    status: Option<u16>,
+    request_id: Option<String>,
+    duration: Duration,
+    unsent: bool,
 }
 
 impl Http {
@@ -260,6 +284,7 @@ impl Http {
             message: format!("no whole response from {} within {:?}", self.address.as_str(), self.attempt_timeout),
             hint: Some(format!("raise `attempt_timeout` of endpoint `{}` if such replies need longer", self.name)),
             hopeless: false,
+            unsent: false,
         }
     }
 }

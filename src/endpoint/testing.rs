@@ -87,7 +87,14 @@ pub(crate) fn reply(text: &str) -> Reply {
         usage: Usage { input_tokens: 3, output_tokens: 2, ..Usage::default() },
         answered_at: DateTime::from_timestamp(1_795_000_000, 0).unwrap(),
         latency_ms: 5,
-        attempts: vec![Attempt { status: Some(200), error: None, message: None, request_id: Some("req_1".to_owned()), duration_ms: 5 }],
+        attempts: vec![Attempt {
+            status: Some(200),
+            error: None,
+            message: None,
+            request_id: Some("req_1".to_owned()),
+            duration_ms: 5,
+            unsent: false,
+        }],
         simulated: false,
     }
 }
@@ -101,7 +108,7 @@ pub(crate) fn failed(kind: ErrorKind, advice: Advice) -> Failed {
     let message = format!("{kind:?}");
     Failed::Attempt {
         error: CellError { kind, message: message.clone(), hint: None, attempts: Vec::new() },
-        attempt: Attempt { status: None, error: Some(kind), message: Some(message), request_id: None, duration_ms: 1 },
+        attempt: Attempt { status: None, error: Some(kind), message: Some(message), request_id: None, duration_ms: 1, unsent: false },
         advice,
     }
 }

@@ -140,6 +140,9 @@ pub struct Attempt {
     pub request_id: Option<String>,
     /// From sending to the last byte or the failure, in milliseconds.
     pub duration_ms: u64,
+    /// No connection came about: nothing was sent, so nothing can be billed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsent: bool,
 }
 
 /// A whole answer to a request.

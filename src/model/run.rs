@@ -176,7 +176,7 @@ pub struct Group {
     pub suite: Option<String>,
     /// A model's name, a suite's name, `prompt@version`, or a tag.
     pub name: String,
-    /// Whether its cells count for the gate (all of them do, or none).
+    /// Some of its cells count for the gate; the others (older versions, `gate: false`) inform only.
     pub gated: bool,
     /// Every model in it was simulated.
     pub simulated: bool,

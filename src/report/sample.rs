@@ -367,7 +367,8 @@ fn changed(diff: Diff) -> SnapshotState {
 }
 
 fn attempt(status: Option<u16>, error: ErrorKind, message: &str) -> Attempt {
-    Attempt { status, error: Some(error), message: Some(message.to_owned()), request_id: Some("req_0429".to_owned()), duration_ms: 210 }
+    let (message, request_id) = (Some(message.to_owned()), Some("req_0429".to_owned()));
+    Attempt { status, error: Some(error), message, request_id, duration_ms: 210, unsent: false }
 }
 
 fn overloaded() -> CellError {

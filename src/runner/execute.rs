@@ -133,6 +133,9 @@ impl<E: Endpoint> Shared<E> {
             self.budget.settle(reservation, spent);
         }
         answer.map_err(|unanswered| match unanswered {
+            Unanswered::Error(error) if self.interrupted.is_cancelled() && error.attempts.is_empty() => {
+                Unanswered::Skipped(SkipReason::Interrupted)
+            }
             Unanswered::Error(error) if error.kind == ErrorKind::CacheMiss => Unanswered::Error(name_miss(cell, error)),
             other => other,
         })

@@ -30,7 +30,6 @@ pub struct Sums {
 pub fn sum(cells: &[CellResult], orphans: usize) -> Sums {
     let mut whole = Accumulator::default();
     let (mut suites, mut versions, mut tags) = (Groups::default(), Groups::default(), Groups::default());
-    // Models are kept apart by whether they gate: older versions of the same model inform only.
     let mut models: Groups<(String, String)> = Groups::default();
     for cell in cells {
         let address = &cell.address;
@@ -189,7 +188,7 @@ fn unknown(attempts: &[Attempt]) -> u64 {
         )
         | None => false,
     };
-    attempts.iter().filter(may_be_billed).count() as u64
+    attempts.iter().filter(|attempt| !attempt.unsent).filter(may_be_billed).count() as u64
 }
 
 /// The smallest value that at least `percent` of the sorted values do not exceed.
