@@ -189,6 +189,7 @@ fn per_million(sum: Money, us: bool, batch: bool) -> Money {
 mod tests {
     use super::*;
     use crate::model::reply::{RefusalDetails, StopReason};
+    use crate::model::request::Block;
     use chrono::{NaiveTime, TimeZone, Utc};
     use proptest::prelude::*;
     use serde_json::json;
@@ -363,6 +364,14 @@ mod tests {
                 assert_eq!((cost.total, cost.uncached), (expected, expected), "{category:?} on {on}");
             }
         }
+    }
+
+    #[test]
+    fn an_empty_text_block_is_no_output() {
+        let refused = |content| Reply { content, stop_reason: StopReason::Refusal, ..reply_on("2026-11-22", usage(1_000, 1)) };
+        let total = |reply| cost(Catalog::embedded(), "claude-opus-5", &reply).unwrap().total;
+        assert_eq!(total(refused(vec![Block::text("")])), Money::ZERO);
+        assert_eq!(total(refused(vec![Block::text(""), Block::text("A")])), usd("0.005025"));
     }
 
     #[test]

@@ -187,10 +187,11 @@ impl Reply {
         self.answered_at.date_naive()
     }
 
-    /// The API refused before it wrote anything: billed only for some categories.
+    /// The API refused before it wrote anything: billed only for some categories. A text block without a character is nothing written: some
+    /// servers open the block before they refuse.
     #[must_use]
     pub fn is_refused_before_output(&self) -> bool {
-        self.stop_reason == StopReason::Refusal && self.content.is_empty()
+        self.stop_reason == StopReason::Refusal && self.content.iter().all(|block| block.as_text() == Some(""))
     }
 }
 
