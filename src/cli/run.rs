@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::answers::{self, Answers, Wanted};
 use crate::cli::arguments::{CacheArgument, RunArguments, Unreferenced};
-use crate::cli::console::Console;
+use crate::cli::console::{Console, counted};
 use crate::cli::decisions::Decisions;
 use crate::cli::formats;
 use crate::cli::project::{Failure, Project};
@@ -118,7 +118,10 @@ pub(crate) async fn run(
         session.problems.push(problem);
         Vec::new()
     });
-    let mut unwritten_snapshots = decisions.finish();
+    let (accepted, mut unwritten_snapshots) = decisions.finish();
+    if accepted > 0 {
+        console.tell(format_args!("accepted {} as snapshots", counted(accepted, "output")));
+    }
     if arguments.unreferenced == Unreferenced::Delete {
         let gone = orphans::delete(project, &orphans);
         orphans.clear();

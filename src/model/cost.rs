@@ -213,7 +213,7 @@ mod tests {
             id: None,
             request_id: None,
             model: "m".to_owned(),
-            content: vec![crate::model::request::Block::text("hello")],
+            content: vec![Block::text("hello")],
             stop_reason: StopReason::EndTurn,
             stop_sequence: None,
             refusal: None,

@@ -43,13 +43,14 @@ pub struct Options {
 
 /// Runs every cell of `plan` and returns their results in plan order.
 ///
-/// `decide` hears of every judged cell together with its outputs before the event goes out: it writes snapshots. `narrate` hears every event.
+/// `decide` hears of every judged cell together with its outputs before the event goes out: it writes snapshots, and an output that it
+/// accepted is the snapshot from then on. `narrate` hears every event.
 pub async fn run<E: Endpoint>(
     plan: Arc<Plan>,
     endpoint: E,
     folder: Folder,
     options: Options,
-    mut decide: impl FnMut(&CellResult, Option<&Snapshot>),
+    mut decide: impl FnMut(&mut CellResult, Option<&Snapshot>),
     mut narrate: impl FnMut(&RunEvent),
 ) -> Vec<CellResult> {
     let (messages, mut heard) = mpsc::unbounded_channel();
@@ -93,9 +94,9 @@ pub async fn run<E: Endpoint>(
                     narrate(&event);
                 }
             }
-            Message::Cell { cell, finished } => {
+            Message::Cell { cell, mut finished } => {
                 left -= 1;
-                decide(&finished.result, finished.outputs.as_ref());
+                decide(&mut finished.result, finished.outputs.as_ref());
                 failed += u32::from(finished.result.gated && finished.result.verdict == Verdict::Fail);
                 if options.max_fail.is_some_and(|most| failed >= most) {
                     state.stopped.store(true, Ordering::Release);
