@@ -175,3 +175,26 @@ fn planned_is_always_the_sum_of_all_verdicts() {
     assert_eq!((total(&report, "planned"), sum), (2, 2));
     assert!(ran.stdout.contains("2 planned = 0 passed + 1 failed + 1 errored + 0 skipped"), "{}", ran.stdout);
 }
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_finishes_what_flies_writes_every_report_and_asks_nothing_new() {
+    let options = promptkeel::sim::server::Options { latency: std::time::Duration::from_millis(800), ..Default::default() };
+    let server = Server::with(CAPITALS_SCRIPT, options);
+    let mut project = Project::passing();
+    project.ask(&server.url());
+    let mut command = project.command(&["run", "--endpoint", "anthropic", "--max-concurrency", "1", "--json", "report.json"]);
+    let mut child = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    while server.requests() == 0 {
+        assert_eq!(child.try_wait().unwrap(), None, "the run ended before it asked anything");
+        std::thread::yield_now();
+    }
+    #[expect(clippy::disallowed_methods, reason = "the test plays the person at the keyboard")]
+    let interrupted = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(interrupted.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let report: Value = serde_json::from_str(&project.read("report.json")).unwrap();
+    assert_eq!((total(&report, "passed"), total(&report, "skipped"), server.requests()), (1, 1, 1));
+    let (again, report) = project.report(&["--endpoint", "anthropic"]);
+    assert_eq!((again.code, total(&report, "requests_cached"), server.requests()), (0, 1, 2), "what flew was stored");
+}
