@@ -196,11 +196,24 @@ class Project:
     def files(self, pattern="**/*"):
         return {str(path.relative_to(self.folder)): path.read_bytes() for path in sorted(self.folder.glob(pattern)) if path.is_file()}
 
+    def environment(self):
+        """Nobody's, so that no variable of the machine decides."""
+        return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "NO_COLOR": "1"} | self.variables
+
     def command(self, *arguments):
-        """Runs the binary in an environment that is nobody's."""
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "NO_COLOR": "1"} | self.variables
-        done = subprocess.run([str(BINARY), *arguments], cwd=self.folder, env=environment, capture_output=True, text=True, timeout=120)
+        done = subprocess.run([str(BINARY), *arguments], cwd=self.folder, env=self.environment(), capture_output=True, text=True, timeout=120)
         return Ran(done.returncode, done.stdout, done.stderr, None)
+
+    def ended_by(self, number, when, *arguments):
+        """Runs the binary, sends it this signal as soon as `when` holds, and says what it ended with."""
+        process = subprocess.Popen([str(BINARY), *arguments], cwd=self.folder, env=self.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while not when():
+            check(process.poll() is None, f"it ended with {process.returncode} before the signal")
+            check(time.monotonic() < deadline, "nothing happened for a minute")
+            time.sleep(0.01)
+        process.send_signal(number)
+        return process.wait(timeout=60)
 
     def run(self, *arguments):
         """`promptkeel run` with a JSON and a JUnit report; the totals must add up, whatever it came to."""
