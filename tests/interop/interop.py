@@ -101,7 +101,7 @@ def npm_package(name, *pins):
 
     def install(folder):
         (folder / "package.json").write_text('{"private": true}')
-        subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--silent", *pins], cwd=folder, check=True, stdout=sys.stderr)
+        subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", *pins], cwd=folder, check=True, stdout=sys.stderr)
 
     return installed(name, list(pins), install)
 
