@@ -2,6 +2,7 @@
 //! parameters, assertions that cannot be compiled, cases that cannot fail.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -176,9 +177,16 @@ fn unused(subject: &Subject<'_>, undefined: &BTreeSet<String>, problems: &mut Ve
     let in_prompts: BTreeSet<&str> = subject.prompts.iter().flat_map(|prompt| prompt.compiled.variables()).map(String::as_str).collect();
     let mut in_tables: Vec<BTreeSet<&str>> = vec![BTreeSet::new(); subject.tables.len()];
     let mut defaults: Vec<Option<&Draft>> = vec![None; subject.tables.len()];
+    // Cases mostly have the same variables: one that nothing uses is one mistake, however many cases give it.
+    let mut found: Vec<(Problem, usize)> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
     let mut unused_written = |name: &str, place: &Place, used: &BTreeSet<&str>| {
         // A misspelled name in a template was reported there, with this one as what was meant.
         if nearest(name, undefined.iter().map(String::as_str)).is_some() {
+            return;
+        }
+        if let Some(known) = places.get(name) {
+            found[*known].1 += 1;
             return;
         }
         let problem = Problem::error(format!("no prompt and no assertion uses the variable `{name}`")).at(place.clone());
@@ -187,7 +195,8 @@ fn unused(subject: &Subject<'_>, undefined: &BTreeSet<String>, problems: &mut Ve
             || format!("write `{{{{ {name} }}}}` where it belongs, or take it away"),
             |near| format!("did you mean `{near}`?"),
         );
-        problems.push(problem.hint(hint));
+        places.insert(name.to_owned(), found.len());
+        found.push((problem.hint(hint), 1));
     };
     for draft in subject.drafts {
         let in_assertions = draft.assertions.iter().flat_map(|resolved| &resolved.variables).map(String::as_str);
@@ -207,6 +216,12 @@ fn unused(subject: &Subject<'_>, undefined: &BTreeSet<String>, problems: &mut Ve
         {
             unused_written(name, place, used);
         }
+    }
+    for (mut problem, cases) in found {
+        if cases > 1 {
+            let _ = write!(problem.message, ", which {cases} cases give");
+        }
+        problems.push(problem);
     }
     for ((place, columns), used) in subject.tables.iter().zip(&in_tables) {
         let surplus: Vec<String> = columns.keys().filter(|name| !used.contains(name.as_str())).map(|name| format!("`{name}`")).collect();

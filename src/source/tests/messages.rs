@@ -81,6 +81,18 @@ fn undefined_and_unused_variables() {
 }
 
 #[test]
+fn a_variable_that_nothing_uses_is_told_once_for_all_cases() {
+    let project = suite("cases:\n  - id: one\n    vars: {ticket: x, mood: a}\n  - id: two\n    vars: {ticket: x, mood: b}\n");
+    insta::assert_snapshot!(project.problems(), @"
+    error: no prompt and no assertion uses the variable `mood`, which 2 cases give
+     --> suites/a.yaml:6:23
+      |     vars: {ticket: x, mood: a}
+      |                       ^^^^
+      hint: write `{{ mood }}` where it belongs, or take it away
+    ");
+}
+
+#[test]
 fn names_that_stand_twice() {
     let project = Project::with(&[
         (
