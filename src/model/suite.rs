@@ -69,7 +69,7 @@ pub struct PromptVersion {
     pub prompt: String,
     /// From the file's name; compared as a number.
     pub version: u32,
-    /// Its file; the digest is what `prompts.toml` locks.
+    /// Its file; the digest is what `prompts.toml` locks: that of the text with line feeds and without a byte order mark.
     pub file: SourceFile,
     /// Front matter, for people.
     pub description: Option<String>,

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::model::key::digest;
 use crate::model::problem::{Place, Problem};
 use crate::model::request::{Params, Role};
 use crate::model::suite::{BlockTemplate, PromptVersion, SourceFile, TurnTemplate};
@@ -91,10 +92,12 @@ pub(crate) fn read(
                 .hint("write `user:` on a line of its own, and the text below"),
         );
     }
+    // What is locked is what the model reads: a checkout with other line ends is the same version.
+    let source = SourceFile { path: file.source.path, digest: digest(document.text().as_bytes()) };
     let version = Arc::new(PromptVersion {
         prompt: name.to_owned(),
         version,
-        file: file.source,
+        file: source,
         description: content.description,
         system: content.system,
         turns: content.turns,

@@ -207,3 +207,18 @@ fn the_prompts_that_the_documentation_shows_are_prompts() {
     assert_eq!(project.problems(), "");
     assert_eq!(project.suite().prompts.len(), 2);
 }
+
+#[test]
+fn a_checkout_with_other_line_ends_is_the_same_prompt_version() {
+    let digest = |text: &str| {
+        let project = Project::with(&[
+            ("suites/prompts/triage/1.md", text),
+            ("suites/a.yaml", "suite: a\nprompt: triage\nmodels: [claude-haiku-4-5]\ncases:\n  - id: one\n    vars: {ticket: x}\n"),
+        ]);
+        project.suite().prompts[0].versions[0].file.digest.clone()
+    };
+    let accepted = digest("user:\nRoute this.\n{{ ticket }}\n");
+    assert_eq!(digest("user:\r\nRoute this.\r\n{{ ticket }}\r\n"), accepted);
+    assert_eq!(digest("\u{feff}user:\nRoute this.\n{{ ticket }}\n"), accepted);
+    assert_ne!(digest("user:\nRoute that.\n{{ ticket }}\n"), accepted);
+}
