@@ -8,6 +8,7 @@ use crate::cli::console::Console;
 use crate::cli::project::Failure;
 use crate::model::gate::Exit;
 use crate::model::problem::Problem;
+use crate::snapshot::folder::{GIT_ATTRIBUTES, GIT_IGNORE};
 
 /// The files of a new project, by project-relative path.
 const FILES: [(&str, &str); 4] = [
@@ -17,8 +18,8 @@ const FILES: [(&str, &str); 4] = [
     ("fixtures/sim/greeting.yaml", include_str!("template/fixtures/sim/greeting.yaml")),
 ];
 
-/// What git should leave out.
-const IGNORED: [&str; 2] = ["/.promptkeel/", "*.snap.new"];
+/// The local store, which git should leave out too.
+const STORE: &str = "/.promptkeel/\n";
 
 /// Writes the files; refuses where one of them is there, and writes nothing then.
 pub(crate) fn run(current: &Path, arguments: &InitArguments, console: &Console) -> Result<Exit, Failure> {
@@ -38,7 +39,8 @@ pub(crate) fn run(current: &Path, arguments: &InitArguments, console: &Console) 
         write(&folder.join(path), text)?;
         console.line(format_args!("wrote {path}"))?;
     }
-    ignore(&folder, console)?;
+    append(&folder, ".gitignore", &[STORE, GIT_IGNORE], console)?;
+    append(&folder, ".gitattributes", &[GIT_ATTRIBUTES], console)?;
     let place = match arguments.folder.as_os_str().to_str() {
         Some(".") | None => String::new(),
         Some(folder) => format!("cd {folder} && "),
@@ -47,14 +49,16 @@ pub(crate) fn run(current: &Path, arguments: &InitArguments, console: &Console) 
     Ok(Exit::Holds)
 }
 
-fn ignore(folder: &Path, console: &Console) -> Result<(), Failure> {
-    let path = folder.join(".gitignore");
+/// Adds the lines that one of git's files lacks; what is there stays.
+fn append(folder: &Path, name: &str, lines: &[&str], console: &Console) -> Result<(), Failure> {
+    let path = folder.join(name);
     let mut text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(failed(&path, &error)),
     };
-    let missing: Vec<&str> = IGNORED.into_iter().filter(|line| !text.lines().any(|there| there.trim() == *line)).collect();
+    let missing: Vec<&str> =
+        lines.iter().flat_map(|lines| lines.lines()).filter(|line| !text.lines().any(|there| there.trim() == *line)).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -66,7 +70,7 @@ fn ignore(folder: &Path, console: &Console) -> Result<(), Failure> {
         text.push('\n');
     }
     write(&path, &text)?;
-    console.line(format_args!("wrote .gitignore"))
+    console.line(format_args!("wrote {name}"))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
