@@ -10,7 +10,8 @@ use crate::model::gate::Exit;
 use crate::model::problem::Problem;
 use crate::model::run::RunReport;
 use crate::report::files::{Content, OutputError, Outputs, Wanted};
-use crate::report::{Format, json, terminal};
+use crate::report::json::{self, ReadError};
+use crate::report::{Format, terminal};
 use crate::runner::merge;
 
 /// Opens every output before anything is sent.
@@ -45,16 +46,21 @@ pub(crate) fn merge(current: &Path, arguments: &MergeArguments, console: &Consol
 }
 
 fn read(current: &Path, path: &Path) -> Result<RunReport, Failure> {
-    let cannot = |reason: String| Failure::from(Problem::error(format!("cannot read the run report `{}`: {reason}", path.display())));
-    let file = File::open(current.join(path)).map_err(|error| cannot(error.to_string()))?;
-    json::read(std::io::BufReader::new(file)).map_err(|error| cannot(error.to_string()))
+    let cannot = |error: &ReadError| {
+        Failure::from(Problem::error(format!("cannot read the run report `{}`: {error}", path.display())).hint(error.hint()))
+    };
+    let file = File::open(current.join(path)).map_err(|error| {
+        let problem = Problem::error(format!("cannot open the run report `{}`: {error}", path.display()));
+        Failure::from(problem.hint("pass a file that `promptkeel run --json FILE` wrote"))
+    })?;
+    json::read(std::io::BufReader::new(file)).map_err(|error| cannot(&error))
 }
 
 fn write(report: &RunReport, formats: &FormatArguments, current: &Path, console: &Console) -> Result<Exit, Failure> {
     let outputs = open(formats, None, current)?;
     let to_stdout = !outputs.uses_stdout();
     if let Err(errors) = outputs.commit(report) {
-        let problems = errors.iter().map(|error| Problem::error(error.to_string())).collect();
+        let problems = errors.iter().map(|error| Problem::error(error.to_string()).hint(error.hint())).collect();
         return Err(Failure { exit: Exit::NotWritten, problems });
     }
     if to_stdout {
@@ -65,5 +71,5 @@ fn write(report: &RunReport, formats: &FormatArguments, current: &Path, console:
 }
 
 fn output_failure(error: &OutputError) -> Failure {
-    Failure::of(error.exit(), Problem::error(error.to_string()).hint("nothing was sent"))
+    Failure::of(error.exit(), Problem::error(error.to_string()).hint(error.hint()))
 }

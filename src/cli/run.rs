@@ -143,23 +143,16 @@ pub(crate) async fn run(
     if let Err(error) = store.save_run(&RunRecord::of(&report)) {
         console.problems(&[Problem::warning(format!("this run is not in the history: {error}"))]);
     }
-    finish(report, outputs, unwritten, arguments, console)
+    finish(report, outputs, unwritten, console)
 }
 
 /// Writes the files first, so that the terminal's last word is the whole truth.
-fn finish(
-    report: RunReport,
-    outputs: crate::report::files::Outputs,
-    unwritten: Vec<String>,
-    arguments: &RunArguments,
-    console: &Console,
-) -> Result<Exit, Failure> {
+fn finish(report: RunReport, outputs: crate::report::files::Outputs, unwritten: Vec<String>, console: &Console) -> Result<Exit, Failure> {
     let to_stdout = !outputs.uses_stdout();
     let errors = outputs.commit(&report).err().unwrap_or_default();
-    let mut problems: Vec<Problem> = errors.iter().map(|error| Problem::error(error.to_string())).collect();
+    let mut problems: Vec<Problem> = errors.iter().map(|error| Problem::error(error.to_string()).hint(error.hint())).collect();
     problems.extend(unwritten.into_iter().map(Problem::error));
     let style = if to_stdout { console.style() } else { console.error_style() };
-    let _ = arguments;
     if to_stdout {
         let mut out = console.out();
         terminal::summary(&report, &mut out, style).and_then(|()| std::io::Write::flush(&mut out)).map_err(Console::broken)?;

@@ -20,7 +20,7 @@ const STDOUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
     /// Two reports ask for the same place.
-    #[error("`{path}` is asked for by both `{first}` and `{second}`; hint: give each report a file of its own")]
+    #[error("`{path}` is asked for by both `{first}` and `{second}`")]
     Twice {
         /// The place as it was written the second time.
         path: String,
@@ -30,7 +30,7 @@ pub enum OutputError {
         second: String,
     },
     /// The place cannot be written; found out before the run.
-    #[error("`{flag}` cannot write `{path}`: {source}; hint: choose a path in a folder that you may write to, or `-` for standard output")]
+    #[error("`{flag}` cannot write `{path}`: {source}")]
     Open {
         /// The flag that names it.
         flag: String,
@@ -54,6 +54,18 @@ pub enum OutputError {
 }
 
 impl OutputError {
+    /// The next step.
+    #[must_use]
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::Twice { .. } => "nothing was sent; give each report a file of its own",
+            Self::Open { .. } => "nothing was sent; choose a path in a folder that you may write to, or `-` for standard output",
+            Self::Write { .. } => {
+                "look at the space of the disk and the permissions of the folder; every answer is stored, so running again asks nothing twice"
+            }
+        }
+    }
+
     /// What the run comes to because of it.
     #[must_use]
     pub const fn exit(&self) -> Exit {

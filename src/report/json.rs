@@ -27,23 +27,31 @@ pub enum ReadError {
     #[error("the run report could not be read: {0}")]
     Io(#[from] io::Error),
     /// It is no JSON, or something in it has the wrong shape.
-    #[error("not a run report: {0}; hint: pass a file that `promptkeel run --json FILE` wrote")]
+    #[error("not a run report: {0}")]
     Malformed(#[source] serde_json::Error),
     /// It is JSON of something else.
-    #[error(
-        "not a run report: it has no `schema` of the form `promptkeel.run/N`; hint: pass a file that `promptkeel run --json FILE` wrote"
-    )]
+    #[error("not a run report: it has no `schema` of the form `promptkeel.run/N`")]
     NotAReport,
     /// Another version wrote it.
-    #[error(
-        "the run report has schema `{found}`{by}, and this version reads `{SCHEMA}`; hint: render it with the version that wrote it, or run again"
-    )]
+    #[error("the run report has schema `{found}`{by}, and this version reads `{SCHEMA}`")]
     OtherSchema {
         /// What the file says.
         found: String,
         /// Who wrote it, where the file tells.
         by: String,
     },
+}
+
+impl ReadError {
+    /// The next step.
+    #[must_use]
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::Io(_) => "look at the disk and the permissions of the file",
+            Self::Malformed(_) | Self::NotAReport => "pass a file that `promptkeel run --json FILE` wrote",
+            Self::OtherSchema { .. } => "render it with the version that wrote it, or run again",
+        }
+    }
 }
 
 /// The part of every version's report that tells who wrote it.
@@ -181,7 +189,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_told_with_the_next_step() {
-        let told = |text: &str| read(text.as_bytes()).unwrap_err().to_string();
+        let told = |text: &str| {
+            let error = read(text.as_bytes()).unwrap_err();
+            format!("{error}\n  hint: {}", error.hint())
+        };
         let all = [
             told("{\"schema\": \"promptkeel.run/2\", \"run\": {\"tool\": \"promptkeel 3.0.0\"}}"),
             told("{\"name\": \"package.json\"}"),
