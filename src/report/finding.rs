@@ -63,14 +63,32 @@ pub(crate) fn headline(sample: &SampleResult) -> String {
         }
         Outcome::Error(message) => format!("{}: {}", visible::name(&first.name), visible::brief(message, 320)),
     };
-    match news.count() {
-        0 => {}
-        1 => line.push_str(" (and 1 more)"),
-        more => {
-            let _ = write!(line, " (and {more} more)");
-        }
-    }
+    line.push_str(&others(news.count()));
     line
+}
+
+fn others(count: usize) -> String {
+    if count == 0 { String::new() } else { format!(" (and {count} more)") }
+}
+
+/// The same in at most `room` characters, for places that cannot grow: what was asked for and what came share them, and how many
+/// more there are is never what is cut.
+pub(crate) fn headline_in(sample: &SampleResult, room: usize) -> String {
+    let whole = headline(sample);
+    if whole.chars().count() <= room {
+        return whole;
+    }
+    let mut news = findings(sample);
+    let Some(AssertionResult { name, outcome: Outcome::Fail(failure), .. }) = news.next() else {
+        return visible::clipped(&whole, room);
+    };
+    let (name, others) = (visible::name(name), others(news.count()));
+    let (expected, got) = (visible::brief(&failure.expected, 1_000), visible::brief(&failure.got, 1_000));
+    let [wants, came] = [&expected, &got].map(|text| text.chars().count());
+    let left = room.saturating_sub(name.chars().count() + ": expected , got ".len() + others.len());
+    let of_expected = wants.min(left.saturating_sub(came).max(left / 2));
+    let (expected, got) = (visible::clipped(&expected, of_expected), visible::clipped(&got, left - of_expected));
+    format!("{name}: expected {expected}, got {got}{others}")
 }
 
 /// `overloaded: 529 overloaded_error: Overloaded`.

@@ -8,7 +8,7 @@ use crate::model::gate::GateOutcome;
 use crate::model::run::RunReport;
 use crate::model::verdict::SnapshotState;
 use crate::report::style::Style;
-use crate::report::{Format, sample, terminal, visible};
+use crate::report::{Format, finding, sample, terminal, visible};
 
 fn written(format: Format, report: &RunReport) -> String {
     let mut out = Vec::new();
@@ -155,5 +155,20 @@ proptest! {
         let hidden = page.chars().any(|c| c != '\n' && c != '\u{200b}' && visible::is_hidden(c));
         prop_assert!(!hidden);
         prop_assert!(!page.contains("<!--"));
+    }
+}
+
+#[test]
+fn a_headline_that_is_cut_keeps_both_sides_and_how_many_more_there_are() {
+    let long = "`a reply of many words that goes on and on, and then some more of it until nobody reads any further` (235 characters)";
+    let sample =
+        sample::fails(vec![sample::failed("contains", "a text that contains `Kalender`", long, None), sample::failed("b", "c", "d", None)]);
+    assert!(finding::headline(&sample).ends_with("(235 characters) (and 1 more)"));
+    insta::assert_snapshot!(finding::headline_in(&sample, 120), @"contains: expected a text that contains `Kalender`, got `a reply of many words that goes on and on, and…` (and 1 more)");
+    let swapped = sample::fails(vec![sample::failed("one_of", long, "`no`", None)]);
+    let told = finding::headline_in(&swapped, 100);
+    assert!(told.starts_with("one_of: expected `a reply of many words") && told.ends_with("…`, got `no`"), "{told}");
+    for room in 60..260 {
+        assert!(finding::headline_in(&sample, room).chars().count() <= room);
     }
 }

@@ -55,6 +55,19 @@ pub(crate) fn cut(text: &str, most: usize) -> Cow<'_, str> {
     }
 }
 
+/// At most `most` characters of a line, cut between words where that costs little; a backquote that was opened is closed.
+pub(crate) fn clipped(line: &str, most: usize) -> String {
+    if line.chars().nth(most).is_none() {
+        return line.to_owned();
+    }
+    // Room for the mark and the backquote.
+    let end = line.char_indices().nth(most.saturating_sub(2)).map_or(line.len(), |(at, _)| at);
+    let whole = &line[..end];
+    let words = whole.rfind(' ').filter(|blank| 2 * blank > end).map_or(whole, |blank| &whole[..blank]);
+    let quote = if words.matches('`').count() % 2 == 1 { "`" } else { "" };
+    format!("{}…{quote}", words.trim_end_matches([' ', ',', '…']))
+}
+
 /// One line of about `most` characters.
 pub(crate) fn brief(text: &str, most: usize) -> String {
     one_line(&cut(text, most)).into_owned()
@@ -122,6 +135,13 @@ mod tests {
         assert_eq!(lines("a\x1b[31mred\x1b[0m\r\nb\tc"), "a\\u{1b}[31mred\\u{1b}[0m\\r\nb    c");
         assert_eq!(one_line("two\nlines \u{202e}evil"), "two⏎ lines \\u{202e}evil");
         assert_eq!(lines("👩‍👩‍👧 naïve"), "👩‍👩‍👧 naïve");
+    }
+
+    #[test]
+    fn a_clipped_line_ends_between_words_and_closes_its_quote() {
+        assert_eq!(clipped("short", 5), "short");
+        assert_eq!(clipped("got `a reply that goes on and on`", 24), "got `a reply that…`");
+        assert_eq!(clipped("got `one` and more than that", 16), "got `one` and…");
     }
 
     #[test]

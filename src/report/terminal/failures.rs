@@ -86,13 +86,23 @@ fn informs(found: &[(Tolerance, &CellResult)], screen: &mut Screen<'_>) -> io::R
         let spans = [span(BOLD, visible::name(&name)), span(PLAIN, format!("  {head} ({})", tolerance.reason()))];
         screen.wrapped(&[span(PLAIN, "  ")], &spans, 4)?;
         for cell in found.iter().take(NAMED) {
-            let line = finding::leading(cell).map(finding::headline).unwrap_or_default();
-            let text = [span(PLAIN, visible::name(&cell.address.case)), span(DIM, format!("  {line}"))];
+            let case = visible::name(&cell.address.case);
+            let line = headline(cell, 3, &case, screen);
+            let text = [span(PLAIN, case), span(DIM, format!("  {line}"))];
             screen.wrapped(&[span(ODD, "    · ")], &text, 3)?;
         }
         more(found.len(), NAMED, "cell", "cells", screen)?;
     }
     Ok(())
+}
+
+/// What is wrong with a cell, for what is left of some lines behind its name and an indentation of six columns.
+fn headline(cell: &CellResult, lines: usize, name: &str, screen: &Screen<'_>) -> String {
+    // A line that breaks between words is not full.
+    let columns = lines * screen.width.saturating_sub(6 + 8);
+    finding::leading(cell)
+        .map(|sample| finding::headline_in(sample, columns.saturating_sub(visible::width(name) + 2).max(80)))
+        .unwrap_or_default()
 }
 
 fn warned(found: &[&CellResult], screen: &mut Screen<'_>) -> io::Result<()> {
@@ -193,8 +203,9 @@ fn failed(found: &[&CellResult], screen: &mut Screen<'_>) -> io::Result<()> {
                 if lines == 0 {
                     screen.blank()?;
                 }
-                let headline = finding::leading(cell).map(finding::headline).unwrap_or_default();
-                let text = [span(PLAIN, visible::name(&cell.address.to_string())), span(DIM, format!("  {headline}"))];
+                let address = visible::name(&cell.address.to_string());
+                let line = headline(cell, 2, &address, screen);
+                let text = [span(PLAIN, address), span(DIM, format!("  {line}"))];
                 screen.wrapped(&[span(BAD.bold(), "FAIL  ")], &text, 2)?;
                 lines += 1;
             }
