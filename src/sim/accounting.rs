@@ -10,7 +10,7 @@ use super::fault::Fault;
 use super::models::MODELS;
 use super::reply::{Message, Usage};
 
-/// Categories whose refusals before any output are billed (wire/REFERENCE.md 8.2).
+/// Categories whose refusals before any output are billed (docs/wire-reference.md 8.2).
 const BILLED_REFUSALS: [&str; 3] = ["bio", "frontier_llm", "reasoning_extraction"];
 
 /// Counters; all are only ever raised.

@@ -6,7 +6,7 @@ use std::fmt::Display;
 use bytes::Bytes;
 use serde::Serialize;
 
-/// An answer that is an error of the API (wire/REFERENCE.md 3.1).
+/// An answer that is an error of the API (docs/wire-reference.md 3.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ApiError {
     pub(super) status: u16,

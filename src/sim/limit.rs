@@ -13,7 +13,7 @@ use tokio::time::Instant;
 const UNENFORCED_REQUESTS: u64 = 1_000_000;
 const UNENFORCED_TOKENS: u64 = 1_000_000_000;
 
-/// The requests-per-minute limit, if one is enforced: a bucket that refills all the time (wire/REFERENCE.md 2.3).
+/// The requests-per-minute limit, if one is enforced: a bucket that refills all the time (docs/wire-reference.md 2.3).
 #[derive(Debug)]
 pub(super) struct Limit {
     bucket: Option<Bucket>,

@@ -1,6 +1,6 @@
 //! The models that the simulator knows: what does each accept, and what is it called?
 //!
-//! Written down from wire/REFERENCE.md sections 7.1 and 7.2, apart from the catalogue that prices: a mistake in one must not hide in the other.
+//! Written down from docs/wire-reference.md sections 7.1 and 7.2, apart from the catalogue that prices: a mistake in one must not hide in the other.
 
 /// One model.
 #[derive(Debug, Clone, Copy)]

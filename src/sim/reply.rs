@@ -19,7 +19,7 @@ const LONGEST_TEXT: usize = 16 << 20;
 /// What a reply with visible thinking shows when the script says nothing.
 const VISIBLE_THINKING: &str = "The simulator does not think.";
 
-/// A reply, as `/v1/messages` sends it (wire/REFERENCE.md 1.7).
+/// A reply, as `/v1/messages` sends it (docs/wire-reference.md 1.7).
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Message {
     pub(super) id: String,
@@ -138,7 +138,7 @@ impl<'a> Builder<'a> {
         let budget = body.get("max_tokens").and_then(Value::as_u64).unwrap_or(0);
         let mut builder =
             Self { asked, stop_sequences, budget, bytes: 0, thinking_tokens: 0, content: Vec::new(), stopped: None, calls_tools: false };
-        // wire/REFERENCE.md 6.5: `max_tokens: 0` writes the prompt cache and says nothing.
+        // docs/wire-reference.md 6.5: `max_tokens: 0` writes the prompt cache and says nothing.
         if budget == 0 {
             builder.stopped = Some(("max_tokens", None));
             return builder;

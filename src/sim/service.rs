@@ -30,7 +30,7 @@ use super::socket::Line;
 use super::validate;
 use sending::Ids;
 
-/// The largest body that the API takes (wire/REFERENCE.md 1).
+/// The largest body that the API takes (docs/wire-reference.md 1).
 const LARGEST_BODY: usize = 32 << 20;
 /// A larger body is read and thrown away up to here, so that the client gets to read its 413.
 const LARGEST_READ: usize = 256 << 20;

@@ -8,7 +8,7 @@ use super::reply::{Message, Part};
 /// A text delta is about so many bytes.
 const DELTA: usize = 48;
 
-/// The events of a message (wire/REFERENCE.md 4), each ready to be sent.
+/// The events of a message (docs/wire-reference.md 4), each ready to be sent.
 pub(super) fn events(message: &Message, with_unknown: bool) -> Vec<Bytes> {
     let mut events = Vec::with_capacity(8 + message.content.len() * 4);
     // The head has the counts of the input; of the output it knows one token.

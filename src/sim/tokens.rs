@@ -1,7 +1,7 @@
 //! Token counts: how many tokens does a text have, if nobody has the tokenizer?
 //!
 //! An estimate that anyone can repeat by hand, not the real tokenizer: four bytes of UTF-8 are a token, and on models with the newer tokenizer (4.7 and
-//! later, wire/REFERENCE.md 6.1) thirty percent more. Rounded up once over all texts of a request or a reply.
+//! later, docs/wire-reference.md 6.1) thirty percent more. Rounded up once over all texts of a request or a reply.
 
 use super::models::{Generation, Model};
 

@@ -1,6 +1,6 @@
 //! Is this a request that the real API would take?
 //!
-//! The first thing wrong is answered as the API answers it: status, type and, where wire/REFERENCE.md documents them, the very words.
+//! The first thing wrong is answered as the API answers it: status, type and, where docs/wire-reference.md documents them, the very words.
 
 mod blocks;
 mod cache;

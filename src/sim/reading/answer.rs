@@ -30,9 +30,9 @@ const THEN: [&str; 16] = [
 ];
 const OF_A_MESSAGE: [&str; 6] = ["text", "blocks", "thinking", "stop_reason", "refusal", "usage"];
 const OF_AN_ERROR: [&str; 5] = ["error", "message", "code", "retry_after", "x_should_retry"];
-/// wire/REFERENCE.md 1.7.
+/// docs/wire-reference.md 1.7.
 const STOP_REASONS: [&str; 6] = ["end_turn", "max_tokens", "stop_sequence", "tool_use", "pause_turn", "model_context_window_exceeded"];
-/// wire/REFERENCE.md 1.7: `stop_details.category`.
+/// docs/wire-reference.md 1.7: `stop_details.category`.
 const CATEGORIES: [&str; 5] = ["cyber", "bio", "frontier_llm", "reasoning_extraction", "general_harms"];
 /// What a template may use.
 const VARIABLES: [&str; 5] = ["model", "prompt", "system", "call", "captures"];

@@ -10,7 +10,7 @@ const PAGE: usize = 20;
 /// The most items of a page.
 const LARGEST_PAGE: usize = 1000;
 
-/// The list, paged as the query asks (wire/REFERENCE.md 6.2).
+/// The list, paged as the query asks (docs/wire-reference.md 6.2).
 pub(super) fn models(query: &str, own: &[String]) -> Result<Value, ApiError> {
     let (mut limit, mut after, mut before, mut lifecycles) = (PAGE, None, None, Vec::new());
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {

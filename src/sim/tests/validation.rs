@@ -140,7 +140,7 @@ async fn sampling_parameters_are_gone_in_the_new_version_and_limited_in_the_old(
 
 #[tokio::test]
 async fn thinking_is_taken_by_the_models_of_the_matrix() {
-    // wire/REFERENCE.md 7.2: a, e, d, b = adaptive, enabled, disabled, between_tools; what is not named is refused.
+    // docs/wire-reference.md 7.2: a, e, d, b = adaptive, enabled, disabled, between_tools; what is not named is refused.
     let matrix = [
         ("claude-fable-5-2", "a"),
         ("claude-mythos-5-1", "a"),

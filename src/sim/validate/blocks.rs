@@ -1,4 +1,4 @@
-//! Content blocks of a request: is each whole, and may it stand where it stands (wire/REFERENCE.md 1.2)?
+//! Content blocks of a request: is each whole, and may it stand where it stands (docs/wire-reference.md 1.2)?
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Marks for the prompt cache: how many, and in which order (wire/REFERENCE.md 6.3)?
+//! Marks for the prompt cache: how many, and in which order (docs/wire-reference.md 6.3)?
 
 use serde_json::{Map, Value};
 

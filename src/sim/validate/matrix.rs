@@ -1,4 +1,4 @@
-//! Parameters by model: which of them does this model take (wire/REFERENCE.md 7.2 and 7.3)?
+//! Parameters by model: which of them does this model take (docs/wire-reference.md 7.2 and 7.3)?
 
 use serde_json::{Map, Value};
 

@@ -1,4 +1,4 @@
-//! `output_config.format.schema`: is it within the part of JSON Schema that structured output takes (wire/REFERENCE.md 1.6)?
+//! `output_config.format.schema`: is it within the part of JSON Schema that structured output takes (docs/wire-reference.md 1.6)?
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! `system` and `messages`: do roles, order and contents hold (wire/REFERENCE.md 1.3)?
+//! `system` and `messages`: do roles, order and contents hold (docs/wire-reference.md 1.3)?
 
 use serde_json::{Map, Value};
 
