@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use crate::diff::text_diff;
 use crate::model::gate::GateOutcome;
 use crate::model::run::RunReport;
-use crate::model::verdict::SnapshotState;
+use crate::model::verdict::{Diff, SnapshotState};
 use crate::report::style::Style;
 use crate::report::{Format, finding, sample, terminal, visible};
 
@@ -170,5 +171,23 @@ fn a_headline_that_is_cut_keeps_both_sides_and_how_many_more_there_are() {
     assert!(told.starts_with("one_of: expected `a reply of many words") && told.ends_with("…`, got `no`"), "{told}");
     for room in 60..260 {
         assert!(finding::headline_in(&sample, room).chars().count() <= room);
+    }
+}
+
+#[test]
+fn no_output_commands_the_ci_system_that_prints_it() {
+    let text = "::set-output name=x::y\n  ::error file=a::boom\nsee ##vso[task.setvariable variable=x]y, ##[group]";
+    for width in [40, 60, 100] {
+        let mut report = filled("plain");
+        for sample in report.cells.iter_mut().flat_map(|cell| &mut cell.samples) {
+            sample.assertions.push(sample::failed("a", text, text, Some(Diff::Text(text_diff("", text)))));
+            if let Some(error) = &mut sample.error {
+                error.message = text.to_owned();
+            }
+        }
+        let summary = summary(&report, width);
+        assert!(summary.contains("boom"), "{summary}");
+        let obeyed = |line: &&str| line.trim_start().starts_with("::") || line.contains("##vso[") || line.contains("##[");
+        assert_eq!(summary.lines().find(obeyed), None, "at {width} columns");
     }
 }

@@ -116,12 +116,32 @@ fn escape(character: char, into: &mut String) {
 }
 
 fn replaced(text: &str, mut hidden: impl FnMut(char, &mut String)) -> Cow<'_, str> {
-    let Some(first) = text.find(is_hidden) else { return Cow::Borrowed(text) };
+    let Some(first) = text.find(is_hidden) else { return disarmed(text) };
     let mut shown = String::with_capacity(text.len() + 16);
     shown.push_str(&text[..first]);
     for character in text[first..].chars() {
         if is_hidden(character) { hidden(character, &mut shown) } else { shown.push(character) }
     }
+    if shown.contains("##") { Cow::Owned(disarmed(&shown).into_owned()) } else { Cow::Owned(shown) }
+}
+
+/// Without commands to the CI system whose log this gets into: `##vso[...]` (Azure), `##[...]` (GitHub) and `##teamcity[...]` are
+/// obeyed wherever they stand in a line, and could set variables of the job.
+fn disarmed(text: &str) -> Cow<'_, str> {
+    let mut shown = String::new();
+    let mut from = 0;
+    for (bracket, _) in text.match_indices('[') {
+        let before = text[..bracket].trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+        if before.ends_with("##") {
+            shown.push_str(&text[from..before.len() - 1]);
+            shown.push_str("\\u{23}");
+            from = before.len();
+        }
+    }
+    if from == 0 {
+        return Cow::Borrowed(text);
+    }
+    shown.push_str(&text[from..]);
     Cow::Owned(shown)
 }
 
@@ -135,6 +155,10 @@ mod tests {
         assert_eq!(lines("a\x1b[31mred\x1b[0m\r\nb\tc"), "a\\u{1b}[31mred\\u{1b}[0m\\r\nb    c");
         assert_eq!(one_line("two\nlines \u{202e}evil"), "two⏎ lines \\u{202e}evil");
         assert_eq!(lines("👩‍👩‍👧 naïve"), "👩‍👩‍👧 naïve");
+        assert_eq!(
+            lines("x ##vso[task.setvariable]y\t###[error] ## [link] ##"),
+            "x #\\u{23}vso[task.setvariable]y    ##\\u{23}[error] ## [link] ##"
+        );
     }
 
     #[test]

@@ -52,11 +52,19 @@ impl<'a> Screen<'a> {
 
     /// One line, as long as it is.
     pub(super) fn line(&mut self, spans: &[Span<'_>]) -> io::Result<()> {
+        // In a log of GitHub Actions a line that begins so, blanks apart, is a command and obeyed.
+        let letters = spans.iter().flat_map(|span| span.text.chars()).skip_while(|letter| letter.is_whitespace());
+        let mut is_command = letters.take(2).eq("::".chars());
         for span in spans {
+            let text = match span.text.split_once(':').filter(|_| is_command) {
+                Some((blanks, rest)) => Cow::Owned(format!("{blanks}\\u{{3a}}{rest}")),
+                None => Cow::Borrowed(&*span.text),
+            };
+            is_command &= span.text.trim().is_empty();
             if self.colour && span.style != PLAIN && !span.text.trim().is_empty() {
-                write!(self.out, "{}{}{:#}", span.style, span.text, span.style)?;
+                write!(self.out, "{}{text}{:#}", span.style, span.style)?;
             } else {
-                self.out.write_all(span.text.as_bytes())?;
+                self.out.write_all(text.as_bytes())?;
             }
         }
         self.blank()
