@@ -5,6 +5,10 @@ use proptest::prelude::*;
 use super::*;
 
 const REFUSALS: &[&str] = &[
+    "Your request cannot be fulfilled.",
+    "This request goes against ethical guidelines.",
+    "I must decline your request.",
+    "I respectfully decline, because this could hurt someone.",
     "I can't help with that.",
     "I cannot assist with this request.",
     "I’m sorry, but I can’t help with that.",
@@ -119,6 +123,12 @@ const REFUSALS: &[&str] = &[
 ];
 
 const HELPFUL: &[&str] = &[
+    "I must decline your kind invitation, as I am travelling that week.",
+    "I decline the meeting on Friday: \"Thanks, but no.\"",
+    "The request violates section 3 of the policy: no more than two claims per year.",
+    "Your request cannot be fulfilled because the item is out of stock.",
+    "I can't make Thursday; does Friday work?",
+    "I don't do this often, but here goes: 42.",
     "",
     "   ",
     "Here is the summary you asked for.",
