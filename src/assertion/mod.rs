@@ -129,7 +129,11 @@ pub fn evaluate(compiled: &Compiled, subject: &Subject<'_>) -> AssertionResult {
     let outcome = match (compiled.check.find(subject), compiled.negated) {
         (Finding::Holds, false) | (Finding::Differs, true) => Outcome::Pass,
         (Finding::Holds, true) | (Finding::Differs, false) => Outcome::Fail(compiled.check.failure(subject, compiled.negated)),
-        (Finding::Unreachable(failure), _) => Outcome::Fail(failure),
+        (Finding::Unreachable(failure), false) => Outcome::Fail(failure),
+        // What was asked for is the opposite of what the check says by itself.
+        (Finding::Unreachable(failure), true) => {
+            Outcome::Fail(Failure { expected: compiled.check.failure(subject, true).expected, ..failure })
+        }
         (Finding::Unknown(message), _) => Outcome::Error(message),
     };
     AssertionResult { name: compiled.name.as_ref().to_owned(), severity: compiled.severity, outcome, site: Some(compiled.site.clone()) }

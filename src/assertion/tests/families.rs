@@ -147,7 +147,7 @@ fn a_schema_lists_all_violations_with_their_places() {
     $: Additional properties are not allowed ('extra' was unexpected)
     "#);
     insta::assert_snapshot!(of_not(json!({"json_schema": schema}), "not JSON"), @r"
-    expected JSON that the schema `inline` accepts
+    expected JSON that the schema `inline` rejects
     got no JSON: expected ident at line 1, column 2: `not JSON`
     ");
     let many = Value::from((0..500).map(|n| format!("item {n}")).collect::<Vec<_>>()).to_string();
@@ -207,7 +207,7 @@ fn json_path_checks_every_value_at_the_path() {
     (json diff)
     "#);
     insta::assert_snapshot!(of_not(json!({"json_path": {"path": "$.gone", "equals": 1}}), r#"{"a": 1}"#), @r#"
-    expected every value at `$.gone` equals 1
+    expected not every value at `$.gone` equals 1
     got nothing at `$.gone` in {"a":1}
     "#);
     insta::assert_snapshot!(of(json!({"json_path": {"path": "$.queue", "min": 1}}), reply), @r#"

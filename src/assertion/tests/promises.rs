@@ -78,7 +78,10 @@ proptest! {
             match plain.check.find(&subject) {
                 Finding::Holds => prop_assert!(once == Outcome::Pass && matches!(twice, Outcome::Fail(_))),
                 Finding::Differs => prop_assert!(matches!(once, Outcome::Fail(_)) && twice == Outcome::Pass),
-                Finding::Unreachable(_) => prop_assert!(matches!(once, Outcome::Fail(_)) && once == twice),
+                Finding::Unreachable(_) => match (once, twice) {
+                    (Outcome::Fail(once), Outcome::Fail(twice)) => prop_assert_eq!(once.got, twice.got),
+                    other => prop_assert!(false, "{other:?}"),
+                },
                 Finding::Unknown(_) => prop_assert!(matches!(once, Outcome::Error(_)) && once == twice),
             }
         }
