@@ -222,3 +222,35 @@ fn a_checkout_with_other_line_ends_is_the_same_prompt_version() {
     assert_eq!(digest("\u{feff}user:\nRoute this.\n{{ ticket }}\n"), accepted);
     assert_ne!(digest("user:\nRoute that.\n{{ ticket }}\n"), accepted);
 }
+
+#[test]
+fn the_fixtures_that_the_documentation_shows_are_read() {
+    let page = include_str!("../../../docs/fixtures.md");
+    let blocks = |language: &str| {
+        let fence = format!("```{language}\n");
+        page.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let [inline, files, table] = <[String; 3]>::try_from(blocks("yaml")).unwrap();
+    let table = table.strip_prefix("cases:\n").unwrap();
+    let suite = format!("suite: a\nprompt: all\nmodels: [claude-haiku-4-5]\n{inline}  - id: files\n{files}{table}");
+    let optional = ["customer", "order", "raw_order", "scan"].map(|name| format!("{{{{ {name} | default('') }}}}")).concat();
+    let project = Project::with(&[
+        ("suites/a.yaml", &suite),
+        ("suites/prompts/all/1.md", &format!("{{{{ ticket }}}}{optional}\n")),
+        ("fixtures/long-thread.txt", "one\r\ntwo\n"),
+        ("fixtures/order.json", "{\"total\": 1.10}"),
+        ("fixtures/scan.png", "png"),
+        ("fixtures/tickets.jsonl", &blocks("json")[0]),
+    ]);
+    assert_eq!(project.problems(), "");
+    let suite = project.suite();
+    let cases = &suite.cases;
+    let ids: Vec<&str> = cases.iter().map(|case| case.id.as_str()).collect();
+    assert_eq!(ids, ["double-charge", "files", "refund-de", "login"]);
+    assert_eq!(cases[0].variables["customer"], json!({"name": "Ada", "orders": [17, 18]}));
+    assert_eq!(cases[1].variables["ticket"], "one\r\ntwo\n", "byte for byte");
+    assert_eq!(cases[1].variables["raw_order"], "{\"total\": 1.10}");
+    assert_eq!(cases[1].variables["scan"], json!({"media_type": "image/png", "data": "cG5n"}));
+    assert_eq!(cases[2].tags, ["table", "german"]);
+    assert_eq!((cases[2].assertions.len(), cases[3].assertions.len()), (1, 2));
+}
