@@ -21,7 +21,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Of one sample: an error outweighs a failure only where nothing was judged; warnings never count.
+    /// Of one sample: one failure fails it, whatever else could not be judged; one error leaves it without a verdict; warnings never count.
     #[must_use]
     pub fn of(results: &[AssertionResult]) -> Self {
         let counts = |result: &&AssertionResult| result.severity != AssertionSeverity::Warn;

@@ -1,9 +1,12 @@
 //! How does one sample become a result: asked, stored, judged, folded into its cell?
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +24,7 @@ use crate::model::run::{CellResult, ReplyFacts, SampleResult};
 use crate::model::verdict::{CellError, ErrorKind, SkipReason, SnapshotState, Verdict};
 use crate::runner::budget::Budget;
 use crate::runner::plan::{Plan, PlannedCell};
-use crate::runner::{fingerprint, fold};
+use crate::runner::{fingerprint, fold, totals};
 use crate::snapshot::folder::Folder;
 use crate::snapshot::format;
 use crate::snapshot::output::{Output, Snapshot};
@@ -84,7 +87,7 @@ impl<E: Endpoint> Shared<E> {
         let (done, finished) = oneshot::channel();
         rayon::spawn(move || {
             let outcome = match answer {
-                Ok(answer) => self.judge(job, key, &answer),
+                Ok(answer) => contained(|| self.judge(job, key, &answer)).unwrap_or_else(|error| SampleOutcome::error(job, key, error)),
                 Err(Unanswered::Error(error)) => SampleOutcome::error(job, key, error),
                 Err(Unanswered::Skipped(reason)) => SampleOutcome::skipped(job, key, reason),
             };
@@ -119,42 +122,26 @@ impl<E: Endpoint> Shared<E> {
             observer: self.observer(job, Arc::clone(&flying)),
             flight: Flight::default(),
         };
-        let answer = self.ask_unless_interrupted(call, &flying).await;
+        // An interrupt needs no look here: the endpoint hears of it, and ends whatever waits or sleeps with the attempts that it made.
+        let answer = AssertUnwindSafe(self.endpoint.ask(call)).catch_unwind().await.unwrap_or_else(|panic| Err(own_mistake(&*panic)));
         if flying.load(Ordering::Acquire) {
             self.in_flight.fetch_sub(1, Ordering::AcqRel);
         }
         if let Some(reservation) = reservation {
+            // What a server refused is not billed and frees its reservation; what may have been billed is counted at its worst.
+            let unknown = |attempts| reservation.amount().times(totals::may_be_billed(attempts));
             let spent = match &answer {
-                Ok(answer) if answer.served.is_paid() => self.price(cell, answer),
-                Ok(_) | Err(Unanswered::Skipped(_)) => Money::ZERO,
-                Err(Unanswered::Error(error)) if error.attempts.is_empty() => Money::ZERO,
-                Err(Unanswered::Error(_)) => reservation.amount(),
+                Ok(answer) if answer.served.is_paid() => self.price(cell, answer) + unknown(totals::earlier(&answer.reply.attempts)),
+                Ok(_) => Money::ZERO,
+                Err(error) => unknown(&error.attempts),
             };
             self.budget.settle(reservation, spent);
         }
-        answer.map_err(|unanswered| match unanswered {
-            Unanswered::Error(error) if self.interrupted.is_cancelled() && error.attempts.is_empty() => {
-                Unanswered::Skipped(SkipReason::Interrupted)
-            }
-            Unanswered::Error(error) if error.kind == ErrorKind::CacheMiss => Unanswered::Error(name_miss(cell, error)),
-            other => other,
+        answer.map_err(|error| match error.kind {
+            ErrorKind::CacheMiss => Unanswered::Error(name_miss(cell, error)),
+            _ if self.interrupted.is_cancelled() && error.attempts.is_empty() => Unanswered::Skipped(SkipReason::Interrupted),
+            _ => Unanswered::Error(error),
         })
-    }
-
-    /// An interrupt cancels what waits or sleeps; what is on the wire is finished.
-    async fn ask_unless_interrupted(&self, call: Call, flying: &AtomicBool) -> Result<Answer, Unanswered> {
-        let asking = self.endpoint.ask(call);
-        tokio::pin!(asking);
-        tokio::select! {
-            biased;
-            answer = &mut asking => return answer.map_err(Unanswered::Error),
-            () = self.interrupted.cancelled() => {}
-        }
-        if flying.load(Ordering::Acquire) {
-            asking.await.map_err(Unanswered::Error)
-        } else {
-            Err(Unanswered::Skipped(SkipReason::Interrupted))
-        }
     }
 
     fn skip_reason(&self) -> Option<SkipReason> {
@@ -266,7 +253,8 @@ impl<E: Endpoint> Shared<E> {
         });
         let accepted = cell.snapshot_path.as_deref().map_or(Ok(None), |path| self.folder.read(path));
         let snapshot = match (&new, &accepted) {
-            (Some(new), Ok(accepted)) => variant.comparison.state(accepted.as_ref(), new),
+            (Some(new), Ok(accepted)) => contained(|| variant.comparison.state(accepted.as_ref(), new))
+                .unwrap_or_else(|error| SnapshotState::Unreadable { message: error.message }),
             (Some(_), Err(error)) => SnapshotState::Unreadable { message: error.to_string() },
             (None, _) => SnapshotState::None,
         };
@@ -336,6 +324,19 @@ fn template_error(cell: &PlannedCell, message: &str) -> CellError {
 
 fn judging_error(message: &str) -> CellError {
     CellError { kind: ErrorKind::Judging, message: message.to_owned(), hint: None, attempts: Vec::new() }
+}
+
+/// A panic ends one cell, not the run: on the rayon pool it would take the whole process with it, reports and all.
+fn contained<T>(work: impl FnOnce() -> T) -> Result<T, CellError> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| own_mistake(&*panic))
+}
+
+fn own_mistake(panic: &(dyn Any + Send)) -> CellError {
+    let words = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    CellError {
+        hint: Some("this is a mistake of promptkeel; please report it with the suite and the reply".to_owned()),
+        ..judging_error(&format!("promptkeel failed: {}", words.unwrap_or("it did not say why")))
+    }
 }
 
 fn name_miss(cell: &PlannedCell, error: CellError) -> CellError {

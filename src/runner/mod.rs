@@ -9,4 +9,6 @@ pub mod plan;
 pub mod price;
 pub mod run;
 pub mod select;
+#[cfg(test)]
+mod testing;
 pub mod totals;

@@ -37,7 +37,7 @@ pub struct Options {
     pub max_fail: Option<u32>,
     /// Answers that are known before the run: they reserve no money.
     pub known: HashSet<Key>,
-    /// Ctrl-C or SIGTERM.
+    /// Ctrl-C or SIGTERM. The endpoint must hear of it too: it knows what is on the wire and what can still be left out.
     pub interrupted: CancellationToken,
 }
 
@@ -145,3 +145,7 @@ fn told_event(plan: &Plan, cell: usize, sample: u32, event: CallEvent) -> Option
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

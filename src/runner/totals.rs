@@ -118,7 +118,7 @@ impl Accumulator {
         self.group.totals.samples += 1;
         if let Some(error) = &sample.error {
             self.group.totals.requests_retried += error.attempts.len().saturating_sub(1) as u64;
-            self.group.bill.unknown_attempts += unknown(&error.attempts);
+            self.group.bill.unknown_attempts += may_be_billed(&error.attempts);
         }
         if let Some(reply) = &sample.reply {
             self.add_reply(reply);
@@ -131,7 +131,7 @@ impl Accumulator {
         if paid {
             totals.requests_asked += 1;
             totals.requests_retried += reply.attempts.len().saturating_sub(1) as u64;
-            bill.unknown_attempts += unknown(&reply.attempts);
+            bill.unknown_attempts += may_be_billed(earlier(&reply.attempts));
         } else {
             totals.requests_cached += 1;
         }
@@ -169,10 +169,16 @@ fn has_warning(cell: &CellResult) -> bool {
     results.any(|result| result.severity == AssertionSeverity::Warn && !matches!(result.outcome, Outcome::Pass))
 }
 
-/// Attempts that failed after the server may have worked for them: no status came that says it was not billed (wire reference, 3.4).
-fn unknown(attempts: &[Attempt]) -> u64 {
+/// The attempts before the one that answered, which has a price of its own.
+pub(super) fn earlier(attempts: &[Attempt]) -> &[Attempt] {
+    attempts.split_last().map_or(&[], |(_, earlier)| earlier)
+}
+
+/// Attempts without an answer for which the server may have worked: no status came that says it was not billed (wire reference, 3.4), or
+/// an answer came and was lost again (it could not be stored).
+pub(super) fn may_be_billed(attempts: &[Attempt]) -> u64 {
     let may_be_billed = |attempt: &&Attempt| match attempt.error {
-        Some(ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::MalformedReply) => true,
+        Some(ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::MalformedReply) | None => true,
         Some(
             ErrorKind::RateLimited
             | ErrorKind::SpendLimit
@@ -185,8 +191,7 @@ fn unknown(attempts: &[Attempt]) -> u64 {
             | ErrorKind::Store
             | ErrorKind::Judging
             | ErrorKind::Template,
-        )
-        | None => false,
+        ) => false,
     };
     attempts.iter().filter(|attempt| !attempt.unsent).filter(may_be_billed).count() as u64
 }

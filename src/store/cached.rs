@@ -315,7 +315,12 @@ impl Passenger {
         let mine = self.started_it || (seats.starter_left && !seats.claimed);
         seats.claimed |= mine;
         drop(seats);
-        result.map(|answer| if mine { answer } else { Answer { served: Served::Shared, ..answer } })
+        match result {
+            Ok(answer) if !mine => Ok(Answer { served: Served::Shared, ..answer }),
+            // They are counted, and perhaps billed, once.
+            Err(error) if !mine => Err(CellError { attempts: Vec::new(), ..error }),
+            result => result,
+        }
     }
 }
 

@@ -229,7 +229,7 @@ async fn only_asks_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_is_not_stored_and_is_the_same_for_all_who_waited() {
+async fn an_error_is_not_stored_and_is_the_same_for_all_who_waited_and_its_attempts_are_counted_once() {
     let folder = folder();
     let wire = Arc::new(Scripted::new(|number, _| match number {
         0 => (Duration::from_millis(10), Err(failed(ErrorKind::InvalidRequest, Advice::default()))),
@@ -237,7 +237,9 @@ async fn an_error_is_not_stored_and_is_the_same_for_all_who_waited() {
     }));
     let cached = cached(&folder, CacheMode::ReadWrite, &wire);
     let (one, other) = tokio::join!(cached.ask(call(1)), cached.ask(call(1)));
-    assert_eq!(one.unwrap_err(), other.unwrap_err());
+    let (one, other) = (one.unwrap_err(), other.unwrap_err());
+    assert_eq!((one.attempts.len(), other.attempts.len()), (1, 0));
+    assert_eq!(CellError { attempts: Vec::new(), ..one }, other);
     assert_eq!(cached.ask(call(1)).await.unwrap().served, Served::Fresh);
 }
 

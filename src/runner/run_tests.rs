@@ -1,0 +1,136 @@
+//! Does a run end with a verdict for every cell, and count what was paid, whatever the endpoint does?
+
+use std::sync::atomic::AtomicUsize;
+
+use super::*;
+use crate::endpoint::Call;
+use crate::endpoint::testing::fresh;
+use crate::model::reply::{Answer, Attempt};
+use crate::model::run::Totals;
+use crate::model::verdict::{CellError, ErrorKind, SkipReason};
+use crate::runner::testing::{planned, suite};
+use crate::runner::totals;
+
+type Script = Box<dyn Fn(usize, &Call) -> Result<Answer, CellError> + Send + Sync>;
+
+/// Answers by a script, which is asked with the number of the call.
+struct Fake {
+    script: Script,
+    asked: AtomicUsize,
+}
+
+impl Fake {
+    fn new(script: impl Fn(usize, &Call) -> Result<Answer, CellError> + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { script: Box::new(script), asked: AtomicUsize::new(0) })
+    }
+}
+
+impl Endpoint for Fake {
+    async fn ask(&self, call: Call) -> Result<Answer, CellError> {
+        (self.script)(self.asked.fetch_add(1, Ordering::SeqCst), &call)
+    }
+}
+
+fn error(kind: ErrorKind, attempts: &[ErrorKind]) -> CellError {
+    let attempt =
+        |kind: &ErrorKind| Attempt { status: None, error: Some(*kind), message: None, request_id: None, duration_ms: 1, unsent: false };
+    CellError { kind, message: "no".to_owned(), hint: None, attempts: attempts.iter().map(attempt).collect() }
+}
+
+fn options() -> Options {
+    Options {
+        catalog: Arc::new(Catalog::embedded().clone()),
+        case_timeout: Duration::from_secs(600),
+        lane_width: 1,
+        max_cost: None,
+        max_fail: None,
+        known: HashSet::new(),
+        interrupted: CancellationToken::new(),
+    }
+}
+
+async fn cells(names: &[&str], endpoint: Arc<Fake>, options: Options) -> Vec<CellResult> {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = Arc::new(planned(suite(names), None).unwrap());
+    run(plan, endpoint, Folder::open(folder.path()), options, |_, _| {}, |_| {}).await
+}
+
+fn counts(cells: &[CellResult]) -> (u64, u64, u64, u64) {
+    let Totals { planned, passed, failed, errored, skipped, .. } = totals::sum(cells, 0).totals;
+    assert_eq!(planned, passed + failed + errored + skipped);
+    (passed, failed, errored, skipped)
+}
+
+#[tokio::test]
+async fn every_cell_has_its_verdict_in_plan_order() {
+    let endpoint = Fake::new(|_, call| match &*call.request.model {
+        "claude-haiku-4-5" => Ok(fresh("ok")),
+        _ => Ok(fresh("no")),
+    });
+    let cells = cells(&["ada", "bob"], endpoint, options()).await;
+    assert_eq!(counts(&cells), (4, 4, 0, 0));
+    let plan = planned(suite(&["ada", "bob"]), None).unwrap();
+    assert!(cells.iter().map(|cell| &cell.address).eq(plan.cells.iter().map(|cell| cell.address()).collect::<Vec<_>>().iter()));
+}
+
+#[tokio::test]
+async fn a_panic_below_costs_one_cell_its_verdict_and_no_other() {
+    let endpoint = Fake::new(|number, _| if number == 0 { panic!("a mistake below") } else { Ok(fresh("ok")) });
+    let cells = cells(&["ada"], endpoint, options()).await;
+    assert_eq!(counts(&cells), (3, 0, 1, 0));
+    let told = cells.iter().filter_map(|cell| cell.samples[0].error.as_ref()).map(|error| error.message.as_str());
+    assert_eq!(told.collect::<Vec<_>>(), ["promptkeel failed: a mistake below"]);
+}
+
+#[tokio::test]
+async fn an_interrupt_between_two_attempts_keeps_the_attempt_that_may_have_been_billed() {
+    let options = options();
+    let interrupted = options.interrupted.clone();
+    let endpoint = Fake::new(move |_, call| {
+        call.observer.tell(CallEvent::Sent);
+        call.observer.tell(CallEvent::Retrying { message: "timeout".to_owned(), delay: Duration::ZERO, attempt: 2 });
+        interrupted.cancel();
+        Err(error(ErrorKind::Timeout, &[ErrorKind::Timeout]))
+    });
+    let cells = cells(&["ada"], endpoint, Options { lane_width: 4, ..options }).await;
+    let (passed, failed, errored, skipped) = counts(&cells);
+    assert_eq!((passed, failed), (0, 0));
+    assert!(errored >= 1 && errored + skipped == 4);
+    assert_eq!(totals::sum(&cells, 0).bill.unknown_attempts, errored);
+}
+
+#[tokio::test]
+async fn what_a_server_refuses_takes_nothing_from_the_budget_and_a_lost_answer_takes_its_worst() {
+    let worst = |cells: &[CellResult]| cells.iter().filter(|cell| cell.samples[0].skipped == Some(SkipReason::Budget)).count();
+    // A little more than one request at its worst.
+    let cap = || {
+        let plan = planned(suite(&["ada", "bob"]), None).unwrap();
+        plan.cells.iter().filter_map(|cell| cell.worst_case).max().unwrap().times(3).scaled(1, 2)
+    };
+    let denied = Fake::new(|_, _| Err(error(ErrorKind::Denied, &[ErrorKind::Denied])));
+    let refused = cells(&["ada", "bob"], denied, Options { max_cost: Some(cap()), ..options() }).await;
+    assert_eq!((counts(&refused), worst(&refused)), ((0, 0, 8, 0), 0), "a wrong key is no budget that was used up");
+    let lost = Fake::new(|_, _| Err(error(ErrorKind::Timeout, &[ErrorKind::Timeout])));
+    let timed_out = cells(&["ada", "bob"], lost, Options { max_cost: Some(cap()), ..options() }).await;
+    assert!(worst(&timed_out) >= 4, "{:?}", counts(&timed_out));
+    assert_eq!(counts(&timed_out).2 + worst(&timed_out) as u64, 8);
+}
+
+#[tokio::test]
+async fn after_max_fail_nothing_more_is_asked() {
+    let endpoint = Fake::new(|_, _| Ok(fresh("no")));
+    let cells = cells(&["ada", "bob", "cyd", "dan", "eve"], Arc::clone(&endpoint), Options { max_fail: Some(1), ..options() }).await;
+    let (_, failed, _, skipped) = counts(&cells);
+    assert_eq!(failed + skipped, 20);
+    assert_eq!(failed, endpoint.asked.load(Ordering::SeqCst) as u64);
+    assert!(skipped > 0);
+}
+
+#[tokio::test]
+async fn samples_that_are_known_take_nothing_from_the_budget() {
+    let plan = planned(suite(&["ada"]), None).unwrap();
+    let known: HashSet<Key> = plan.keys().collect();
+    let endpoint = Fake::new(|_, _| Ok(Answer { served: crate::model::reply::Served::Stored, ..fresh("ok") }));
+    let cells = cells(&["ada"], endpoint, Options { max_cost: Some(Money::ZERO), known, ..options() }).await;
+    assert_eq!(counts(&cells), (4, 0, 0, 0));
+}
