@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::gate::exit::exit;
 use crate::gate::judge::{RunFacts, judge};
 use crate::model::gate::{GateKind, GateResult};
-use crate::model::run::{Address, CellResult, RunInfo, RunReport, SCHEMA, Shard};
+use crate::model::run::{Address, Bill, CellResult, RunInfo, RunReport, SCHEMA, Shard};
 use crate::runner::totals;
 
 /// Why reports cannot be merged.
@@ -23,6 +23,12 @@ pub enum MergeError {
     /// The same part twice.
     #[error("shard {0} is given twice")]
     Twice(u32),
+    /// No part of any split.
+    #[error("there is no shard {0} of {1}")]
+    NoSuchPart(u32, u32),
+    /// One split deals its cells out in turn, so no part has two more than another.
+    #[error("shard {0} has {1} cells and shard {2} has {3}: the parts come from different plans")]
+    UnevenParts(u32, usize, u32, usize),
     /// The same cell in two parts.
     #[error("cell {0} is in two reports: the parts come from different plans")]
     Overlap(Box<Address>),
@@ -39,10 +45,7 @@ pub fn merge(mut reports: Vec<RunReport>) -> Result<RunReport, MergeError> {
     let shards = shards(&reports)?;
     reports.sort_by_key(|report| report.run.shard.map_or(1, |shard| shard.index));
     let mut info = merged_info(&reports)?;
-    let missing: Vec<String> = (1..=shards.count)
-        .filter(|index| !reports.iter().any(|report| report.run.shard.is_some_and(|shard| shard.index == *index)))
-        .map(|index| format!("shard {index} of {} is missing", shards.count))
-        .collect();
+    let missing = missing(&reports, shards.count);
     if !missing.is_empty() {
         info.filtered = true;
     }
@@ -60,7 +63,10 @@ pub fn merge(mut reports: Vec<RunReport>) -> Result<RunReport, MergeError> {
             problems.push(problem.clone());
         }
     }
+    let bill = bill(&reports);
     let cells = interleave(reports)?;
+    let mut replies = cells.iter().flat_map(|cell| &cell.samples).filter_map(|sample| sample.reply.as_ref()).peekable();
+    info.simulated = replies.peek().is_some() && replies.all(|reply| reply.simulated);
     let mut gates = judge(&cells, &policies, &RunFacts { missing_shards: missing, ..RunFacts::default() });
     gates.extend(carried);
     let sums = totals::sum(&cells, orphans.len());
@@ -68,7 +74,7 @@ pub fn merge(mut reports: Vec<RunReport>) -> Result<RunReport, MergeError> {
         schema: SCHEMA.to_owned(),
         run: info,
         totals: sums.totals,
-        bill: sums.bill,
+        bill,
         policies,
         exit: exit(&gates),
         gates,
@@ -92,6 +98,9 @@ fn shards(reports: &[RunReport]) -> Result<Shard, MergeError> {
             None if reports.len() == 1 => Shard { index: 1, count: 1 },
             None => return Err(MergeError::NotAShard(report.run.id.clone())),
         };
+        if shard.index == 0 || shard.index > shard.count {
+            return Err(MergeError::NoSuchPart(shard.index, shard.count));
+        }
         let count = common.get_or_insert(shard).count;
         if shard.count != count {
             return Err(MergeError::DifferentSplits(shard.index, shard.count, count));
@@ -101,6 +110,41 @@ fn shards(reports: &[RunReport]) -> Result<Shard, MergeError> {
         }
     }
     common.ok_or(MergeError::Empty)
+}
+
+/// One message per gap between the parts that are there, in order of their index.
+fn missing(reports: &[RunReport], count: u32) -> Vec<String> {
+    if reports.iter().all(|report| report.run.shard.is_none()) {
+        return Vec::new();
+    }
+    let mut messages = Vec::new();
+    let mut next = 1_u64;
+    let ends = reports.iter().filter_map(|report| report.run.shard).map(|shard| u64::from(shard.index)).chain([u64::from(count) + 1]);
+    for index in ends {
+        match index - next {
+            0 => {}
+            1 => messages.push(format!("shard {next} of {count} is missing")),
+            _ => messages.push(format!("shards {next} to {} of {count} are missing", index - 1)),
+        }
+        next = index + 1;
+    }
+    messages
+}
+
+/// The sum of their bills, not of their cells: an answer that came after its cell had given up is in no cell.
+fn bill(reports: &[RunReport]) -> Bill {
+    let mut sum = Bill::default();
+    for Bill { spent_usd, saved_by_store_usd, saved_by_prompt_cache_usd, simulated_usd, unpriced_samples, unknown_attempts } in
+        reports.iter().map(|report| &report.bill)
+    {
+        sum.spent_usd += *spent_usd;
+        sum.saved_by_store_usd += *saved_by_store_usd;
+        sum.saved_by_prompt_cache_usd += *saved_by_prompt_cache_usd;
+        sum.simulated_usd += *simulated_usd;
+        sum.unpriced_samples += unpriced_samples;
+        sum.unknown_attempts += unknown_attempts;
+    }
+    sum
 }
 
 fn merged_info(reports: &[RunReport]) -> Result<RunInfo, MergeError> {
@@ -114,7 +158,6 @@ fn merged_info(reports: &[RunReport]) -> Result<RunInfo, MergeError> {
         }
         info.started_at = info.started_at.min(run.started_at);
         info.duration_ms = info.duration_ms.max(run.duration_ms);
-        info.simulated &= run.simulated;
         info.filtered |= run.filtered;
         for endpoint in &run.endpoints {
             if !info.endpoints.contains(endpoint) {
@@ -147,6 +190,13 @@ fn carried_gates(reports: &[RunReport]) -> Vec<GateResult> {
 /// Back in plan order: shard i of n holds the cells i, i + n, i + 2n ...
 fn interleave(reports: Vec<RunReport>) -> Result<Vec<CellResult>, MergeError> {
     let mut seen: HashMap<Address, ()> = HashMap::new();
+    for pair in reports.windows(2) {
+        let part = |report: &RunReport| (report.run.shard.map_or(1, |shard| shard.index), report.cells.len());
+        let ((first, more), (later, fewer)) = (part(&pair[0]), part(&pair[1]));
+        if fewer > more || fewer + 1 < more {
+            return Err(MergeError::UnevenParts(first, more, later, fewer));
+        }
+    }
     let mut parts: Vec<_> = reports.into_iter().map(|report| report.cells.into_iter()).collect();
     let mut cells = Vec::new();
     loop {
@@ -164,3 +214,7 @@ fn interleave(reports: Vec<RunReport>) -> Result<Vec<CellResult>, MergeError> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "merge_tests.rs"]
+mod tests;

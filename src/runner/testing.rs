@@ -1,4 +1,4 @@
-//! What do the tests of this room plan and run? A small suite made by hand.
+//! What do the tests of this room plan, run and merge? A small suite made by hand, and cells without a story.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,10 +9,12 @@ use crate::model::assertion::{Assertion, AssertionKind, AssertionSeverity, TextM
 use crate::model::catalog::Catalog;
 use crate::model::problem::{Problem, Site};
 use crate::model::request::{Dialect, EndpointIdentity, Params, Role};
+use crate::model::run::{Address, CellDigests, CellResult, SampleResult};
 use crate::model::suite::{
     BlockTemplate, Case, Compare, GatePolicy, ModelSpec, Parse, PassRule, Prompt, PromptVersion, SnapshotPolicy, SourceFile, Suite,
     TurnTemplate,
 };
+use crate::model::verdict::{SnapshotState, Verdict};
 use crate::runner::plan::{self, Context, Plan};
 
 pub(super) fn site() -> Site {
@@ -83,4 +85,36 @@ pub(super) fn planned(suite: Suite, endpoint_override: Option<&str>) -> Result<P
     let catalog = Catalog::embedded();
     let context = Context { catalog, endpoints: &endpoints, default_endpoint: "here", endpoint_override, default_max_tokens: 100, day };
     plan::build(&[Arc::new(suite)], &context)
+}
+
+/// Of `greetings`, version 2, Haiku, gated, with one sample of this verdict and nothing else to tell.
+pub(super) fn cell(case: &str, verdict: Verdict) -> CellResult {
+    CellResult {
+        address: Address {
+            suite: Arc::from("greetings"),
+            case: Arc::from(case),
+            prompt: Arc::from("hello"),
+            version: 2,
+            model: Arc::from("claude-haiku-4-5"),
+        },
+        model_id: Arc::from("claude-haiku-4-5"),
+        endpoint: Arc::from("here"),
+        verdict,
+        gated: true,
+        side_by_side: true,
+        tags: Arc::from([]),
+        site: site(),
+        snapshot: SnapshotState::None,
+        snapshot_path: None,
+        digests: CellDigests::default(),
+        samples: vec![SampleResult {
+            index: 0,
+            key: String::new(),
+            verdict,
+            reply: None,
+            assertions: Vec::new(),
+            error: None,
+            skipped: None,
+        }],
+    }
 }

@@ -1,0 +1,143 @@
+//! Is a merged run judged as the run that was split, and never green because a part is missing or foreign?
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::gate::{Exit, GateOutcome, SuitePolicy};
+use crate::model::suite::OnChange;
+use crate::model::verdict::Verdict;
+use crate::runner::testing::cell;
+
+fn policy() -> SuitePolicy {
+    SuitePolicy { name: "greetings".to_owned(), min_pass_rate: 0.5, on_change: OnChange::Fail }
+}
+
+fn report(shard: Option<Shard>, cells: Vec<CellResult>) -> RunReport {
+    let policies = vec![policy()];
+    let gates = judge(&cells, &policies, &RunFacts { shard, ..RunFacts::default() });
+    let sums = totals::sum(&cells, 0);
+    RunReport {
+        schema: SCHEMA.to_owned(),
+        run: RunInfo {
+            id: "run".to_owned(),
+            started_at: "2026-11-22T14:31:20Z".parse().unwrap(),
+            duration_ms: 1,
+            tool: "promptkeel".to_owned(),
+            revision: None,
+            endpoints: Vec::new(),
+            simulated: false,
+            shard,
+            filtered: false,
+        },
+        totals: sums.totals,
+        bill: sums.bill,
+        policies,
+        exit: exit(&gates),
+        gates,
+        models: sums.models,
+        suites: sums.suites,
+        versions: sums.versions,
+        tags: sums.tags,
+        orphans: Vec::new(),
+        problems: Vec::new(),
+        cells,
+    }
+}
+
+fn split(cells: &[CellResult], count: u32) -> Vec<RunReport> {
+    let part = |index: u32| cells.iter().skip(index as usize - 1).step_by(count as usize).cloned().collect();
+    (1..=count).map(|index| report(Some(Shard { index, count }), part(index))).collect()
+}
+
+fn passing(count: usize) -> Vec<CellResult> {
+    (0..count).map(|number| cell(&format!("case-{number}"), Verdict::Pass)).collect()
+}
+
+fn verdicts() -> impl Strategy<Value = Vec<CellResult>> {
+    let verdict = prop_oneof![Just(Verdict::Pass), Just(Verdict::Fail), Just(Verdict::Error), Just(Verdict::Skipped)];
+    let cells = |verdicts: Vec<Verdict>| {
+        verdicts.into_iter().enumerate().map(|(number, verdict)| cell(&format!("case-{number}"), verdict)).collect::<Vec<_>>()
+    };
+    proptest::collection::vec(verdict, 0..30).prop_map(cells)
+}
+
+proptest! {
+    #[test]
+    fn a_merged_run_is_the_run_that_was_split(cells in verdicts(), count in 1_u32..6) {
+        let whole = report(None, cells.clone());
+        let mut parts = split(&cells, count);
+        parts.reverse();
+        let merged = merge(parts).unwrap();
+        prop_assert_eq!(&merged.cells, &whole.cells);
+        prop_assert_eq!((merged.totals, merged.gates, merged.exit), (whole.totals, whole.gates, whole.exit));
+    }
+
+    #[test]
+    fn planned_is_passed_and_failed_and_errored_and_skipped(cells in verdicts()) {
+        let sums = totals::sum(&cells, 0);
+        let groups = sums.models.iter().chain(&sums.suites).chain(&sums.versions).map(|group| &group.totals);
+        for totals in groups.chain([&sums.totals]) {
+            prop_assert_eq!(totals.planned, totals.passed + totals.failed + totals.errored + totals.skipped);
+        }
+        prop_assert_eq!(sums.totals.planned, cells.len() as u64);
+        prop_assert_eq!(sums.suites.iter().map(|suite| suite.totals.planned).sum::<u64>(), cells.len() as u64);
+    }
+
+    #[test]
+    fn a_run_holds_only_where_every_cell_of_a_strict_gate_passed(cells in verdicts()) {
+        let strict = SuitePolicy { min_pass_rate: 1.0, ..policy() };
+        let all_passed = cells.iter().all(|cell| cell.verdict == Verdict::Pass);
+        let code = exit(&judge(&cells, &[strict], &RunFacts::default()));
+        prop_assert_eq!(code == Exit::Holds, all_passed);
+        let any_failed = cells.iter().any(|cell| cell.verdict == Verdict::Fail);
+        prop_assert_eq!(code == Exit::Fails, any_failed);
+    }
+}
+
+#[test]
+fn a_missing_shard_is_a_missing_verdict_however_many_are_missing() {
+    let cells = passing(8);
+    let mut parts = split(&cells, 4);
+    parts.drain(1..3);
+    let merged = merge(parts).unwrap();
+    assert_eq!(merged.exit, Exit::MissingVerdicts);
+    assert!(merged.gates.iter().any(|gate| gate.outcome == GateOutcome::Missing && gate.message == "shards 2 to 3 of 4 are missing"));
+    // A count that no machine could walk through is no reason to wait.
+    let alone = vec![report(Some(Shard { index: 2, count: u32::MAX }), passing(1))];
+    assert_eq!(merge(alone).unwrap().gates.iter().filter(|gate| gate.message.contains("missing")).count(), 2);
+}
+
+#[test]
+fn parts_that_are_no_parts_of_one_split_are_refused() {
+    let cells = passing(8);
+    assert_eq!(merge(Vec::new()), Err(MergeError::Empty));
+    let twice = vec![split(&cells, 2).remove(0), split(&cells, 2).remove(0)];
+    assert_eq!(merge(twice), Err(MergeError::Twice(1)));
+    let others = vec![split(&cells, 2).remove(0), split(&cells, 3).remove(1)];
+    assert_eq!(merge(others), Err(MergeError::DifferentSplits(2, 3, 2)));
+    let beyond = vec![report(Some(Shard { index: 3, count: 2 }), Vec::new())];
+    assert_eq!(merge(beyond), Err(MergeError::NoSuchPart(3, 2)));
+    // The second machine was given a filter that the first was not.
+    let mut filtered = split(&cells, 2);
+    filtered[1].cells.truncate(1);
+    assert_eq!(merge(filtered), Err(MergeError::UnevenParts(1, 4, 2, 1)));
+    let overlapping = vec![report(Some(Shard { index: 1, count: 2 }), passing(1)), report(Some(Shard { index: 2, count: 2 }), passing(1))];
+    assert!(matches!(merge(overlapping), Err(MergeError::Overlap(_))));
+}
+
+#[test]
+fn a_merged_bill_holds_what_is_in_no_cell() {
+    let mut parts = split(&passing(2), 2);
+    parts[1].bill.spent_usd = "0.25".parse().unwrap();
+    parts[1].bill.unknown_attempts = 1;
+    let bill = merge(parts).unwrap().bill;
+    assert_eq!((bill.spent_usd, bill.unknown_attempts), ("0.25".parse().unwrap(), 1));
+}
+
+#[test]
+fn what_only_a_shard_knows_is_carried_into_the_whole() {
+    let mut parts = split(&passing(2), 2);
+    let interrupted = RunFacts { interrupted: true, shard: parts[0].run.shard, ..RunFacts::default() };
+    parts[0].gates = judge(&parts[0].cells, &[policy()], &interrupted);
+    assert_eq!(merge(parts).unwrap().exit, Exit::Interrupted);
+}
