@@ -313,9 +313,16 @@ impl Reading<'_, '_> {
         if let (Some(first), true) = (ignore.first(), compare != Compare::Json) {
             useless("ignore", "json", first.span);
         }
+        if let Some(none) = fields.threshold.as_ref().filter(|threshold| threshold.value <= 0.0 && compare == Compare::Similar) {
+            let problem = Problem::error("every output is similar by a threshold of 0: this snapshot cannot change");
+            self.problems.push(problem.at(self.document.place(none.span)).hint("write `threshold: 0.9`, or `snapshot: off`"));
+        }
         for path in &ignore {
             if let Err(error) = check::json_path(&path.value, self.document.site(path.span)) {
                 self.problems.push(check::uncompiled(error, self.document.place(path.span)));
+            } else if ["$", "$.*", "$[*]", "$..*", "$..[*]"].contains(&path.value.trim()) {
+                let problem = Problem::error(format!("`ignore: [{}]` leaves nothing to compare: this snapshot cannot change", path.value));
+                self.problems.push(problem.at(self.document.place(path.span)).hint("name what may change, or write `snapshot: off`"));
             }
         }
         SnapshotPolicy {

@@ -81,6 +81,16 @@ fn undefined_and_unused_variables() {
 }
 
 #[test]
+fn a_snapshot_that_cannot_change_is_refused() {
+    let told = |snapshot: &str| suite(&format!("snapshot: {snapshot}\ncases:\n  - id: one\n    vars: {{ticket: x}}\n")).problems();
+    for useless in ["{compare: json, ignore: [$]}", "{compare: json, ignore: [$.id, '$.*']}", "{compare: similar, threshold: 0}"] {
+        let told = told(useless);
+        assert!(told.contains("this snapshot cannot change") && told.contains("hint: "), "{useless}: {told}");
+    }
+    assert_eq!(told("{compare: json, ignore: [$.id, '$.items[*].id']}"), "");
+}
+
+#[test]
 fn a_variable_that_nothing_uses_is_told_once_for_all_cases() {
     let project = suite("cases:\n  - id: one\n    vars: {ticket: x, mood: a}\n  - id: two\n    vars: {ticket: x, mood: b}\n");
     insta::assert_snapshot!(project.problems(), @"
