@@ -1,6 +1,7 @@
 //! Which snapshot files belong to no cell of any suite?
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::cli::project::Project;
 use crate::cli::session;
@@ -9,9 +10,10 @@ use crate::model::suite::{Compare, Suite};
 use crate::snapshot::folder::Folder;
 use crate::snapshot::path;
 
-/// Orphans, computed from all suites on disk, never from the selection; none where a suite cannot be loaded, because then nobody knows.
-pub(crate) fn find(project: &Project) -> Result<Vec<String>, Problem> {
-    let Some(suites) = session::all_suites(project) else { return Ok(Vec::new()) };
+/// Orphans, computed from all suites of the project, never from the selection; none where a suite cannot be loaded, because then nobody
+/// knows. `all` is every suite where they are loaded already: loading 10,000 cases again takes as long as judging them.
+pub(crate) fn find(project: &Project, all: Option<Vec<Arc<Suite>>>) -> Result<Vec<String>, Problem> {
+    let Some(suites) = all.or_else(|| session::all_suites(project)) else { return Ok(Vec::new()) };
     let owned: BTreeSet<String> = suites.iter().flat_map(|suite| owned(suite)).collect();
     Folder::open(&project.root).orphans(&owned).map_err(|error| Problem::warning(error.to_string()).hint(error.hint()))
 }

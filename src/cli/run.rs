@@ -114,7 +114,7 @@ pub(crate) async fn run(
     for simulator in simulators {
         simulator.stop().await;
     }
-    let mut orphans = orphans::find(project).unwrap_or_else(|problem| {
+    let mut orphans = orphans::find(project, session.all_suites).unwrap_or_else(|problem| {
         session.problems.push(problem);
         Vec::new()
     });

@@ -25,6 +25,8 @@ use crate::store::Store;
 /// A plan after selection, with what was noticed on the way.
 #[derive(Debug)]
 pub(crate) struct Session {
+    /// Every suite of the project, whether a cell of it is left or not; `None` where only some were loaded.
+    pub(crate) all_suites: Option<Vec<Arc<Suite>>>,
     /// The cells that are left.
     pub(crate) plan: Plan,
     /// How many each step left.
@@ -51,11 +53,12 @@ pub(crate) fn open(
     let tree = Tree::Disk(project.root.clone());
     let (plan, problems) = planned(project, &tree, arguments, endpoint, now)?;
     let mut plan = plan;
+    let all_suites = arguments.suites.is_empty().then(|| plan.suites.clone());
     let folder = folder(project);
     let accepted = |path: &str| folder.read(path).ok().flatten().map(|snapshot| format::write(&snapshot));
     let selection = selection(project, arguments, endpoint, now)?;
     let selected = selection.apply(&mut plan, &accepted).map_err(|problems| Failure { exit: Exit::NothingSelected, problems })?;
-    Ok(Session { plan, selected, problems, filtered: selection.is_filtered() || !arguments.suites.is_empty() })
+    Ok(Session { all_suites, plan, selected, problems, filtered: selection.is_filtered() || !arguments.suites.is_empty() })
 }
 
 /// The project's snapshots.
