@@ -1,7 +1,7 @@
 //! Which cells are asked in what order, and who tells about it? The one loop that narrates.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -62,18 +62,30 @@ pub async fn run<E: Endpoint>(
         budget: budget(&plan, options.max_cost),
         case_timeout: options.case_timeout,
         interrupted: options.interrupted.clone(),
-        stopped: AtomicBool::new(false),
+        stopped: Arc::default(),
         in_flight: Arc::new(AtomicU64::new(0)),
         slots: plan.cells.iter().map(|_| Mutex::default()).collect(),
         messages,
         plan: Arc::clone(&plan),
     });
-    let state = Arc::clone(&shared);
+    let (stopped, in_flight) = (Arc::clone(&shared.stopped), Arc::clone(&shared.in_flight));
     for jobs in lanes(&plan, &options.known) {
         let lane = Arc::clone(&shared);
-        let samples = futures_util::stream::iter(jobs).map(move |job| Arc::clone(&lane).run(job));
+        let samples = futures_util::stream::iter(jobs).map(move |job| {
+            let answered = Arc::clone(&lane).run(job);
+            async move {
+                if job.known {
+                    // Stored answers are read and judged on all cores.
+                    let _ = tokio::spawn(answered).await;
+                } else {
+                    // Where money is spent the order counts: a cap that is reached leaves out the end of the plan.
+                    answered.await;
+                }
+            }
+        });
         tokio::spawn(samples.buffer_unordered(options.lane_width).for_each(|()| async {}));
     }
+    // Nobody but the samples can tell anything now: if one of them panics, the loop below ends instead of waiting for ever.
     drop(shared);
 
     let mut results: Vec<Option<CellResult>> = plan.cells.iter().map(|_| None).collect();
@@ -84,11 +96,11 @@ pub async fn run<E: Endpoint>(
             message = heard.recv() => message,
             () = options.interrupted.cancelled(), if !told => {
                 told = true;
-                narrate(&RunEvent::Interrupted { in_flight: state.in_flight.load(Ordering::Acquire) });
+                narrate(&RunEvent::Interrupted { in_flight: in_flight.load(Ordering::Acquire) });
                 continue;
             }
         };
-        match message.expect("a lane tells of every one of its cells before it ends") {
+        match message.expect("every sample tells of itself before it ends") {
             Message::Call { cell, sample, event } => {
                 if let Some(event) = told_event(&plan, cell, sample, event) {
                     narrate(&event);
@@ -99,7 +111,7 @@ pub async fn run<E: Endpoint>(
                 decide(&mut finished.result, finished.outputs.as_ref());
                 failed += u32::from(finished.result.gated && finished.result.verdict == Verdict::Fail);
                 if options.max_fail.is_some_and(|most| failed >= most) {
-                    state.stopped.store(true, Ordering::Release);
+                    stopped.store(true, Ordering::Release);
                 }
                 let result = Arc::new(finished.result);
                 narrate(&RunEvent::Cell { cell: Arc::clone(&result) });
