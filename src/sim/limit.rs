@@ -17,7 +17,7 @@ const UNENFORCED_TOKENS: u64 = 1_000_000_000;
 #[derive(Debug)]
 pub(super) struct Limit {
     bucket: Option<Bucket>,
-    unenforced: [(HeaderName, HeaderValue); 6],
+    unenforced: [(HeaderName, HeaderValue); 8],
 }
 
 #[derive(Debug)]
@@ -46,6 +46,8 @@ impl Limit {
             unenforced: [
                 (HeaderName::from_static("anthropic-ratelimit-requests-limit"), requests.clone()),
                 (HeaderName::from_static("anthropic-ratelimit-requests-remaining"), requests),
+                (HeaderName::from_static("anthropic-ratelimit-tokens-limit"), tokens.clone()),
+                (HeaderName::from_static("anthropic-ratelimit-tokens-remaining"), tokens.clone()),
                 (HeaderName::from_static("anthropic-ratelimit-input-tokens-limit"), tokens.clone()),
                 (HeaderName::from_static("anthropic-ratelimit-input-tokens-remaining"), tokens.clone()),
                 (HeaderName::from_static("anthropic-ratelimit-output-tokens-limit"), tokens.clone()),
@@ -78,6 +80,7 @@ impl Limit {
             headers.insert(name.clone(), value.clone());
         }
         let now = now();
+        headers.insert("anthropic-ratelimit-tokens-reset", now.clone());
         headers.insert("anthropic-ratelimit-input-tokens-reset", now.clone());
         headers.insert("anthropic-ratelimit-output-tokens-reset", now.clone());
         let (remaining, full_in) = match taken {

@@ -101,13 +101,17 @@ impl Service {
     /// The head that every answer has: whoever reads it can tell that nothing of this was paid.
     fn head(&self, status: u16, body: Body, ids: &Ids, taken: Option<Taken>) -> Response<Body> {
         let mut response = Response::new(body);
-        // Room for all that follows: an answer has sixteen to twenty headers.
+        // Room for all that follows: an answer has up to twenty headers.
         *response.headers_mut() = HeaderMap::with_capacity(24);
         *response.status_mut() = hyper::StatusCode::from_u16(status).expect("scripts and validation only use statuses from 200 to 599");
         let headers = response.headers_mut();
         headers.insert("request-id", HeaderValue::from_str(&ids.request).expect("a request id is ASCII"));
         headers.insert("promptkeel-simulated", HeaderValue::from_static("1"));
         headers.insert("anthropic-organization-id", HeaderValue::from_static("00000000-0000-4000-8000-5173a7ed0000"));
+        // Section 2.2: whoever did not say who they are has no workspace.
+        if status != 401 {
+            headers.insert("anthropic-workspace-id", HeaderValue::from_static("wrkspc_01SIM"));
+        }
         if let Some(taken) = taken {
             self.limit.headers(taken, headers);
         }

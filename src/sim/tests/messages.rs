@@ -304,7 +304,8 @@ async fn an_enforced_limit_answers_429_and_says_when_to_come_back() {
     assert!((25..=30).contains(&wait), "{wait}");
     let unlimited = start("otherwise: {text: x}").await;
     let free = post(&unlimited, &asking("x")).await;
-    for kind in ["requests", "input-tokens", "output-tokens"] {
+    assert!(free.header("anthropic-workspace-id").is_some_and(|id| id.starts_with("wrkspc_")));
+    for kind in ["requests", "tokens", "input-tokens", "output-tokens"] {
         let limit = free.header(&format!("anthropic-ratelimit-{kind}-limit"));
         assert_eq!(limit, free.header(&format!("anthropic-ratelimit-{kind}-remaining")));
         assert!(chrono::DateTime::parse_from_rfc3339(free.header(&format!("anthropic-ratelimit-{kind}-reset")).unwrap()).is_ok());
