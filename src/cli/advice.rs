@@ -1,21 +1,19 @@
 //! What is valid, but likely to hurt?
 
-use crate::cli::project::Project;
 use crate::model::problem::Problem;
 use crate::model::request::Dialect;
 use crate::model::suite::{Compare, OnChange};
 use crate::runner::plan::Plan;
 
 /// Warnings about a plan: free text that is compared literally while a real model draws it anew.
-pub(crate) fn advice(project: &Project, plan: &Plan) -> Vec<Problem> {
+pub(crate) fn advice(plan: &Plan) -> Vec<Problem> {
     let mut problems = Vec::new();
     for suite in &plan.suites {
         let literal = matches!(suite.snapshot.compare, Compare::Exact | Compare::Text) && suite.snapshot.on_change == OnChange::Fail;
         let sampled = plan.cells.iter().any(|cell| {
             cell.variant.identity.dialect == Dialect::Messages && cell.variant.suite.name == suite.name && cell.snapshot_path.is_some()
         });
-        let recorded = project.root.join("recordings").join(format!("{}.jsonl", suite.name)).exists();
-        if literal && sampled && !recorded {
+        if literal && sampled {
             let compare = if suite.snapshot.compare == Compare::Exact { "exact" } else { "text" };
             problems.push(
                 Problem::warning(format!(

@@ -18,7 +18,7 @@ pub(crate) fn run(project: &Project, arguments: &CheckArguments, console: &Conso
             let cases: usize = session.plan.suites.iter().map(|suite| suite.cases.len()).sum();
             let mut problems = session.problems;
             problems.extend(locks::check(project, &session.plan.suites));
-            problems.extend(crate::cli::advice::advice(project, &session.plan));
+            problems.extend(crate::cli::advice::advice(&session.plan));
             (Some((suites, cases, session.plan.cells.len())), problems)
         }
         Err(failure) if failure.exit == Exit::Invalid => (None, failure.problems),
