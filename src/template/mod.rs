@@ -108,12 +108,6 @@ impl Template {
         }
     }
 
-    /// Whether rendering gives the same text for all variables.
-    #[must_use]
-    pub const fn is_literal(&self) -> bool {
-        matches!(self.0, Form::Literal(_))
-    }
-
     fn render_value(&self, context: &Value, variables: &Variables) -> Result<String, TemplateError> {
         match &self.0 {
             Form::Literal(text) => Ok(text.to_string()),
