@@ -251,3 +251,7 @@ fn plan_cell(variant: Arc<Variant>, case: Arc<Case>, case_id: Arc<str>, context:
     });
     Ok(PlannedCell { variant, case, case_id, keys, worst_case, snapshot_path })
 }
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

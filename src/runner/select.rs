@@ -160,3 +160,7 @@ fn prompt_matches(prompt: &str, cell: &PlannedCell) -> bool {
 pub fn keys(plan: &Plan) -> Vec<Key> {
     plan.keys().collect()
 }
+
+#[cfg(test)]
+#[path = "select_tests.rs"]
+mod tests;
