@@ -60,7 +60,7 @@ pub(crate) async fn run(
     session.problems.extend(told.iter().cloned());
     let known = known(&session, &store, arguments.answers.cache)?;
     let price = price::price(&session.plan, |key| known.contains(key));
-    refuse_unpriced_under_a_cap(&session, arguments)?;
+    refuse_unpriced_under_a_cap(&session, &project.catalog, arguments)?;
     let wanted = Wanted {
         store: Arc::clone(&store),
         mode: arguments.answers.cache,
@@ -186,15 +186,22 @@ fn known(session: &Session, store: &Store, mode: CacheArgument) -> Result<HashSe
     }
 }
 
-fn refuse_unpriced_under_a_cap(session: &Session, arguments: &RunArguments) -> Result<(), Failure> {
+fn refuse_unpriced_under_a_cap(session: &Session, catalog: &Catalog, arguments: &RunArguments) -> Result<(), Failure> {
     let mut problems = Vec::new();
     for cell in session.plan.cells.iter().filter(|cell| cell.worst_case.is_none()) {
         let suite = &cell.variant.suite;
         let cap = arguments.max_cost.map(|_| "`--max-cost`").or(suite.gate.max_cost_usd.map(|_| "`gate.max_cost_usd`"));
         let Some(cap) = cap else { continue };
-        let model = &cell.variant.model_name;
-        let problem = Problem::error(format!("model `{model}` of suite `{}` has no known price, so {cap} cannot hold", suite.name))
-            .hint(format!("give it a price under [prices.\"{model}\"] in promptkeel.toml, or take the cap away"));
+        let (model, id) = (&cell.variant.model_name, &cell.variant.model_id);
+        let problem = if catalog.is_priced(id) {
+            let problem =
+                Problem::error(format!("requests to `{model}` of suite `{}` can cost any amount, so {cap} cannot hold", suite.name));
+            problem
+                .hint("tools that the provider runs, and documents of unknown length, have no bound: leave them out, or take the cap away")
+        } else {
+            let problem = Problem::error(format!("model `{model}` of suite `{}` has no known price, so {cap} cannot hold", suite.name));
+            problem.hint(format!("give it a price under [prices.\"{id}\"] in promptkeel.toml, or take the cap away"))
+        };
         if !problems.contains(&problem) {
             problems.push(problem);
         }
