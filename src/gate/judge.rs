@@ -154,14 +154,12 @@ fn snapshots(suite: &SuitePolicy, cells: &[&CellResult]) -> GateResult {
     whole_suite(suite, GateKind::Snapshots, outcome, message)
 }
 
-/// Gated cells that reached no verdict for a reason that is nobody's choice.
+/// Gated cells that reached no verdict, those aside that the budget left out: they have a gate of their own.
 fn verdicts(suite: &SuitePolicy, cells: &[&CellResult]) -> Option<GateResult> {
     let gated = || cells.iter().filter(|cell| cell.gated);
     let errored = gated().filter(|cell| cell.verdict == Verdict::Error).count();
-    let unavailable = gated()
-        .filter(|cell| cell.verdict == Verdict::Skipped)
-        .filter(|cell| !skipped_for(cell, &SkipReason::Budget) && !skipped_for(cell, &SkipReason::Interrupted))
-        .count();
+    let unavailable =
+        gated().filter(|cell| cell.verdict == Verdict::Skipped).filter(|cell| !skipped_for(cell, &SkipReason::Budget)).count();
     if errored + unavailable == 0 {
         return None;
     }
@@ -190,3 +188,7 @@ fn skipped_for(cell: &CellResult, reason: &SkipReason) -> bool {
 fn whole_suite(suite: &SuitePolicy, kind: GateKind, outcome: GateOutcome, message: String) -> GateResult {
     GateResult { kind, suite: Some(suite.name.clone()), model: None, outcome, message }
 }
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;
