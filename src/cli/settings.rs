@@ -355,3 +355,34 @@ impl From<PriceSection> for PriceOverride {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loaded(text: &str) -> Result<Settings, Vec<Problem>> {
+        load(Some(text.as_bytes()))
+    }
+
+    #[test]
+    fn an_endpoint_wins_over_the_run_section_and_that_over_the_defaults() {
+        let text = "[run]\nmax_concurrency = 3\n[endpoints.simulated]\nmax_concurrency = 5\n[endpoints.mine]\ndialect = \"simulated\"\nscript = \"s.yaml\"\n";
+        let settings = loaded(text).unwrap();
+        let of = |name: &str| (settings.endpoints[name].max_concurrency, settings.endpoints[name].max_attempts);
+        assert_eq!((of("simulated"), of("anthropic"), of("mine")), ((5, 5), (3, 5), (3, 5)));
+        assert_eq!(load(None).unwrap().endpoints["anthropic"].max_concurrency, 8);
+    }
+
+    #[test]
+    fn every_mistake_of_the_file_is_told_with_its_place() {
+        for (text, told) in [
+            ("[run]\nmax_conurrency = 3\n", "max_conurrency"),
+            ("[run]\ncase_timeout = \"0s\"\n", "`0s` is not a duration"),
+            ("[endpoints.mine]\ndialect = \"messages\"\n", "endpoint `mine` has no `base_url`"),
+            ("[endpoints.mine]\ndialect = \"simulated\"\n", "endpoint `mine` has no `script`"),
+        ] {
+            let problems = loaded(text).unwrap_err();
+            assert!(problems.iter().any(|problem| problem.message.contains(told) && problem.place.is_some()), "{problems:?}");
+        }
+    }
+}
