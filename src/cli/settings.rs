@@ -235,10 +235,12 @@ fn resolve(defaults: SettingsFile, file: SettingsFile, document: Option<&Documen
             Err(problem) => problems.push(place(problem, document, &name)),
         }
     }
-    let endpoint = Environment::variable("PROMPTKEEL_ENDPOINT").or(run.endpoint).unwrap_or_default();
+    let from_environment = Environment::variable("PROMPTKEEL_ENDPOINT");
+    let by = if from_environment.is_some() { " (PROMPTKEEL_ENDPOINT)" } else { "" };
+    let endpoint = from_environment.or(run.endpoint).unwrap_or_default();
     if problems.is_empty() && !resolved.contains_key(&endpoint) {
         let names: Vec<&str> = resolved.keys().map(String::as_str).collect();
-        let problem = Problem::error(format!("no endpoint is named `{endpoint}`"));
+        let problem = Problem::error(format!("no endpoint is named `{endpoint}`{by}"));
         problems.push(place(problem.hint(format!("the settings have: {}", names.join(", "))), document, &endpoint));
     }
     if !problems.is_empty() {
