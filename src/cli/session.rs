@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::cli::arguments::SelectionArguments;
+use crate::cli::caps;
 use crate::cli::project::{Failure, Project};
 use crate::model::gate::Exit;
 use crate::model::problem::{Problem, Severity};
@@ -20,7 +21,7 @@ use crate::snapshot::folder::Folder;
 use crate::snapshot::format;
 use crate::source::git;
 use crate::source::tree::{Reader, Tree};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// A plan after selection, with what was noticed on the way.
 #[derive(Debug)]
@@ -94,6 +95,7 @@ fn planned(
         day: now.date_naive(),
     };
     let plan = plan::build(&loaded.suites, &context)?;
+    caps::refuse(&plan, &project.catalog, |suite| suite.gate.max_cost_usd.map(|_| "`gate.max_cost_usd`"))?;
     Ok((plan, loaded.problems))
 }
 
@@ -119,8 +121,13 @@ fn failed_last_time(store: &Path) -> Result<HashSet<String>, Failure> {
     if !store.exists() {
         return Err(no_history().into());
     }
-    let store = Store::open(store).map_err(|error| Problem::error(error.to_string()))?;
-    let last = store.last_run().map_err(|error| Problem::error(error.to_string()))?.ok_or_else(no_history)?;
+    let told = |error: StoreError| Problem::error(error.to_string()).hint(error.hint());
+    let store = Store::open(store).map_err(told)?;
+    let last = store.last_run().map_err(told)?.ok_or_else(no_history)?;
+    if last.is_unfinished() {
+        let problem = Problem::error(format!("`--failed` needs the last run's verdicts, and run {} did not finish", last.head.id));
+        return Err(problem.hint("run once without `--failed`: what is answered is not asked again").into());
+    }
     Ok(last.cells.into_iter().filter(|cell| cell.verdict != Verdict::Pass).map(|cell| cell.address.to_string()).collect())
 }
 

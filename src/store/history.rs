@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::gate::Exit;
 use crate::model::key::Key;
-use crate::model::run::{Address, Bill, RunReport, Totals};
-use crate::model::verdict::Verdict;
+use crate::model::run::{Address, Bill, CellResult, RunInfo, RunReport, Totals};
+use crate::model::suite::OnChange;
+use crate::model::verdict::{SnapshotState, Verdict};
 
 /// So many runs are remembered.
 pub const KEPT_RUNS: u32 = 200;
@@ -52,13 +53,36 @@ pub struct RunRecord {
 pub struct RunCell {
     /// Which.
     pub address: Address,
-    /// What came of it.
+    /// What came of it; a snapshot that fails its suite's gate counts as a failure.
     pub verdict: Verdict,
     /// Of its samples, in order.
     pub keys: Vec<Key>,
 }
 
 impl RunRecord {
+    /// A run that began: replaced by [`RunRecord::of`] when it ends, and left alone where it is killed.
+    #[must_use]
+    pub fn begun(info: &RunInfo, planned: u64) -> Self {
+        let head = RunHead {
+            id: info.id.clone(),
+            started_at: info.started_at,
+            duration_ms: 0,
+            filtered: info.filtered,
+            simulated: info.simulated,
+            revision: info.revision.clone(),
+            exit: Exit::Interrupted,
+            totals: Totals { planned, ..Totals::default() },
+            bill: Bill::default(),
+        };
+        Self { head, cells: Vec::new() }
+    }
+
+    /// The run was killed: nobody knows what would have come of it.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        self.cells.is_empty() && self.head.totals.planned > 0
+    }
+
     /// What is remembered of this report.
     #[must_use]
     pub fn of(report: &RunReport) -> Self {
@@ -80,12 +104,23 @@ impl RunRecord {
                 .iter()
                 .map(|cell| RunCell {
                     address: cell.address.clone(),
-                    verdict: cell.verdict,
+                    verdict: settled(report, cell),
                     keys: cell.samples.iter().filter_map(|sample| sample.key.parse().ok()).collect(),
                 })
                 .collect(),
         }
     }
+}
+
+/// A cell's verdict, where a snapshot that fails its suite's gate is a failure: `--failed` runs it again.
+fn settled(report: &RunReport, cell: &CellResult) -> Verdict {
+    let policy = report.policies.iter().find(|policy| *policy.name == *cell.address.suite);
+    let fails = match &cell.snapshot {
+        SnapshotState::Changed { .. } | SnapshotState::New { .. } => policy.is_some_and(|policy| policy.on_change == OnChange::Fail),
+        SnapshotState::Unreadable { .. } => true,
+        SnapshotState::Same | SnapshotState::None => false,
+    };
+    if cell.verdict == Verdict::Pass && cell.gated && fails { Verdict::Fail } else { cell.verdict }
 }
 
 pub(super) fn insert(connection: &Connection, run: &RunRecord) -> rusqlite::Result<()> {

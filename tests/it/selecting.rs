@@ -78,3 +78,37 @@ fn changed_since_selects_what_differs_from_the_merge_base() {
     assert_eq!(cases(&project, &["--changed-since", "HEAD"]).1.len(), 2);
     assert_eq!(project.run(&["run", "--changed-since", "nowhere"]).code, 2);
 }
+
+#[test]
+fn a_snapshot_that_fails_the_gate_belongs_to_failed_and_a_killed_run_has_no_verdicts() {
+    let project = Project::passing();
+    project.edit("suites/capitals.yaml", "on_change: warn", "on_change: fail");
+    assert_eq!(project.run(&["run"]).code, 1);
+    let (code, again) = cases(&project, &["--failed"]);
+    assert_eq!((code, again.len()), (1, 2), "new snapshots fail the gate");
+    assert_eq!(project.run(&["run", "--failed", "--update"]).code, 0);
+
+    let options = promptkeel::sim::server::Options { latency: std::time::Duration::from_secs(20), ..Default::default() };
+    let server = crate::harness::Server::with(crate::harness::CAPITALS_SCRIPT, options);
+    let mut project = project;
+    project.ask(&server.url());
+    let mut command = project.command(&["run", "--endpoint", "anthropic"]);
+    let mut child = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    while server.requests() == 0 {
+        assert_eq!(child.try_wait().unwrap(), None, "the run ended before it asked anything");
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let failed = project.run(&["run", "--failed"]);
+    assert_eq!(failed.code, 2, "{failed:?}");
+    assert!(failed.stderr.contains("did not finish"), "{}", failed.stderr);
+}
+
+#[test]
+fn a_run_in_which_nothing_counts_says_so() {
+    let project = Project::passing();
+    project.edit("suites/capitals.yaml", "models: [claude-haiku-4-5]", "models: [{id: claude-haiku-4-5, gate: false}]");
+    let ran = project.run(&["run"]);
+    assert!(ran.stderr.contains("0 of 2 cells count for the gate"), "{}", ran.stderr);
+}
