@@ -32,14 +32,15 @@ pub(crate) struct Wanted<'a> {
     pub(crate) known: &'a HashSet<Key>,
     /// `--max-concurrency`.
     pub(crate) max_concurrency: Option<u32>,
-    pub(crate) interrupted: CancellationToken,
+    /// Nothing more is sent once it is cancelled.
+    pub(crate) stopping: CancellationToken,
     /// Seeds the jitter of retries.
     pub(crate) now: DateTime<Utc>,
 }
 
 /// Builds the stack. Only endpoints that something must be asked of need a key or a CA store.
 pub(crate) async fn open(project: &Project, plan: &Plan, wanted: Wanted<'_>) -> Result<Answers, Failure> {
-    let Wanted { store, mode, known, max_concurrency, interrupted, now } = wanted;
+    let Wanted { store, mode, known, max_concurrency, stopping, now } = wanted;
     let asked: BTreeSet<&str> = match mode {
         CacheArgument::Only => BTreeSet::new(),
         CacheArgument::ReadWrite | CacheArgument::Refresh | CacheArgument::Off => {
@@ -108,7 +109,7 @@ pub(crate) async fn open(project: &Project, plan: &Plan, wanted: Wanted<'_>) -> 
         CacheArgument::Off => CacheMode::Off,
         CacheArgument::Only => CacheMode::Only,
     };
-    Ok(Answers { cached: Cached::until(store, mode, stack, interrupted), simulators })
+    Ok(Answers { cached: Cached::until(store, mode, stack, stopping), simulators })
 }
 
 async fn start(script: crate::sim::script::Script) -> Result<Simulator, Problem> {

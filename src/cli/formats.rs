@@ -1,7 +1,9 @@
 //! `--json`, `--junit`, `--markdown`, `--events`: which reports go where? And `report` and `merge`, which write them later.
 
+use std::collections::HashSet;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::cli::arguments::{FormatArguments, MergeArguments, ReportArguments};
 use crate::cli::console::Console;
@@ -9,13 +11,14 @@ use crate::cli::project::Failure;
 use crate::model::gate::Exit;
 use crate::model::problem::Problem;
 use crate::model::run::RunReport;
+use crate::model::suite::Suite;
 use crate::report::files::{Content, OutputError, Outputs, Wanted};
 use crate::report::json::{self, ReadError};
 use crate::report::{Format, terminal};
 use crate::runner::merge;
 
 /// Opens every output before anything is sent.
-pub(crate) fn open(formats: &FormatArguments, events: Option<&Path>, current: &Path) -> Result<Outputs, Failure> {
+pub(crate) fn open(formats: &FormatArguments, events: Option<&Path>, current: &Path, kept: &Kept) -> Result<Outputs, Failure> {
     let junit = Format::Junit { strict: formats.junit_strict };
     let wanted = [
         ("--json", formats.json.as_deref(), Content::Report(Format::Json)),
@@ -28,7 +31,45 @@ pub(crate) fn open(formats: &FormatArguments, events: Option<&Path>, current: &P
         let path = if path == Path::new("-") { path.to_path_buf() } else { current.join(path) };
         Some(Wanted { flag: flag.to_owned(), path, content })
     });
-    Outputs::open(wanted.collect()).map_err(|error| output_failure(&error))
+    let wanted: Vec<Wanted> = wanted.collect();
+    let taken: Vec<Problem> = wanted.iter().filter_map(|wanted| kept.problem(wanted)).collect();
+    if !taken.is_empty() {
+        return Err(taken.into());
+    }
+    Outputs::open(wanted).map_err(|error| output_failure(&error))
+}
+
+/// Files of a project that no report may be written over.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    /// What the suites were read from, canonical.
+    files: HashSet<PathBuf>,
+    /// The store and the snapshots, canonical.
+    folders: Vec<PathBuf>,
+}
+
+impl Kept {
+    /// Everything that a run reads, its store and its snapshots.
+    pub(crate) fn of(root: &Path, store: &Path, suites: &[Arc<Suite>]) -> Self {
+        let files = suites.iter().flat_map(|suite| &suite.files).map(|file| root.join(&*file.path));
+        let settings = root.join("promptkeel.toml");
+        let canonical = |path: PathBuf| path.canonicalize().ok();
+        Self {
+            files: files.chain([settings]).filter_map(canonical).collect(),
+            folders: [store.to_path_buf(), root.join("snapshots"), root.join("recordings")].into_iter().filter_map(canonical).collect(),
+        }
+    }
+
+    fn problem(&self, wanted: &Wanted) -> Option<Problem> {
+        let name = wanted.path.file_name()?;
+        let folder = wanted.path.parent().unwrap_or(Path::new("."));
+        let path = wanted.path.canonicalize().or_else(|_| folder.canonicalize().map(|folder| folder.join(name))).ok()?;
+        let kept = self.files.contains(&path) || self.folders.iter().any(|folder| path.starts_with(folder));
+        kept.then(|| {
+            Problem::error(format!("`{} {}` would write over what the project is made of", wanted.flag, wanted.path.display()))
+                .hint("name a file of its own for the report, such as reports/run.json")
+        })
+    }
 }
 
 /// `promptkeel report`: renders a run again; the exit code is the run's own.
@@ -57,7 +98,7 @@ fn read(current: &Path, path: &Path) -> Result<RunReport, Failure> {
 }
 
 fn write(report: &RunReport, formats: &FormatArguments, current: &Path, console: &Console) -> Result<Exit, Failure> {
-    let outputs = open(formats, None, current)?;
+    let outputs = open(formats, None, current, &Kept::default())?;
     let to_stdout = !outputs.uses_stdout();
     if let Err(errors) = outputs.commit(report) {
         let problems = errors.iter().map(|error| Problem::error(error.to_string()).hint(error.hint())).collect();

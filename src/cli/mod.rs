@@ -3,6 +3,7 @@
 mod advice;
 mod answers;
 mod arguments;
+mod caps;
 mod check;
 mod console;
 mod decide;

@@ -10,10 +10,10 @@ use crate::cli::answers::{self, Answers, Wanted};
 use crate::cli::arguments::{CacheArgument, RunArguments, Unreferenced};
 use crate::cli::console::{Console, counted};
 use crate::cli::decisions::Decisions;
-use crate::cli::formats;
+use crate::cli::formats::{self, Kept};
 use crate::cli::project::{Failure, Project};
 use crate::cli::session::{self, Session};
-use crate::cli::{locks, orphans};
+use crate::cli::{caps, locks, orphans};
 use crate::gate::exit::exit;
 use crate::gate::judge::{RunFacts, judge};
 use crate::model::catalog::Catalog;
@@ -33,7 +33,7 @@ use crate::source::git;
 use crate::store::Store;
 use crate::store::history::RunRecord;
 
-/// Samples in the air per lane; the limiter decides how many of them are on the wire.
+/// Least samples in the air per lane; the limiter decides how many of them are on the wire.
 const LANE_WIDTH: usize = 256;
 
 /// Runs the selected cells.
@@ -54,24 +54,36 @@ pub(crate) async fn run(
         return Err(lock_problems.into());
     }
     session.problems.extend(lock_problems);
-    let mut outputs = formats::open(&arguments.formats, arguments.events.as_deref(), &project.current)?;
+    session.problems.extend(nothing_gated(&session.plan));
+    let revision = revision(project);
+    let kept = Kept::of(&project.root, &project.store_folder(), &session.plan.suites);
+    let mut outputs = formats::open(&arguments.formats, arguments.events.as_deref(), &project.current, &kept)?;
     let store = Arc::new(Store::open(&project.store_folder()).map_err(|error| store_problem(&error))?);
     let told = store.warnings();
     session.problems.extend(told.iter().cloned());
     let known = known(&session, &store, arguments.answers.cache)?;
     let price = price::price(&session.plan, |key| known.contains(key));
-    refuse_unpriced_under_a_cap(&session, &project.catalog, arguments)?;
+    if arguments.max_cost.is_some() {
+        caps::refuse(&session.plan, &project.catalog, |_| Some("`--max-cost`"))?;
+    }
+    if arguments.answers.cache == CacheArgument::Only && price.to_ask() > 0 {
+        let missing = counted(usize::try_from(price.to_ask()).unwrap_or(usize::MAX), "answer");
+        let problem =
+            Problem::warning(format!("{missing} are missing, and would cost at most {} to ask", price.upper_bound_usd.display(4)));
+        session.problems.push(problem.hint("run without `--cache only`, with a key, to get and store them"));
+    }
+    let stopping = interrupted.child_token();
     let wanted = Wanted {
         store: Arc::clone(&store),
         mode: arguments.answers.cache,
         known: &known,
         max_concurrency: arguments.max_concurrency,
-        interrupted: interrupted.clone(),
+        stopping: stopping.clone(),
         now,
     };
     let Answers { cached, simulators } = answers::open(project, &session.plan, wanted).await?;
     let cached = Arc::new(cached);
-    let info = info(project, &session, arguments, now);
+    let info = info(&session, arguments, revision, now);
     console.problems(&session.problems);
     if session.selected.left < session.selected.all && !outputs.uses_stdout() {
         console.line(format_args!("{} of {} cells selected", session.selected.left, session.selected.all))?;
@@ -89,17 +101,21 @@ pub(crate) async fn run(
             stream = None;
         }
     };
+    if let Err(error) = store.save_run(&RunRecord::begun(&info, session.plan.cells.len() as u64)) {
+        return Err(store_problem(&error));
+    }
     narrate(&started(&info, &session, &price));
     let plan = Arc::new(session.plan);
     let mut decisions = Decisions::new(project, arguments, Arc::clone(&plan));
     let options = Options {
         catalog: Arc::clone(&project.catalog),
         case_timeout: project.settings.case_timeout,
-        lane_width: LANE_WIDTH,
+        lane_width: lane_width(project, arguments),
         max_cost: arguments.max_cost,
         max_fail: arguments.max_fail,
         known,
         interrupted: interrupted.clone(),
+        stopping,
     };
     let cells = run::run(
         Arc::clone(&plan),
@@ -123,9 +139,10 @@ pub(crate) async fn run(
         console.tell(format_args!("accepted {} as snapshots", counted(accepted, "output")));
     }
     if arguments.unreferenced == Unreferenced::Delete {
-        let gone = orphans::delete(project, &orphans);
-        orphans.clear();
-        unwritten_snapshots.extend(gone.err().unwrap_or_default());
+        match orphans::delete(project, &orphans) {
+            Ok(()) => orphans.clear(),
+            Err(left) => unwritten_snapshots.extend(left),
+        }
     }
     let facts = RunFacts {
         interrupted: interrupted.is_cancelled(),
@@ -186,30 +203,14 @@ fn known(session: &Session, store: &Store, mode: CacheArgument) -> Result<HashSe
     }
 }
 
-fn refuse_unpriced_under_a_cap(session: &Session, catalog: &Catalog, arguments: &RunArguments) -> Result<(), Failure> {
-    let mut problems = Vec::new();
-    for cell in session.plan.cells.iter().filter(|cell| cell.worst_case.is_none()) {
-        let suite = &cell.variant.suite;
-        let cap = arguments.max_cost.map(|_| "`--max-cost`").or(suite.gate.max_cost_usd.map(|_| "`gate.max_cost_usd`"));
-        let Some(cap) = cap else { continue };
-        let (model, id) = (&cell.variant.model_name, &cell.variant.model_id);
-        let problem = if catalog.is_priced(id) {
-            let problem =
-                Problem::error(format!("requests to `{model}` of suite `{}` can cost any amount, so {cap} cannot hold", suite.name));
-            problem
-                .hint("tools that the provider runs, and documents of unknown length, have no bound: leave them out, or take the cap away")
-        } else {
-            let problem = Problem::error(format!("model `{model}` of suite `{}` has no known price, so {cap} cannot hold", suite.name));
-            problem.hint(format!("give it a price under [prices.\"{id}\"] in promptkeel.toml, or take the cap away"))
-        };
-        if !problems.contains(&problem) {
-            problems.push(problem);
-        }
-    }
-    if problems.is_empty() { Ok(()) } else { Err(problems.into()) }
+/// Wider than any endpoint's concurrency, so that sleeping retries starve nobody.
+fn lane_width(project: &Project, arguments: &RunArguments) -> usize {
+    let configured = project.settings.endpoints.values().map(|endpoint| endpoint.max_concurrency).max();
+    let widest = arguments.max_concurrency.or(configured).unwrap_or(1) as usize;
+    LANE_WIDTH.max(widest.saturating_mul(2))
 }
 
-fn info(project: &Project, session: &Session, arguments: &RunArguments, now: chrono::DateTime<chrono::Utc>) -> RunInfo {
+fn info(session: &Session, arguments: &RunArguments, revision: Option<String>, now: chrono::DateTime<chrono::Utc>) -> RunInfo {
     let mut endpoints: Vec<String> = Vec::new();
     for cell in &session.plan.cells {
         if !endpoints.iter().any(|name| **name == *cell.variant.endpoint) {
@@ -221,12 +222,21 @@ fn info(project: &Project, session: &Session, arguments: &RunArguments, now: chr
         started_at: now,
         duration_ms: 0,
         tool: format!("promptkeel {}", env!("CARGO_PKG_VERSION")),
-        revision: revision(project),
+        revision,
         endpoints,
         simulated: false,
         shard: arguments.selection.shard,
         filtered: session.filtered,
     }
+}
+
+/// A run that no gate looks at says so: its exit code says nothing about the prompts.
+fn nothing_gated(plan: &Plan) -> Option<Problem> {
+    let informs = !plan.cells.is_empty() && !plan.cells.iter().any(|cell| cell.variant.gated);
+    informs.then(|| {
+        Problem::warning(format!("0 of {} count for the gate", counted(plan.cells.len(), "cell")))
+            .hint("older prompt versions and models with `gate: false` only inform; exit 0 says nothing about them")
+    })
 }
 
 /// HEAD, and whether the work tree differs from it; nothing outside of version control.

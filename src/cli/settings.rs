@@ -1,6 +1,7 @@
 //! Which settings hold? The embedded defaults, then `promptkeel.toml`, then the environment, then flags.
 
 use std::collections::BTreeMap;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ pub(crate) struct SettingsFile {
     /// Named places that answer.
     endpoints: BTreeMap<String, EndpointSection>,
     /// Prices of models that the catalog does not know, or other prices than the catalog's.
-    prices: BTreeMap<String, PriceSection>,
+    prices: BTreeMap<String, PriceOverride>,
 }
 
 /// How suites run.
@@ -42,13 +43,13 @@ struct RunSection {
     /// Files and folders that are searched when a command names none.
     suites: Option<Vec<String>>,
     /// `max_tokens` of requests that give none.
-    max_tokens: Option<u64>,
+    max_tokens: Option<NonZeroU64>,
     /// Requests under way at once, per endpoint and model.
-    max_concurrency: Option<u32>,
+    max_concurrency: Option<NonZeroU32>,
     /// Requests per minute, per endpoint and model.
-    requests_per_minute: Option<u32>,
+    requests_per_minute: Option<NonZeroU32>,
     /// Tries of one request, the first included.
-    max_attempts: Option<u32>,
+    max_attempts: Option<NonZeroU32>,
     /// One answer with all its attempts and waits, such as `10m`.
     case_timeout: Option<Span>,
     /// One attempt, such as `5m`.
@@ -80,11 +81,11 @@ struct EndpointSection {
     /// The simulator's rules, project-relative.
     script: Option<String>,
     /// See `run.max_concurrency`.
-    max_concurrency: Option<u32>,
+    max_concurrency: Option<NonZeroU32>,
     /// See `run.requests_per_minute`.
-    requests_per_minute: Option<u32>,
+    requests_per_minute: Option<NonZeroU32>,
     /// See `run.max_attempts`.
-    max_attempts: Option<u32>,
+    max_attempts: Option<NonZeroU32>,
     /// See `run.attempt_timeout`.
     attempt_timeout: Option<Span>,
     /// See `run.max_retry_after`.
@@ -108,22 +109,6 @@ impl From<AuthSection> for crate::endpoint::Auth {
             AuthSection::Bearer => Self::Bearer,
         }
     }
-}
-
-/// US dollars per million tokens.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct PriceSection {
-    /// Uncached prompt.
-    input: crate::model::money::Money,
-    /// Output.
-    output: crate::model::money::Money,
-    /// Five-minute cache write; 1.25 times input where absent.
-    cache_write_5m: Option<crate::model::money::Money>,
-    /// One-hour cache write; twice input where absent.
-    cache_write_1h: Option<crate::model::money::Money>,
-    /// Cache read; a tenth of input where absent.
-    cache_read: Option<crate::model::money::Money>,
 }
 
 /// A duration as people write it.
@@ -250,12 +235,12 @@ fn resolve(defaults: SettingsFile, file: SettingsFile, document: Option<&Documen
     Ok(Settings {
         endpoint,
         suites: run.suites.expect(expect),
-        max_tokens: run.max_tokens.expect(expect),
+        max_tokens: run.max_tokens.expect(expect).get(),
         case_timeout: run.case_timeout.expect(expect).0,
         allow_outside: run.allow_outside.unwrap_or(false),
         env_file: run.env_file,
         endpoints: resolved,
-        prices: file.prices.into_iter().map(|(model, price)| (model, price.into())).collect(),
+        prices: file.prices,
     })
 }
 
@@ -337,24 +322,12 @@ impl EndpointSection {
             api_version: self.api_version.unwrap_or_else(|| "2026-10-21".to_owned()),
             beta: self.beta.unwrap_or_default(),
             script: self.script,
-            max_concurrency: self.max_concurrency.or(run.max_concurrency).expect(expect).max(1),
-            requests_per_minute: self.requests_per_minute.or(run.requests_per_minute),
-            max_attempts: self.max_attempts.or(run.max_attempts).expect(expect).max(1),
+            max_concurrency: self.max_concurrency.or(run.max_concurrency).expect(expect).get(),
+            requests_per_minute: self.requests_per_minute.or(run.requests_per_minute).map(NonZeroU32::get),
+            max_attempts: self.max_attempts.or(run.max_attempts).expect(expect).get(),
             attempt_timeout: self.attempt_timeout.or(run.attempt_timeout).expect(expect).0,
             max_retry_after: self.max_retry_after.or(run.max_retry_after).expect(expect).0,
         })
-    }
-}
-
-impl From<PriceSection> for PriceOverride {
-    fn from(price: PriceSection) -> Self {
-        Self {
-            input: price.input,
-            output: price.output,
-            cache_write_5m: price.cache_write_5m,
-            cache_write_1h: price.cache_write_1h,
-            cache_read: price.cache_read,
-        }
     }
 }
 
@@ -380,6 +353,8 @@ mod tests {
         for (text, told) in [
             ("[run]\nmax_conurrency = 3\n", "max_conurrency"),
             ("[run]\ncase_timeout = \"0s\"\n", "`0s` is not a duration"),
+            ("[run]\nmax_concurrency = 0\n", "nonzero"),
+            ("[prices.\"m\"]\ninput = \"-1\"\noutput = \"1\"\n", "-1"),
             ("[endpoints.mine]\ndialect = \"messages\"\n", "endpoint `mine` has no `base_url`"),
             ("[endpoints.mine]\ndialect = \"simulated\"\n", "endpoint `mine` has no `script`"),
         ] {

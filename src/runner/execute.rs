@@ -29,9 +29,6 @@ use crate::snapshot::folder::Folder;
 use crate::snapshot::format;
 use crate::snapshot::output::{Output, Snapshot};
 
-/// Bytes of text that are judged where they arrive.
-const SHORT_REPLY: usize = 4096;
-
 /// What every sample of a run shares.
 pub(super) struct Shared<E> {
     pub(super) plan: Arc<Plan>,
@@ -44,7 +41,7 @@ pub(super) struct Shared<E> {
     /// Ctrl-C or SIGTERM: what was not sent is left out.
     pub(super) interrupted: CancellationToken,
     /// `--max-fail` was reached.
-    pub(super) stopped: Arc<AtomicBool>,
+    pub(super) stopping: CancellationToken,
     /// Requests on the wire.
     pub(super) in_flight: Arc<AtomicU64>,
     /// Samples of unfinished cells, by cell.
@@ -87,34 +84,18 @@ impl<E: Endpoint> Shared<E> {
     pub(super) async fn run(self: Arc<Self>, job: Job) {
         let key = self.plan.cells[job.cell].keys[job.sample as usize];
         let answer = self.ask(job, key).await;
-        let quick = self.is_quick(job, &answer);
-        let judged = move || {
+        let (done, finished) = oneshot::channel();
+        rayon::spawn(move || {
             let outcome = match answer {
                 Ok(answer) => contained(|| self.judge(job, key, &answer)).unwrap_or_else(|error| SampleOutcome::error(job, key, error)),
                 Err(Unanswered::Error(error)) => SampleOutcome::error(job, key, error),
                 Err(Unanswered::Skipped(reason)) => SampleOutcome::skipped(job, key, reason),
             };
             self.collect(job.cell, outcome);
-        };
-        if quick {
-            return judged();
-        }
-        let (done, finished) = oneshot::channel();
-        rayon::spawn(move || {
-            judged();
             // The receiver is gone only if the whole run was dropped.
             let _ = done.send(());
         });
         let _ = finished.await;
-    }
-
-    /// Judging it takes less time than handing it to another thread: a short text, and no snapshot to read.
-    fn is_quick(&self, job: Job, answer: &Result<Answer, Unanswered>) -> bool {
-        let short = |answer: &Answer| {
-            let lengths = answer.reply.content.iter().map(|block| block.as_text().map(str::len));
-            lengths.sum::<Option<usize>>().is_some_and(|length| length <= SHORT_REPLY)
-        };
-        self.plan.cells[job.cell].snapshot_path.is_none() && answer.as_ref().map_or(true, short)
     }
 
     async fn ask(&self, job: Job, key: Key) -> Result<Answer, Unanswered> {
@@ -158,15 +139,17 @@ impl<E: Endpoint> Shared<E> {
         }
         answer.map_err(|error| match error.kind {
             ErrorKind::CacheMiss => Unanswered::Error(name_miss(cell, error)),
-            _ if self.interrupted.is_cancelled() && error.attempts.is_empty() => Unanswered::Skipped(SkipReason::Interrupted),
-            _ => Unanswered::Error(error),
+            _ => match self.skip_reason().filter(|_| error.attempts.is_empty()) {
+                Some(reason) => Unanswered::Skipped(reason),
+                None => Unanswered::Error(error),
+            },
         })
     }
 
     fn skip_reason(&self) -> Option<SkipReason> {
         if self.interrupted.is_cancelled() {
             Some(SkipReason::Interrupted)
-        } else if self.stopped.load(Ordering::Acquire) {
+        } else if self.stopping.is_cancelled() {
             Some(SkipReason::MaxFail)
         } else {
             None

@@ -20,6 +20,9 @@ use crate::snapshot::compare::Comparison;
 use crate::template::TemplateError;
 use crate::template::prompt::CompiledPrompt;
 
+/// Most samples of one cell: more is a slip of the keyboard that somebody would pay for.
+const MOST_SAMPLES: u32 = 10_000;
+
 /// What a plan depends on besides the suites.
 #[derive(Debug)]
 pub struct Context<'a> {
@@ -224,7 +227,12 @@ fn rejected(catalog: &Catalog, identity: &EndpointIdentity, version: &PromptVers
             None => problem,
         }
     };
-    found.into_iter().map(problem).collect()
+    let mut problems: Vec<Problem> = found.into_iter().map(problem).collect();
+    if params.max_tokens == Some(0) {
+        let message = format!("`max_tokens: 0` of model `{}` ({}) asks for no answer, so no cell can pass", model.name(), model.site);
+        problems.push(Problem::error(message).hint("give the answer room: at least 1, usually some hundreds"));
+    }
+    problems
 }
 
 fn is_newest(prompt: &Prompt, version: &PromptVersion) -> bool {
@@ -242,6 +250,11 @@ fn plan_cell(variant: Arc<Variant>, case: Arc<Case>, case_id: Arc<str>, context:
         Problem::error(format!("{place}: {} (case `{}` at {})", error.message, case.id, case.site))
     })?;
     let samples = case.samples.unwrap_or(variant.suite.samples).max(1);
+    if samples > MOST_SAMPLES {
+        let problem =
+            Problem::error(format!("case `{}` ({}) asks for {samples} samples, and {MOST_SAMPLES} are the most", case.id, case.site));
+        return Err(problem.hint("a hundred samples tell a pass rate to about ten points"));
+    }
     let keys = (0..samples).map(|sample| key::key(&request, &variant.identity, sample)).collect();
     let worst_case = cost::prompt_bound(context.catalog, &request)
         .and_then(|bound| cost::upper_bound(context.catalog, &variant.model_id, bound, &variant.params, context.day));

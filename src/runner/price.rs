@@ -1,6 +1,6 @@
 //! What will a plan cost at most, and how much of it is already answered?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::model::key::Key;
 use crate::model::money::Money;
@@ -13,7 +13,7 @@ pub struct PlanPrice {
     pub cells: u64,
     /// Samples of all cells.
     pub samples: u64,
-    /// Samples that are already answered.
+    /// Samples that are already answered, or share a request with one that is asked.
     pub answered: u64,
     /// The most that the rest can cost: one attempt each, every byte of the prompt a token, every output as long as `max_tokens`.
     pub upper_bound_usd: Money,
@@ -51,6 +51,7 @@ impl PlanPrice {
 /// Prices a plan; `is_answered` says whether a sample's reply is known already.
 pub fn price(plan: &Plan, is_answered: impl Fn(&Key) -> bool) -> PlanPrice {
     let mut total = PlanPrice::default();
+    let mut seen: HashSet<Key> = HashSet::new();
     let mut positions: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for cell in &plan.cells {
         let (model, endpoint): (&str, &str) = (&cell.variant.model_name, &cell.variant.endpoint);
@@ -59,8 +60,9 @@ pub fn price(plan: &Plan, is_answered: impl Fn(&Key) -> bool) -> PlanPrice {
             total.models.len() - 1
         });
         let share = &mut total.models[position];
-        let answered = cell.keys.iter().filter(|key| is_answered(key)).count() as u64;
-        let to_ask = cell.keys.len() as u64 - answered;
+        // Equal requests have one key, and are asked once.
+        let to_ask = cell.keys.iter().filter(|key| !is_answered(key) && seen.insert(**key)).count() as u64;
+        let answered = cell.keys.len() as u64 - to_ask;
         let bound = cell.worst_case.unwrap_or_default().times(to_ask);
         share.cells += 1;
         share.to_ask += to_ask;

@@ -39,6 +39,8 @@ pub struct Options {
     pub known: HashSet<Key>,
     /// Ctrl-C or SIGTERM. The endpoint must hear of it too: it knows what is on the wire and what can still be left out.
     pub interrupted: CancellationToken,
+    /// Nothing more is sent: a child of `interrupted`, cancelled when `max_fail` is reached too. The endpoint was given the same token.
+    pub stopping: CancellationToken,
 }
 
 /// Runs every cell of `plan` and returns their results in plan order.
@@ -62,13 +64,13 @@ pub async fn run<E: Endpoint>(
         budget: budget(&plan, options.max_cost),
         case_timeout: options.case_timeout,
         interrupted: options.interrupted.clone(),
-        stopped: Arc::default(),
+        stopping: options.stopping.clone(),
         in_flight: Arc::new(AtomicU64::new(0)),
         slots: plan.cells.iter().map(|_| Mutex::default()).collect(),
         messages,
         plan: Arc::clone(&plan),
     });
-    let (stopped, in_flight) = (Arc::clone(&shared.stopped), Arc::clone(&shared.in_flight));
+    let in_flight = Arc::clone(&shared.in_flight);
     for jobs in lanes(&plan, &options.known) {
         let lane = Arc::clone(&shared);
         let samples = futures_util::stream::iter(jobs).map(move |job| {
@@ -111,7 +113,7 @@ pub async fn run<E: Endpoint>(
                 decide(&mut finished.result, finished.outputs.as_ref());
                 failed += u32::from(finished.result.gated && finished.result.verdict == Verdict::Fail);
                 if options.max_fail.is_some_and(|most| failed >= most) {
-                    stopped.store(true, Ordering::Release);
+                    options.stopping.cancel();
                 }
                 let result = Arc::new(finished.result);
                 narrate(&RunEvent::Cell { cell: Arc::clone(&result) });

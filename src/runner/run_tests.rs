@@ -48,6 +48,7 @@ fn options() -> Options {
         max_fail: None,
         known: HashSet::new(),
         interrupted: CancellationToken::new(),
+        stopping: CancellationToken::new(),
     }
 }
 

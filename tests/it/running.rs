@@ -198,3 +198,39 @@ fn an_interrupt_finishes_what_flies_writes_every_report_and_asks_nothing_new() {
     let (again, report) = project.report(&["--endpoint", "anthropic"]);
     assert_eq!((again.code, total(&report, "requests_cached"), server.requests()), (0, 1, 2), "what flew was stored");
 }
+
+#[test]
+fn max_fail_stops_asking() {
+    let server = Server::start("otherwise: {text: wrong, delay: 5ms}\n");
+    let mut project = Project::passing();
+    let cases: String = (0..40).map(|index| format!("  - id: case-{index}\n    vars: {{country: \"France {index}\"}}\n")).collect();
+    project.rewrite(
+        "suites/capitals.yaml",
+        &format!("suite: capitals\nprompt: capital\nmodels: [claude-haiku-4-5]\nassert:\n  - contains: Paris\nsnapshot: {{compare: 'off'}}\ncases:\n{cases}"),
+    );
+    project.ask(&server.url());
+    let (ran, report) = project.report(&["--endpoint", "anthropic", "--max-fail", "2", "--max-concurrency", "1"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(server.requests() < 20, "{} requests for --max-fail 2", server.requests());
+    assert_eq!(total(&report, "planned"), 40);
+    assert!(total(&report, "skipped") > 20);
+}
+
+#[test]
+fn a_replay_prices_what_is_missing() {
+    let project = Project::passing();
+    let ran = project.run(&["run", "--cache", "only"]);
+    assert_eq!(ran.code, 3);
+    assert!(ran.stderr.contains("2 answers are missing, and would cost at most $"), "{}", ran.stderr);
+}
+
+#[test]
+fn no_report_is_written_over_what_the_project_is_made_of() {
+    let project = Project::passing();
+    assert_eq!(project.run(&["run"]).code, 0);
+    for path in ["suites/capitals.yaml", ".promptkeel/store.db", "./suites/../suites/prompts/capital/1.md", "promptkeel.toml"] {
+        let ran = project.run(&["run", "--json", path]);
+        assert_eq!(ran.code, 2, "{path}: {ran:?}");
+    }
+    assert!(project.read("suites/capitals.yaml").starts_with("suite: capitals"));
+}
