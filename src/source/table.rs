@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::model::problem::{Place, Problem};
-use crate::source::document::Document;
+use crate::source::document::{Document, Span};
 use crate::source::input::{extension, json_problem};
 use crate::source::json;
 use crate::source::node::{Kind, Node};
@@ -51,7 +51,54 @@ pub(crate) fn read(file: &File, named_at: &Place) -> Result<Table, Vec<Problem>>
     if problems.is_empty() { Ok(Table { document, rows, texts_only: matches!(extension.as_str(), "csv" | "tsv") }) } else { Err(problems) }
 }
 
+/// Quotes that the reader would take for something: an unclosed one swallows every row behind it, and what follows a closing one would
+/// be joined to the field.
+fn misquoted(document: &Document, separator: u8) -> Vec<Problem> {
+    let bytes = document.text().as_bytes();
+    let ends = |at: usize| bytes.get(at).is_none_or(|byte| [separator, b'\n', b'\r'].contains(byte));
+    let mut problems = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() && problems.len() < 100 {
+        if bytes[at] == b'"' {
+            let opening = at;
+            at += 1;
+            loop {
+                match (bytes.get(at), bytes.get(at + 1)) {
+                    (Some(b'"'), Some(b'"')) => at += 2,
+                    (Some(b'"'), _) => break,
+                    (Some(_), _) => at += 1,
+                    (None, _) => {
+                        let problem = Problem::error("this quote is never closed: it takes all rows behind it into one field");
+                        let hint =
+                            "close it with another `\"`; a quote inside of a quoted field is written twice, as in `\"he said \"\"hi\"\"\"`";
+                        problems.push(problem.at(document.place(Span::new(opening, opening + 1))).hint(hint));
+                        return problems;
+                    }
+                }
+            }
+            at += 1;
+            if !ends(at) {
+                let rest = (at..).find(|&end| ends(end)).unwrap_or(at);
+                let opened = document.line(Span::new(opening, opening).start);
+                let message = if opened == document.line(Span::new(at, at).start) {
+                    "text after a closing quote".to_owned()
+                } else {
+                    format!("text after a quote that closes the one of line {opened}")
+                };
+                let hint = "a quote inside of a quoted field is written twice, as in `\"he said \"\"hi\"\"\"`";
+                problems.push(Problem::error(message).at(document.place(Span::new(at, rest))).hint(hint));
+            }
+        }
+        at = (at..).find(|&end| ends(end)).unwrap_or(at) + 1;
+    }
+    problems
+}
+
 fn separated(document: &Document, separator: u8, problems: &mut Vec<Problem>) -> Vec<Row> {
+    problems.extend(misquoted(document, separator));
+    if !problems.is_empty() {
+        return Vec::new();
+    }
     let mut reader = csv::ReaderBuilder::new().delimiter(separator).from_reader(document.text().as_bytes());
     let columns: Vec<String> = match reader.headers() {
         Ok(columns) => columns.iter().map(|column| column.trim().to_owned()).collect(),
