@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::assertion::{CompileCache, CompileError, compile, fails_vacuously};
+use crate::assertion::{CompileCache, CompileError, compile};
 use crate::model::assertion::{Assertion, AssertionKind, AssertionSeverity, JsonPathCheck};
 use crate::model::parameters::{Rejection, rejected, rejected_turns};
 use crate::model::problem::{Place, Problem, Site};
 use crate::model::request::Params;
-use crate::model::suite::{Compare, Variables};
+use crate::model::suite::{SnapshotPolicy, Variables};
 use crate::source::assertion::Resolved;
 use crate::source::case::Draft;
 use crate::source::decode::nearest;
@@ -21,6 +21,7 @@ use crate::source::known::Known;
 use crate::source::node::Node;
 use crate::source::prompt::PromptFile;
 use crate::source::suite::ModelDraft;
+use crate::source::vacuous;
 
 /// A suite that was read.
 pub(crate) struct Subject<'a> {
@@ -33,7 +34,9 @@ pub(crate) struct Subject<'a> {
     pub(crate) inherited: &'a [Arc<Resolved>],
     pub(crate) drafts: &'a [Draft],
     pub(crate) tables: &'a [(Place, BTreeMap<String, ()>)],
-    pub(crate) compare: Compare,
+    pub(crate) snapshot: &'a SnapshotPolicy,
+    /// Where `min_pass_rate: 0` stands.
+    pub(crate) no_pass_rate: Option<Place>,
 }
 
 /// `whole` says that nothing was left out of the suite, so that what seems to be missing is.
@@ -46,7 +49,7 @@ pub(crate) fn check(subject: &Subject<'_>, whole: bool, problems: &mut Vec<Probl
     assertions(subject, whole, &mut undefined, problems);
     if whole {
         unused(subject, &undefined, problems);
-        vacuous(subject, problems);
+        vacuous::check(subject, problems);
     }
 }
 
@@ -294,16 +297,4 @@ fn key_place(node: &Node, path: &str, document: &Document) -> Option<Place> {
     let (first, rest) = path.split_once(['.', '[']).map_or((path, ""), |(first, rest)| (first, rest));
     let (key, value) = node.entries().iter().find(|(key, _)| key.name == first)?;
     Some(key_place(value, rest, document).unwrap_or_else(|| document.place(key.span)))
-}
-
-/// A case that cannot fail says nothing.
-fn vacuous(subject: &Subject<'_>, problems: &mut Vec<Problem>) {
-    for draft in subject.drafts {
-        let assertions: Vec<_> = draft.assertions.iter().map(|resolved| Arc::clone(&resolved.assertion)).collect();
-        if fails_vacuously(&assertions, subject.compare) {
-            let problem = Problem::error(format!("nothing can fail the case `{}`", draft.id)).at(draft.place.place(subject.document));
-            let hint = "give it an assertion (`severity: warn` and `refusal: allowed` do not count), or compare a snapshot";
-            problems.push(problem.hint(hint));
-        }
-    }
 }

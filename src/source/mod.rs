@@ -25,6 +25,7 @@ mod table;
 mod tests;
 pub mod toml;
 pub mod tree;
+mod vacuous;
 pub mod yaml;
 
 use std::collections::BTreeMap;

@@ -98,7 +98,9 @@ impl Reading<'_, '_> {
         let samples = shape.samples.as_ref().map_or(Some(1), |samples| at_least_one(samples, self.document, self.problems));
         let pass = shape.pass.map_or(Some(PassRule::All), |pass| self.pass(&pass, samples.unwrap_or(1)));
         let snapshot = self.snapshot(shape.snapshot);
-        let gate = self.gate(shape.gate.unwrap_or_default());
+        let gate = shape.gate.unwrap_or_default();
+        let no_pass_rate = gate.min_pass_rate.as_ref().filter(|rate| rate.value == 0.0).map(|rate| self.document.place(rate.span));
+        let gate = self.gate(gate);
         let inherited = resolve_all(&shape.assert.unwrap_or_default(), self.document, self.inputs, self.problems);
         if shape.cases.is_empty() {
             let problem = Problem::error("this suite has no cases").at(name_place.clone());
@@ -125,7 +127,8 @@ impl Reading<'_, '_> {
             inherited: &inherited,
             drafts: &drafts,
             tables: &tables,
-            compare: snapshot.compare,
+            snapshot: &snapshot,
+            no_pass_rate,
         };
         // A prompt that another suite has reported already is missing here without a problem of ours.
         let whole =

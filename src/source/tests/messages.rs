@@ -175,6 +175,42 @@ fn tables() {
 }
 
 #[test]
+fn quotes_of_a_table_that_the_reader_would_bend_are_errors() {
+    let project =
+        suite("assert: [{contains: x}]\ncases:\n  - from: fixtures/open.csv\n  - from: fixtures/loose.csv\n  - from: fixtures/good.csv\n");
+    project.write("fixtures/open.csv", "id,ticket\na,x\nb,\"y\nc,z\nd,z\n");
+    project.write("fixtures/loose.csv", "id,ticket\na,\"x\"y\nb,\"he said \"hi\"\"\nc,\"one\nd,\"two\"\ne,fine\n");
+    project.write("fixtures/good.csv", "id,ticket\na1,\"x, \"\"y\"\"\"\r\nb1,\"two\nlines\"\nc1,5\" wide\nd1,\"d\"\ne1,\"\"\"\"");
+    insta::assert_snapshot!(project.problems());
+    let project = suite("assert: [{contains: x}]\ncases:\n  - from: fixtures/good.csv\n");
+    project.write("fixtures/good.csv", "id,ticket\na1,\"x, \"\"y\"\"\"\r\nb1,\"two\nlines\"\nc1,5\" wide\nd1,\"d\"\ne1,\"\"\"\"");
+    assert_eq!(project.suite().cases.len(), 5);
+}
+
+#[test]
+fn what_seems_to_check_something_and_cannot_is_said() {
+    let vacuous = [
+        ("snapshot: {on_change: warn}\ncases: [{id: one, vars: {ticket: x}}]\n", "nothing can fail the case `one`"),
+        ("snapshot: {compare: similar, threshold: 0}\ncases: [{id: one, vars: {ticket: x}}]\n", "this snapshot cannot change"),
+        ("snapshot: {compare: similar, threshold: .nan}\ncases: [{id: one, vars: {ticket: x}}]\n", "`threshold` must be a number"),
+        ("snapshot: {compare: json, ignore: ['$..*']}\ncases: [{id: one, vars: {ticket: x}}]\n", "this snapshot cannot change"),
+    ];
+    for (rest, message) in vacuous {
+        let said = suite(rest).problems();
+        assert!(said.starts_with("error: ") && said.contains(message), "{rest}: {said}");
+    }
+    assert_eq!(suite(&format!("snapshot: {{on_change: warn}}\n{CASE}")).problems(), "");
+    assert!(suite(&format!("gate: {{min_pass_rate: .nan}}\n{CASE}")).problems().starts_with("error: "));
+    let project = Project::with(&[(
+        "suites/a.yaml",
+        "suite: a\nprompt: triage\nmodels: [{id: claude-haiku-4-5, gate: false}]\nrequest: {max_tokens: 300}\ngate: {min_pass_rate: 0}\n\
+         assert:\n  - max_output_tokens: 300\n  - max_output_tokens: 299\n  - json_schema: {typ: object, minimun: 1, x-note: 1, mine: 2, \
+         properties: {typ: {enum: [{typ: 1}], items: {maxLenght: 3}}}}\ncases:\n  - id: one\n    vars: {ticket: x}\n  - id: two\n    vars: {ticket: x}\n",
+    )]);
+    insta::assert_snapshot!(project.problems());
+}
+
+#[test]
 fn prompts() {
     let project = Project::with(&[
         (
