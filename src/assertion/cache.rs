@@ -3,11 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jsonschema::Validator;
 use serde_json::Value;
 use serde_json_path::JsonPath;
 
 use crate::assertion::compile::CompileError;
+use crate::assertion::json::CompiledSchema;
 use crate::assertion::pattern::Pattern;
 use crate::assertion::{json, json_path};
 use crate::model::assertion::SchemaSource;
@@ -26,7 +26,7 @@ pub struct CompileCache {
 }
 
 /// What was compiled, and from what.
-type Schema = (Arc<Value>, Arc<Validator>);
+type Schema = (Arc<Value>, Arc<CompiledSchema>);
 
 impl CompileCache {
     /// An empty one.
@@ -58,15 +58,15 @@ impl CompileCache {
         if shared { get_or(&self.paths, text, || json_path::parse(text)) } else { json_path::parse(text).map(Arc::new) }
     }
 
-    pub(super) fn schema(&self, source: &SchemaSource) -> Result<Arc<Validator>, CompileError> {
+    pub(super) fn schema(&self, source: &SchemaSource) -> Result<Arc<CompiledSchema>, CompileError> {
         let address = Arc::as_ptr(&source.schema) as usize;
-        if let Some((_, validator)) = lock(&self.schemas).get(&address) {
-            return Ok(Arc::clone(validator));
+        if let Some((_, compiled)) = lock(&self.schemas).get(&address) {
+            return Ok(Arc::clone(compiled));
         }
         // Compiled without the lock: a large schema takes milliseconds, and twice is better than waiting.
-        let validator = Arc::new(json::validator(source)?);
-        lock(&self.schemas).insert(address, (Arc::clone(&source.schema), Arc::clone(&validator)));
-        Ok(validator)
+        let compiled = Arc::new(json::compile(source)?);
+        lock(&self.schemas).insert(address, (Arc::clone(&source.schema), Arc::clone(&compiled)));
+        Ok(compiled)
     }
 }
 

@@ -60,7 +60,10 @@ pub fn compile(assertion: &Assertion, variables: &Variables, cache: &CompileCach
         (_, Check::Text(check)) => check.constant(),
         (_, Check::Regex(check)) => check.pattern.matches_everything().then_some(true),
         (_, Check::Length(check)) => check.constant(),
-        (AssertionKind::StopReason(reasons), _) => reasons.is_empty().then_some(false),
+        (AssertionKind::StopReason(reasons), _) if reasons.is_empty() => Some(false),
+        (AssertionKind::StopReason(reasons), _) => {
+            StopReason::KNOWN.iter().all(|known| reasons.iter().any(|reason| reason == known)).then_some(true)
+        }
         _ => None,
     };
     let key = assertion.kind.key();
@@ -90,6 +93,7 @@ fn why(kind: &AssertionKind, holds: bool) -> &'static str {
         AssertionKind::Regex(_) => "the regex matches the empty text, which is in every reply",
         AssertionKind::Length(_) if holds => "it gives no bound above zero",
         AssertionKind::Length(_) => "the least is more than the most",
+        AssertionKind::StopReason(_) if holds => "the list holds every reason that there is",
         AssertionKind::StopReason(_) | AssertionKind::OneOf(_) => "the list is empty",
         AssertionKind::ContainsAny(set) | AssertionKind::ContainsAll(set) if set.values.is_empty() => "the list is empty",
         _ => "an empty text is in every reply",
@@ -112,7 +116,7 @@ fn check(kind: &AssertionKind, render: &Render<'_>) -> Result<Check, CompileErro
         AssertionKind::Similar { to, threshold } => Check::Similar(similar(render.text(to)?, *threshold)?),
         AssertionKind::Json => Check::Json(JsonCheck::Any),
         AssertionKind::JsonSchema(source) => {
-            Check::Json(JsonCheck::Schema { label: Arc::clone(&source.label), validator: render.cache.schema(source)? })
+            Check::Json(JsonCheck::Schema { label: Arc::clone(&source.label), schema: render.cache.schema(source)? })
         }
         AssertionKind::JsonPath(path) => Check::JsonPath(Arc::new(path_check(path, render)?)),
         AssertionKind::Xml(shape) => Check::Xml(XmlShape(shape.clone())),

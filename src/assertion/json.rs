@@ -8,16 +8,20 @@ use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
 use crate::assertion::compile::CompileError;
+use crate::assertion::pattern::LONGEST_TEXT;
 use crate::assertion::{Finding, Subject, excerpt};
 use crate::diff::JsonPathText;
 use crate::model::assertion::SchemaSource;
 use crate::model::verdict::Failure;
 
+/// The label of a schema that stands in the suite.
+const INLINE: &str = "inline";
+
 /// Violations that one failure lists.
 const MOST_SHOWN: usize = 10;
 
-/// Steps back that a `pattern` with look-around may take.
-const BACKTRACK_LIMIT: usize = 200_000;
+/// Steps back that a `pattern` with look-around may take, each of which may read a text of [`LONGEST_TEXT`] bytes.
+const BACKTRACK_LIMIT: usize = 1 << 15;
 
 /// Formats that OpenAPI adds to JSON Schema. They describe a width or an encoding and assert nothing of a JSON value's text.
 const OPENAPI_FORMATS: [&str; 7] = ["int32", "int64", "float", "double", "byte", "binary", "password"];
@@ -28,7 +32,15 @@ pub(super) enum JsonCheck {
     /// One JSON value.
     Any,
     /// One that a schema accepts.
-    Schema { label: Arc<str>, validator: Arc<Validator> },
+    Schema { label: Arc<str>, schema: Arc<CompiledSchema> },
+}
+
+/// A schema that was compiled.
+#[derive(Debug)]
+pub(super) struct CompiledSchema {
+    validator: Validator,
+    /// Whether one of its patterns has look-around or back-references, and so takes more than linear time.
+    steps_back: bool,
 }
 
 impl JsonCheck {
@@ -36,15 +48,24 @@ impl JsonCheck {
         match (self, subject.json()) {
             (Self::Any, json) => Finding::of(json.is_ok()),
             (Self::Schema { label, .. }, Err(_)) => Finding::Unreachable(no_json(subject, &accepted_by(label, false))),
-            (Self::Schema { label, validator }, Ok(json)) => {
+            (Self::Schema { label, schema }, Ok(json)) => {
+                if schema.steps_back && longest_text(json) > LONGEST_TEXT {
+                    return Finding::Unknown(format!(
+                        "the JSON holds a text of more than {LONGEST_TEXT} bytes, too long for a `pattern` with look-around of {}; \
+                         a pattern without it runs in linear time",
+                        named(label)
+                    ));
+                }
+                let validator = &schema.validator;
                 if validator.is_valid(json) {
                     return Finding::Holds;
                 }
                 let undecided = validator.iter_errors(json).find(|error| is_undecided(error.kind()));
                 undecided.map_or(Finding::Differs, |error| {
                     Finding::Unknown(format!(
-                        "a `pattern` of the schema `{label}` was given up after {BACKTRACK_LIMIT} steps back ({}); \
+                        "a `pattern` of {} was given up after {BACKTRACK_LIMIT} steps back ({}); \
                          write it without look-around, which makes it linear",
+                        named(label),
                         json_path(error.instance_path())
                     ))
                 })
@@ -57,9 +78,9 @@ impl JsonCheck {
             (Self::Any, Ok(json)) => Failure { expected: "a text that is not JSON".to_owned(), got: excerpt::value(json), diff: None },
             (Self::Any, Err(_)) => no_json(subject, "one JSON value"),
             (Self::Schema { label, .. }, Err(_)) => no_json(subject, &accepted_by(label, negated)),
-            (Self::Schema { label, validator }, Ok(json)) => Failure {
+            (Self::Schema { label, schema }, Ok(json)) => Failure {
                 expected: accepted_by(label, negated),
-                got: if negated { format!("JSON that it accepts: {}", excerpt::value(json)) } else { violations(validator, json) },
+                got: if negated { format!("JSON that it accepts: {}", excerpt::value(json)) } else { violations(&schema.validator, json) },
                 diff: None,
             },
         }
@@ -73,7 +94,36 @@ pub(super) fn no_json(subject: &Subject<'_>, expected: &str) -> Failure {
 }
 
 fn accepted_by(label: &str, negated: bool) -> String {
-    if negated { format!("JSON that the schema `{label}` rejects") } else { format!("JSON that the schema `{label}` accepts") }
+    let schema = named(label);
+    if negated { format!("JSON that {schema} rejects") } else { format!("JSON that {schema} accepts") }
+}
+
+/// A schema that stands in the suite has no name.
+fn named(label: &str) -> String {
+    if label == INLINE { "the inline schema".to_owned() } else { format!("the schema `{label}`") }
+}
+
+/// Bytes of the longest text in a value, keys included.
+fn longest_text(json: &Value) -> usize {
+    match json {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(longest_text).max().unwrap_or(0),
+        Value::Object(members) => members.iter().map(|(key, value)| key.len().max(longest_text(value))).max().unwrap_or(0),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    }
+}
+
+/// Whether a pattern somewhere in a schema has look-around or back-references. A text that only looks so costs nothing but the bound.
+fn steps_back(schema: &Value) -> bool {
+    let looks = |pattern: &str| {
+        ["(?=", "(?!", "(?<=", "(?<!", "\\k"].iter().any(|mark| pattern.contains(mark))
+            || pattern.as_bytes().windows(2).any(|pair| pair[0] == b'\\' && pair[1].is_ascii_digit())
+    };
+    match schema {
+        Value::Array(items) => items.iter().any(steps_back),
+        Value::Object(members) => members.iter().any(|(key, value)| looks(key) || value.as_str().is_some_and(looks) || steps_back(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
 }
 
 /// All that a schema has against a value, a line each.
@@ -117,7 +167,7 @@ fn json_path(location: &jsonschema::paths::Location) -> String {
 ///
 /// # Errors
 /// Where it is no valid schema, or refers to something outside of it.
-pub(super) fn validator(source: &SchemaSource) -> Result<Validator, CompileError> {
+pub(super) fn compile(source: &SchemaSource) -> Result<CompiledSchema, CompileError> {
     let mut options = jsonschema::options()
         .offline()
         .should_validate_formats(true)
@@ -126,27 +176,28 @@ pub(super) fn validator(source: &SchemaSource) -> Result<Validator, CompileError
     for format in OPENAPI_FORMATS {
         options = options.with_format(format, |_: &str| true);
     }
-    options.build(&source.schema).map_err(|error| invalid(&source.label, &error))
+    let validator = options.build(&source.schema).map_err(|error| invalid(&source.label, &error))?;
+    Ok(CompiledSchema { validator, steps_back: steps_back(&source.schema) })
 }
 
 fn invalid(label: &str, error: &ValidationError<'_>) -> CompileError {
+    let schema = named(label);
     let message = excerpt::clipped(&error.to_string(), 400);
     let inside = "nothing is fetched: copy the definition under `$defs` and refer to it as `#/$defs/NAME`";
     match error.kind() {
         ValidationErrorKind::Referencing(jsonschema::ReferencingError::Unretrievable { uri, .. }) => {
-            return CompileError::new(format!("the schema `{label}` refers to `{}`, which is not part of it", excerpt::clipped(uri, 200)))
-                .hint(inside);
+            return CompileError::new(format!("{schema} refers to `{}`, which is not part of it", excerpt::clipped(uri, 200))).hint(inside);
         }
         ValidationErrorKind::Referencing(_) => {
-            return CompileError::new(format!("the schema `{label}` refers to what it does not hold: {message}")).hint(inside);
+            return CompileError::new(format!("{schema} refers to what it does not hold: {message}")).hint(inside);
         }
         _ => {}
     }
     let place = json_path(error.instance_path());
     if let Some(format) = message.strip_prefix("Unknown format: '").and_then(|rest| rest.split('\'').next()) {
-        return CompileError::new(format!("the schema `{label}` is not valid at `{place}`: unknown format `{format}`"))
+        return CompileError::new(format!("{schema} is not valid at `{place}`: unknown format `{format}`"))
             .hint("formats are asserted: use one of the draft's (`date`, `date-time`, `email`, `uri`, `uuid`, ...), or a `pattern`");
     }
-    CompileError::new(format!("the schema `{label}` is not valid at `{place}`: {message}"))
+    CompileError::new(format!("{schema} is not valid at `{place}`: {message}"))
         .hint("drafts 4, 6, 7, 2019-09 and 2020-12 are read; name one with `$schema`")
 }

@@ -113,7 +113,18 @@ impl PathCheck {
         if self.absent || self.checks.is_empty() {
             return format!("{} at {path}", if self.absent == negated { "a value" } else { "nothing" });
         }
-        let checks = self.checks.iter().map(ValueCheck::describe).collect::<Vec<_>>().join(" and ");
+        let mut checks = Vec::new();
+        for check in &self.checks {
+            match (check, checks.last_mut()) {
+                (ValueCheck::MaxLength(most), Some(last))
+                    if self.checks.iter().any(|other| matches!(other, ValueCheck::MinLength(least) if least == most)) =>
+                {
+                    *last = format!("has a length of {}", excerpt::thousands(*most));
+                }
+                _ => checks.push(check.describe()),
+            }
+        }
+        let checks = checks.join(" and ");
         if negated { format!("not every value at {path} {checks}") } else { format!("every value at {path} {checks}") }
     }
 

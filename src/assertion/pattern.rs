@@ -1,7 +1,7 @@
 //! Does a regular expression match? In linear time where that is possible, else within a bound.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::assertion::compile::CompileError;
 use crate::assertion::{Finding, Subject, excerpt};
@@ -9,6 +9,13 @@ use crate::model::verdict::Failure;
 
 /// Steps back that a pattern with look-around or back-references may take; past it there is no verdict.
 const BACKTRACK_LIMIT: usize = 1_000_000;
+
+/// Bytes of the longest text that such a pattern is tried on where one step may read all of it: a search takes at least a step for
+/// each place where a match could begin, so that its time grows with the square of the length.
+pub(super) const LONGEST_TEXT: usize = 1 << 15;
+
+/// Steps back times bytes of text, where one step may read the whole text: a second or two.
+const MOST_WORK: usize = 1 << 31;
 
 /// Bytes of a compiled pattern.
 const SIZE_LIMIT: usize = 10 << 20;
@@ -19,7 +26,71 @@ pub(super) enum Pattern {
     /// The `regex` crate: linear in the text.
     Linear(regex::Regex),
     /// `fancy-regex`: look-around and back-references, with a limit.
-    Bounded(fancy_regex::Regex),
+    Bounded(Box<Bounded>),
+}
+
+/// A pattern that may step back.
+#[derive(Debug)]
+pub(super) struct Bounded {
+    /// With [`BACKTRACK_LIMIT`].
+    short: fancy_regex::Regex,
+    /// The same for texts of up to this many bytes, with as many steps as [`MOST_WORK`] leaves; made when first needed.
+    longer: [(usize, OnceLock<fancy_regex::Regex>); 3],
+    /// Whether a single step may read any length of text.
+    repeats: bool,
+}
+
+impl Bounded {
+    fn new(short: fancy_regex::Regex) -> Self {
+        let repeats = repeats(short.as_str());
+        let longer = [LONGEST_TEXT / 16, LONGEST_TEXT / 4, LONGEST_TEXT].map(|length| (length, OnceLock::new()));
+        Self { short, longer, repeats }
+    }
+
+    fn find(&self, text: &str) -> Result<Option<Range<usize>>, String> {
+        let (regex, limit) = self.for_length(text.len())?;
+        regex.find(text).map(|found| found.map(|found| found.range())).map_err(|_| gave_up(regex.as_str(), limit))
+    }
+
+    fn is_match(&self, text: &str) -> Result<bool, String> {
+        let (regex, limit) = self.for_length(text.len())?;
+        regex.is_match(text).map_err(|_| gave_up(regex.as_str(), limit))
+    }
+
+    fn for_length(&self, length: usize) -> Result<(&fancy_regex::Regex, usize), String> {
+        if !self.repeats || length <= MOST_WORK / BACKTRACK_LIMIT {
+            return Ok((&self.short, BACKTRACK_LIMIT));
+        }
+        let Some((bound, regex)) = self.longer.iter().find(|(bound, _)| length <= *bound) else {
+            return Err(format!(
+                "the text of {length} bytes is too long for the regex {} with look-around or back-references, which may read {LONGEST_TEXT}; \
+                 a pattern without them runs in linear time",
+                excerpt::quoted(self.short.as_str())
+            ));
+        };
+        let limit = MOST_WORK / bound;
+        Ok((regex.get_or_init(|| build(self.short.as_str(), limit).unwrap_or_else(|_| self.short.clone())), limit))
+    }
+}
+
+fn build(pattern: &str, limit: usize) -> Result<fancy_regex::Regex, fancy_regex::Error> {
+    fancy_regex::RegexBuilder::new(pattern).backtrack_limit(limit).delegate_size_limit(SIZE_LIMIT).build()
+}
+
+/// Whether a repetition without an upper bound may stand in a pattern; one in a class or a comment counts too.
+fn repeats(pattern: &str) -> bool {
+    // Absent operators and calls of groups read any length too.
+    if ["(?~", "\\g", "(?R", "(?0"].iter().any(|mark| pattern.contains(mark)) {
+        return true;
+    }
+    let mut escaped = false;
+    pattern.char_indices().any(|(at, character)| {
+        let plain = !escaped;
+        escaped = plain && character == '\\';
+        plain
+            && (matches!(character, '*' | '+')
+                || character == '{' && pattern[at..].split('}').next().is_some_and(|range| range.ends_with(',')))
+    })
 }
 
 impl Pattern {
@@ -34,8 +105,7 @@ impl Pattern {
             return Err(CompileError::new(format!("the regex {} is too large when compiled", excerpt::quoted(pattern)))
                 .hint("make counted repetitions such as `{1,1000}` smaller"));
         }
-        let fancy = fancy_regex::RegexBuilder::new(pattern).backtrack_limit(BACKTRACK_LIMIT).delegate_size_limit(SIZE_LIMIT).build();
-        fancy.map(Self::Bounded).map_err(|fancy| {
+        build(pattern, BACKTRACK_LIMIT).map(|regex| Self::Bounded(Box::new(Bounded::new(regex)))).map_err(|fancy| {
             let linear = error.to_string();
             // The regex crate draws the pattern with a caret and names the cause in the last line.
             let cause = linear.lines().rev().find_map(|line| line.strip_prefix("error: ")).unwrap_or(&linear).to_owned();
@@ -47,29 +117,33 @@ impl Pattern {
     }
 
     /// # Errors
-    /// Where the pattern took too many steps.
+    /// Where the pattern took too many steps, or would.
     pub(super) fn find(&self, text: &str) -> Result<Option<Range<usize>>, String> {
         match self {
             Self::Linear(regex) => Ok(regex.find(text).map(|found| found.range())),
-            Self::Bounded(regex) => regex.find(text).map(|found| found.map(|found| found.range())).map_err(|_| gave_up(regex.as_str())),
+            Self::Bounded(regex) => regex.find(text),
         }
     }
 
     /// # Errors
-    /// Where the pattern took too many steps.
+    /// Where the pattern took too many steps, or would.
     pub(super) fn is_match(&self, text: &str) -> Result<bool, String> {
         match self {
             Self::Linear(regex) => Ok(regex.is_match(text)),
-            Self::Bounded(regex) => regex.is_match(text).map_err(|_| gave_up(regex.as_str())),
+            Self::Bounded(regex) => regex.is_match(text),
         }
     }
 
     /// Whether it matches every text: it matches nothing at all, wherever it stands.
     ///
     /// An empty match depends only on what stands directly beside it, so it is tried between every kind of neighbours; and at the
-    /// beginning and at the end, which every text has. With look-around nothing is known.
+    /// beginning and at the end, which every text has. With look-around only one thing is known: alone around such a pattern, as in
+    /// `(?=)`, it cannot fail either.
     pub(super) fn matches_everything(&self) -> bool {
-        let Self::Linear(regex) = self else { return false };
+        let regex = match self {
+            Self::Linear(regex) => regex,
+            Self::Bounded(bounded) => return is_empty_look(bounded.short.as_str()),
+        };
         if !regex.is_match("") {
             return false;
         }
@@ -89,9 +163,17 @@ impl Pattern {
     }
 }
 
-fn gave_up(pattern: &str) -> String {
+/// `(?=)` and `(?<=)`, alone: what they look for is always there.
+fn is_empty_look(pattern: &str) -> bool {
+    let body = pattern.strip_prefix("(?=").or_else(|| pattern.strip_prefix("(?<=")).and_then(|rest| rest.strip_suffix(')'));
+    let whole =
+        |body: &str| regex::Regex::new(body).is_ok_and(|regex| regex.captures_len() == 1 && Pattern::Linear(regex).matches_everything());
+    body.is_some_and(whole)
+}
+
+fn gave_up(pattern: &str, limit: usize) -> String {
     format!(
-        "the regex {} was given up after {BACKTRACK_LIMIT} steps back; write it without look-around or back-references, \
+        "the regex {} was given up after {limit} steps back; write it without look-around or back-references, \
          which makes it linear, or without nested repetition",
         excerpt::quoted(pattern)
     )

@@ -17,14 +17,15 @@ enum Unit {
 }
 
 impl Unit {
-    const fn name(self) -> &'static str {
-        match self {
+    fn name(self, count: u64) -> &'static str {
+        let name = match self {
             Self::Characters => "characters",
             Self::Words => "words",
             Self::Lines => "lines",
             Self::Sentences => "sentences",
             Self::Bytes => "bytes",
-        }
+        };
+        if count == 1 { name.trim_end_matches('s') } else { name }
     }
 
     fn count(self, text: &str) -> u64 {
@@ -51,12 +52,12 @@ impl Bound {
     }
 
     fn describe(self) -> String {
-        let unit = self.unit.name();
+        let unit = |count| self.unit.name(count);
         match (self.least, self.most) {
-            (Some(least), Some(most)) if least == most => format!("{} {unit}", excerpt::thousands(least)),
-            (Some(least), Some(most)) => format!("{} to {} {unit}", excerpt::thousands(least), excerpt::thousands(most)),
-            (Some(least), None) => format!("at least {} {unit}", excerpt::thousands(least)),
-            (None, Some(most)) => format!("at most {} {unit}", excerpt::thousands(most)),
+            (Some(least), Some(most)) if least == most => format!("{} {}", excerpt::thousands(least), unit(least)),
+            (Some(least), Some(most)) => format!("{} to {} {}", excerpt::thousands(least), excerpt::thousands(most), unit(most)),
+            (Some(least), None) => format!("at least {} {}", excerpt::thousands(least), unit(least)),
+            (None, Some(most)) => format!("at most {} {}", excerpt::thousands(most), unit(most)),
             (None, None) => String::new(),
         }
     }
@@ -97,7 +98,7 @@ impl LengthCheck {
         for bound in &self.bounds {
             let count = bound.unit.count(subject.text());
             if negated || !bound.admits(count) {
-                got.push(format!("{} {}", excerpt::thousands(count), bound.unit.name()));
+                got.push(format!("{} {}", excerpt::thousands(count), bound.unit.name(count)));
             }
         }
         let expected = self.bounds.iter().map(|bound| bound.describe()).collect::<Vec<_>>().join(", ");

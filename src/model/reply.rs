@@ -31,6 +31,10 @@ pub enum StopReason {
 }
 
 impl StopReason {
+    /// Every one that this version knows, as the API spells it.
+    pub const KNOWN: [&'static str; 7] =
+        ["end_turn", "max_tokens", "stop_sequence", "tool_use", "pause_turn", "refusal", "model_context_window_exceeded"];
+
     /// As the API spells it.
     #[must_use]
     pub fn as_str(&self) -> &str {

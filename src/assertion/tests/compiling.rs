@@ -72,6 +72,11 @@ fn an_assertion_that_cannot_fail_does_not_compile() {
         json!({"regex": r"\z|x"}),
         json!({"regex": "(?x) a? # verbose"}),
         json!({"regex": r"\b|\B"}),
+        json!({"regex": "(?=)"}),
+        json!({"regex": "(?=a?)"}),
+        json!({"stop_reason": [
+            "end_turn", "max_tokens", "stop_sequence", "tool_use", "pause_turn", "refusal", "model_context_window_exceeded"
+        ]}),
     ] {
         let error = refused_with(&assertion(kind.clone()));
         assert!(error.contains("cannot fail"), "{kind}: {error}");
@@ -105,6 +110,8 @@ fn a_regex_that_can_fail_compiles_even_if_it_matches_the_empty_text() {
         r"(?m)^$",
         r"(?:foo)?bar|^$",
         r"^(?!.*secret)",
+        r"(?=a)|(?=)b",
+        r"(?=^$)",
         r"(?s)^(?:(?!foo).)*$",
     ] {
         assert!(compile(&assertion(json!({"regex": pattern})), &Variables::new(), &CompileCache::new()).is_ok(), "{pattern}");
@@ -134,23 +141,23 @@ fn what_is_invalid_says_how_to_mend_it() {
     hint: drop `exists: false`, or write two assertions
     "#);
     insta::assert_snapshot!(refused_with(&assertion(json!({"json_schema": {"type": "strin"}}))), @r#"
-    the schema `inline` is not valid at `$.type`: "strin" is not valid under any of the schemas listed in the 'anyOf' keyword
+    the inline schema is not valid at `$.type`: "strin" is not valid under any of the schemas listed in the 'anyOf' keyword
     hint: drafts 4, 6, 7, 2019-09 and 2020-12 are read; name one with `$schema`
     "#);
     insta::assert_snapshot!(refused_with(&assertion(json!({"json_schema": {"properties": {"a": {"$ref": "https://example.com/a.json"}}}}))), @r#"
-    the schema `inline` refers to `https://example.com/a.json`, which is not part of it
+    the inline schema refers to `https://example.com/a.json`, which is not part of it
     hint: nothing is fetched: copy the definition under `$defs` and refer to it as `#/$defs/NAME`
     "#);
     insta::assert_snapshot!(refused_with(&assertion(json!({"json_schema": {"properties": {"a": {"$ref": "#/$defs/missing"}}}}))), @r#"
-    the schema `inline` refers to what it does not hold: Pointer '/$defs/missing' does not exist
+    the inline schema refers to what it does not hold: Pointer '/$defs/missing' does not exist
     hint: nothing is fetched: copy the definition under `$defs` and refer to it as `#/$defs/NAME`
     "#);
     insta::assert_snapshot!(refused_with(&assertion(json!({"json_schema": {"properties": {"on": {"format": "date-tme"}}}}))), @r#"
-    the schema `inline` is not valid at `$.properties.on.format`: unknown format `date-tme`
+    the inline schema is not valid at `$.properties.on.format`: unknown format `date-tme`
     hint: formats are asserted: use one of the draft's (`date`, `date-time`, `email`, `uri`, `uuid`, ...), or a `pattern`
     "#);
     insta::assert_snapshot!(refused_with(&assertion(json!({"json_schema": {"pattern": "a(b"}}))), @r#"
-    the schema `inline` is not valid at `$.pattern`: "a(b" is not a "regex"
+    the inline schema is not valid at `$.pattern`: "a(b" is not a "regex"
     hint: drafts 4, 6, 7, 2019-09 and 2020-12 are read; name one with `$schema`
     "#);
     insta::assert_snapshot!(refused_with(&assertion(json!({"similar": {"to": "text", "threshold": 1.5}}))), @r#"
@@ -173,7 +180,7 @@ fn what_cases_share_is_compiled_once() {
     let schema = assertion(json!({"json_schema": {"type": "object"}}));
     let (first, second) = (compile(&schema, &variables(), &cache).unwrap(), compile(&schema, &variables(), &cache).unwrap());
     let validator = |compiled: &Compiled| match &compiled.check {
-        Check::Json(json::JsonCheck::Schema { validator, .. }) => Arc::clone(validator),
+        Check::Json(json::JsonCheck::Schema { schema, .. }) => Arc::clone(schema),
         other => panic!("{other:?}"),
     };
     assert!(Arc::ptr_eq(&validator(&first), &validator(&second)));

@@ -139,7 +139,7 @@ fn a_schema_lists_all_violations_with_their_places() {
     is_unreachable(json!({"json_schema": schema}), "no JSON at all");
     insta::assert_snapshot!(
         of(json!({"json_schema": schema}), r#"{"queue": "refund", "on": "tomorrow", "odd key": [1, "two"], "extra": 1}"#), @r#"
-    expected JSON that the schema `inline` accepts
+    expected JSON that the inline schema accepts
     got $: "summary" is a required property
     $.queue: "refund" is not one of "billing" or "refunds"
     $.on: "tomorrow" is not a "date"
@@ -147,7 +147,7 @@ fn a_schema_lists_all_violations_with_their_places() {
     $: Additional properties are not allowed ('extra' was unexpected)
     "#);
     insta::assert_snapshot!(of_not(json!({"json_schema": schema}), "not JSON"), @r"
-    expected JSON that the schema `inline` rejects
+    expected JSON that the inline schema rejects
     got no JSON: expected ident at line 1, column 2: `not JSON`
     ");
     let many = Value::from((0..500).map(|n| format!("item {n}")).collect::<Vec<_>>()).to_string();
@@ -262,7 +262,7 @@ fn lengths_are_counted_as_unicode_separates_them() {
     passes(json!({"length": {"min_chars": 2, "max_chars": 2, "min_bytes": 8, "max_bytes": 8}}), "👋🏽");
     passes(json!({"length": {"min_sentences": 2, "max_sentences": 2}}), "It works. It is fast!");
     insta::assert_snapshot!(of(json!({"length": {"max_words": 3, "min_lines": 1, "max_chars": 1000}}), text), @r"
-    expected at most 1,000 characters, at most 3 words, at least 1 lines
+    expected at most 1,000 characters, at most 3 words, at least 1 line
     got 8 words: `Dr. Weber paid 3.50 euros. It's fine!\nBye 👋🏽`
     ");
     insta::assert_snapshot!(of_not(json!({"length": {"max_words": 60}}), text), @r"
@@ -324,4 +324,29 @@ fn stop_reasons_are_named_as_the_api_names_them() {
     ");
     let newer = Reply { stop_reason: StopReason::from("brand_new".to_owned()), ..reply("x") };
     assert_eq!(say(&assertion(json!({"stop_reason": ["brand_new"]})), &newer), "pass");
+}
+
+#[test]
+fn a_pattern_that_steps_back_gives_up_instead_of_reading_a_long_text_over_and_over() {
+    let refunds = "you get a refund, of course, ".repeat(36_000 / 29);
+    let crosses = "x".repeat(40_000);
+    let megabytes = "a word and ".repeat(500_000);
+    for (pattern, text) in [
+        ("(?i)(?!.*sorry)refund.*days", &refunds),
+        ("(?!z)(x|xx)+y", &crosses),
+        ("(?=x)(x+x+)+y", &crosses),
+        (r"(\w+) \1 x", &megabytes),
+        (r"(?=(?~zz)q)", &megabytes),
+    ] {
+        let said = of(json!({"regex": pattern}), text);
+        assert!(said.contains("is too long for the regex") && said.contains("linear time"), "{pattern}: {said}");
+        assert_eq!(of_not(json!({"regex": pattern}), text), said);
+        assert!(of(json!({"json_schema": {"pattern": pattern}}), &format!("\"{text}\"")).contains("too long for a `pattern`"));
+    }
+    // Steps that go back and forth within a bounded stretch are no reason to give up.
+    passes(json!({"regex": r"\$\d{1,9}(?! USD)"}), &format!("{refunds}{refunds} $12"));
+    passes(json!({"regex": "(?!z)y$"}), &format!("{crosses}y"));
+    passes(json!({"regex": r"(?!a\+)y\*$"}), &format!("{}y*", "x".repeat(20_000)));
+    passes(json!({"json_schema": {"pattern": "^x+y$"}}), &format!("\"{crosses}y\""));
+    fails(json!({"regex": r"\d+(?= days)"}), &"30 dags, ".repeat(3_000));
 }
