@@ -16,7 +16,6 @@ fn reason(gate: &GateResult) -> Exit {
         (GateKind::Interrupted, _) => Exit::Interrupted,
         (GateKind::Written, _) => Exit::NotWritten,
         (GateKind::Budget, _) => Exit::Budget,
-        (GateKind::PromptLock, _) => Exit::Invalid,
         (GateKind::PassRate | GateKind::Critical | GateKind::Snapshots | GateKind::Verdicts | GateKind::Comparison, outcome) => {
             match outcome {
                 GateOutcome::Pass => Exit::Holds,
@@ -54,7 +53,6 @@ mod tests {
     #[test]
     fn the_first_reason_of_the_documented_order_wins() {
         let ordered = [
-            (gate(GateKind::PromptLock, GateOutcome::Fail), 2),
             (gate(GateKind::Interrupted, GateOutcome::Missing), 130),
             (gate(GateKind::Written, GateOutcome::Fail), 5),
             (gate(GateKind::PassRate, GateOutcome::Fail), 1),

@@ -15,8 +15,6 @@ pub struct RunFacts {
     pub interrupted: bool,
     /// What could not be written, one message each.
     pub unwritten: Vec<String>,
-    /// Accepted prompt versions whose text changed, one message each, where that stops a run (CI).
-    pub broken_locks: Vec<String>,
     /// Orphaned snapshots, where they fail the gate.
     pub rejected_orphans: usize,
     /// A shard defers rates to the merge.
@@ -53,7 +51,6 @@ pub fn judge(cells: &[CellResult], suites: &[SuitePolicy], facts: &RunFacts) -> 
         gates.push(whole(GateKind::Snapshots, GateOutcome::Fail, &message));
     }
     gates.extend(facts.missing_shards.iter().map(|message| whole(GateKind::Verdicts, GateOutcome::Missing, message)));
-    gates.extend(facts.broken_locks.iter().map(|message| whole(GateKind::PromptLock, GateOutcome::Fail, message)));
     gates.extend(facts.unwritten.iter().map(|message| whole(GateKind::Written, GateOutcome::Fail, message)));
     gates
 }

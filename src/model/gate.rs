@@ -60,8 +60,6 @@ pub enum GateKind {
     Verdicts,
     /// Money.
     Budget,
-    /// The text of an accepted prompt version changed.
-    PromptLock,
     /// The run was interrupted.
     Interrupted,
     /// Reports or snapshots that could not be written.

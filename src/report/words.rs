@@ -64,7 +64,6 @@ pub(crate) const fn gate_kind(kind: GateKind) -> &'static str {
         GateKind::Snapshots => "snapshots",
         GateKind::Verdicts => "verdicts",
         GateKind::Budget => "budget",
-        GateKind::PromptLock => "prompt lock",
         GateKind::Interrupted => "interrupted",
         GateKind::Written => "written",
         GateKind::Comparison => "comparison",

@@ -139,7 +139,8 @@ impl<E: Endpoint> Shared<E> {
         }
         answer.map_err(|error| match error.kind {
             ErrorKind::CacheMiss => Unanswered::Error(name_miss(cell, error)),
-            _ => match self.skip_reason().filter(|_| error.attempts.is_empty()) {
+            _ if !error.attempts.is_empty() => Unanswered::Error(error),
+            _ => match self.skip_reason().or_else(|| stopped_by(&error)) {
                 Some(reason) => Unanswered::Skipped(reason),
                 None => Unanswered::Error(error),
             },
@@ -313,6 +314,24 @@ impl SampleOutcome {
             error: None,
             skipped: Some(reason),
         })
+    }
+}
+
+/// Why nothing was sent, where an earlier answer already said that sending is of no use.
+fn stopped_by(error: &CellError) -> Option<SkipReason> {
+    match error.kind {
+        ErrorKind::Denied | ErrorKind::NotFound | ErrorKind::SpendLimit => Some(SkipReason::ModelUnavailable(error.message.clone())),
+        ErrorKind::Store => Some(SkipReason::StoreFailed(error.message.clone())),
+        ErrorKind::Connection
+        | ErrorKind::Timeout
+        | ErrorKind::RateLimited
+        | ErrorKind::Overloaded
+        | ErrorKind::Server
+        | ErrorKind::InvalidRequest
+        | ErrorKind::MalformedReply
+        | ErrorKind::CacheMiss
+        | ErrorKind::Judging
+        | ErrorKind::Template => None,
     }
 }
 

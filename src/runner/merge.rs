@@ -173,7 +173,7 @@ fn merged_info(reports: &[RunReport]) -> Result<RunInfo, MergeError> {
 /// What only the shards themselves know: interrupts, unwritten files, changed prompt versions.
 fn carried_gates(reports: &[RunReport]) -> Vec<GateResult> {
     let only_theirs = |gate: &&GateResult| match gate.kind {
-        GateKind::Interrupted | GateKind::Written | GateKind::PromptLock => true,
+        GateKind::Interrupted | GateKind::Written => true,
         GateKind::PassRate | GateKind::Critical | GateKind::Snapshots | GateKind::Verdicts | GateKind::Budget | GateKind::Comparison => {
             false
         }
