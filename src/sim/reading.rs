@@ -44,13 +44,21 @@ pub(super) fn script(name: &str, text: &str) -> Result<Script, Vec<ScriptProblem
                 Some("add `rules:` with at least one `{when: ..., then: ...}`".to_owned()),
             );
         }
-        for item in fields.list("rules", &mut problems) {
-            if let Some(all) = script.rules.iter().find(|rule| rule.when.holds_always()) {
-                let message = format!("this rule is never reached: the one at line {} answers everything", all.line);
-                problems.node(item, message, Some("move it up, or give that rule a condition".to_owned()));
-                break;
+        let mut all: Option<(u64, u64)> = None;
+        for (index, item) in (0..).zip(fields.list("rules", &mut problems)) {
+            let before = problems.count();
+            let rule = rule(item, &script.models, &mut script.templates, &mut problems);
+            // A rule with a mistake may have a condition that nobody could read. Once is enough to be told.
+            let reaches_all = problems.count() == before && rule.as_ref().is_some_and(|rule| rule.when.holds_always());
+            match all {
+                Some((line, last)) if last + 1 == index => {
+                    let message = format!("this rule is never reached: the one at line {line} answers everything");
+                    problems.node(item, message, Some("move it up, or give that rule a condition".to_owned()));
+                }
+                None if reaches_all => all = rule.as_ref().map(|rule| (rule.line, index)),
+                _ => {}
             }
-            script.rules.extend(rule(item, &script.models, &mut script.templates, &mut problems));
+            script.rules.extend(rule);
         }
         script.otherwise = fields.get("otherwise").and_then(|node| answer::then(node, &mut script.templates, &mut problems));
         script.faults = fields.get("faults").and_then(|node| faults(node, &mut problems));

@@ -20,6 +20,10 @@ impl Problems {
         self.list.is_empty()
     }
 
+    pub(super) const fn count(&self) -> usize {
+        self.list.len()
+    }
+
     pub(super) fn into_list(mut self) -> Vec<ScriptProblem> {
         self.list.sort_by_key(|problem| (problem.line, problem.column));
         self.list

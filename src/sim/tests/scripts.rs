@@ -51,6 +51,17 @@ requests_per_minute: many
 }
 
 #[test]
+fn a_rule_with_a_misspelled_condition_hides_no_later_mistake() {
+    let said = mistakes(
+        "rules:\n  - {wehn: {text: a}, then: {text: b}}\n  - {then: {text: b}}\n  - {when: {regex: '('}, then: {text: c}}\n  - {when: {text: a}, then: {txt: c, fault: dorp}}\n",
+    );
+    for part in ["`wehn`", "sim.yaml:4:5: this rule is never reached: the one at line 3", "`regex` does not compile", "`txt`", "`dorp`"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert_eq!(said.matches("never reached").count(), 1, "{said}");
+}
+
+#[test]
 fn broken_yaml_says_where() {
     insta::assert_snapshot!(mistakes("rules:\n  - when: {text: a\n    then: b\n"), @"
     sim.yaml:3:9: while parsing a flow mapping, did not find expected ',' or '}'
