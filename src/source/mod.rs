@@ -34,6 +34,7 @@ use std::sync::Arc;
 use crate::model::problem::{Place, Problem, Severity};
 use crate::model::suite::Suite;
 use crate::source::document::start_of;
+use crate::source::input::extension;
 use crate::source::known::Known;
 use crate::source::prompt::Prompts;
 use crate::source::tree::{ReadError, Reader, Tree, inside};
@@ -95,7 +96,7 @@ fn unique_names(suites: &[(Suite, Place)], problems: &mut Vec<Problem>) {
 
 /// The suite files that a selection names, sorted.
 fn files(reader: &Reader, selected: &[String], problems: &mut Vec<Problem>) -> Vec<String> {
-    let is_suite = |path: &String| path.ends_with(".yaml") || path.ends_with(".yml");
+    let is_suite = |path: &String| matches!(extension(path).as_str(), "yaml" | "yml");
     if selected.is_empty() {
         if !reader.exists(SUITES) {
             problems.push(

@@ -175,7 +175,7 @@ fn front_matter(document: &Document, lines: &[&str], problems: &mut Vec<Problem>
     let behind = document.line_span(u32::try_from(end + 1).unwrap_or(u32::MAX)).start as usize;
     // The beginning of the same text, so that every place in it is right.
     let head = Document::new(Arc::clone(document.path()), document.text()[..behind].into());
-    let node = yaml::parse(&head).map_err(|found| problems.extend(found)).ok()?;
+    let node = yaml::parse_into(&head, problems)?;
     if matches!(node.kind, Kind::Null) {
         return Some((FrontMatter::default(), end + 1));
     }
@@ -183,7 +183,7 @@ fn front_matter(document: &Document, lines: &[&str], problems: &mut Vec<Problem>
 }
 
 fn blocks(document: &Document, inputs: &Inputs<'_>, problems: &mut Vec<Problem>) -> Option<Content> {
-    let node = yaml::parse(document).map_err(|found| problems.extend(found)).ok()?;
+    let node = yaml::parse_into(document, problems)?;
     let shape: PromptShape = decode_all(&node, document, problems)?;
     let mut reading = Blocks { document, inputs, problems, embedded: Vec::new() };
     let system = shape.system.map(|node| reading.content(&node)).unwrap_or_default();

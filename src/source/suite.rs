@@ -37,7 +37,7 @@ pub(crate) fn read(
 ) -> Option<(Suite, Place)> {
     let before = problems.len();
     let document = Document::from_bytes(&file.source.path, &file.bytes).map_err(|problem| problems.push(problem)).ok()?;
-    let root = yaml::parse(&document).map_err(|found| problems.extend(found)).ok()?;
+    let root = yaml::parse_into(&document, problems)?;
     if !matches!(root.kind, Kind::Mapping(_)) {
         let problem = Problem::error(format!("a suite is a mapping, but this file holds {}", root.describe()));
         problems

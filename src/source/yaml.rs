@@ -22,6 +22,12 @@ const MOST_VALUES: usize = 4_000_000;
 /// # Errors
 /// The syntax error that stopped the reader, or every duplicate key.
 pub fn parse(document: &Document) -> Result<Node, Vec<Problem>> {
+    let mut problems = Vec::new();
+    parse_into(document, &mut problems).filter(|_| problems.is_empty()).ok_or(problems)
+}
+
+/// The same where the reading goes on after a duplicate key, with the first value: one mistake must not hide the others.
+pub(crate) fn parse_into(document: &Document, problems: &mut Vec<Problem>) -> Option<Node> {
     let options = serde_yaml::options! {
         strict_booleans: true,
         leading_zero_numbers_as_strings: true,
@@ -45,13 +51,12 @@ pub fn parse(document: &Document) -> Result<Node, Vec<Problem>> {
     };
     let text = document.text();
     if text.trim().is_empty() {
-        return Ok(Node { kind: Kind::Null, span: Span::new(0, 0) });
+        return Some(Node { kind: Kind::Null, span: Span::new(0, 0) });
     }
-    let read: Spanned<Raw> = serde_yaml::from_str_with_options(text, options).map_err(|error| vec![syntax_error(document, &error)])?;
-    let mut node = build(document, read);
-    let mut problems = Vec::new();
-    node.take_duplicates(document, &mut problems);
-    if problems.is_empty() { Ok(node) } else { Err(problems) }
+    let read: Result<Spanned<Raw>, Error> = serde_yaml::from_str_with_options(text, options);
+    let mut node = build(document, read.map_err(|error| problems.push(syntax_error(document, &error))).ok()?);
+    node.take_duplicates(document, problems);
+    Some(node)
 }
 
 /// What the parser hands over, before spans become our own.

@@ -41,6 +41,23 @@ fn missing_keys_and_empty_files() {
 }
 
 #[test]
+fn a_duplicate_key_hides_no_other_mistake() {
+    let said =
+        suite("samples: 1\nsamples: 2\nsampels: 3\ncases:\n  - id: one\n    vars: {ticket: x}\n    assert: [{contians: x}]\n").problems();
+    assert!(said.contains("duplicate key `samples`") && said.contains("`sampels`") && said.contains("`contians`"), "{said}");
+    let project = suite(CASE);
+    project.write("suites/prompts/triage/1.md", "---\ndescription: a\ndescription: b\nreqest: {}\n---\nuser:\n{{ ticket }}\n");
+    let said = project.problems();
+    assert!(said.contains("duplicate key `description`") && said.contains("`reqest`"), "{said}");
+}
+
+#[test]
+fn a_suite_whose_name_ends_in_capitals_is_read() {
+    let project = Project::with(&[("suites/a.YAML", &format!("suite: a\nprompt: triage\nmodels: [claude-haiku-4-5]\n{CASE}"))]);
+    assert_eq!(project.suite().name, "a");
+}
+
+#[test]
 fn yaml_mistakes() {
     let project = Project::with(&[
         ("suites/a.yaml", "suite: a\nmodels:\n\t- x\n"),
