@@ -41,7 +41,8 @@ pub(crate) fn pending(project: &Project, arguments: &PendingArguments, console: 
     }
     let mut out = console.out();
     for pending in &selection.pending {
-        terminal::pending(&pending.address(), &pending.path, &pending.state, &mut out, console.style()).map_err(Console::broken)?;
+        let (address, text) = (pending.address(), pending.new_text());
+        terminal::pending(&address, &pending.path, &pending.state, &text, &mut out, console.style()).map_err(Console::broken)?;
     }
     std::io::Write::flush(&mut out).map_err(Console::broken)?;
     drop(out);

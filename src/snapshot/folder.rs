@@ -21,8 +21,8 @@ snapshots/** -text -whitespace diff linguist-generated=false
 snapshots/**/prompts.toml merge=union
 ";
 
-/// What `.gitignore` says about snapshots.
-pub const GIT_IGNORE: &str = "*.snap.new\n";
+/// What `.gitignore` says about snapshots, and about what a killed process leaves of any file that it was writing.
+pub const GIT_IGNORE: &str = "*.snap.new\n.promptkeel-*.tmp\n";
 
 /// The snapshot folder of one project. Opening it touches no disk; a missing folder is an empty one.
 #[derive(Debug, Clone)]

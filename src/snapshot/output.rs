@@ -82,6 +82,18 @@ impl Output {
         text_of(&self.parts)
     }
 
+    /// The texts, and below them the other blocks as JSON.
+    pub(super) fn shown(&self) -> String {
+        let mut shown = self.text();
+        for block in self.blocks() {
+            if !shown.is_empty() && !shown.ends_with('\n') {
+                shown.push('\n');
+            }
+            shown.push_str(&block.to_string());
+        }
+        shown
+    }
+
     /// The other blocks, in order.
     pub(super) fn blocks(&self) -> impl Iterator<Item = &Value> {
         self.parts.iter().filter_map(|part| match part {

@@ -7,8 +7,8 @@ use crate::model::verdict::SnapshotState;
 use crate::snapshot::SnapshotError;
 use crate::snapshot::compare::Comparison;
 use crate::snapshot::folder::{Folder, unreadable};
-use crate::snapshot::output::Snapshot;
-use crate::snapshot::path::{ACCEPTED, FOLDER, PENDING};
+use crate::snapshot::output::{Output, Snapshot};
+use crate::snapshot::path::{self, ACCEPTED, FOLDER, PENDING};
 use crate::snapshot::tokens;
 
 /// One output that waits.
@@ -31,11 +31,22 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// `suite::case::prompt@version::model`, as far as the file tells.
+    /// `suite::case::prompt@version::model`, as far as the file tells: the model's id where the file is named for it, however its name
+    /// had to be altered.
     #[must_use]
     pub fn address(&self) -> String {
         let prompt = self.content.as_ref().map_or("?", |content| &content.prompt);
-        format!("{}::{}::{prompt}::{}", self.suite, self.case, self.model)
+        let told = self.content.as_ref().ok().map(|content| content.model.as_str()).filter(|model| path::part(model) == self.model);
+        format!("{}::{}::{prompt}::{}", self.suite, self.case, told.unwrap_or(&self.model))
+    }
+
+    /// What a person should read before taking an output that has nothing to be compared with; empty for any other.
+    #[must_use]
+    pub fn new_text(&self) -> String {
+        match (&self.state, &self.content) {
+            (SnapshotState::New { .. }, Ok(content)) => content.outputs.first().map(Output::shown).unwrap_or_default(),
+            _ => String::new(),
+        }
     }
 }
 
@@ -217,6 +228,19 @@ mod tests {
         assert!(matches!(&all[2].state, SnapshotState::Changed { diff: Diff::Json(changes), accepted_prompt, .. }
             if changes[0].path == "$.queue" && accepted_prompt == "triage@2"));
         assert_eq!(all[3].state, SnapshotState::New { reason: None });
+    }
+
+    #[test]
+    fn an_output_without_a_predecessor_is_shown_and_named_by_its_model() {
+        let (root, folder) = project();
+        let place = root.path().join(path::pending_path(&path::path("triage", "one", None, "vendor/model:1")));
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(place, file("triage@3", "vendor/model:1", "first\nsecond")).unwrap();
+        let all = folder.select_pending(&["*one*".to_owned()]).unwrap().pending;
+        assert_eq!(all[0].address(), "triage::one::triage@3::vendor/model:1");
+        assert_eq!(all[0].new_text(), "first\nsecond");
+        let changed = folder.select_pending(&["triage/double-charge/haiku".to_owned()]).unwrap().pending;
+        assert_eq!(changed[0].new_text(), "");
     }
 
     #[test]

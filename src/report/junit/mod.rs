@@ -191,8 +191,10 @@ fn gate_suite(xml: &mut Xml<'_>, report: &RunReport, name: &str, gate: &Gate<'_>
         let mut body = String::new();
         for result in &gate.results {
             let model = result.model.as_deref().map(|model| format!(" ({model})")).unwrap_or_default();
-            let _ =
-                writeln!(body, "{:<9}  {}{model}: {}", words::gate_outcome(result.outcome), words::gate_kind(result.kind), result.message);
+            // The message begins with the kind in most cases: once is enough.
+            let kind = words::gate_kind(result.kind);
+            let message = result.message.strip_prefix(kind).map_or(&*result.message, |rest| rest.trim_start_matches([':', ' ']));
+            let _ = writeln!(body, "{:<9}  {kind}{model}: {message}", words::gate_outcome(result.outcome));
         }
         let worst = gate.results.iter().filter(|result| result.outcome == outcome);
         let mut messages: Vec<&str> = worst.map(|result| result.message.as_str()).collect();

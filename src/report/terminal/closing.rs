@@ -171,8 +171,10 @@ fn hints(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
     let totals = &report.totals;
     let mut hints: Vec<String> = Vec::new();
     if totals.snapshots_changed + totals.snapshots_new > 0 {
-        let pending = figures::counted(totals.snapshots_changed + totals.snapshots_new, "snapshot is", "snapshots are");
-        hints.push(format!("{pending} waiting: read what changed, then `promptkeel accept` takes it (or `promptkeel reject`)"));
+        let outputs = figures::counted(totals.snapshots_changed + totals.snapshots_new, "output is", "outputs are");
+        hints.push(format!(
+            "{outputs} new or changed: after a run at home `promptkeel pending` shows them, and `promptkeel accept` takes them"
+        ));
     }
     if totals.errored > 0 || (totals.skipped > 0 && report.exit != Exit::Fails) {
         hints.push("what is answered is stored: `promptkeel run` again asks only what is missing".to_owned());

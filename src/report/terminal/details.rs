@@ -86,9 +86,18 @@ pub(super) fn snapshot(cell: &CellResult, screen: &mut Screen<'_>) -> io::Result
 }
 
 /// An output that waits for a decision.
-pub(super) fn pending(address: &str, path: &str, waiting: &SnapshotState, screen: &mut Screen<'_>) -> io::Result<()> {
+pub(super) fn pending(address: &str, path: &str, waiting: &SnapshotState, new_text: &str, screen: &mut Screen<'_>) -> io::Result<()> {
     screen.line(&[span(BOLD, visible::name(address))])?;
     state(waiting, Some(path), screen)?;
+    let whole = new_text.trim_end_matches('\n');
+    if !whole.is_empty() {
+        let most = whole.match_indices('\n').nth(LINES - 1).map_or(whole.len(), |(at, _)| at);
+        let begun = visible::cut(&whole[..most], LINES * screen.width);
+        let left = screen.wrapped(&[span(GOOD, "    + ")], &[span(PLAIN, visible::lines(&begun))], LINES)?;
+        if left > 0 || begun.len() < whole.len() {
+            screen.line(&[span(DIM, format!("      the rest stands in {}.new", visible::name(path)))])?;
+        }
+    }
     screen.blank()
 }
 

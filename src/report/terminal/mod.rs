@@ -28,12 +28,33 @@ pub fn summary(report: &RunReport, out: &mut dyn io::Write, style: Style) -> io:
     closing::show(report, &standings, &mut screen)
 }
 
-/// Writes one output that waits for a decision: whose it is, where it goes, and how it differs from what is accepted.
+/// Writes one output that waits for a decision: whose it is, where it goes, and how it differs from what is accepted;
+/// `new_text`, where it is not empty, is shown from its beginning.
 ///
 /// # Errors
 ///
 /// Only what `out` answers.
-pub fn pending(address: &str, path: &str, state: &SnapshotState, out: &mut dyn io::Write, style: Style) -> io::Result<()> {
+pub fn pending(address: &str, path: &str, state: &SnapshotState, new_text: &str, out: &mut dyn io::Write, style: Style) -> io::Result<()> {
     let mut screen = paint::Screen::new(out, style);
-    details::pending(address, path, state, &mut screen)
+    details::pending(address, path, state, new_text, &mut screen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_output_is_shown_from_its_beginning_and_its_rest_is_named() {
+        let text: String = (1..=30).map(|line| format!("line {line}\n")).collect();
+        let show = |text: &str| {
+            let mut out = Vec::new();
+            let style = Style { width: 80, ..Style::PLAIN };
+            pending("a::b::c@1::d", "snapshots/a/b/d.snap", &SnapshotState::New { reason: None }, text, &mut out, style).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let shown = show(&text);
+        assert!(shown.contains("+ line 1\n") && shown.contains("line 12") && !shown.contains("line 13"), "{shown}");
+        assert!(shown.contains("the rest stands in snapshots/a/b/d.snap.new"), "{shown}");
+        assert!(!show("short").contains("the rest"));
+    }
 }
