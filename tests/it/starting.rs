@@ -8,7 +8,7 @@ fn init_makes_a_suite_that_runs_at_once() {
     let made = project.run(&["init", "shop"]);
     assert_eq!(made.code, 0, "{made:?}");
     let git = |name: &str| std::fs::read_to_string(project.path("shop").join(name)).unwrap();
-    assert_eq!(git(".gitignore"), "/.promptkeel/\n*.snap.new\n");
+    assert_eq!(git(".gitignore"), "/.promptkeel/\n*.snap.new\n.promptkeel-*.tmp\n");
     assert!(git(".gitattributes").contains("snapshots/** -text"), "a checkout must not change the line ends of a snapshot");
     let folder = project.path("shop");
     let shop = folder.to_str().unwrap();
