@@ -109,7 +109,11 @@ pub(crate) async fn open(project: &Project, plan: &Plan, wanted: Wanted<'_>) -> 
         CacheArgument::Off => CacheMode::Off,
         CacheArgument::Only => CacheMode::Only,
     };
-    Ok(Answers { cached: Cached::until(store, mode, stack, stopping), simulators })
+    let mut cached = Cached::until(store, mode, stack, stopping);
+    if mode == CacheMode::Refresh {
+        cached = cached.resuming(known.iter().copied());
+    }
+    Ok(Answers { cached, simulators })
 }
 
 async fn start(script: crate::sim::script::Script) -> Result<Simulator, Problem> {

@@ -180,6 +180,9 @@ pub(crate) struct RunArguments {
     /// Write events as JSON Lines while it runs
     #[arg(long, value_name = "FILE", help_heading = "Reports (`-` is standard output)")]
     pub(crate) events: Option<PathBuf>,
+    /// With `--cache refresh`: go on with the refresh that was interrupted, and ask only what it did not ask
+    #[arg(long, help_heading = "Answers")]
+    pub(crate) resume: bool,
     /// Requests under way at once, per endpoint and model
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) max_concurrency: Option<u32>,

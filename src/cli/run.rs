@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::answers::{self, Answers, Wanted};
@@ -61,7 +62,7 @@ pub(crate) async fn run(
     let store = Arc::new(Store::open(&project.store_folder()).map_err(|error| store_problem(&error))?);
     let told = store.warnings();
     session.problems.extend(told.iter().cloned());
-    let known = known(&session, &store, arguments.answers.cache)?;
+    let known = known(&session, &store, arguments)?;
     let price = price::price(&session.plan, |key| known.contains(key));
     if arguments.max_cost.is_some() {
         caps::refuse(&session.plan, &project.catalog, |_| Some("`--max-cost`"))?;
@@ -193,14 +194,32 @@ fn finish(report: RunReport, outputs: crate::report::files::Outputs, unwritten: 
     })
 }
 
-fn known(session: &Session, store: &Store, mode: CacheArgument) -> Result<HashSet<Key>, Failure> {
+fn known(session: &Session, store: &Store, arguments: &RunArguments) -> Result<HashSet<Key>, Failure> {
+    let mode = arguments.answers.cache;
+    if arguments.resume && mode != CacheArgument::Refresh {
+        return Err(Problem::error("`--resume` goes on with a refresh")
+            .hint("add `--cache refresh`; other runs go on by themselves")
+            .into());
+    }
+    let known = || store.known(&select::keys(&session.plan)).map_err(|error| store_problem(&error));
     match mode {
-        CacheArgument::ReadWrite | CacheArgument::Only => {
-            let known = store.known(&select::keys(&session.plan)).map_err(|error| store_problem(&error))?;
-            Ok(known.into_keys().collect())
+        CacheArgument::ReadWrite | CacheArgument::Only => Ok(known()?.into_keys().collect()),
+        CacheArgument::Refresh if arguments.resume => {
+            let since = interrupted_since(store)?;
+            Ok(known()?.into_iter().filter(|(_, answer)| answer.created_at >= since).map(|(key, _)| key).collect())
         }
         CacheArgument::Refresh | CacheArgument::Off => Ok(HashSet::new()),
     }
+}
+
+/// When the first of the last runs began that were interrupted one after the other.
+fn interrupted_since(store: &Store) -> Result<DateTime<Utc>, Failure> {
+    let mut runs = store.runs().map_err(|error| store_problem(&error))?;
+    runs.sort_by_key(|run| std::cmp::Reverse(run.started_at));
+    let interrupted = runs.iter().take_while(|run| run.exit == Exit::Interrupted).last();
+    interrupted.map(|run| run.started_at).ok_or_else(|| {
+        Problem::error("`--resume` needs an interrupted run, and the last one ended by itself").hint("leave `--resume` out").into()
+    })
 }
 
 /// Wider than any endpoint's concurrency, so that sleeping retries starve nobody.
@@ -210,7 +229,7 @@ fn lane_width(project: &Project, arguments: &RunArguments) -> usize {
     LANE_WIDTH.max(widest.saturating_mul(2))
 }
 
-fn info(session: &Session, arguments: &RunArguments, revision: Option<String>, now: chrono::DateTime<chrono::Utc>) -> RunInfo {
+fn info(session: &Session, arguments: &RunArguments, revision: Option<String>, now: DateTime<Utc>) -> RunInfo {
     let mut endpoints: Vec<String> = Vec::new();
     for cell in &session.plan.cells {
         if !endpoints.iter().any(|name| **name == *cell.variant.endpoint) {

@@ -116,6 +116,13 @@ impl<E: Endpoint> Cached<E> {
         self.shared.failure.get()
     }
 
+    /// The same, with what an interrupted refresh has asked again already: those answers are read, not asked a third time.
+    #[must_use]
+    pub fn resuming(self, answered: impl IntoIterator<Item = Key>) -> Self {
+        lock(&self.shared.answered).extend(answered);
+        self
+    }
+
     /// How many calls are between asking and being stored.
     #[must_use]
     pub fn in_flight(&self) -> usize {

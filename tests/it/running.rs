@@ -189,9 +189,7 @@ fn an_interrupt_finishes_what_flies_writes_every_report_and_asks_nothing_new() {
         assert_eq!(child.try_wait().unwrap(), None, "the run ended before it asked anything");
         std::thread::yield_now();
     }
-    #[expect(clippy::disallowed_methods, reason = "the test plays the person at the keyboard")]
-    let interrupted = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(interrupted.success());
+    interrupt(&child);
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let report: Value = serde_json::from_str(&project.read("report.json")).unwrap();
     assert_eq!((total(&report, "passed"), total(&report, "skipped"), server.requests()), (1, 1, 1));
@@ -233,4 +231,35 @@ fn no_report_is_written_over_what_the_project_is_made_of() {
         assert_eq!(ran.code, 2, "{path}: {ran:?}");
     }
     assert!(project.read("suites/capitals.yaml").starts_with("suite: capitals"));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_refresh_resumes_and_asks_only_what_it_did_not() {
+    let options = promptkeel::sim::server::Options { latency: std::time::Duration::from_millis(600), ..Default::default() };
+    let server = Server::with(CAPITALS_SCRIPT, options);
+    let mut project = Project::passing();
+    project.ask(&server.url());
+    let refresh = ["run", "--endpoint", "anthropic", "--cache", "refresh", "--max-concurrency", "1"];
+    assert_eq!(project.run(&["run", "--endpoint", "anthropic"]).code, 0);
+    let resume: Vec<&str> = refresh.into_iter().chain(["--resume", "--json", "report.json"]).collect();
+    assert_eq!(project.run(&resume).code, 2, "nothing was interrupted");
+    assert_eq!((project.run(&["run", "--resume"]).code, server.requests()), (2, 2), "only a refresh resumes");
+    let mut child = project.command(&refresh).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    while server.requests() < 3 {
+        assert_eq!(child.try_wait().unwrap(), None, "the refresh ended before it asked anything");
+        std::thread::yield_now();
+    }
+    interrupt(&child);
+    assert_eq!((child.wait().unwrap().code(), server.requests()), (Some(130), 3));
+    let resumed = project.run(&resume);
+    let report: Value = serde_json::from_str(&project.read("report.json")).unwrap();
+    assert_eq!((resumed.code, server.requests(), total(&report, "requests_cached")), (0, 4, 1), "{resumed:?}");
+}
+
+#[cfg(unix)]
+fn interrupt(child: &std::process::Child) {
+    #[expect(clippy::disallowed_methods, reason = "the test plays the person at the keyboard")]
+    let interrupted = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(interrupted.success());
 }
