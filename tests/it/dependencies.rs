@@ -40,8 +40,10 @@ struct Ban {
 
 #[derive(Deserialize)]
 struct Sources {
-    #[serde(rename = "allow-registry")]
-    allow_registry: Vec<String>,
+    #[serde(rename = "unknown-registry")]
+    registry: String,
+    #[serde(rename = "unknown-git")]
+    git: String,
 }
 
 #[derive(Deserialize)]
@@ -81,6 +83,10 @@ struct Requirement {
 fn breaches(rules: &Rules, metadata: &Metadata) -> Vec<String> {
     let used: BTreeSet<&str> = metadata.resolve.nodes.iter().map(|node| node.id.as_str()).collect();
     let mut found = Vec::new();
+    if (rules.sources.registry.as_str(), rules.sources.git.as_str()) != ("deny", "deny") {
+        found.push("deny.toml lets packages come from anywhere".to_owned());
+    }
+    let usual = usual_registry(metadata);
     for package in metadata.packages.iter().filter(|package| used.contains(package.id.as_str())) {
         let name = format!("{} {}", package.name, package.version);
         match package.license.as_deref().map(|licence| is_allowed(licence, &rules.licenses.allow)) {
@@ -95,9 +101,7 @@ fn breaches(rules: &Rules, metadata: &Metadata) -> Vec<String> {
             found.push(format!("{name}: banned: {}", ban.reason));
         }
         match &package.source {
-            Some(source) if !rules.sources.allow_registry.iter().any(|allowed| source.strip_prefix("registry+") == Some(allowed)) => {
-                found.push(format!("{name}: comes from {source}"));
-            }
+            Some(source) if Some(source.as_str()) != usual => found.push(format!("{name}: comes from {source}")),
             Some(_) => {}
             None => {
                 let wildcards = package.dependencies.iter().filter(|requirement| requirement.req == "*");
@@ -106,6 +110,16 @@ fn breaches(rules: &Rules, metadata: &Metadata) -> Vec<String> {
         }
     }
     found
+}
+
+/// The registry that nearly everything comes from: cargo's own.
+fn usual_registry(metadata: &Metadata) -> Option<&str> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for source in metadata.packages.iter().filter_map(|package| package.source.as_deref()).filter(|source| source.starts_with("registry+"))
+    {
+        *counts.entry(source).or_default() += 1;
+    }
+    counts.into_iter().max_by_key(|(_, count)| *count).map(|(source, _)| source)
 }
 
 /// Whether an SPDX expression can be met with the allowed licences. The old `/` means `OR`.
@@ -197,13 +211,14 @@ fn what_the_rules_forbid_is_found() {
     let graph = serde_json::json!({
         "packages": [
             {"id": "ours", "name": "ours", "version": "0.1.0", "license": "MIT", "source": null, "dependencies": [{"name": "anything", "req": "*"}]},
-            {"id": "copyleft", "name": "copyleft", "version": "1.0.0", "license": "GPL-3.0-only", "source": "registry+https://github.com/rust-lang/crates.io-index", "dependencies": []},
-            {"id": "nameless", "name": "nameless", "version": "1.0.0", "license": null, "source": "registry+https://github.com/rust-lang/crates.io-index", "dependencies": []},
-            {"id": "openssl", "name": "openssl", "version": "1.0.0", "license": "Apache-2.0", "source": "registry+https://github.com/rust-lang/crates.io-index", "dependencies": []},
+            {"id": "copyleft", "name": "copyleft", "version": "1.0.0", "license": "GPL-3.0-only", "source": "registry+https://example.com/usual", "dependencies": []},
+            {"id": "nameless", "name": "nameless", "version": "1.0.0", "license": null, "source": "registry+https://example.com/usual", "dependencies": []},
+            {"id": "openssl", "name": "openssl", "version": "1.0.0", "license": "Apache-2.0", "source": "registry+https://example.com/usual", "dependencies": []},
             {"id": "forked", "name": "forked", "version": "1.0.0", "license": "MIT", "source": "git+https://example.com/forked", "dependencies": []},
+            {"id": "elsewhere", "name": "elsewhere", "version": "1.0.0", "license": "MIT", "source": "registry+https://example.com/other", "dependencies": []},
             {"id": "unused", "name": "unused", "version": "1.0.0", "license": "GPL-3.0-only", "source": null, "dependencies": []},
         ],
-        "resolve": {"nodes": [{"id": "ours"}, {"id": "copyleft"}, {"id": "nameless"}, {"id": "openssl"}, {"id": "forked"}]},
+        "resolve": {"nodes": [{"id": "ours"}, {"id": "copyleft"}, {"id": "nameless"}, {"id": "openssl"}, {"id": "forked"}, {"id": "elsewhere"}]},
     });
     assert_eq!(
         breaches(&rules(), &serde_json::from_value(graph).unwrap()),
@@ -213,6 +228,7 @@ fn what_the_rules_forbid_is_found() {
             "nameless 1.0.0: names no licence",
             "openssl 1.0.0: banned: TLS is rustls with ring: no system library to install",
             "forked 1.0.0: comes from git+https://example.com/forked",
+            "elsewhere 1.0.0: comes from registry+https://example.com/other",
         ]
     );
 }
