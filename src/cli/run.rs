@@ -15,21 +15,21 @@ use crate::cli::formats::{self, Kept};
 use crate::cli::project::{Failure, Project};
 use crate::cli::session::{self, Session};
 use crate::cli::{caps, locks, orphans};
-use crate::gate::exit::exit;
-use crate::gate::judge::{RunFacts, judge};
+use crate::gate::judge::RunFacts;
 use crate::model::catalog::Catalog;
 use crate::model::cost;
 use crate::model::gate::{Exit, SuitePolicy};
 use crate::model::key::Key;
 use crate::model::problem::{Problem, Severity};
 use crate::model::reply::Answer;
-use crate::model::run::{CellResult, RunEvent, RunInfo, RunReport, SCHEMA};
+use crate::model::run::{RunEvent, RunInfo, RunReport};
 use crate::report::events;
 use crate::report::terminal::{self, progress::Progress};
+use crate::runner::assemble::{self, Parts};
 use crate::runner::plan::Plan;
 use crate::runner::price::{self, PlanPrice};
 use crate::runner::run::{self, Options};
-use crate::runner::{select, totals};
+use crate::runner::select;
 use crate::source::git;
 use crate::store::Store;
 use crate::store::history::RunRecord;
@@ -153,7 +153,15 @@ pub(crate) async fn run(
         ..RunFacts::default()
     };
     session.problems.extend(store.warnings().into_iter().filter(|warning| !told.contains(warning)));
-    let mut report = report(info, &plan, cells, session.problems, orphans, &facts);
+    let parts = Parts {
+        info,
+        policies: plan.suites.iter().map(|suite| SuitePolicy::from(&**suite)).collect(),
+        cells,
+        orphans,
+        problems: session.problems,
+        carried: Vec::new(),
+    };
+    let mut report = assemble::report(parts, &facts);
     add_late(&mut report, &plan, &project.catalog, &late);
     report.run.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     narrate(&RunEvent::Finished { totals: report.totals.clone(), bill: report.bill.clone(), exit: report.exit });
@@ -272,37 +280,6 @@ fn started(info: &RunInfo, session: &Session, price: &PlanPrice) -> RunEvent {
         samples: price.samples,
         cached: price.answered,
         upper_bound_usd: (price.unpriced == 0).then_some(price.upper_bound_usd),
-    }
-}
-
-fn report(
-    mut info: RunInfo,
-    plan: &Plan,
-    cells: Vec<CellResult>,
-    problems: Vec<Problem>,
-    orphans: Vec<String>,
-    facts: &RunFacts,
-) -> RunReport {
-    let mut replies = cells.iter().flat_map(|cell| &cell.samples).filter_map(|sample| sample.reply.as_ref()).peekable();
-    info.simulated = replies.peek().is_some() && replies.all(|reply| reply.simulated);
-    let policies: Vec<SuitePolicy> = plan.suites.iter().map(|suite| SuitePolicy::from(&**suite)).collect();
-    let gates = judge(&cells, &policies, facts);
-    let sums = totals::sum(&cells, orphans.len());
-    RunReport {
-        schema: SCHEMA.to_owned(),
-        run: info,
-        totals: sums.totals,
-        bill: sums.bill,
-        policies,
-        exit: exit(&gates),
-        gates,
-        models: sums.models,
-        suites: sums.suites,
-        versions: sums.versions,
-        tags: sums.tags,
-        orphans,
-        problems,
-        cells,
     }
 }
 

@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::gate::exit::exit;
-use crate::gate::judge::{RunFacts, judge};
+use crate::gate::judge::RunFacts;
 use crate::model::gate::{GateKind, GateResult};
-use crate::model::run::{Address, Bill, CellResult, RunInfo, RunReport, SCHEMA, Shard};
-use crate::runner::totals;
+use crate::model::run::{Address, Bill, CellResult, RunInfo, RunReport, Shard};
+use crate::runner::assemble::{self, Parts};
 
 /// Why reports cannot be merged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -65,27 +64,9 @@ pub fn merge(mut reports: Vec<RunReport>) -> Result<RunReport, MergeError> {
     }
     let bill = bill(&reports);
     let cells = interleave(reports)?;
-    let mut replies = cells.iter().flat_map(|cell| &cell.samples).filter_map(|sample| sample.reply.as_ref()).peekable();
-    info.simulated = replies.peek().is_some() && replies.all(|reply| reply.simulated);
-    let mut gates = judge(&cells, &policies, &RunFacts { missing_shards: missing, ..RunFacts::default() });
-    gates.extend(carried);
-    let sums = totals::sum(&cells, orphans.len());
-    Ok(RunReport {
-        schema: SCHEMA.to_owned(),
-        run: info,
-        totals: sums.totals,
-        bill,
-        policies,
-        exit: exit(&gates),
-        gates,
-        models: sums.models,
-        suites: sums.suites,
-        versions: sums.versions,
-        tags: sums.tags,
-        orphans: orphans.into_iter().collect(),
-        problems,
-        cells,
-    })
+    let parts = Parts { info, policies, cells, orphans: orphans.into_iter().collect(), problems, carried };
+    let facts = RunFacts { missing_shards: missing, ..RunFacts::default() };
+    Ok(RunReport { bill, ..assemble::report(parts, &facts) })
 }
 
 /// The common split, every part at most once.

@@ -3,45 +3,32 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::gate::exit::exit;
+use crate::gate::judge::judge;
 use crate::model::gate::{Exit, GateOutcome, SuitePolicy};
 use crate::model::suite::OnChange;
 use crate::model::verdict::Verdict;
 use crate::runner::testing::cell;
+use crate::runner::totals;
 
 fn policy() -> SuitePolicy {
     SuitePolicy { name: "greetings".to_owned(), min_pass_rate: 0.5, on_change: OnChange::Fail }
 }
 
 fn report(shard: Option<Shard>, cells: Vec<CellResult>) -> RunReport {
-    let policies = vec![policy()];
-    let gates = judge(&cells, &policies, &RunFacts { shard, ..RunFacts::default() });
-    let sums = totals::sum(&cells, 0);
-    RunReport {
-        schema: SCHEMA.to_owned(),
-        run: RunInfo {
-            id: "run".to_owned(),
-            started_at: "2026-11-22T14:31:20Z".parse().unwrap(),
-            duration_ms: 1,
-            tool: "promptkeel".to_owned(),
-            revision: None,
-            endpoints: Vec::new(),
-            simulated: false,
-            shard,
-            filtered: false,
-        },
-        totals: sums.totals,
-        bill: sums.bill,
-        policies,
-        exit: exit(&gates),
-        gates,
-        models: sums.models,
-        suites: sums.suites,
-        versions: sums.versions,
-        tags: sums.tags,
-        orphans: Vec::new(),
-        problems: Vec::new(),
-        cells,
-    }
+    let info = RunInfo {
+        id: "run".to_owned(),
+        started_at: "2026-11-22T14:31:20Z".parse().unwrap(),
+        duration_ms: 1,
+        tool: "promptkeel".to_owned(),
+        revision: None,
+        endpoints: Vec::new(),
+        simulated: false,
+        shard,
+        filtered: false,
+    };
+    let (policies, orphans, problems, carried) = (vec![policy()], Vec::new(), Vec::new(), Vec::new());
+    assemble::report(Parts { info, policies, cells, orphans, problems, carried }, &RunFacts { shard, ..RunFacts::default() })
 }
 
 fn split(cells: &[CellResult], count: u32) -> Vec<RunReport> {

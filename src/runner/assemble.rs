@@ -1,0 +1,52 @@
+//! How do judged cells become a run report? Sums, gates and the exit follow from the cells, in one place for runs and merges.
+
+use crate::gate::exit::exit;
+use crate::gate::judge::{RunFacts, judge};
+use crate::model::gate::{GateResult, SuitePolicy};
+use crate::model::problem::Problem;
+use crate::model::run::{CellResult, RunInfo, RunReport, SCHEMA};
+use crate::runner::totals;
+
+/// What a report is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Which run; `simulated` is found out from the cells.
+    pub info: RunInfo,
+    /// What the selected suites ask for, in plan order.
+    pub policies: Vec<SuitePolicy>,
+    /// In plan order.
+    pub cells: Vec<CellResult>,
+    /// Snapshot files that no case owns.
+    pub orphans: Vec<String>,
+    /// Warnings and notes.
+    pub problems: Vec<Problem>,
+    /// Gates that do not follow from the cells: those that only the shards of a merged run knew.
+    pub carried: Vec<GateResult>,
+}
+
+/// The report of a run.
+#[must_use]
+pub fn report(parts: Parts, facts: &RunFacts) -> RunReport {
+    let Parts { mut info, policies, cells, orphans, problems, carried } = parts;
+    let mut replies = cells.iter().flat_map(|cell| &cell.samples).filter_map(|sample| sample.reply.as_ref()).peekable();
+    info.simulated = replies.peek().is_some() && replies.all(|reply| reply.simulated);
+    let mut gates = judge(&cells, &policies, facts);
+    gates.extend(carried);
+    let sums = totals::sum(&cells, orphans.len());
+    RunReport {
+        schema: SCHEMA.to_owned(),
+        run: info,
+        totals: sums.totals,
+        bill: sums.bill,
+        policies,
+        exit: exit(&gates),
+        gates,
+        models: sums.models,
+        suites: sums.suites,
+        versions: sums.versions,
+        tags: sums.tags,
+        orphans,
+        problems,
+        cells,
+    }
+}
