@@ -14,6 +14,7 @@ use crate::assertion;
 use crate::assertion::{CompileCache, Compiled};
 use crate::endpoint::patience::Flight;
 use crate::endpoint::{Call, CallEvent, Endpoint, Observer};
+use crate::model::assertion::AssertionSeverity;
 use crate::model::catalog::Catalog;
 use crate::model::cost;
 use crate::model::key::Key;
@@ -21,7 +22,7 @@ use crate::model::money::Money;
 use crate::model::reply::{Answer, Reply};
 use crate::model::request::Block;
 use crate::model::run::{CellResult, ReplyFacts, SampleResult};
-use crate::model::verdict::{CellError, ErrorKind, SkipReason, SnapshotState, Verdict};
+use crate::model::verdict::{AssertionResult, CellError, ErrorKind, Outcome, SkipReason, SnapshotState, Verdict};
 use crate::runner::budget::Budget;
 use crate::runner::plan::{Plan, PlannedCell};
 use crate::runner::{fingerprint, fold, totals};
@@ -192,7 +193,8 @@ impl<E: Endpoint> Shared<E> {
             Err(error) => return SampleOutcome::error(job, key, judging_error(&error.to_string())),
         };
         let subject = assertion::subject(reply, suite.parse, cost);
-        let assertions = assertion::judge(&compiled, &subject);
+        let mut assertions = assertion::judge(&compiled, &subject);
+        assertions.extend(self.another_model(&cell.variant.model_id, &reply.model));
         let output = Output::of_content(reply.stop_reason.as_str(), &reply.content, suite.snapshot.compare, suite.parse);
         let facts = ReplyFacts {
             text: reply.text(),
@@ -222,6 +224,18 @@ impl<E: Endpoint> Shared<E> {
                 skipped: None,
             },
         }
+    }
+
+    /// A reply of another known model says nothing about the asked one: no verdict. Names that the catalog does not know (gateways have
+    /// their own) and aliases of one model are taken as they come.
+    fn another_model(&self, asked: &str, answered: &str) -> Option<AssertionResult> {
+        let (known, other) = (self.catalog.find(asked)?, self.catalog.find(answered)?);
+        (known.id != other.id).then(|| AssertionResult {
+            name: "answered by the asked model".to_owned(),
+            severity: AssertionSeverity::Fail,
+            outcome: Outcome::Error(format!("`{asked}` was asked, and the reply says that `{answered}` answered")),
+            site: None,
+        })
     }
 
     /// Keeps the sample; the one that completes its cell folds it.

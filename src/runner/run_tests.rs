@@ -137,3 +137,19 @@ async fn samples_that_are_known_take_nothing_from_the_budget() {
     let cells = cells(&["ada"], endpoint, Options { max_cost: Some(Money::ZERO), known, ..options() }).await;
     assert_eq!(counts(&cells), (4, 0, 0, 0));
 }
+
+#[tokio::test]
+async fn a_reply_of_another_model_is_no_verdict_and_stays_in_the_bill() {
+    let endpoint = Fake::new(|_, call| {
+        let answer = fresh("ok");
+        let asked = call.request.model.clone();
+        let model = if asked == "claude-haiku-4-5" { "claude-opus-4-7".to_owned() } else { format!("gateway/{asked}") };
+        Ok(Answer { reply: Arc::new(crate::model::reply::Reply { model, ..(*answer.reply).clone() }), ..answer })
+    });
+    let cells = cells(&["ada"], endpoint, options()).await;
+    for cell in &cells {
+        let expected = if &*cell.model_id == "claude-haiku-4-5" { Verdict::Error } else { Verdict::Pass };
+        assert_eq!(cell.verdict, expected, "{}", cell.address);
+        assert!(cell.samples[0].reply.as_ref().is_some_and(|reply| reply.cost_usd.is_some()));
+    }
+}
