@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::assertion::{CompileCache, CompileError, compile};
 use crate::model::assertion::{Assertion, AssertionKind, AssertionSeverity, JsonPathCheck};
 use crate::model::parameters::{Rejection, rejected, rejected_turns};
-use crate::model::problem::{Place, Problem, Site};
+use crate::model::problem::{Place, Problem, Severity, Site};
 use crate::model::request::Params;
 use crate::model::suite::{SnapshotPolicy, Variables};
 use crate::source::assertion::Resolved;
@@ -40,12 +40,12 @@ pub(crate) struct Subject<'a> {
 }
 
 /// `whole` says that nothing was left out of the suite, so that what seems to be missing is.
-pub(crate) fn check(subject: &Subject<'_>, whole: bool, problems: &mut Vec<Problem>) {
+/// The problems from `before` on are this suite's.
+pub(crate) fn check(subject: &Subject<'_>, whole: bool, before: usize, problems: &mut Vec<Problem>) {
     parameters(subject, problems);
     let mut undefined = BTreeSet::new();
-    if whole {
-        render(subject, &mut undefined, problems);
-    }
+    let sound = sound(subject, whole, &problems[before..]);
+    render(subject, &sound, &mut undefined, problems);
     assertions(subject, whole, &mut undefined, problems);
     if whole {
         unused(subject, &undefined, problems);
@@ -85,10 +85,41 @@ impl Shared {
     }
 }
 
+/// The cases that are as the author wrote them: where a part of the suite was left out because of a mistake, a case with a mistake between
+/// its own line and the next case's may miss variables that it gives, and so may the rows of tables once anything below `cases` is wrong.
+fn sound<'a>(subject: &Subject<'a>, whole: bool, problems: &[Problem]) -> Vec<&'a Draft> {
+    if whole {
+        return subject.drafts.iter().collect();
+    }
+    let file = subject.document.path();
+    let here = |draft: &&Draft| draft.site.file == *file;
+    let lines: Vec<u32> = subject.drafts.iter().filter(here).map(|draft| draft.site.line).collect();
+    let Some(first) = lines.iter().min().copied() else { return Vec::new() };
+    let errors = problems.iter().filter(|problem| problem.severity == Severity::Error);
+    let places: Vec<&Place> = errors.filter_map(|problem| problem.place.as_ref()).collect();
+    let is_known = |place: &&Place| {
+        let of_a_prompt = subject.prompts.iter().any(|prompt| prompt.version.file.path == place.file);
+        place.file == *file || of_a_prompt || subject.drafts.iter().any(|draft| draft.site.file == place.file)
+    };
+    if !places.iter().all(is_known) {
+        // A fixture that cannot be read does not say whose variable it was.
+        return Vec::new();
+    }
+    let mistakes: Vec<u32> = places.iter().filter(|place| place.file == *file && place.line >= first).map(|place| place.line).collect();
+    let is_sound = |draft: &&Draft| {
+        if !here(draft) {
+            return mistakes.is_empty() && !places.iter().any(|place| place.file == draft.site.file && place.line == draft.site.line);
+        }
+        let next = lines.iter().filter(|line| **line > draft.site.line).min().copied().unwrap_or(u32::MAX);
+        !mistakes.iter().any(|line| (draft.site.line..next).contains(line))
+    };
+    subject.drafts.iter().filter(is_sound).collect()
+}
+
 /// Every template of every version for every case: what cannot be rendered must not be found after the first request.
-fn render(subject: &Subject<'_>, undefined: &mut BTreeSet<String>, problems: &mut Vec<Problem>) {
+fn render(subject: &Subject<'_>, drafts: &[&Draft], undefined: &mut BTreeSet<String>, problems: &mut Vec<Problem>) {
     let mut shared = Shared::default();
-    for draft in subject.drafts {
+    for draft in drafts {
         for prompt in subject.prompts {
             // One mistake hides the next: a name that was reported is given an empty text, and the rest is looked at.
             let mut filled: Option<Variables> = None;

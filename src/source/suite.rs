@@ -133,7 +133,7 @@ impl Reading<'_, '_> {
         // A prompt that another suite has reported already is missing here without a problem of ours.
         let whole =
             whole && prompts.len() == listed && !self.problems[self.before..].iter().any(|problem| problem.severity == Severity::Error);
-        check::check(&subject, whole, self.problems);
+        check::check(&subject, whole, self.before, self.problems);
         let suite = Suite {
             name: shape.suite.value,
             description: shape.description,

@@ -102,3 +102,18 @@ fn outputs_are_opened_before_anything_is_sent() {
     let twice = project.run(&["run", "--endpoint", "anthropic", "--junit", "x.xml", "--json", "./x.xml"]);
     assert_eq!((twice.code, server.requests()), (2, 0), "{twice:?}");
 }
+
+#[test]
+fn a_mistyped_key_hides_no_undefined_variable_and_invents_none() {
+    let project = Project::passing();
+    project.edit("suites/capitals.yaml", "assert:\n  - refusal", "asert:\n  - refusal");
+    project.edit("suites/prompts/capital/1.md", "{{ country }}", "{{ country }} {{ tikcet }}");
+    let both = project.run(&["check"]);
+    assert_eq!(both.code, 2);
+    assert!(both.stderr.contains("unknown key `asert`") && both.stderr.contains("undefined variable `tikcet`"), "{}", both.stderr);
+    // A case whose own `vars` were left out because of a mistake says nothing about the prompt's variables.
+    let project = Project::passing();
+    project.edit("suites/capitals.yaml", "vars: {country: Japan}", "var: {country: Japan}");
+    let one = project.run(&["check"]);
+    assert!(one.stderr.contains("unknown key `var`") && !one.stderr.contains("undefined"), "{}", one.stderr);
+}
