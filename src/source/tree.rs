@@ -97,6 +97,13 @@ impl Tree {
     }
 }
 
+/// What is looked for in a folder.
+#[derive(Clone, Copy)]
+enum Child {
+    File,
+    Folder,
+}
+
 impl Reader {
     /// # Errors
     /// Where git cannot answer for the commit.
@@ -188,46 +195,36 @@ impl Reader {
     /// Names of the files directly in a folder, sorted.
     #[must_use]
     pub fn names(&self, folder: &str) -> Vec<String> {
-        let Some(folder) = inside(folder) else { return Vec::new() };
-        let names: BTreeSet<String> = match &self.place {
-            Place::Disk { root, .. } => std::fs::read_dir(root.join(&folder))
-                .into_iter()
-                .flatten()
-                .flatten()
-                .filter(|entry| entry.path().is_file())
-                .filter_map(|entry| entry.file_name().into_string().ok())
-                .collect(),
-            Place::Git(objects) => {
-                let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-                let objects = objects.borrow();
-                objects
-                    .paths()
-                    .filter_map(|path| path.strip_prefix(&prefix))
-                    .filter(|rest| !rest.contains('/'))
-                    .map(str::to_owned)
-                    .collect()
-            }
-        };
-        names.into_iter().collect()
+        self.children(folder, Child::File)
     }
 
     /// Names of the folders directly in a folder, sorted: for `did you mean`.
     #[must_use]
     pub fn folders(&self, folder: &str) -> Vec<String> {
+        self.children(folder, Child::Folder)
+    }
+
+    fn children(&self, folder: &str, wanted: Child) -> Vec<String> {
         let Some(folder) = inside(folder) else { return Vec::new() };
         let names: BTreeSet<String> = match &self.place {
-            Place::Disk { root, .. } => std::fs::read_dir(root.join(&folder))
-                .into_iter()
-                .flatten()
-                .flatten()
-                .filter(|entry| entry.path().is_dir())
-                .filter_map(|entry| entry.file_name().into_string().ok())
-                .collect(),
+            Place::Disk { root, .. } => {
+                let is_wanted = |path: &Path| match wanted {
+                    Child::File => path.is_file(),
+                    Child::Folder => path.is_dir(),
+                };
+                let entries = std::fs::read_dir(root.join(&folder)).into_iter().flatten().flatten();
+                entries.filter(|entry| is_wanted(&entry.path())).filter_map(|entry| entry.file_name().into_string().ok()).collect()
+            }
             Place::Git(objects) => {
                 let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
                 let objects = objects.borrow();
                 let below = objects.paths().filter_map(|path| path.strip_prefix(&prefix));
-                below.filter_map(|rest| rest.split_once('/')).map(|(name, _)| name.to_owned()).collect()
+                let named = below.filter_map(|rest| match (rest.split_once('/'), wanted) {
+                    (None, Child::File) => Some(rest),
+                    (Some((name, _)), Child::Folder) => Some(name),
+                    (None, Child::Folder) | (Some(_), Child::File) => None,
+                });
+                named.map(str::to_owned).collect()
             }
         };
         names.into_iter().collect()
