@@ -1,7 +1,8 @@
 //! When may an attempt begin? Permits and a rate per model, one cool-down for the whole endpoint.
 //!
 //! Whoever has a permit stands in the lane's second line, first come first served, until the rate and the cool-down let it go; then it
-//! looks once more whether somebody else has stored the answer. Adaptive limits will move the number of permits.
+//! looks once more whether somebody else has stored the answer. Where another process is asking for it, it steps back and looks again
+//! later. Adaptive limits will move the number of permits.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -17,6 +18,9 @@ use crate::endpoint::wire::{Failed, Wire};
 use crate::endpoint::{Call, CallEvent, EndpointConfig};
 use crate::model::reply::{Answer, Served};
 use crate::model::verdict::CellError;
+
+/// Before the next look at an answer that another process is asking for: short beside any reply, long beside a look.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The limits of one endpoint, around its wire.
 #[derive(Debug)]
@@ -108,16 +112,22 @@ impl<W: Wire> Wire for Limited<W> {
             return Err(Failed::Refused(error.clone()));
         }
         call.observer.tell(CallEvent::Queued);
-        let permit = patience.wait(lane.permits.acquire()).await.map_err(Failed::GaveUp)?.expect("a lane's semaphore is never closed");
-        let mut bucket = self.turn(&lane, patience).await.map_err(Failed::GaveUp)?;
-        if let Some(error) = lane.stopped.get() {
-            return Err(Failed::Refused(error.clone()));
-        }
-        match call.flight.recheck() {
-            Recheck::Ask => {}
-            Recheck::Found(reply) => return Ok(Answer { reply, served: Served::Shared }),
-            Recheck::Stop(error) => return Err(Failed::Refused(error)),
-        }
+        let (permit, mut bucket) = loop {
+            let permit = patience.wait(lane.permits.acquire()).await.map_err(Failed::GaveUp)?.expect("a lane's semaphore is never closed");
+            let bucket = self.turn(&lane, patience).await.map_err(Failed::GaveUp)?;
+            if let Some(error) = lane.stopped.get() {
+                return Err(Failed::Refused(error.clone()));
+            }
+            match call.flight.recheck() {
+                Recheck::Ask => break (permit, bucket),
+                Recheck::Found(reply) => return Ok(Answer { reply, served: Served::Shared }),
+                Recheck::Stop(error) => return Err(Failed::Refused(error)),
+                Recheck::Busy => {}
+            }
+            // Others may go first meanwhile.
+            drop((bucket, permit));
+            patience.wait(tokio::time::sleep(LOOK_AGAIN)).await.map_err(Failed::GaveUp)?;
+        };
         bucket.take(Instant::now());
         drop(bucket);
         patience.begin();

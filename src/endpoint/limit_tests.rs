@@ -128,3 +128,36 @@ async fn a_caller_that_leaves_the_line_does_not_hold_it_up() {
     assert!(first.is_ok() && left.is_err() && third.is_ok());
     assert_eq!(started.elapsed(), seconds(20));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_another_process_is_asking_lets_others_go_first_and_looks_again() {
+    let wire = Arc::new(Scripted::after(Duration::from_millis(10)));
+    let stack = stack(&wire, |config| config.max_concurrency = 1);
+    let looks = Arc::new(Mutex::new(0));
+    let seen = Arc::clone(&looks);
+    let flight = Flight::new(tokio_util::sync::CancellationToken::new(), move || {
+        let mut looks = seen.lock().unwrap();
+        *looks += 1;
+        if *looks < 4 { Recheck::Busy } else { Recheck::Found(Arc::new(reply("theirs"))) }
+    });
+    let started = Instant::now();
+    let (theirs, ours) = tokio::join!(stack.ask(Call { flight, ..call(0) }), async {
+        join_all((1..6).map(|number| stack.ask(call(number)))).await;
+        started.elapsed()
+    });
+    assert_eq!((theirs.unwrap().reply.text().as_str(), ours), ("theirs", Duration::from_millis(50)), "its permit was free meanwhile");
+    assert_eq!((wire.count(), *looks.lock().unwrap()), (5, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_for_another_process_ends_once_nobody_waits_for_it() {
+    let wire = Arc::new(Scripted::after(Duration::from_millis(10)));
+    let stack = stack(&wire, |_| {});
+    let abandoned = tokio_util::sync::CancellationToken::new();
+    let flight = Flight::new(abandoned.clone(), || Recheck::Busy);
+    let (result, ()) = tokio::join!(stack.ask(Call { flight, ..call(0) }), async {
+        tokio::time::sleep(seconds(20)).await;
+        abandoned.cancel();
+    });
+    assert_eq!((result.unwrap_err().attempts.len(), wire.count()), (0, 0));
+}

@@ -28,6 +28,8 @@ pub enum Recheck {
     Ask,
     /// Another process has stored the answer meanwhile.
     Found(Arc<Reply>),
+    /// Another process is asking for this very answer: give the permit and the turn back, and look again in a moment.
+    Busy,
     /// Nothing more is asked in this run.
     Stop(CellError),
 }
