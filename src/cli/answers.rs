@@ -9,8 +9,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::arguments::CacheArgument;
 use crate::cli::project::{Failure, Project};
-use crate::endpoint::{self, EndpointConfig, Stack};
+use crate::endpoint::budget::Budget;
+use crate::endpoint::{self, EndpointConfig, Spending, Stack};
 use crate::model::key::Key;
+use crate::model::money::Money;
 use crate::model::problem::Problem;
 use crate::model::request::Dialect;
 use crate::runner::plan::Plan;
@@ -30,6 +32,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) mode: CacheArgument,
     /// Samples that need no asking.
     pub(crate) known: &'a HashSet<Key>,
+    /// `--max-cost`; suites bring their own caps.
+    pub(crate) max_cost: Option<Money>,
     /// `--max-concurrency`.
     pub(crate) max_concurrency: Option<u32>,
     /// Nothing more is sent once it is cancelled.
@@ -40,7 +44,7 @@ pub(crate) struct Wanted<'a> {
 
 /// Builds the stack. Only endpoints that something must be asked of need a key or a CA store.
 pub(crate) async fn open(project: &Project, plan: &Plan, wanted: Wanted<'_>) -> Result<Answers, Failure> {
-    let Wanted { store, mode, known, max_concurrency, stopping, now } = wanted;
+    let Wanted { store, mode, known, max_cost, max_concurrency, stopping, now } = wanted;
     let asked: BTreeSet<&str> = match mode {
         CacheArgument::Only => BTreeSet::new(),
         CacheArgument::ReadWrite | CacheArgument::Refresh | CacheArgument::Off => {
@@ -99,7 +103,8 @@ pub(crate) async fn open(project: &Project, plan: &Plan, wanted: Wanted<'_>) -> 
         return Err(problems.into());
     }
     let seed = now.timestamp_subsec_nanos();
-    let stack = endpoint::build(configs, u64::from(seed)).map_err(|error| endpoint_problem(&error))?;
+    let spending = Spending { budget: Arc::new(budget(plan, max_cost)), catalog: Arc::clone(&project.catalog) };
+    let stack = endpoint::build(configs, &spending, u64::from(seed)).map_err(|error| endpoint_problem(&error))?;
     for name in asked {
         stack.prepare(name).map_err(|error| endpoint_problem(&error))?;
     }
@@ -114,6 +119,11 @@ pub(crate) async fn open(project: &Project, plan: &Plan, wanted: Wanted<'_>) -> 
         cached = cached.resuming(known.iter().copied());
     }
     Ok(Answers { cached, simulators })
+}
+
+fn budget(plan: &Plan, run_cap: Option<Money>) -> Budget {
+    let caps = plan.suites.iter().filter_map(|suite| Some((Arc::from(suite.name.as_str()), suite.gate.max_cost_usd?)));
+    Budget::new(run_cap, caps.collect())
 }
 
 async fn start(script: crate::sim::script::Script) -> Result<Simulator, Problem> {

@@ -154,6 +154,7 @@ fn hint(kind: ErrorKind, status: u16, headers: &HeaderMap, asked: Asked<'_>) -> 
         ErrorKind::Connection
         | ErrorKind::Timeout
         | ErrorKind::MalformedReply
+        | ErrorKind::Budget
         | ErrorKind::CacheMiss
         | ErrorKind::Store
         | ErrorKind::Judging

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::endpoint::testing::{call, config, heard};
+use crate::endpoint::testing::{call, config, heard, unlimited};
 use crate::endpoint::{Endpoint, build_with_clock};
 
 /// Word for word from the wire reference, 1.7.
@@ -317,7 +317,7 @@ async fn settings_that_cannot_work_are_errors_before_anything_is_sent() {
 async fn through_the_stack(server: &Server) -> Result<Answer, CellError> {
     let mut config = config(&server.url);
     config.key = Some(SecretString::from(KEY));
-    let stack = build_with_clock(vec![config], 1, || DateTime::UNIX_EPOCH).unwrap();
+    let stack = build_with_clock(vec![config], &unlimited(), 1, || DateTime::UNIX_EPOCH).unwrap();
     stack.ask(call(1)).await
 }
 
@@ -359,7 +359,7 @@ async fn a_refused_key_is_asked_once_and_never_again() {
             .await;
     let mut config = config(&server.url);
     config.key = Some(SecretString::from(KEY));
-    let stack = build_with_clock(vec![config], 1, || DateTime::UNIX_EPOCH).unwrap();
+    let stack = build_with_clock(vec![config], &unlimited(), 1, || DateTime::UNIX_EPOCH).unwrap();
     let first = stack.ask(call(1)).await.unwrap_err();
     insta::assert_snapshot!(first.message, @"HTTP 401 authentication_error: invalid x-api-key");
     insta::assert_snapshot!(first.hint.unwrap(), @"check the key of endpoint `anthropic` (`api_key_env` in promptkeel.toml) and that it may use `m`");
@@ -372,12 +372,12 @@ async fn a_refused_key_is_asked_once_and_never_again() {
 #[tokio::test]
 async fn an_unknown_endpoint_is_an_error_and_no_other_one_takes_its_place() {
     let server = Server::start(vec![Step::Write(ok(REPLY))]).await;
-    let stack = build_with_clock(vec![config(&server.url)], 1, || DateTime::UNIX_EPOCH).unwrap();
+    let stack = build_with_clock(vec![config(&server.url)], &unlimited(), 1, || DateTime::UNIX_EPOCH).unwrap();
     let error = stack.ask(Call { endpoint: Arc::from("other"), ..call(1) }).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotFound);
     assert!(server.received().is_empty());
     assert_eq!(
-        build_with_clock(vec![config(&server.url), config(&server.url)], 1, || DateTime::UNIX_EPOCH).unwrap_err(),
+        build_with_clock(vec![config(&server.url), config(&server.url)], &unlimited(), 1, || DateTime::UNIX_EPOCH).unwrap_err(),
         EndpointError::Duplicate("anthropic".to_owned())
     );
 }

@@ -1,15 +1,16 @@
 //! Who answers a call? One trait, and the stack of decorators that makes a reliable answer out of attempts on a wire.
 //!
 //! ```text
-//! Cached< Router< Retrying< Limited< Http >>>>
+//! Cached< Router< Retrying< Limited< Budgeted< Http >>>>>
 //! ```
 //!
 //! Order is meaning: a stored answer takes no permit, the router finds the endpoint by name, a sleeping retry holds no permit, and every
-//! attempt passes the limiter. What shares a prompt prefix will find its place between router and retry, a budget between limiter and
-//! wire. Above [`retry`] there are calls ([`Endpoint`]), below it attempts ([`wire::Wire`]).
+//! attempt passes the limiter and reserves what it can cost from the budget. What shares a prompt prefix will find its place between
+//! router and retry. Above [`retry`] there are calls ([`Endpoint`]), below it attempts ([`wire::Wire`]).
 
 pub mod address;
 mod bucket;
+pub mod budget;
 mod client;
 mod fault;
 pub mod http;
@@ -30,11 +31,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
+use crate::endpoint::budget::{Budget, Budgeted};
 use crate::endpoint::http::Http;
 use crate::endpoint::limit::Limited;
 use crate::endpoint::patience::Flight;
 use crate::endpoint::retry::Retrying;
 use crate::endpoint::router::Router;
+use crate::model::catalog::Catalog;
 use crate::model::key::Key;
 use crate::model::money::Money;
 use crate::model::reply::Answer;
@@ -64,7 +67,9 @@ pub struct Call {
     pub key: Key,
     /// Which of the independent answers to the same request; part of the key.
     pub sample: u32,
-    /// The most that one attempt can cost; `None` for an unpriced model.
+    /// The suite whose cap it counts for.
+    pub suite: Arc<str>,
+    /// The most that one attempt can cost; `None` where it has no bound.
     pub worst_case: Option<Money>,
     /// How long the case may take, counted from its first attempt: waiting in line behind other cells is not its fault.
     /// It ends waiting and sleeping; an attempt under way has its own limit.
@@ -223,33 +228,43 @@ impl EndpointError {
 }
 
 /// The stack below the store.
-pub type Stack = Router<Retrying<Limited<Http>>>;
+pub type Stack = Router<Retrying<Limited<Budgeted<Http>>>>;
 
 /// The time of day; passed in so that a test can choose the day on which an answer is paid.
 pub type Clock = fn() -> DateTime<Utc>;
+
+/// What the attempts of every endpoint may cost together.
+#[derive(Debug, Clone)]
+pub struct Spending {
+    /// The caps.
+    pub budget: Arc<Budget>,
+    /// The prices.
+    pub catalog: Arc<Catalog>,
+}
 
 /// The stack over these endpoints, with the system's clock. The seed decides the jitter of retries.
 ///
 /// # Errors
 /// If an address or a header is unusable, or a name stands twice. No connection is made and no certificate read.
-pub fn build(configs: Vec<EndpointConfig>, seed: u64) -> Result<Stack, EndpointError> {
+pub fn build(configs: Vec<EndpointConfig>, spending: &Spending, seed: u64) -> Result<Stack, EndpointError> {
     #[expect(
         clippy::disallowed_methods,
         reason = "the moment at which an answer arrives is a fact of the network, and this is its address"
     )]
-    build_with_clock(configs, seed, Utc::now)
+    build_with_clock(configs, spending, seed, Utc::now)
 }
 
 /// The stack over these endpoints.
 ///
 /// # Errors
 /// As [`build`].
-pub fn build_with_clock(configs: Vec<EndpointConfig>, seed: u64, clock: Clock) -> Result<Stack, EndpointError> {
+pub fn build_with_clock(configs: Vec<EndpointConfig>, spending: &Spending, seed: u64, clock: Clock) -> Result<Stack, EndpointError> {
     let mut endpoints = Vec::with_capacity(configs.len());
     for config in configs {
         let name: Arc<str> = Arc::from(config.name.as_str());
         let http = Http::new(&config, clock)?;
-        let limited = Limited::new(http, &config);
+        let budgeted = Budgeted::new(http, Arc::clone(&spending.budget), Arc::clone(&spending.catalog));
+        let limited = Limited::new(budgeted, &config);
         endpoints.push((name, Retrying::new(limited, config.max_attempts, config.max_retry_after, seed)));
     }
     Router::new(endpoints)

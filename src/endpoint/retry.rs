@@ -38,7 +38,12 @@ pub const fn class(kind: ErrorKind) -> Class {
         | ErrorKind::Server
         | ErrorKind::MalformedReply => Class::Retry,
         ErrorKind::Denied | ErrorKind::NotFound | ErrorKind::SpendLimit => Class::StopModel,
-        ErrorKind::InvalidRequest | ErrorKind::CacheMiss | ErrorKind::Store | ErrorKind::Judging | ErrorKind::Template => Class::Never,
+        ErrorKind::InvalidRequest
+        | ErrorKind::Budget
+        | ErrorKind::CacheMiss
+        | ErrorKind::Store
+        | ErrorKind::Judging
+        | ErrorKind::Template => Class::Never,
     }
 }
 

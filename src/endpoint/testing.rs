@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use crate::endpoint::patience::{Flight, Patience};
 use crate::endpoint::wire::{Advice, Failed, Wire};
-use crate::endpoint::{Auth, Call, CallEvent, EndpointConfig, Observer};
+use crate::endpoint::{Auth, Call, CallEvent, EndpointConfig, Observer, Spending};
+use crate::model::catalog::Catalog;
 use crate::model::key::Key;
 use crate::model::reply::{Answer, Attempt, Reply, Served, StopReason, Usage};
 use crate::model::request::{Block, Dialect, EndpointIdentity, Params, Request, Role, Turn};
@@ -38,6 +39,11 @@ pub(crate) fn config(base_url: &str) -> EndpointConfig {
     }
 }
 
+/// No caps.
+pub(crate) fn unlimited() -> Spending {
+    Spending { budget: Arc::default(), catalog: Arc::new(Catalog::embedded().clone()) }
+}
+
 pub(crate) fn request(model: &str, text: &str) -> Request {
     Request {
         model: model.to_owned(),
@@ -60,6 +66,7 @@ pub(crate) fn call_to(model: &str, number: usize) -> Call {
         endpoint: Arc::from("anthropic"),
         key: Key::from_bytes(key),
         sample: 0,
+        suite: Arc::from("suite"),
         worst_case: None,
         deadline: Duration::from_secs(600),
         observer: Observer::silent(),

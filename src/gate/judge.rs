@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::model::assertion::AssertionSeverity;
 use crate::model::gate::{GateKind, GateOutcome, GateResult, SuitePolicy};
-use crate::model::run::{CellResult, Shard};
+use crate::model::run::{CellResult, SampleResult, Shard};
 use crate::model::suite::OnChange;
-use crate::model::verdict::{Outcome, SkipReason, SnapshotState, Verdict};
+use crate::model::verdict::{ErrorKind, Outcome, SkipReason, SnapshotState, Verdict};
 
 /// What a run knows besides its cells.
 #[derive(Debug, Clone, Default)]
@@ -153,10 +153,9 @@ fn snapshots(suite: &SuitePolicy, cells: &[&CellResult]) -> GateResult {
 
 /// Gated cells that reached no verdict, those aside that the budget left out: they have a gate of their own.
 fn verdicts(suite: &SuitePolicy, cells: &[&CellResult]) -> Option<GateResult> {
-    let gated = || cells.iter().filter(|cell| cell.gated);
+    let gated = || cells.iter().filter(|cell| cell.gated && !is_left_out(cell));
     let errored = gated().filter(|cell| cell.verdict == Verdict::Error).count();
-    let unavailable =
-        gated().filter(|cell| cell.verdict == Verdict::Skipped).filter(|cell| !skipped_for(cell, &SkipReason::Budget)).count();
+    let unavailable = gated().filter(|cell| cell.verdict == Verdict::Skipped).count();
     if errored + unavailable == 0 {
         return None;
     }
@@ -167,19 +166,23 @@ fn verdicts(suite: &SuitePolicy, cells: &[&CellResult]) -> Option<GateResult> {
     if unavailable > 0 {
         parts.push(format!("{unavailable} skipped"));
     }
-    let message = format!("{} of {} cells without a verdict", parts.join(", "), gated().count());
+    let message = format!("{} of {} cells without a verdict", parts.join(", "), cells.iter().filter(|cell| cell.gated).count());
     Some(whole_suite(suite, GateKind::Verdicts, GateOutcome::Missing, message))
 }
 
 /// Gated cells that the budget left out.
 fn budget(suite: &SuitePolicy, cells: &[&CellResult]) -> Option<GateResult> {
-    let left_out = cells.iter().filter(|cell| cell.gated && skipped_for(cell, &SkipReason::Budget)).count();
+    let left_out = cells.iter().filter(|cell| cell.gated && is_left_out(cell)).count();
     let message = format!("the budget left out {left_out} of {} cells", cells.len());
     (left_out > 0).then(|| whole_suite(suite, GateKind::Budget, GateOutcome::Missing, message))
 }
 
-fn skipped_for(cell: &CellResult, reason: &SkipReason) -> bool {
-    cell.verdict == Verdict::Skipped && cell.samples.iter().any(|sample| sample.skipped.as_ref() == Some(reason))
+/// The budget kept it from a verdict: nothing was sent, or a failed attempt was not repeated.
+fn is_left_out(cell: &CellResult) -> bool {
+    let refused = |sample: &SampleResult| {
+        sample.skipped == Some(SkipReason::Budget) || sample.error.as_ref().is_some_and(|error| error.kind == ErrorKind::Budget)
+    };
+    matches!(cell.verdict, Verdict::Skipped | Verdict::Error) && cell.samples.iter().any(refused)
 }
 
 fn whole_suite(suite: &SuitePolicy, kind: GateKind, outcome: GateOutcome, message: String) -> GateResult {

@@ -149,6 +149,33 @@ pub struct Attempt {
     pub unsent: bool,
 }
 
+impl Attempt {
+    /// The server may have answered, and nobody knows what it wrote on the bill (wire reference, 3.3): a refusal by status costs nothing,
+    /// a response that began and came to no good may cost all that it could.
+    #[must_use]
+    pub fn may_be_billed(&self) -> bool {
+        let began = self.status.is_some_and(|status| (200..300).contains(&status));
+        let lost = match self.error {
+            Some(ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::MalformedReply) | None => true,
+            Some(
+                ErrorKind::RateLimited
+                | ErrorKind::SpendLimit
+                | ErrorKind::Overloaded
+                | ErrorKind::Server
+                | ErrorKind::Denied
+                | ErrorKind::NotFound
+                | ErrorKind::InvalidRequest
+                | ErrorKind::Budget
+                | ErrorKind::CacheMiss
+                | ErrorKind::Store
+                | ErrorKind::Judging
+                | ErrorKind::Template,
+            ) => false,
+        };
+        !self.unsent && (began || lost)
+    }
+}
+
 /// A whole answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {

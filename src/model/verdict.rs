@@ -219,6 +219,8 @@ pub enum ErrorKind {
     InvalidRequest,
     /// A body that is no reply: cut, HTML, other JSON.
     MalformedReply,
+    /// It was not sent, because it could have passed a cap on money.
+    Budget,
     /// `--cache only` and nothing stored.
     CacheMiss,
     /// The store could not be read or written.

@@ -18,14 +18,12 @@ use crate::model::assertion::AssertionSeverity;
 use crate::model::catalog::Catalog;
 use crate::model::cost;
 use crate::model::key::Key;
-use crate::model::money::Money;
 use crate::model::reply::{Answer, Reply};
 use crate::model::request::Block;
 use crate::model::run::{CellResult, ReplyFacts, SampleResult};
 use crate::model::verdict::{AssertionResult, CellError, ErrorKind, Outcome, SkipReason, SnapshotState, Verdict};
-use crate::runner::budget::Budget;
 use crate::runner::plan::{Plan, PlannedCell};
-use crate::runner::{fingerprint, fold, totals};
+use crate::runner::{fingerprint, fold};
 use crate::snapshot::folder::Folder;
 use crate::snapshot::format;
 use crate::snapshot::output::{Output, Snapshot};
@@ -37,7 +35,6 @@ pub(super) struct Shared<E> {
     pub(super) catalog: Arc<Catalog>,
     pub(super) compiled: CompileCache,
     pub(super) folder: Folder,
-    pub(super) budget: Budget,
     pub(super) case_timeout: Duration,
     /// Ctrl-C or SIGTERM: what was not sent is left out.
     pub(super) interrupted: CancellationToken,
@@ -76,7 +73,7 @@ pub(super) struct SampleOutcome {
 pub(super) struct Job {
     pub(super) cell: usize,
     pub(super) sample: u32,
-    /// It is answered already: it takes nothing from the budget.
+    /// It is answered already.
     pub(super) known: bool,
 }
 
@@ -105,19 +102,13 @@ impl<E: Endpoint> Shared<E> {
         }
         let cell = &self.plan.cells[job.cell];
         let request = cell.request().map_err(|error| Unanswered::Error(template_error(cell, &error.message)))?;
-        let reservation = match cell.worst_case.filter(|_| !job.known) {
-            None => None,
-            Some(amount) => match self.budget.reserve(&cell.variant.suite_name, amount).await {
-                Some(reservation) => Some(reservation),
-                None => return Err(Unanswered::Skipped(SkipReason::Budget)),
-            },
-        };
         let flying = Arc::new(AtomicBool::new(false));
         let call = Call {
             request: Arc::new(request),
             endpoint: Arc::clone(&cell.variant.endpoint),
             key,
             sample: job.sample,
+            suite: Arc::clone(&cell.variant.suite_name),
             worst_case: cell.worst_case,
             deadline: self.case_timeout,
             observer: self.observer(job, Arc::clone(&flying)),
@@ -127,16 +118,6 @@ impl<E: Endpoint> Shared<E> {
         let answer = AssertUnwindSafe(self.endpoint.ask(call)).catch_unwind().await.unwrap_or_else(|panic| Err(own_mistake(&*panic)));
         if flying.load(Ordering::Acquire) {
             self.in_flight.fetch_sub(1, Ordering::AcqRel);
-        }
-        if let Some(reservation) = reservation {
-            // What a server refused is not billed and frees its reservation; what may have been billed is counted at its worst.
-            let unknown = |attempts| reservation.amount().times(totals::may_be_billed(attempts));
-            let spent = match &answer {
-                Ok(answer) if answer.served.is_paid() => self.price(cell, answer) + unknown(totals::earlier(&answer.reply.attempts)),
-                Ok(_) => Money::ZERO,
-                Err(error) => unknown(&error.attempts),
-            };
-            self.budget.settle(reservation, spent);
         }
         answer.map_err(|error| match error.kind {
             ErrorKind::CacheMiss => Unanswered::Error(name_miss(cell, error)),
@@ -175,10 +156,6 @@ impl<E: Endpoint> Shared<E> {
             // Nobody listens any more only when the run was dropped.
             let _ = messages.send(Message::Call { cell: job.cell, sample: job.sample, event });
         })
-    }
-
-    fn price(&self, cell: &PlannedCell, answer: &Answer) -> Money {
-        cost::cost(&self.catalog, &cell.variant.model_id, &answer.reply).map_or(Money::ZERO, |cost| cost.total)
     }
 
     fn judge(&self, job: Job, key: Key, answer: &Answer) -> SampleOutcome {
@@ -336,6 +313,7 @@ fn stopped_by(error: &CellError) -> Option<SkipReason> {
     match error.kind {
         ErrorKind::Denied | ErrorKind::NotFound | ErrorKind::SpendLimit => Some(SkipReason::ModelUnavailable(error.message.clone())),
         ErrorKind::Store => Some(SkipReason::StoreFailed(error.message.clone())),
+        ErrorKind::Budget => Some(SkipReason::Budget),
         ErrorKind::Connection
         | ErrorKind::Timeout
         | ErrorKind::RateLimited

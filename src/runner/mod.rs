@@ -1,7 +1,6 @@
 //! How does a plan become results? `plan` and `price` are pure; `run` is the one loop that narrates.
 
 pub mod assemble;
-pub mod budget;
 pub mod execute;
 pub mod fingerprint;
 pub mod fold;

@@ -1,6 +1,6 @@
 //! Which cells are asked in what order, and who tells about it? The one loop that narrates.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,10 +13,8 @@ use crate::assertion::CompileCache;
 use crate::endpoint::{CallEvent, Endpoint};
 use crate::model::catalog::Catalog;
 use crate::model::key::Key;
-use crate::model::money::Money;
 use crate::model::run::{CellResult, RunEvent};
 use crate::model::verdict::Verdict;
-use crate::runner::budget::Budget;
 use crate::runner::execute::{Job, Message, Shared};
 use crate::runner::plan::Plan;
 use crate::snapshot::folder::Folder;
@@ -31,11 +29,9 @@ pub struct Options {
     pub case_timeout: Duration,
     /// Samples in the air per lane: wider than any endpoint's concurrency, so that sleeping retries starve nobody.
     pub lane_width: usize,
-    /// Cap of the whole run; suites bring their own.
-    pub max_cost: Option<Money>,
     /// Stop asking after so many failed gated cells.
     pub max_fail: Option<u32>,
-    /// Answers that are known before the run: they reserve no money.
+    /// Answers that are known before the run.
     pub known: HashSet<Key>,
     /// Ctrl-C or SIGTERM. The endpoint must hear of it too: it knows what is on the wire and what can still be left out.
     pub interrupted: CancellationToken,
@@ -61,7 +57,6 @@ pub async fn run<E: Endpoint>(
         catalog: options.catalog,
         compiled: CompileCache::default(),
         folder,
-        budget: budget(&plan, options.max_cost),
         case_timeout: options.case_timeout,
         interrupted: options.interrupted.clone(),
         stopping: options.stopping.clone(),
@@ -122,12 +117,6 @@ pub async fn run<E: Endpoint>(
         }
     }
     results.into_iter().map(|result| result.expect("every cell told of itself")).collect()
-}
-
-fn budget(plan: &Plan, run_cap: Option<Money>) -> Budget {
-    let caps: HashMap<Arc<str>, Money> =
-        plan.suites.iter().filter_map(|suite| Some((Arc::from(suite.name.as_str()), suite.gate.max_cost_usd?))).collect();
-    Budget::new(run_cap, caps)
 }
 
 /// One lane per endpoint and model, each in plan order, so that a slow model holds up no other.

@@ -44,7 +44,6 @@ fn options() -> Options {
         catalog: Arc::new(Catalog::embedded().clone()),
         case_timeout: Duration::from_secs(600),
         lane_width: 1,
-        max_cost: None,
         max_fail: None,
         known: HashSet::new(),
         interrupted: CancellationToken::new(),
@@ -103,20 +102,16 @@ async fn an_interrupt_between_two_attempts_keeps_the_attempt_that_may_have_been_
 }
 
 #[tokio::test]
-async fn what_a_server_refuses_takes_nothing_from_the_budget_and_a_lost_answer_takes_its_worst() {
-    let worst = |cells: &[CellResult]| cells.iter().filter(|cell| cell.samples[0].skipped == Some(SkipReason::Budget)).count();
-    // A little more than one request at its worst.
-    let cap = || {
-        let plan = planned(suite(&["ada", "bob"]), None).unwrap();
-        plan.cells.iter().filter_map(|cell| cell.worst_case).max().unwrap().times(3).scaled(1, 2)
-    };
-    let denied = Fake::new(|_, _| Err(error(ErrorKind::Denied, &[ErrorKind::Denied])));
-    let refused = cells(&["ada", "bob"], denied, Options { max_cost: Some(cap()), ..options() }).await;
-    assert_eq!((counts(&refused), worst(&refused)), ((0, 0, 8, 0), 0), "a wrong key is no budget that was used up");
-    let lost = Fake::new(|_, _| Err(error(ErrorKind::Timeout, &[ErrorKind::Timeout])));
-    let timed_out = cells(&["ada", "bob"], lost, Options { max_cost: Some(cap()), ..options() }).await;
-    assert!(worst(&timed_out) >= 4, "{:?}", counts(&timed_out));
-    assert_eq!(counts(&timed_out).2 + worst(&timed_out) as u64, 8);
+async fn what_the_budget_refuses_is_skipped_and_what_was_tried_before_is_an_error() {
+    let endpoint = Fake::new(|number, _| match number {
+        0 => Err(error(ErrorKind::Budget, &[])),
+        1 => Err(error(ErrorKind::Budget, &[ErrorKind::Timeout])),
+        _ => Ok(fresh("ok")),
+    });
+    let cells = cells(&["ada"], endpoint, options()).await;
+    assert_eq!(counts(&cells), (2, 0, 1, 1));
+    assert!(cells.iter().any(|cell| cell.samples[0].skipped == Some(SkipReason::Budget)));
+    assert_eq!(totals::sum(&cells, 0).bill.unknown_attempts, 1);
 }
 
 #[tokio::test]
@@ -127,15 +122,6 @@ async fn after_max_fail_nothing_more_is_asked() {
     assert_eq!(failed + skipped, 20);
     assert_eq!(failed, endpoint.asked.load(Ordering::SeqCst) as u64);
     assert!(skipped > 0);
-}
-
-#[tokio::test]
-async fn samples_that_are_known_take_nothing_from_the_budget() {
-    let plan = planned(suite(&["ada"]), None).unwrap();
-    let known: HashSet<Key> = plan.keys().collect();
-    let endpoint = Fake::new(|_, _| Ok(Answer { served: crate::model::reply::Served::Stored, ..fresh("ok") }));
-    let cells = cells(&["ada"], endpoint, Options { max_cost: Some(Money::ZERO), known, ..options() }).await;
-    assert_eq!(counts(&cells), (4, 0, 0, 0));
 }
 
 #[tokio::test]

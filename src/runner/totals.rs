@@ -6,7 +6,7 @@ use std::hash::Hash;
 use crate::model::assertion::AssertionSeverity;
 use crate::model::reply::{Attempt, StopReason};
 use crate::model::run::{Bill, CellResult, Group, ReplyFacts, SampleResult, Totals};
-use crate::model::verdict::{ErrorKind, Outcome, SnapshotState, Verdict};
+use crate::model::verdict::{Outcome, SnapshotState, Verdict};
 
 /// Every sum of a run.
 #[derive(Debug, Default)]
@@ -174,26 +174,9 @@ pub(super) fn earlier(attempts: &[Attempt]) -> &[Attempt] {
     attempts.split_last().map_or(&[], |(_, earlier)| earlier)
 }
 
-/// Attempts without an answer for which the server may have worked: no status came that says it was not billed (wire reference, 3.4), or
-/// an answer came and was lost again (it could not be stored).
+/// Attempts without an answer for which the server may have worked, or whose answer was lost again (it could not be stored).
 pub(super) fn may_be_billed(attempts: &[Attempt]) -> u64 {
-    let may_be_billed = |attempt: &&Attempt| match attempt.error {
-        Some(ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::MalformedReply) | None => true,
-        Some(
-            ErrorKind::RateLimited
-            | ErrorKind::SpendLimit
-            | ErrorKind::Overloaded
-            | ErrorKind::Server
-            | ErrorKind::Denied
-            | ErrorKind::NotFound
-            | ErrorKind::InvalidRequest
-            | ErrorKind::CacheMiss
-            | ErrorKind::Store
-            | ErrorKind::Judging
-            | ErrorKind::Template,
-        ) => false,
-    };
-    attempts.iter().filter(|attempt| !attempt.unsent).filter(may_be_billed).count() as u64
+    attempts.iter().filter(|attempt| attempt.may_be_billed()).count() as u64
 }
 
 /// The smallest value that at least `percent` of the sorted values do not exceed.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use promptkeel::endpoint::address::{Address, identity};
 use promptkeel::endpoint::patience::Flight;
-use promptkeel::endpoint::{Auth, Call, Endpoint, EndpointConfig, Observer, Stack, build};
+use promptkeel::endpoint::{Auth, Call, Endpoint, EndpointConfig, Observer, Spending, Stack, build};
+use promptkeel::model::catalog::Catalog;
 use promptkeel::model::key::key;
 use promptkeel::model::reply::{Answer, Served};
 use promptkeel::model::request::{Block, Dialect, Params, Request, Role, Turn};
@@ -54,6 +55,7 @@ fn call(config: &EndpointConfig, text: &str) -> Call {
         request: Arc::new(request),
         endpoint: Arc::from(config.name.as_str()),
         sample: 0,
+        suite: Arc::from("suite"),
         worst_case: None,
         deadline: Duration::from_secs(60),
         observer: Observer::silent(),
@@ -62,7 +64,8 @@ fn call(config: &EndpointConfig, text: &str) -> Call {
 }
 
 fn process(folder: &Path, config: &EndpointConfig, mode: CacheMode) -> Cached<Stack> {
-    Cached::new(Arc::new(Store::open(folder).unwrap()), mode, build(vec![config.clone()], 1).unwrap())
+    let spending = Spending { budget: Arc::default(), catalog: Arc::new(Catalog::embedded().clone()) };
+    Cached::new(Arc::new(Store::open(folder).unwrap()), mode, build(vec![config.clone()], &spending, 1).unwrap())
 }
 
 async fn ask_all(cached: &Cached<Stack>, config: &EndpointConfig, count: usize) -> Vec<Result<Answer, CellError>> {

@@ -1,0 +1,308 @@
+//! May another request start, when spent and in flight together must stay under a cap?
+//!
+//! Every attempt reserves the most that it can cost before it is sent, and gives back what it did not spend. Where the bill of an attempt
+//! stays unknown (a connection that broke, a reply that came damaged), its worst case stays counted.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::endpoint::Call;
+use crate::endpoint::patience::Patience;
+use crate::endpoint::wire::{Failed, Wire};
+use crate::model::catalog::Catalog;
+use crate::model::cost;
+use crate::model::money::Money;
+use crate::model::reply::Answer;
+use crate::model::verdict::{CellError, ErrorKind};
+
+/// Caps of a run and of its suites, over every endpoint. Counts simulated money too, so that a cap can be tried without paying.
+#[derive(Debug, Default)]
+pub struct Budget {
+    run_cap: Option<Money>,
+    suite_caps: HashMap<Arc<str>, Money>,
+    state: Mutex<State>,
+    settled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    run: Account,
+    suites: HashMap<Arc<str>, Account>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Account {
+    spent: Money,
+    reserved: Money,
+}
+
+impl Account {
+    fn fits(self, amount: Money, cap: Option<Money>) -> bool {
+        cap.is_none_or(|cap| self.spent + self.reserved + amount <= cap)
+    }
+}
+
+/// Money that an attempt under way may cost. Dropped without being settled (the attempt was torn down), it stays counted whole.
+#[derive(Debug)]
+struct Reservation<'a> {
+    budget: &'a Budget,
+    suite: &'a Arc<str>,
+    amount: Money,
+    spent: Money,
+}
+
+impl Budget {
+    /// A budget with a cap for the run and caps for suites by name.
+    #[must_use]
+    pub fn new(run_cap: Option<Money>, suite_caps: HashMap<Arc<str>, Money>) -> Self {
+        Self { run_cap, suite_caps, ..Self::default() }
+    }
+
+    /// Nothing is capped, so nothing needs counting.
+    fn is_unlimited(&self) -> bool {
+        self.run_cap.is_none() && self.suite_caps.is_empty()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits while only attempts under way keep `amount` from fitting.
+    ///
+    /// # Errors
+    /// Names the cap that `amount` cannot fit under any more.
+    async fn reserve<'a>(&'a self, suite: &'a Arc<str>, amount: Money) -> Result<Reservation<'a>, CellError> {
+        let suite_cap = self.suite_caps.get(suite).copied();
+        loop {
+            let settled = self.settled.notified();
+            tokio::pin!(settled);
+            settled.as_mut().enable();
+            {
+                let mut state = self.state();
+                let account = state.suites.get(suite).copied().unwrap_or_default();
+                if state.run.fits(amount, self.run_cap) && account.fits(amount, suite_cap) {
+                    state.run.reserved += amount;
+                    state.suites.entry(Arc::clone(suite)).or_default().reserved += amount;
+                    return Ok(Reservation { budget: self, suite, amount, spent: amount });
+                }
+                let alone = |account: Account| Account { reserved: Money::ZERO, ..account };
+                if let Some(cap) = self.run_cap.filter(|_| !alone(state.run).fits(amount, self.run_cap)) {
+                    return Err(passes("the cap of this run", cap, state.run.spent, amount));
+                }
+                if let Some(cap) = suite_cap.filter(|_| !alone(account).fits(amount, suite_cap)) {
+                    return Err(passes(&format!("the cap of suite `{suite}`"), cap, account.spent, amount));
+                }
+            }
+            settled.await;
+        }
+    }
+}
+
+fn passes(name: &str, cap: Money, spent: Money, amount: Money) -> CellError {
+    CellError {
+        kind: ErrorKind::Budget,
+        message: format!(
+            "{} of {name} ({}) are spent or may be, and a request can cost {} more",
+            spent.display(4),
+            cap.display(4),
+            amount.display(4)
+        ),
+        hint: Some(
+            "raise `--max-cost` or the suite's `max_cost_usd`, or lower `max_tokens`: what is answered already is not asked again"
+                .to_owned(),
+        ),
+        attempts: Vec::new(),
+    }
+}
+
+impl Reservation<'_> {
+    /// Replaces what was reserved by what was spent.
+    fn settle(mut self, spent: Money) {
+        self.spent = spent;
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        let mut state = self.budget.state();
+        let account = state.suites.entry(Arc::clone(self.suite)).or_default();
+        account.reserved = account.reserved - self.amount;
+        account.spent += self.spent;
+        state.run.reserved = state.run.reserved - self.amount;
+        state.run.spent += self.spent;
+        drop(state);
+        self.budget.settled.notify_waiters();
+    }
+}
+
+/// Sends no attempt that could pass a cap.
+#[derive(Debug)]
+pub struct Budgeted<W> {
+    inner: W,
+    budget: Arc<Budget>,
+    catalog: Arc<Catalog>,
+}
+
+impl<W> Budgeted<W> {
+    /// Under these caps, which other endpoints share, with these prices.
+    pub const fn new(inner: W, budget: Arc<Budget>, catalog: Arc<Catalog>) -> Self {
+        Self { inner, budget, catalog }
+    }
+
+    /// What spends.
+    pub const fn inner(&self) -> &W {
+        &self.inner
+    }
+
+    /// What the attempt took from the caps, its worst case where that is not known.
+    fn spent(&self, call: &Call, worst: Money, result: &Result<Answer, Failed>) -> Money {
+        match result {
+            Ok(answer) if answer.served.is_paid() => {
+                cost::cost(&self.catalog, &call.request.model, &answer.reply).map_or(worst, |cost| cost.total)
+            }
+            Err(Failed::Attempt { attempt, .. }) if attempt.may_be_billed() => worst,
+            Ok(_) | Err(Failed::Attempt { .. } | Failed::Refused(_) | Failed::GaveUp(_)) => Money::ZERO,
+        }
+    }
+}
+
+impl<W: Wire> Wire for Budgeted<W> {
+    async fn attempt(&self, call: &Call, patience: &Patience) -> Result<Answer, Failed> {
+        // A cap over a request without an upper bound was refused before the run.
+        let Some(worst) = call.worst_case.filter(|_| !self.budget.is_unlimited()) else {
+            return self.inner.attempt(call, patience).await;
+        };
+        let reserved = patience.wait(self.budget.reserve(&call.suite, worst)).await.map_err(Failed::GaveUp)?;
+        let reservation = reserved.map_err(Failed::Refused)?;
+        let result = self.inner.attempt(call, patience).await;
+        reservation.settle(self.spent(call, worst, &result));
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::endpoint::testing::{Scripted, call, failed, fresh};
+    use crate::endpoint::wire::Advice;
+
+    fn dollars(text: &str) -> Money {
+        text.parse().unwrap()
+    }
+
+    /// Calls of one suite that reserve 40 cents each; `fresh` replies cost next to nothing.
+    fn capped(run_cap: Option<&str>, suite_cap: Option<&str>, wire: &Arc<Scripted>) -> Arc<Budgeted<Arc<Scripted>>> {
+        let suites = suite_cap.map(|cap| (Arc::from("suite"), dollars(cap)));
+        let budget = Budget::new(run_cap.map(dollars), suites.into_iter().collect());
+        Arc::new(Budgeted::new(Arc::clone(wire), Arc::new(budget), Arc::new(Catalog::embedded().clone())))
+    }
+
+    fn costing(number: usize, worst: &str) -> Call {
+        let mut call = call(number);
+        Arc::make_mut(&mut call.request).model = "claude-haiku-4-5".to_owned();
+        Call { worst_case: Some(dollars(worst)), ..call }
+    }
+
+    async fn attempt(budgeted: &Budgeted<Arc<Scripted>>, call: Call) -> Result<Answer, Failed> {
+        budgeted.attempt(&call, &Patience::of(&call)).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_waits_for_what_flies_and_starts_when_it_turned_out_cheaper() {
+        let wire = Arc::new(Scripted::after(Duration::from_secs(3)));
+        let budgeted = capped(Some("1.00"), None, &wire);
+        let (one, two) = tokio::join!(attempt(&budgeted, costing(1, "0.70")), attempt(&budgeted, costing(2, "0.70")));
+        assert!(one.is_ok() && two.is_ok());
+        assert_eq!(wire.times(), [Duration::ZERO, Duration::from_secs(3)], "both at once could have cost $1.40");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_fit_any_more_is_refused_and_names_the_cap() {
+        let wire = Arc::new(Scripted::new(|_, _| (Duration::ZERO, Err(failed(ErrorKind::Timeout, Advice::default())))));
+        let budgeted = capped(None, Some("0.50"), &wire);
+        let lost = attempt(&budgeted, costing(1, "0.40")).await;
+        assert!(matches!(lost, Err(Failed::Attempt { .. })));
+        let Err(Failed::Refused(error)) = attempt(&budgeted, costing(2, "0.40")).await else { panic!("it could cost 80 cents") };
+        insta::assert_snapshot!(error.message, @"$0.4000 of the cap of suite `suite` ($0.5000) are spent or may be, and a request can cost $0.4000 more");
+        assert_eq!((error.kind, wire.count()), (ErrorKind::Budget, 1));
+        let other = Call { suite: Arc::from("other"), ..costing(3, "99") };
+        assert!(matches!(attempt(&budgeted, other).await, Err(Failed::Attempt { .. })), "the cap is of one suite");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_server_refuses_is_not_billed_and_takes_nothing() {
+        let kinds = [ErrorKind::RateLimited, ErrorKind::Overloaded, ErrorKind::Server, ErrorKind::Denied, ErrorKind::InvalidRequest];
+        let wire = Arc::new(Scripted::new(move |number, _| {
+            let result = match kinds.get(number) {
+                Some(kind) => Err(failed(*kind, Advice::default())),
+                None => Ok(fresh("ok")),
+            };
+            (Duration::ZERO, result)
+        }));
+        let budgeted = capped(Some("0.50"), None, &wire);
+        for number in 0..kinds.len() {
+            assert!(matches!(attempt(&budgeted, costing(number, "0.50")).await, Err(Failed::Attempt { .. })));
+        }
+        assert!(attempt(&budgeted, costing(9, "0.50")).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_that_is_torn_down_stays_counted_at_its_worst() {
+        let wire = Arc::new(Scripted::after(Duration::from_secs(60)));
+        let budgeted = capped(Some("0.50"), None, &wire);
+        let torn_down = tokio::time::timeout(Duration::from_secs(1), attempt(&budgeted, costing(1, "0.50"))).await;
+        assert!(torn_down.is_err());
+        assert!(matches!(attempt(&budgeted, costing(2, "0.50")).await, Err(Failed::Refused(_))));
+    }
+
+    mod property {
+        use proptest::prelude::*;
+
+        use super::*;
+
+        proptest! {
+            /// Whatever attempts cost and however they end, spent and in flight never pass the cap.
+            #[test]
+            fn spent_and_in_flight_never_pass_the_cap(
+                cap in 1u32..200,
+                attempts in proptest::collection::vec((1u32..60, 0u64..5, 0u8..3), 1..40),
+            ) {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+                runtime.block_on(async move {
+                    let cents = |cents: u32| dollars(&format!("0.{cents:03}"));
+                    let script = attempts.clone();
+                    let wire = Arc::new(Scripted::new(move |_, call| {
+                        let (_, takes, end) = script[call.sample as usize];
+                        let result = match end {
+                            0 => Ok(fresh("ok")),
+                            1 => Err(failed(ErrorKind::Connection, Advice::default())),
+                            _ => Err(failed(ErrorKind::Overloaded, Advice::default())),
+                        };
+                        (Duration::from_secs(takes), result)
+                    }));
+                    let suites = HashMap::from([(Arc::from("suite"), cents(cap))]);
+                    let budget = Arc::new(Budget::new(Some(cents(cap)), suites));
+                    let budgeted = Arc::new(Budgeted::new(wire, Arc::clone(&budget), Arc::new(Catalog::embedded().clone())));
+                    let mut all = tokio::task::JoinSet::new();
+                    for (number, (worst, _, _)) in attempts.iter().enumerate() {
+                        let call = Call { sample: u32::try_from(number).unwrap(), ..costing(number, &format!("0.{worst:03}")) };
+                        let budgeted = Arc::clone(&budgeted);
+                        all.spawn(async move { attempt(&budgeted, call).await.is_ok() });
+                    }
+                    loop {
+                        let account = budget.state().run;
+                        assert!(account.spent + account.reserved <= cents(cap), "{account:?} of {cap}");
+                        if all.join_next().await.is_none() {
+                            break;
+                        }
+                    }
+                    assert_eq!(budget.state().run.reserved, Money::ZERO, "everything was settled");
+                });
+            }
+        }
+    }
+}
