@@ -1,9 +1,15 @@
-//! Can a cap on money hold? Not over a model or a request whose price has no known bound.
+//! Can a cap on money hold, and what did it leave out? It cannot hold over a model or a request whose price has no known bound.
 
+use std::collections::HashSet;
+
+use crate::cli::console::counted;
 use crate::cli::project::Failure;
 use crate::model::catalog::Catalog;
+use crate::model::money::Money;
 use crate::model::problem::Problem;
+use crate::model::run::CellResult;
 use crate::model::suite::Suite;
+use crate::model::verdict::SkipReason;
 use crate::runner::plan::Plan;
 
 /// Refuses a plan where a cap stands over cells without an upper bound; `cap` names the cap that holds for a suite.
@@ -25,4 +31,21 @@ pub(crate) fn refuse(plan: &Plan, catalog: &Catalog, cap: impl Fn(&Suite) -> Opt
         }
     }
     if problems.is_empty() { Ok(()) } else { Err(problems.into()) }
+}
+
+/// What the caps left out of these cells of the plan, and what it can cost at most to ask for it.
+pub(crate) fn left_out(plan: &Plan, cells: &[CellResult]) -> Option<Problem> {
+    let mut keys = HashSet::new();
+    let (mut left_out, mut worst) = (0, Money::ZERO);
+    for (planned, cell) in plan.cells.iter().zip(cells) {
+        let skipped = || cell.samples.iter().filter(|sample| sample.skipped == Some(SkipReason::Budget));
+        left_out += usize::from(skipped().next().is_some());
+        // Equal requests have one key, and are asked once.
+        let asked = skipped().filter(|sample| keys.insert(planned.keys[sample.index as usize])).count();
+        worst += planned.worst_case.unwrap_or_default().times(asked as u64);
+    }
+    (left_out > 0).then(|| {
+        let message = format!("the budget left out {}, which can cost at most {}", counted(left_out, "cell"), worst.display(4));
+        Problem::warning(message).hint("raise `--max-cost` or the suite's `max_cost_usd` and run again: what is answered is not paid again")
+    })
 }

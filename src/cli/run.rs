@@ -152,6 +152,7 @@ pub(crate) async fn run(
         shard: arguments.selection.shard,
         ..RunFacts::default()
     };
+    session.problems.extend(caps::left_out(&plan, &cells));
     session.problems.extend(store.warnings().into_iter().filter(|warning| !told.contains(warning)));
     let parts = Parts {
         info,

@@ -1,5 +1,7 @@
 //! What does a test need to use promptkeel as a person does? A folder of its own, the built binary, a cleaned environment, a simulator.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -170,6 +172,17 @@ impl Server {
 
     pub(crate) fn requests(&self) -> u64 {
         self.simulator.as_ref().unwrap().requests()
+    }
+
+    /// What it counted since it started: `GET /__sim/stats`.
+    pub(crate) fn stats(&self) -> serde_json::Value {
+        let url = self.url();
+        let mut stream = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
+        stream.write_all(b"GET /__sim/stats HTTP/1.1\r\nhost: sim\r\nconnection: close\r\n\r\n").unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        let body = response.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head: {response}")).1;
+        serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {response}"))
     }
 }
 
