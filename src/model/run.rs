@@ -141,6 +141,12 @@ impl Tokens {
         self.cache_read = self.cache_read.saturating_add(usage.cache_read_tokens);
         self.output = self.output.saturating_add(usage.output_tokens);
     }
+
+    /// The whole prompt: uncached, written and read. Saturates, as [`Self::add`] does.
+    #[must_use]
+    pub const fn prompt(&self) -> u64 {
+        self.input.saturating_add(self.cache_write).saturating_add(self.cache_read)
+    }
 }
 
 /// Money, exact. Simulated and real money never share a field: where [`RunInfo::simulated`] is false, `simulated_usd` tells the simulated part.

@@ -312,7 +312,6 @@ fn table(page: &mut Page, title: &str, groups: &[&Group], rates: &GatedRates<'_>
     for group in groups {
         let totals = &group.totals;
         let (passed, failed) = rates.rate(group);
-        let read = totals.tokens.input + totals.tokens.cache_write + totals.tokens.cache_read;
         let suite = group.suite.as_deref().map(|suite| format!("{} ", cell_code(suite))).unwrap_or_default();
         let latency = match (group.latency_p50_ms, group.latency_p95_ms) {
             (Some(p50), Some(p95)) => format!("{} / {}", figures::duration(p50), figures::duration(p95)),
@@ -325,7 +324,7 @@ fn table(page: &mut Page, title: &str, groups: &[&Group], rates: &GatedRates<'_>
             figures::count(totals.planned),
             figures::share(passed, passed + failed),
             figures::worth(&group.bill, decimals),
-            figures::compact(read),
+            figures::compact(totals.tokens.prompt()),
             figures::compact(totals.tokens.output),
             figures::count(totals.errored),
             figures::count(totals.refusals),

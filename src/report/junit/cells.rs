@@ -86,8 +86,8 @@ fn properties(xml: &mut Xml<'_>, cell: &CellResult) -> io::Result<()> {
     if replies().next().is_some() {
         let cost: Option<Money> = replies().map(|reply| reply.cost_usd).sum();
         xml.property("cost_usd", &cost.map_or_else(|| "unpriced".to_owned(), |cost| cost.to_string()))?;
-        xml.property("input_tokens", &replies().map(|reply| reply.usage.prompt_tokens()).sum::<u64>().to_string())?;
-        xml.property("output_tokens", &replies().map(|reply| reply.usage.output_tokens).sum::<u64>().to_string())?;
+        xml.property("input_tokens", &all(replies().map(|reply| reply.usage.prompt_tokens())).to_string())?;
+        xml.property("output_tokens", &all(replies().map(|reply| reply.usage.output_tokens)).to_string())?;
         xml.property("served", &joined(replies().map(|reply| words::served(reply.served))))?;
         xml.property("stop_reason", &joined(replies().map(|reply| reply.stop_reason.as_str())))?;
     }
@@ -187,8 +187,13 @@ const fn skip_type(reason: &SkipReason) -> &'static str {
 pub(super) fn milliseconds(cell: &CellResult) -> u64 {
     let of = |sample: &SampleResult| match (&sample.reply, &sample.error) {
         (Some(reply), _) => reply.latency_ms,
-        (None, Some(error)) => error.attempts.iter().map(|attempt| attempt.duration_ms).sum(),
+        (None, Some(error)) => all(error.attempts.iter().map(|attempt| attempt.duration_ms)),
         (None, None) => 0,
     };
-    cell.samples.iter().map(of).sum()
+    all(cell.samples.iter().map(of))
+}
+
+/// A sum that saturates: the numbers are a server's, or those of a file that anybody may have written.
+pub(super) fn all(numbers: impl Iterator<Item = u64>) -> u64 {
+    numbers.fold(0, u64::saturating_add)
 }

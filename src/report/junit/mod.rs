@@ -133,7 +133,7 @@ fn grouped<'a>(report: &'a RunReport, standings: &Standings<'_>) -> Vec<Suite<'a
         let model = &mut suite.models[model];
         model.cells.push(index);
         model.counts += Counts::of(standings.standing(cell));
-        model.milliseconds += milliseconds(cell);
+        model.milliseconds = model.milliseconds.saturating_add(milliseconds(cell));
     }
     suites
 }

@@ -103,13 +103,12 @@ fn fields(group: &Group, decimals: u32, rates: &GatedRates<'_>, report: &RunRepo
     // The column's title says it of all of them.
     let cost = if report.run.simulated { cost.trim_end_matches(" sim").to_owned() } else { cost };
     let tokens = &totals.tokens;
-    let read = tokens.input + tokens.cache_write + tokens.cache_read;
     vec![
         Field { text: name, style: if group.gated { PLAIN } else { DIM } },
         field(figures::count(totals.planned)),
         Field { text: figures::share(passed, passed + failed), style: rate },
         field(cost),
-        field(format!("{}/{}", figures::compact(read), figures::compact(tokens.output))),
+        field(format!("{}/{}", figures::compact(tokens.prompt()), figures::compact(tokens.output))),
         field(latency),
         alarming(totals.errored, ODD),
         alarming(totals.refusals, ODD),
