@@ -55,23 +55,40 @@ fn new_line(out: &mut String, depth: usize) {
 /// The value of a JSON document, for comparing; `None` where `text` is not JSON, or has a key twice in one object: which of the two
 /// counts nobody can know, so the assertions take it for no JSON either.
 ///
-/// A number that serde_json would round becomes a text of all its digits: two outputs that differ in the 20th digit differ.
+/// A number that serde_json would round becomes a text of all its digits: two outputs that differ in the 20th digit differ. A text
+/// that ends as such a number does is marked as a text, so that the two are never taken for one another.
 pub(super) fn value(text: &str) -> Option<Value> {
-    let value = serde_json::from_str::<Value>(text).ok()?;
+    let mut value = serde_json::from_str::<Value>(text).ok()?;
     if (Tokens { rest: text }).filter(|token| *token == ":").count() != members(&value) {
         return None;
     }
-    if !(Tokens { rest: text }).any(|token| is_number(token) && rounded(token).is_some()) {
-        return Some(value);
-    }
-    let mut exact = String::with_capacity(text.len());
-    for token in (Tokens { rest: text }) {
-        match rounded(token).filter(|_| is_number(token)) {
-            Some(digits) => exact.push_str(&format!("\"{digits} (exact number)\"")),
-            None => exact.push_str(token),
+    // Without repeated keys the values stand in the order of their tokens.
+    exact(&mut value, &mut Tokens { rest: text }.filter(|token| is_number(token)));
+    Some(value)
+}
+
+/// Behind the digits of a number that is kept as a text.
+const NUMBER: &str = " (exact number)";
+
+/// Behind a text that ends in one of these two marks.
+const TEXT: &str = " (text)";
+
+fn exact<'a>(value: &mut Value, numbers: &mut impl Iterator<Item = &'a str>) {
+    match value {
+        Value::Null | Value::Bool(_) => {}
+        Value::Number(_) => {
+            if let Some(digits) = numbers.next().and_then(rounded) {
+                *value = Value::from(digits + NUMBER);
+            }
         }
+        Value::String(text) => {
+            if text.ends_with(NUMBER) || text.ends_with(TEXT) {
+                text.push_str(TEXT);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| exact(item, numbers)),
+        Value::Object(members) => members.values_mut().for_each(|member| exact(member, numbers)),
     }
-    serde_json::from_str(&exact).ok()
 }
 
 /// Members of all objects in a value.
@@ -201,6 +218,16 @@ mod tests {
         assert_ne!(value("0.10000000000000000001"), value("0.1"));
         assert_eq!(value("[100000000000000000000001.50]"), value("[1000000000000000000000015e-1]"));
         assert_eq!(value("1e-999999999999999999999"), value("1e-999999999999999999999"));
+    }
+
+    #[test]
+    fn a_text_is_never_taken_for_a_number_that_is_kept_as_one() {
+        let number = value("12345678901234567890123").unwrap();
+        let same = Value::from(number.as_str().unwrap()).to_string();
+        assert_ne!(value(&same), Some(number.clone()), "{number}");
+        let marked = value(&same).unwrap().to_string();
+        assert_ne!(value(&marked), value(&same));
+        assert_ne!(value(&format!("[12345678901234567890123, {same}]")), value(&format!("[{same}, 12345678901234567890123]")));
     }
 
     #[test]
