@@ -18,6 +18,18 @@ const MAX_DEPTH: usize = 128;
 /// After so long arrays are no longer aligned by likeness, only by place.
 const DEADLINE: Duration = Duration::from_millis(300);
 
+/// Most changes of one difference that are kept; further ones are counted. A report of thousands of failed cells keeps one difference each.
+const MAX_CHANGES: usize = 1_000;
+
+/// Bytes that all changes of one difference may take, about.
+const MAX_BYTES: usize = 128 * 1024;
+
+/// Bytes that one value of a change may take, about.
+const MAX_VALUE: usize = 16 * 1024;
+
+/// Most characters of one key in a path.
+const MAX_KEY: usize = 200;
+
 /// Most pairs of unlike items that are compared with each other to find which became which.
 const MAX_PAIRS: usize = 2_500;
 
@@ -117,44 +129,178 @@ fn number(number: &Number) -> NumberValue {
 /// What changed from `old` to `new`, in the order of `old` with additions behind.
 ///
 /// A path speaks of the new value, except the last step of something that was removed, which is its place in the old one.
+/// Bounded in time, in the number of changes and in their size: see [`JsonChange::shortened`] and [`JsonChange::left_out`].
 #[must_use]
 pub fn json_diff(old: &Value, new: &Value) -> Vec<JsonChange> {
-    let mut walk = Walk { changes: Vec::new(), deadline: Instant::now() + DEADLINE };
-    walk.compare(&JsonPathText::default(), old, new, 0);
-    walk.changes
+    json_diff_of(&[JsonPart { label: String::new(), old: Some(old), new: Some(new) }])
 }
 
-struct Walk {
+/// One of several values that are compared together.
+#[derive(Debug, Clone)]
+pub struct JsonPart<'a> {
+    /// What stands in front of its paths.
+    pub label: String,
+    /// `None`: all of it was added.
+    pub old: Option<&'a Value>,
+    /// `None`: all of it was removed.
+    pub new: Option<&'a Value>,
+}
+
+/// What changed in several values, within the bounds of one difference.
+#[must_use]
+pub fn json_diff_of(parts: &[JsonPart<'_>]) -> Vec<JsonChange> {
+    let kept = Kept { label: "", changes: Vec::new(), room: MAX_BYTES, left_out: 0 };
+    let mut walk = Walk { path: Vec::new(), kept, deadline: Instant::now() + DEADLINE };
+    for part in parts {
+        walk.kept.label = &part.label;
+        match (part.old, part.new) {
+            (Some(old), Some(new)) => walk.compare(old, new),
+            (None, None) => {}
+            (old, new) => walk.kept.push(&[], old, new),
+        }
+    }
+    walk.kept.into_changes()
+}
+
+/// One step of a path. Paths are spelled only for changes that are kept: keys may be as long as a reply.
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Member(&'a str),
+    Index(usize),
+}
+
+/// The changes so far, within their bounds.
+struct Kept<'a> {
+    label: &'a str,
     changes: Vec<JsonChange>,
+    room: usize,
+    left_out: u64,
+}
+
+impl Kept<'_> {
+    fn push(&mut self, path: &[Step<'_>], old: Option<&Value>, new: Option<&Value>) {
+        if self.left_out > 0 || self.changes.len() == MAX_CHANGES || self.room == 0 {
+            self.left_out += 1;
+            return;
+        }
+        let path = format!("{}{}", self.label, spelled(path));
+        let mut shortened = false;
+        let mut short = |value: &Value| {
+            let mut room = MAX_VALUE;
+            let value = shortened_value(value, &mut room, &mut shortened);
+            (value, MAX_VALUE - room)
+        };
+        let (old, new) = (old.map(&mut short), new.map(&mut short));
+        let size = |value: &Option<(Value, usize)>| value.as_ref().map_or(0, |(_, size)| *size);
+        self.room = self.room.saturating_sub(path.len() + size(&old) + size(&new));
+        let value = |value: Option<(Value, usize)>| value.map(|(value, _)| value);
+        self.changes.push(JsonChange { path, old: value(old), new: value(new), shortened, left_out: 0 });
+    }
+
+    fn into_changes(mut self) -> Vec<JsonChange> {
+        if let Some(last) = self.changes.last_mut() {
+            last.left_out = self.left_out;
+        }
+        self.changes
+    }
+}
+
+fn spelled(path: &[Step<'_>]) -> String {
+    let mut text = JsonPathText::default();
+    for step in path {
+        match step {
+            Step::Member(key) => match key.char_indices().nth(MAX_KEY) {
+                Some((end, _)) => text.push_member(&format!("{}…", &key[..end])),
+                None => text.push_member(key),
+            },
+            Step::Index(index) => text.push_index(*index),
+        }
+    }
+    text.0
+}
+
+/// The beginning of a value, of the same type. What it costs is taken from `room`.
+fn shortened_value(value: &Value, room: &mut usize, shortened: &mut bool) -> Value {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => {
+            *room = room.saturating_sub(8);
+            value.clone()
+        }
+        Value::String(text) => Value::from(beginning(text, room, shortened)),
+        Value::Array(items) => {
+            let mut kept = Vec::new();
+            for item in items {
+                *room = room.saturating_sub(1);
+                if *room == 0 {
+                    *shortened = true;
+                    kept.push(Value::from(format!("… ({} more items)", items.len() - kept.len())));
+                    break;
+                }
+                kept.push(shortened_value(item, room, shortened));
+            }
+            Value::from(kept)
+        }
+        Value::Object(members) => {
+            let mut kept = serde_json::Map::new();
+            for (key, value) in members {
+                *room = room.saturating_sub(1);
+                if *room == 0 {
+                    *shortened = true;
+                    kept.insert("…".to_owned(), Value::from(format!("({} more members)", members.len() - kept.len())));
+                    break;
+                }
+                let key = beginning(key, room, shortened);
+                kept.insert(key, shortened_value(value, room, shortened));
+            }
+            Value::Object(kept)
+        }
+    }
+}
+
+fn beginning(text: &str, room: &mut usize, shortened: &mut bool) -> String {
+    if text.len() <= *room {
+        *room -= text.len();
+        return text.to_owned();
+    }
+    *shortened = true;
+    format!("{}…", &text[..text.floor_char_boundary(std::mem::take(room))])
+}
+
+struct Walk<'a> {
+    path: Vec<Step<'a>>,
+    kept: Kept<'a>,
     deadline: Instant,
 }
 
-impl Walk {
-    fn compare(&mut self, path: &JsonPathText, old: &Value, new: &Value, depth: usize) {
+impl<'a> Walk<'a> {
+    fn compare(&mut self, old: &'a Value, new: &'a Value) {
         match (old, new) {
-            (Value::Object(old), Value::Object(new)) if depth < MAX_DEPTH => {
+            (Value::Object(old), Value::Object(new)) if self.path.len() < MAX_DEPTH => {
                 for (key, before) in old {
-                    let path = path.member(key);
+                    self.path.push(Step::Member(key));
                     match new.get(key) {
-                        Some(after) => self.compare(&path, before, after, depth + 1),
-                        None => self.push(&path, Some(before), None),
+                        Some(after) => self.compare(before, after),
+                        None => self.kept.push(&self.path, Some(before), None),
                     }
+                    self.path.pop();
                 }
                 for (key, after) in new.iter().filter(|(key, _)| !old.contains_key(*key)) {
-                    self.push(&path.member(key), None, Some(after));
+                    self.push(Step::Member(key), None, Some(after));
                 }
             }
-            (Value::Array(old), Value::Array(new)) if depth < MAX_DEPTH => self.items(path, old, new, depth),
+            (Value::Array(old), Value::Array(new)) if self.path.len() < MAX_DEPTH => self.items(old, new),
             _ if json_equal(old, new) => {}
-            _ => self.push(path, Some(old), Some(new)),
+            _ => self.kept.push(&self.path, Some(old), Some(new)),
         }
     }
 
-    fn push(&mut self, path: &JsonPathText, old: Option<&Value>, new: Option<&Value>) {
-        self.changes.push(JsonChange { path: path.0.clone(), old: old.cloned(), new: new.cloned() });
+    fn push(&mut self, step: Step<'a>, old: Option<&Value>, new: Option<&Value>) {
+        self.path.push(step);
+        self.kept.push(&self.path, old, new);
+        self.path.pop();
     }
 
-    fn items(&mut self, path: &JsonPathText, old: &[Value], new: &[Value], depth: usize) {
+    fn items(&mut self, old: &'a [Value], new: &'a [Value]) {
         let (left, right): (Vec<_>, Vec<_>) = (old.iter().map(Item).collect(), new.iter().map(Item).collect());
         for operation in capture_diff_slices_deadline(Algorithm::Myers, &left, &right, Some(self.deadline)) {
             let (before, after) = (operation.old_range(), operation.new_range());
@@ -165,14 +311,16 @@ impl Walk {
             let (mut from, mut to) = (before.start, after.start);
             for (left, right) in pairs.into_iter().chain([(before.len(), after.len())]) {
                 for (index, item) in (from..).zip(&old[from.min(before.start + left)..before.start + left]) {
-                    self.push(&path.item(index), Some(item), None);
+                    self.push(Step::Index(index), Some(item), None);
                 }
                 for (index, item) in (to..).zip(&new[to.min(after.start + right)..after.start + right]) {
-                    self.push(&path.item(index), None, Some(item));
+                    self.push(Step::Index(index), None, Some(item));
                 }
                 (from, to) = (before.start + left + 1, after.start + right + 1);
                 if left < before.len() && right < after.len() {
-                    self.compare(&path.item(after.start + right), &old[before.start + left], &new[after.start + right], depth + 1);
+                    self.path.push(Step::Index(after.start + right));
+                    self.compare(&old[before.start + left], &new[after.start + right]);
+                    self.path.pop();
                 }
             }
         }
@@ -185,18 +333,23 @@ impl Walk {
             return (0..rows.min(columns)).map(|index| (index, index)).collect();
         }
         // best[i][j]: most likeness that the items from i and from j on can have together. A pair always beats no pair.
-        let likeness: Vec<Vec<f64>> =
-            old.iter().map(|before| new.iter().map(|after| 0.05 + likeness(before, after, 0)).collect()).collect();
+        let mut alike: Vec<Vec<f64>> = Vec::with_capacity(rows);
+        for before in old {
+            if Instant::now() >= self.deadline {
+                return (0..rows.min(columns)).map(|index| (index, index)).collect();
+            }
+            alike.push(new.iter().map(|after| 0.05 + likeness(before, after, 0)).collect());
+        }
         let mut best = vec![vec![0.0_f64; columns + 1]; rows + 1];
         for row in (0..rows).rev() {
             for column in (0..columns).rev() {
-                let paired = likeness[row][column] + best[row + 1][column + 1];
+                let paired = alike[row][column] + best[row + 1][column + 1];
                 best[row][column] = paired.max(best[row + 1][column]).max(best[row][column + 1]);
             }
         }
         let (mut row, mut column, mut pairs) = (0, 0, Vec::new());
         while row < rows && column < columns {
-            if likeness[row][column] + best[row + 1][column + 1] >= best[row][column] {
+            if alike[row][column] + best[row + 1][column + 1] >= best[row][column] {
                 pairs.push((row, column));
                 (row, column) = (row + 1, column + 1);
             } else if best[row + 1][column] >= best[row][column + 1] {
@@ -206,20 +359,6 @@ impl Walk {
             }
         }
         pairs
-    }
-}
-
-impl JsonPathText {
-    fn member(&self, key: &str) -> Self {
-        let mut path = self.clone();
-        path.push_member(key);
-        path
-    }
-
-    fn item(&self, index: usize) -> Self {
-        let mut path = self.clone();
-        path.push_index(index);
-        path
     }
 }
 

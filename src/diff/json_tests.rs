@@ -195,3 +195,58 @@ proptest! {
         prop_assert!(!json_equal(&a, &b) || hashed(&a) == hashed(&b));
     }
 }
+
+fn bytes(changes: &[JsonChange]) -> usize {
+    serde_json::to_string(changes).unwrap().len()
+}
+
+/// Time that a difference may take in a build without optimisation, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[test]
+fn a_difference_of_a_million_values_is_bounded_and_says_what_it_leaves_out() {
+    let numbers = |from: u64| Value::from((0..1_000_000).map(|number| (number * 7 + from) % 999_983).collect::<Vec<u64>>());
+    let (old, new) = (json!({ "all": numbers(1) }), json!({ "all": numbers(500_000) }));
+    let began = Instant::now();
+    let changes = json_diff(&old, &new);
+    assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+    assert!(changes.len() <= MAX_CHANGES && bytes(&changes) < 2 * MAX_BYTES, "{} bytes", bytes(&changes));
+    assert!(changes.last().unwrap().left_out > 100_000, "{:?}", changes.last());
+    assert!(changes.iter().rev().skip(1).all(|change| change.left_out == 0), "only the last one tells");
+}
+
+#[test]
+fn large_values_are_shortened_and_keep_their_type() {
+    let large = |text: &str| json!({"text": text.repeat(3_000_000), "object": {"a": text.repeat(50_000)}, "list": vec![text; 500_000]});
+    let changes = json_diff(&large("é"), &large("x"));
+    assert!(bytes(&changes) < 2 * MAX_BYTES, "{} bytes", bytes(&changes));
+    let of = |path: &str| changes.iter().find(|change| change.path == path).unwrap_or_else(|| panic!("{path} in {}", changes.len()));
+    assert!(of("$.text").shortened && of("$.text").new.as_ref().unwrap().as_str().unwrap().ends_with("x…"));
+    assert!(of("$.object.a").shortened && !of("$.list[0]").shortened);
+    let changes = json_diff(&json!([]), &json!([vec!["item"; 500_000]]));
+    let items = changes[0].new.as_ref().unwrap().as_array().unwrap();
+    assert!(changes[0].shortened && items.last().unwrap().as_str().unwrap().ends_with("more items)"), "{:?}", items.last());
+    let wide: Map<String, Value> = (0..100_000).map(|number| (number.to_string(), json!(number))).collect();
+    let changes = json_diff(&json!(null), &Value::Object(wide));
+    assert!(changes[0].new.as_ref().unwrap()["…"].as_str().unwrap().ends_with("more members)"));
+}
+
+#[test]
+fn a_key_as_long_as_a_reply_costs_its_length_once() {
+    let key = "key".repeat(1_000_000);
+    let nested = |leaf: u64| json!({ key.as_str(): (0..20_000).map(|number| (number.to_string(), json!(number + leaf))).collect::<Map<_, _>>() });
+    let began = Instant::now();
+    let changes = json_diff(&nested(0), &nested(1));
+    assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+    assert!(changes[0].path.len() < 1_000 && bytes(&changes) < 4 * MAX_BYTES);
+    assert_eq!(changes.len() as u64 + changes.last().unwrap().left_out, 20_000);
+}
+
+#[test]
+fn alike_and_heavy_items_are_paired_within_the_time() {
+    let item = |last: usize| Value::from((0..20_000).map(|number| json!(if number == 19_999 { last } else { number })).collect::<Vec<_>>());
+    let (old, new) = ((0..40).map(item).collect::<Vec<_>>(), (100..140).map(item).collect::<Vec<_>>());
+    let began = Instant::now();
+    assert_eq!(json_diff(&Value::from(old), &Value::from(new)).len(), 40);
+    assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+}

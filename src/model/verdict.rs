@@ -157,6 +157,25 @@ pub struct JsonChange {
     /// `None`: removed.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub new: Option<Value>,
+    /// `old` or `new` is too large to be kept whole: texts in it end in `…`, lists and objects end in a member that says how many more there are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shortened: bool,
+    /// Only in the last change of a difference that is too large to be kept whole: so many further changes are left out behind it.
+    #[serde(default, skip_serializing_if = "is_none_at_all")]
+    pub left_out: u64,
+}
+
+impl JsonChange {
+    /// A change that is kept whole.
+    #[must_use]
+    pub const fn new(path: String, old: Option<Value>, new: Option<Value>) -> Self {
+        Self { path, old, new, shortened: false, left_out: 0 }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+const fn is_none_at_all(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A JSON `null` that is there is `Some(Null)`; only an absent member is `None`.

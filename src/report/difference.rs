@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use crate::model::verdict::{Change, Diff, DiffPart, JsonChange, TextDiff};
-use crate::report::visible;
+use crate::report::{figures, visible};
 
 /// Longest pair of JSON values, in characters, that still reads well on one line with an arrow.
 const ARROW: usize = 72;
@@ -97,14 +97,17 @@ impl<'a> Row<'a> {
 pub(crate) fn rows(diff: &Diff, arrows: bool) -> Box<dyn Iterator<Item = Row<'_>> + '_> {
     match diff {
         Diff::Text(text) => Box::new(text_rows(text)),
-        Diff::Json(changes) => Box::new(changes.iter().flat_map(move |change| json_rows(change, arrows))),
+        Diff::Json(changes) => Box::new(changes.iter().flat_map(move |change| json_rows(change, arrows)).chain(cut_rows(changes))),
     }
 }
 
 /// How many places differ, in words: `2 values differ`.
 pub(crate) fn size(diff: &Diff) -> String {
     let (count, noun) = match diff {
-        Diff::Json(changes) => (changes.len(), "value"),
+        Diff::Json(changes) => {
+            let left_out = changes.last().map_or(0, |change| usize::try_from(change.left_out).unwrap_or(usize::MAX));
+            (changes.len().saturating_add(left_out), "value")
+        }
         Diff::Text(text) => {
             let side = |side: Change| text.hunks.iter().flat_map(|hunk| &hunk.lines).filter(|line| line.change == side).count();
             (side(Change::Removed).max(side(Change::Added)), "line")
@@ -155,6 +158,18 @@ fn parts(parts: &[DiffPart]) -> Vec<Part<'_>> {
         Part { text: Cow::Owned(text.into_owned()), emphasised }
     };
     joined.into_iter().map(shown).collect()
+}
+
+/// What of a difference of JSON values is not there.
+fn cut_rows(changes: &[JsonChange]) -> impl Iterator<Item = Row<'_>> {
+    let left_out = changes.last().map_or(0, |change| change.left_out);
+    let further = (left_out > 0).then(|| {
+        let changes = figures::counted(left_out, "further change was", "further changes were");
+        Row::plain(Sign::Note, format!("… {changes} left out: the difference is too large to keep whole"))
+    });
+    let shortened = changes.iter().any(|change| change.shortened);
+    let shortened = shortened.then(|| Row::plain(Sign::Note, "… values that end in `…` are shortened: the reply has them whole"));
+    shortened.into_iter().chain(further)
 }
 
 fn json_rows(change: &JsonChange, arrows: bool) -> Vec<Row<'_>> {

@@ -298,7 +298,7 @@ fn hostile() -> AssertionResult {
 }
 
 fn json_diff() -> Diff {
-    let change = |path: &str, old, new| JsonChange { path: path.to_owned(), old, new };
+    let change = |path: &str, old, new| JsonChange::new(path.to_owned(), old, new);
     Diff::Json(vec![
         change("$.queue", Some(json!("billing")), Some(json!("refunds"))),
         change("$.tags[2]", None, Some(json!(null))),

@@ -6,9 +6,9 @@
 use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
 
-use crate::diff::{json_diff, json_equal, similarity, text_diff};
+use crate::diff::{JsonPart, json_diff_of, json_equal, similarity, text_diff};
 use crate::model::suite::{Compare, Parse, SnapshotPolicy};
-use crate::model::verdict::{Diff, JsonChange, SnapshotState};
+use crate::model::verdict::{Diff, SnapshotState};
 use crate::snapshot::SnapshotError;
 use crate::snapshot::ignore::Ignored;
 use crate::snapshot::output::{Output, Snapshot};
@@ -139,33 +139,21 @@ impl Comparison {
 
     fn json(&self, accepted: &Output, new_output: &Output, notes: &mut Vec<String>) -> Diff {
         let (old_text, new_text) = (accepted.text(), new_output.text());
-        let mut changes = Vec::new();
+        let mut documents = (None, None);
         if old_text != new_text {
-            match (self.document(&old_text), self.document(&new_text)) {
-                (Some(old), Some(new)) => changes = json_diff(&old, &new),
-                (old, new) => {
-                    notes.push(no_json(old.is_some(), new.is_some()).to_owned());
-                    return text(accepted, new_output);
-                }
+            documents = (self.document(&old_text), self.document(&new_text));
+            if documents.0.is_none() || documents.1.is_none() {
+                notes.push(no_json(documents.0.is_some(), documents.1.is_some()).to_owned());
+                return text(accepted, new_output);
             }
         }
-        changes.extend(self.block_changes(accepted, new_output));
-        Diff::Json(changes)
-    }
-
-    fn block_changes(&self, accepted: &Output, new: &Output) -> Vec<JsonChange> {
         let old: Vec<Value> = accepted.blocks().map(|block| self.block(block)).collect();
-        let new: Vec<Value> = new.blocks().map(|block| self.block(block)).collect();
-        let mut changes = Vec::new();
-        for index in 0..old.len().max(new.len()) {
-            let of_block = match (old.get(index), new.get(index)) {
-                (Some(old), Some(new)) => json_diff(old, new),
-                (old, new) => vec![JsonChange { path: "$".to_owned(), old: old.cloned(), new: new.cloned() }],
-            };
-            changes
-                .extend(of_block.into_iter().map(|change| JsonChange { path: format!("block {}: {}", index + 1, change.path), ..change }));
-        }
-        changes
+        let new: Vec<Value> = new_output.blocks().map(|block| self.block(block)).collect();
+        let blocks = (0..old.len().max(new.len()))
+            .map(|index| JsonPart { label: format!("block {}: ", index + 1), old: old.get(index), new: new.get(index) });
+        let document = JsonPart { label: String::new(), old: documents.0.as_ref(), new: documents.1.as_ref() };
+        let parts: Vec<JsonPart<'_>> = std::iter::once(document).chain(blocks).collect();
+        Diff::Json(json_diff_of(&parts))
     }
 }
 
