@@ -234,7 +234,8 @@ fn large_values_are_shortened_and_keep_their_type() {
 #[test]
 fn a_key_as_long_as_a_reply_costs_its_length_once() {
     let key = "key".repeat(1_000_000);
-    let nested = |leaf: u64| json!({ key.as_str(): (0..20_000).map(|number| (number.to_string(), json!(number + leaf))).collect::<Map<_, _>>() });
+    let nested =
+        |leaf: u64| json!({ key.as_str(): (0..20_000).map(|number| (number.to_string(), json!(number + leaf))).collect::<Map<_, _>>() });
     let began = Instant::now();
     let changes = json_diff(&nested(0), &nested(1));
     assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());

@@ -149,8 +149,11 @@ impl Comparison {
         }
         let old: Vec<Value> = accepted.blocks().map(|block| self.block(block)).collect();
         let new: Vec<Value> = new_output.blocks().map(|block| self.block(block)).collect();
-        let blocks = (0..old.len().max(new.len()))
-            .map(|index| JsonPart { label: format!("block {}: ", index + 1), old: old.get(index), new: new.get(index) });
+        let blocks = (0..old.len().max(new.len())).map(|index| JsonPart {
+            label: format!("block {}: ", index + 1),
+            old: old.get(index),
+            new: new.get(index),
+        });
         let document = JsonPart { label: String::new(), old: documents.0.as_ref(), new: documents.1.as_ref() };
         let parts: Vec<JsonPart<'_>> = std::iter::once(document).chain(blocks).collect();
         Diff::Json(json_diff_of(&parts))
