@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use crate::endpoint::Call;
 use crate::endpoint::patience::Patience;
-use crate::endpoint::wire::{Failed, Wire};
+use crate::endpoint::wire::{Attempted, Failed, Wire};
 use crate::model::catalog::Catalog;
 use crate::model::cost;
 use crate::model::money::Money;
@@ -169,16 +169,19 @@ impl<W> Budgeted<W> {
 }
 
 impl<W: Wire> Wire for Budgeted<W> {
-    async fn attempt(&self, call: &Call, patience: &Patience) -> Result<Answer, Failed> {
+    async fn attempt(&self, call: &Call, patience: &Patience) -> Attempted {
         // A cap over a request without an upper bound was refused before the run.
         let Some(worst) = call.worst_case.filter(|_| !self.budget.is_unlimited()) else {
             return self.inner.attempt(call, patience).await;
         };
-        let reserved = patience.wait(self.budget.reserve(&call.suite, worst)).await.map_err(Failed::GaveUp)?;
-        let reservation = reserved.map_err(Failed::Refused)?;
-        let result = self.inner.attempt(call, patience).await;
-        reservation.settle(self.spent(call, worst, &result));
-        result
+        let reservation = match patience.wait(self.budget.reserve(&call.suite, worst)).await {
+            Ok(Ok(reservation)) => reservation,
+            Ok(Err(refused)) => return Err(Failed::Refused(refused)).into(),
+            Err(reason) => return Err(Failed::GaveUp(reason)).into(),
+        };
+        let attempted = self.inner.attempt(call, patience).await;
+        reservation.settle(self.spent(call, worst, &attempted.result));
+        attempted
     }
 }
 
@@ -208,7 +211,7 @@ mod tests {
     }
 
     async fn attempt(budgeted: &Budgeted<Arc<Scripted>>, call: Call) -> Result<Answer, Failed> {
-        budgeted.attempt(&call, &Patience::of(&call)).await
+        budgeted.attempt(&call, &Patience::of(&call)).await.result
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,8 +12,9 @@ use crate::endpoint::address::Address;
 use crate::endpoint::fault::{self, Asked, Fault};
 use crate::endpoint::messages::{self, Message, Parsed};
 use crate::endpoint::patience::Patience;
+use crate::endpoint::rate_limits::rate_limits;
 use crate::endpoint::secret::{Scrubber, excerpt};
-use crate::endpoint::wire::{Advice, Failed, Wire};
+use crate::endpoint::wire::{Advice, Attempted, Failed, Wire};
 use crate::endpoint::{Auth, Call, CallEvent, Clock, EndpointConfig, EndpointError, client};
 use crate::model::reply::{Answer, Attempt, Reply, Served};
 use crate::model::request::Dialect;
@@ -216,7 +217,15 @@ impl Http {
 }
 
 impl Wire for Http {
-    async fn attempt(&self, call: &Call, _patience: &Patience) -> Result<Answer, Failed> {
+    async fn attempt(&self, call: &Call, _patience: &Patience) -> Attempted {
+        let mut head = Head::default();
+        let result = self.once(call, &mut head).await;
+        Attempted { result, limits: rate_limits(&head.headers, (self.clock)()) }
+    }
+}
+
+impl Http {
+    async fn once(&self, call: &Call, head: &mut Head) -> Result<Answer, Failed> {
         let client = self.client().map_err(|error| {
             Failed::Refused(CellError {
                 kind: ErrorKind::Connection,
@@ -226,17 +235,16 @@ impl Wire for Http {
             })
         })?;
         let started = Instant::now();
-        let mut head = Head::default();
-        let outcome = timeout(self.attempt_timeout, self.exchange(client, call, &mut head)).await.unwrap_or_else(|_| Err(self.too_late()));
+        let outcome = timeout(self.attempt_timeout, self.exchange(client, call, head)).await.unwrap_or_else(|_| Err(self.too_late()));
         let duration = started.elapsed();
         let request_id = head.headers.get("request-id").and_then(|id| id.to_str().ok());
         let request_id = request_id.map(|id| self.scrubber.message(excerpt(id, 200)));
         let mut advice = fault::advice(&head.headers, (self.clock)());
         let mut unsent = false;
         let fault = match outcome {
-            Ok(body) => match self.read(body, &head, call) {
+            Ok(body) => match self.read(body, head, call) {
                 Ok(message) => {
-                    let reply = self.reply(*message, &head, request_id, duration);
+                    let reply = self.reply(*message, head, request_id, duration);
                     return Ok(Answer { reply: Arc::new(reply), served: Served::Fresh });
                 }
                 Err(fault) => fault,

@@ -102,7 +102,7 @@ fn endpoint(url: &str, change: impl FnOnce(&mut EndpointConfig)) -> Http {
 /// One attempt against a server that does this.
 async fn attempt(step: Step) -> Result<Answer, Failed> {
     let server = Server::start(vec![step]).await;
-    endpoint(&server.url, |_| {}).attempt(&call(1), &Patience::of(&call(1))).await
+    endpoint(&server.url, |_| {}).attempt(&call(1), &Patience::of(&call(1))).await.result
 }
 
 fn parts(failed: Failed) -> (CellError, Attempt, Advice) {
@@ -129,9 +129,9 @@ async fn a_reply_is_read_whole_with_its_ids_and_its_day() {
 async fn the_request_carries_what_the_api_asks_for() {
     let server = Server::start(vec![Step::Write(ok(REPLY))]).await;
     let beta = |config: &mut EndpointConfig| config.beta = vec!["a-1".to_owned(), " b-2".to_owned()];
-    endpoint(&server.url, beta).attempt(&call(1), &Patience::of(&call(1))).await.unwrap();
+    endpoint(&server.url, beta).attempt(&call(1), &Patience::of(&call(1))).await.result.unwrap();
     let bearer = |config: &mut EndpointConfig| config.auth = Auth::Bearer;
-    endpoint(&format!("{}/v1/", server.url), bearer).attempt(&call(1), &Patience::of(&call(1))).await.unwrap();
+    endpoint(&format!("{}/v1/", server.url), bearer).attempt(&call(1), &Patience::of(&call(1))).await.result.unwrap();
     let received = server.received();
     for line in [
         "POST /v1/messages HTTP/1.1",
@@ -154,7 +154,7 @@ async fn a_simulator_is_known_by_its_header_or_by_the_setting() {
     assert!(attempt(Step::Write(marked)).await.unwrap().reply.simulated);
     let server = Server::start(vec![Step::Write(ok(REPLY))]).await;
     let ours = endpoint(&server.url, |config| config.dialect = Dialect::Simulated);
-    assert!(ours.attempt(&call(1), &Patience::of(&call(1))).await.unwrap().reply.simulated);
+    assert!(ours.attempt(&call(1), &Patience::of(&call(1))).await.result.unwrap().reply.simulated);
 }
 
 #[tokio::test]
@@ -219,7 +219,7 @@ async fn silence_and_a_stalled_body_are_timeouts_and_the_head_is_not_forgotten()
     {
         let server = Server::start(vec![Step::Stall(bytes.to_owned())]).await;
         let endpoint = endpoint(&server.url, |config| config.attempt_timeout = Duration::from_millis(200));
-        let (error, attempt, _) = parts(endpoint.attempt(&call(1), &Patience::of(&call(1))).await.unwrap_err());
+        let (error, attempt, _) = parts(endpoint.attempt(&call(1), &Patience::of(&call(1))).await.result.unwrap_err());
         assert_eq!((error.kind, attempt.status, attempt.request_id.as_deref()), (ErrorKind::Timeout, status, id));
         assert!(attempt.duration_ms >= 200 && error.hint.unwrap().contains("attempt_timeout"));
     }
@@ -230,7 +230,7 @@ async fn nobody_at_the_address_is_a_connection_error_that_names_the_setting() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let (error, attempt, _) = parts(endpoint(&url, |_| {}).attempt(&call(1), &Patience::of(&call(1))).await.unwrap_err());
+    let (error, attempt, _) = parts(endpoint(&url, |_| {}).attempt(&call(1), &Patience::of(&call(1))).await.result.unwrap_err());
     assert_eq!((error.kind, attempt.status), (ErrorKind::Connection, None));
     assert!(error.message.contains(&url) && error.message.contains("refused"), "{}", error.message);
     assert!(error.hint.unwrap().contains("`base_url` of endpoint `anthropic`"));
@@ -253,7 +253,7 @@ async fn a_body_without_end_is_not_read_without_end_and_not_asked_for_again() {
     let server = Server::start(vec![Step::Write(ok(&" ".repeat(50_000)))]).await;
     let mut endpoint = endpoint(&server.url, |_| {});
     endpoint.longest_body = 10_000;
-    let (error, _, advice) = parts(endpoint.attempt(&call(1), &Patience::of(&call(1))).await.unwrap_err());
+    let (error, _, advice) = parts(endpoint.attempt(&call(1), &Patience::of(&call(1))).await.result.unwrap_err());
     assert_eq!((error.kind, advice.should_retry), (ErrorKind::MalformedReply, Some(false)));
 }
 
@@ -289,7 +289,7 @@ async fn the_placeholder_for_our_own_simulator_is_no_secret() {
         config.dialect = Dialect::Simulated;
         config.key = Some(SecretString::from("simulated-placeholder"));
     });
-    let answer = ours.attempt(&call(1), &Patience::of(&call(1))).await.unwrap();
+    let answer = ours.attempt(&call(1), &Patience::of(&call(1))).await.result.unwrap();
     assert_eq!(answer.reply.text(), "a simulated-placeholder answers");
 }
 
@@ -297,7 +297,7 @@ async fn the_placeholder_for_our_own_simulator_is_no_secret() {
 async fn sending_and_the_first_byte_are_heard() {
     let server = Server::start(vec![Step::Write(ok(REPLY))]).await;
     let (call, heard) = heard(call(1));
-    endpoint(&server.url, |_| {}).attempt(&call, &Patience::of(&call)).await.unwrap();
+    endpoint(&server.url, |_| {}).attempt(&call, &Patience::of(&call)).await.result.unwrap();
     assert_eq!(*heard.lock().unwrap(), [CallEvent::Sent, CallEvent::FirstByte]);
 }
 

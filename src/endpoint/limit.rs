@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::endpoint::bucket::Bucket;
 use crate::endpoint::patience::{GaveUp, Patience, Recheck};
 use crate::endpoint::retry::{Class, class};
-use crate::endpoint::wire::{Failed, Wire};
+use crate::endpoint::wire::{Attempted, Failed, Wire};
 use crate::endpoint::{Call, CallEvent, EndpointConfig};
 use crate::model::reply::{Answer, Served};
 use crate::model::verdict::CellError;
@@ -106,7 +106,17 @@ impl<W> Limited<W> {
 }
 
 impl<W: Wire> Wire for Limited<W> {
-    async fn attempt(&self, call: &Call, patience: &Patience) -> Result<Answer, Failed> {
+    async fn attempt(&self, call: &Call, patience: &Patience) -> Attempted {
+        match self.begun(call, patience).await {
+            Ok(attempted) => attempted,
+            Err(unsent) => Err(unsent).into(),
+        }
+    }
+}
+
+impl<W: Wire> Limited<W> {
+    /// The attempt once it may begin, or what came of waiting for that.
+    async fn begun(&self, call: &Call, patience: &Patience) -> Result<Attempted, Failed> {
         let lane = self.lane(&call.request.model);
         if let Some(error) = lane.stopped.get() {
             return Err(Failed::Refused(error.clone()));
@@ -120,7 +130,7 @@ impl<W: Wire> Wire for Limited<W> {
             }
             match call.flight.recheck() {
                 Recheck::Ask => break (permit, bucket),
-                Recheck::Found(reply) => return Ok(Answer { reply, served: Served::Shared }),
+                Recheck::Found(reply) => return Ok(Ok(Answer { reply, served: Served::Shared }).into()),
                 Recheck::Stop(error) => return Err(Failed::Refused(error)),
                 Recheck::Busy => {}
             }
@@ -131,8 +141,8 @@ impl<W: Wire> Wire for Limited<W> {
         bucket.take(Instant::now());
         drop(bucket);
         patience.begin();
-        let result = self.inner.attempt(call, patience).await;
-        if let Err(Failed::Attempt { error, advice, .. }) = &result {
+        let attempted = self.inner.attempt(call, patience).await;
+        if let Err(Failed::Attempt { error, advice, .. }) = &attempted.result {
             match class(error.kind) {
                 Class::Retry => {
                     if let Some(delay) = advice.after {
@@ -149,7 +159,7 @@ impl<W: Wire> Wire for Limited<W> {
             }
         }
         drop(permit);
-        result
+        Ok(attempted)
     }
 }
 

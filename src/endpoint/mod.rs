@@ -17,6 +17,7 @@ pub mod http;
 pub mod limit;
 mod messages;
 pub mod patience;
+pub mod rate_limits;
 pub mod retry;
 pub mod router;
 mod secret;

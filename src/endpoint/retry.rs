@@ -97,7 +97,7 @@ impl<W: Wire> Endpoint for Retrying<W> {
         let mut attempts: Vec<Attempt> = Vec::new();
         let mut last: Option<CellError> = None;
         loop {
-            let gave_up = match self.inner.attempt(&call, &patience).await {
+            let gave_up = match self.inner.attempt(&call, &patience).await.result {
                 Ok(answer) => return Ok(with_earlier(answer, attempts)),
                 Err(Failed::Refused(error)) => return Err(CellError { attempts, ..error }),
                 Err(Failed::GaveUp(reason)) => Err(reason),

@@ -8,7 +8,7 @@ use chrono::DateTime;
 use tokio::time::Instant;
 
 use crate::endpoint::patience::{Flight, Patience};
-use crate::endpoint::wire::{Advice, Failed, Wire};
+use crate::endpoint::wire::{Advice, Attempted, Failed, Wire};
 use crate::endpoint::{Auth, Call, CallEvent, EndpointConfig, Observer, Spending};
 use crate::model::catalog::Catalog;
 use crate::model::key::Key;
@@ -156,7 +156,7 @@ impl Scripted {
 }
 
 impl Wire for Arc<Scripted> {
-    async fn attempt(&self, call: &Call, _patience: &Patience) -> Result<Answer, Failed> {
+    async fn attempt(&self, call: &Call, _patience: &Patience) -> Attempted {
         let number = {
             let mut begun = self.begun.lock().unwrap();
             begun.push(Instant::now());
@@ -168,6 +168,6 @@ impl Wire for Arc<Scripted> {
         let (takes, result) = (self.script)(number, call);
         tokio::time::sleep(takes).await;
         self.under_way.fetch_sub(1, Ordering::SeqCst);
-        result
+        result.into()
     }
 }

@@ -7,13 +7,29 @@ use std::time::Duration;
 
 use crate::endpoint::Call;
 use crate::endpoint::patience::{GaveUp, Patience};
+use crate::endpoint::rate_limits::RateLimits;
 use crate::model::reply::{Answer, Attempt};
 use crate::model::verdict::CellError;
 
 /// Something that makes one attempt: one request on the wire, at most.
 pub trait Wire: Send + Sync + 'static {
-    /// The answer of this attempt. A fresh reply holds exactly this attempt in its `attempts`.
-    fn attempt(&self, call: &Call, patience: &Patience) -> impl Future<Output = Result<Answer, Failed>> + Send;
+    /// The outcome of this attempt. A fresh reply holds exactly this attempt in its `attempts`.
+    fn attempt(&self, call: &Call, patience: &Patience) -> impl Future<Output = Attempted> + Send;
+}
+
+/// The outcome of one attempt.
+#[derive(Debug, Clone)]
+pub struct Attempted {
+    /// The answer, or why there is none.
+    pub result: Result<Answer, Failed>,
+    /// What the response said about the server's limits: a success tells them too.
+    pub limits: RateLimits,
+}
+
+impl From<Result<Answer, Failed>> for Attempted {
+    fn from(result: Result<Answer, Failed>) -> Self {
+        Self { result, limits: RateLimits::default() }
+    }
 }
 
 /// How an attempt failed.

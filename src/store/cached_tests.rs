@@ -10,7 +10,7 @@ use crate::endpoint::limit::Limited;
 use crate::endpoint::patience::Patience;
 use crate::endpoint::retry::Retrying;
 use crate::endpoint::testing::{Scripted, call, config, failed, fresh};
-use crate::endpoint::wire::{Advice, Failed, Wire};
+use crate::endpoint::wire::{Advice, Attempted, Wire};
 
 type TestStack = Cached<Retrying<Limited<Arc<Scripted>>>>;
 
@@ -165,11 +165,11 @@ struct Gated {
 }
 
 impl Wire for Arc<Gated> {
-    async fn attempt(&self, _call: &Call, _patience: &Patience) -> Result<Answer, Failed> {
+    async fn attempt(&self, _call: &Call, _patience: &Patience) -> Attempted {
         if self.asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0 {
             self.gate.notified().await;
         }
-        Ok(fresh("asked here"))
+        Ok(fresh("asked here")).into()
     }
 }
 
