@@ -149,33 +149,42 @@ struct ServerToolUse {
 
 /// A whole message, checked: everything that a verdict or a bill needs is there.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Message {
-    pub(crate) id: Option<String>,
-    pub(crate) model: String,
-    pub(crate) content: Vec<Block>,
-    pub(crate) stop_reason: StopReason,
-    pub(crate) stop_sequence: Option<String>,
-    pub(crate) refusal: Option<RefusalDetails>,
-    pub(crate) usage: Usage,
+pub struct Message {
+    /// `msg_...`.
+    pub id: Option<String>,
+    /// The model that answered.
+    pub model: String,
+    /// In order.
+    pub content: Vec<Block>,
+    /// Why it stopped.
+    pub stop_reason: StopReason,
+    /// The stop sequence that was hit.
+    pub stop_sequence: Option<String>,
+    /// Only with [`StopReason::Refusal`].
+    pub refusal: Option<RefusalDetails>,
+    /// Tokens by kind.
+    pub usage: Usage,
 }
 
 /// What an error body says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct ApiError {
+pub struct ApiError {
     /// `error.type`.
-    pub(crate) kind: Option<String>,
+    pub kind: Option<String>,
     /// `error.message`.
-    pub(crate) message: Option<String>,
+    pub message: Option<String>,
     /// `error.details.error_code`.
-    pub(crate) code: Option<String>,
+    pub code: Option<String>,
     /// `request_id`.
-    pub(crate) request_id: Option<String>,
+    pub request_id: Option<String>,
 }
 
 /// A body that could be read.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Parsed {
+pub enum Parsed {
+    /// A whole message.
     Message(Box<Message>),
+    /// An error.
     Error(ApiError),
 }
 
@@ -183,7 +192,7 @@ pub(crate) enum Parsed {
 ///
 /// # Errors
 /// Says in one clause what keeps it from being a message or an error.
-pub(crate) fn parse(text: &str) -> Result<Parsed, String> {
+pub fn parse(text: &str) -> Result<Parsed, String> {
     let envelope: Envelope = serde_json::from_str(text).map_err(|error| match error.classify() {
         serde_json::error::Category::Eof => format!("the JSON ends too early ({error})"),
         serde_json::error::Category::Syntax | serde_json::error::Category::Io => format!("it is no JSON ({error})"),

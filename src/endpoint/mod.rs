@@ -15,7 +15,7 @@ mod client;
 mod fault;
 pub mod http;
 pub mod limit;
-mod messages;
+pub mod messages;
 pub mod patience;
 pub mod rate_limits;
 pub mod retry;
