@@ -84,7 +84,7 @@ impl Template {
             return Ok(Self(Form::Literal(text.into())));
         }
         let mut environment = BASE.clone();
-        environment.add_template_owned(NAME, text.to_owned()).map_err(|error| describe(&error, text, None))?;
+        environment.add_template_owned(NAME, text.to_owned()).map_err(|error| describe(&error, text, &BTreeSet::new()))?;
         Ok(Self(Form::Compiled(Box::new(environment))))
     }
 
@@ -113,7 +113,10 @@ impl Template {
             Form::Literal(text) => Ok(text.to_string()),
             Form::Compiled(environment) => {
                 let template = template(environment);
-                let text = template.render(context.clone()).map_err(|error| describe(&error, template.source(), Some(variables)))?;
+                let text = template.render(context.clone()).map_err(|error| {
+                    let named = template.undeclared_variables(false).into_iter();
+                    describe(&error, template.source(), &named.filter(|name| !variables.contains_key(name)).collect())
+                })?;
                 if text.len() > LARGEST_OUTPUT { Err(too_large()) } else { Ok(text) }
             }
         }
@@ -138,22 +141,24 @@ fn too_large() -> TemplateError {
     }
 }
 
-fn describe(error: &Error, source: &str, variables: Option<&Variables>) -> TemplateError {
+/// `missing`: the variables that the template wants from outside and was not given.
+fn describe(error: &Error, source: &str, missing: &BTreeSet<String>) -> TemplateError {
     let range = error.range().filter(|range| source.get(range.clone()).is_some());
-    let (line, column) = range.as_ref().map_or_else(
+    let undefined = range.clone().filter(|_| error.kind() == ErrorKind::UndefinedError).and_then(|range| {
+        let mut words = words(&source[range.clone()]);
+        words.find(|(_, word)| missing.contains(*word)).map(|(at, word)| (range.start + at..range.start + at + word.len(), word.to_owned()))
+    });
+    let expression = range.clone().map(|range| source[range].trim()).unwrap_or_default();
+    // A statement (`if visits > 1`) is reported whole: what is missing in it is what has to be shown.
+    let shown = undefined.as_ref().map(|(range, _)| range.clone()).or(range);
+    let (line, column) = shown.map_or_else(
         || (u32::try_from(error.line().unwrap_or(1)).unwrap_or(u32::MAX), None),
         |range| {
             let (line, column, length) = line_and_column(source, range.start, range.end);
             (line, Some((column, length)))
         },
     );
-    let expression = range.map(|range| source[range].trim()).unwrap_or_default();
-    let root: &str = expression.split(|character: char| !character.is_alphanumeric() && character != '_').next().unwrap_or_default();
-    let undefined = (error.kind() == ErrorKind::UndefinedError && !root.is_empty())
-        .then_some(())
-        .and(variables)
-        .filter(|variables| !variables.contains_key(root))
-        .map(|_| root.to_owned());
+    let undefined = undefined.map(|(_, name)| name);
     let detail = error.detail().unwrap_or_default();
     let message = match error.kind() {
         ErrorKind::UndefinedError => match &undefined {
@@ -171,6 +176,18 @@ fn describe(error: &Error, source: &str, variables: Option<&Variables>) -> Templ
         _ => format!("the template cannot be rendered: {detail}"),
     };
     TemplateError { message, line, column, undefined }
+}
+
+/// The identifiers in an expression, and where each begins; a member (`x.name`) is none of its own.
+fn words(expression: &str) -> impl Iterator<Item = (usize, &str)> {
+    let is_part = |character: char| character.is_alphanumeric() || character == '_';
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let start = at + expression[at..].find(is_part)?;
+        at = start + expression[start..].find(|character| !is_part(character)).unwrap_or(expression.len() - start);
+        Some((start, &expression[start..at]))
+    })
+    .filter(|(start, _)| !expression[..*start].trim_end().ends_with('.'))
 }
 
 /// 1-based line and column of a byte offset, and the length in characters up to `end` or the end of that line.
@@ -220,6 +237,11 @@ mod tests {
         let error = rendered("{% if missing %}a{% endif %}", json!({})).unwrap_err();
         assert_eq!(error.undefined.as_deref(), Some("missing"));
         assert!(rendered("{% if missing is defined %}a{% endif %}", json!({})).is_ok());
+        // The variable that is missing, wherever in a statement it stands, and no name that the template makes itself.
+        let error = rendered("{% if a and visits > 1 %}a{% endif %}", json!({"a": 1})).unwrap_err();
+        assert_eq!((error.message.as_str(), error.column), ("undefined variable `visits`", Some((13, 6))));
+        let error = rendered("{% for x in all %}{{ x.all }}{% endfor %}", json!({"all": [{}]})).unwrap_err();
+        assert_eq!((error.message.as_str(), error.undefined), ("`x.all` is undefined", None));
         for (text, message) in [
             ("{{ x | nope }}", "the template cannot be rendered: filter nope is unknown"),
             ("{% if %}", "the template is not valid: unexpected end of block"),
