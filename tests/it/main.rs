@@ -4,6 +4,7 @@
 
 mod architecture;
 mod budget;
+mod corpus;
 mod deciding;
 mod dependencies;
 mod documentation;
@@ -11,6 +12,8 @@ mod documented_assertions;
 mod examples;
 mod harness;
 mod mistakes;
+#[expect(unreachable_pub, reason = "the fuzz targets reach it through a library of their own")]
+mod promises;
 mod running;
 mod rust_source;
 mod selecting;

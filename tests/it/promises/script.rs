@@ -1,0 +1,22 @@
+//! Does any simulator script load, or say what is wrong with it at lines that it has?
+
+use promptkeel::sim::script::{Script, ScriptError};
+
+use super::excerpts::is_harmless;
+
+/// The input is a script.
+pub fn holds(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    match Script::parse("any.yaml", &text) {
+        Ok(script) => assert_eq!(script.digest().len(), 64),
+        Err(error) => {
+            assert!(is_harmless(&error.to_string()), "{:?}", error.to_string());
+            let ScriptError::Invalid { problems } = error else { panic!("{error}: nothing was read from a disk") };
+            assert!(!problems.is_empty());
+            for problem in problems {
+                assert!(problem.line >= 1 && problem.column >= 1 && !problem.message.is_empty(), "{problem:?}");
+                assert!(problem.line <= text.split('\n').count() as u64, "{problem:?}");
+            }
+        }
+    }
+}
