@@ -1,9 +1,12 @@
 //! Is it answered already? Stored answers first, one request per key in flight, and every paid answer stored before it is returned.
+//! Where the disk refuses one, it is returned all the same, and nothing more is asked.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -13,6 +16,7 @@ use crate::model::key::Key;
 use crate::model::reply::{Answer, Reply, Served};
 use crate::model::verdict::{CellError, ErrorKind};
 use crate::store::answers::NewAnswer;
+use crate::store::claim::{Claim, Claimed};
 use crate::store::{Store, StoreError};
 
 /// What the store is used for.
@@ -110,7 +114,7 @@ impl<E: Endpoint> Cached<E> {
         &self.shared.inner
     }
 
-    /// Why nothing more is asked, if the store failed: an answer that cannot be stored is paid again.
+    /// Why nothing more is asked, if the store failed: an answer that cannot be stored would be paid again.
     #[must_use]
     pub fn failure(&self) -> Option<&CellError> {
         self.shared.failure.get()
@@ -214,33 +218,64 @@ impl<E: Endpoint> Shared<E> {
     }
 
     async fn fly(self: &Arc<Self>, call: Call, abandoned: CancellationToken) -> Result<Answer, CellError> {
-        let looking = Arc::clone(self);
-        let key = call.key;
-        let flight = Flight::new(abandoned, move || looking.recheck(&key));
+        let (looking, asking) = (Arc::clone(self), Arc::new(Mutex::new(Asking::default())));
+        let (key, patience, held) = (call.key, call.deadline, Arc::clone(&asking));
+        let flight = Flight::new(abandoned, move || looking.recheck(&key, &mut lock(&held), patience));
         let answer = self.inner.ask(Call { flight, ..call.clone() }).await?;
         if answer.served.is_paid() {
             let row = NewAnswer { key, endpoint: &call.endpoint, sample: call.sample, request: &call.request, reply: &answer.reply };
-            self.store.put(row).await.map_err(|error| CellError {
-                attempts: answer.reply.attempts.clone(),
-                ..self.fail(&error, "was paid and could not be stored")
-            })?;
-            if matches!(self.mode, CacheMode::Refresh | CacheMode::Off) {
-                lock(&self.answered).insert(key);
+            match self.store.put(row).await {
+                Ok(()) if matches!(self.mode, CacheMode::Refresh | CacheMode::Off) => {
+                    lock(&self.answered).insert(key);
+                }
+                Ok(()) => {}
+                // It is paid and as good as any other: it is judged and billed. But nothing more is asked.
+                Err(error) => drop(self.fail(&error, "was paid and could not be stored")),
             }
         }
+        // Only now, stored, may another process look for it.
+        drop(asking);
         Ok(answer)
     }
 
-    /// With the permit in hand, right before money is spent.
-    fn recheck(&self, key: &Key) -> Recheck {
+    /// With the permit in hand, right before money is spent. The claim comes before the look: whoever had it before has stored its answer.
+    fn recheck(&self, key: &Key, asking: &mut Asking, patience: Duration) -> Recheck {
         if let Some(error) = self.failure.get() {
             return Recheck::Stop(error.clone());
         }
+        let free = self.mode != CacheMode::ReadWrite || asking.claims(&self.store, key);
         match self.stored(key) {
             Ok(Some(reply)) => Recheck::Found(reply),
-            Ok(None) => Recheck::Ask,
+            Ok(None) if free || asking.has_waited(patience) => Recheck::Ask,
+            Ok(None) => Recheck::Busy,
             Err(error) => Recheck::Stop(error),
         }
+    }
+}
+
+/// What a flight has to do with other processes that want the same answer.
+#[derive(Default)]
+struct Asking {
+    /// Kept over all attempts, until the answer is stored or the flight ends without one.
+    claim: Option<Claim>,
+    /// When another process was first seen asking.
+    busy_since: Option<Instant>,
+}
+
+impl Asking {
+    /// Whether the claim is ours, now or already.
+    fn claims(&mut self, store: &Store, key: &Key) -> bool {
+        if self.claim.is_none()
+            && let Claimed::Ours(claim) = store.claim(key)
+        {
+            self.claim = Some(claim);
+        }
+        self.claim.is_some()
+    }
+
+    /// Whether the other process had as long as a case may take. It may be suspended, and nobody waits for ever.
+    fn has_waited(&mut self, patience: Duration) -> bool {
+        self.busy_since.get_or_insert_with(Instant::now).elapsed() >= patience
     }
 }
 

@@ -142,7 +142,7 @@ async fn a_stop_ends_waiting_and_sleeping_and_finishes_what_is_on_the_wire() {
     let retrying = Retrying::new(limited, 4, config.max_retry_after, 1);
     let store = Arc::new(Store::open(folder.path()).unwrap());
     let cached = Cached::until(store, CacheMode::ReadWrite, retrying, stopped.clone());
-    let started = tokio::time::Instant::now();
+    let started = Instant::now();
     let (failing, flying, waiting, ()) = tokio::join!(cached.ask(call(1)), cached.ask(call(2)), cached.ask(call(3)), async {
         tokio::time::sleep(Duration::from_secs(2)).await;
         stopped.cancel();
@@ -252,12 +252,12 @@ async fn a_store_that_cannot_write_ends_all_asking() {
     hand.execute_batch("CREATE TRIGGER full BEFORE INSERT ON answers BEGIN SELECT raise(FAIL, 'database or disk is full'); END").unwrap();
     let mut results = vec![cached.ask(call(0)).await];
     results.extend(join_all((1..5).map(|number| cached.ask(call(number)))).await);
-    for result in &results {
+    assert_eq!(results[0].as_ref().unwrap().served, Served::Fresh, "what is paid is judged and billed");
+    for result in &results[1..] {
         let error = result.as_ref().unwrap_err();
-        assert_eq!(error.kind, ErrorKind::Store);
+        assert_eq!((error.kind, error.attempts.len()), (ErrorKind::Store, 0));
         assert!(error.message.contains("disk is full"), "{}", error.message);
     }
-    assert_eq!(results[0].as_ref().unwrap_err().attempts.len(), 1, "what was paid is told");
     assert_eq!(wire.count(), 1);
     assert_eq!(cached.failure().map(|error| error.kind), Some(ErrorKind::Store));
 }
@@ -282,4 +282,91 @@ async fn what_was_acknowledged_is_there_after_the_process_is_gone() {
     std::mem::forget(cached);
     let other = Store::open(folder.path()).unwrap();
     assert!(other.get(&call(1).key).unwrap().is_some());
+}
+
+/// Locks belong to the open file there, so that two stores of one process keep each other off as two processes do.
+#[cfg(target_os = "linux")]
+mod claims {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn two_runs_in_lockstep_share_the_work_and_ask_nothing_twice() {
+        let folder = folder();
+        let wire = numbering();
+        let (one, other) = (cached(&folder, CacheMode::ReadWrite, &wire), cached(&folder, CacheMode::ReadWrite, &wire));
+        let (ours, theirs) =
+            tokio::join!(join_all((0..60).map(|number| one.ask(call(number)))), join_all((0..60).map(|number| other.ask(call(number)))));
+        assert_eq!(wire.count(), 60);
+        for (ours, theirs) in ours.iter().zip(&theirs) {
+            let (ours, theirs) = (ours.as_ref().unwrap(), theirs.as_ref().unwrap());
+            assert_eq!(ours.reply.text(), theirs.reply.text());
+            assert_eq!(u8::from(ours.served.is_paid()) + u8::from(theirs.served.is_paid()), 1, "it is billed once");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_claim_is_kept_over_retries_and_given_up_with_the_last_one() {
+        let folder = folder();
+        // Three failures with pauses between them, and then whoever asks next has an answer.
+        let wire = Arc::new(Scripted::new(|number, _| match number {
+            0..3 => (
+                Duration::from_millis(10),
+                Err(failed(ErrorKind::Server, Advice { after: Some(Duration::from_secs(5)), should_retry: None })),
+            ),
+            _ => (Duration::from_millis(10), Ok(fresh("ok"))),
+        }));
+        let three = |config: &mut EndpointConfig| config.max_attempts = 3;
+        let one = cached_with(&folder, CacheMode::ReadWrite, &wire, three);
+        let other = cached_with(&folder, CacheMode::ReadWrite, &wire, three);
+        let (failed, answered) = tokio::join!(one.ask(call(1)), async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            other.ask(call(1)).await
+        });
+        assert_eq!(failed.unwrap_err().attempts.len(), 3);
+        assert_eq!((answered.unwrap().reply.attempts.len(), wire.count()), (1, 4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_ever_for_a_process_that_stands_still() {
+        let folder = folder();
+        let wire = numbering();
+        let suspended = Store::open(folder.path()).unwrap();
+        let Claimed::Ours(_claim) = suspended.claim(&call(1).key) else { panic!("nobody else claims") };
+        let cached = cached(&folder, CacheMode::ReadWrite, &wire);
+        let started = Instant::now();
+        let (stuck, free) = tokio::join!(cached.ask(call(1)), async {
+            cached.ask(call(2)).await.unwrap();
+            started.elapsed()
+        });
+        assert!(free < call(2).deadline, "other calls go on: {free:?}");
+        assert_eq!(stuck.unwrap().served, Served::Fresh);
+        assert!(started.elapsed() >= call(1).deadline, "as long as a case may take: {:?}", started.elapsed());
+        assert_eq!(wire.count(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_that_share_a_byte_are_answered_all_the_same() {
+        let folder = folder();
+        let wire = numbering();
+        let (one, other) = (cached(&folder, CacheMode::ReadWrite, &wire), cached(&folder, CacheMode::ReadWrite, &wire));
+        let alike = |number: u8| {
+            let mut key = [7; 32];
+            key[31] = number;
+            Call { key: Key::from_bytes(key), ..call(usize::from(number)) }
+        };
+        let (ours, theirs) =
+            tokio::join!(join_all((0..20).map(|number| one.ask(alike(number)))), join_all((0..20).map(|number| other.ask(alike(number)))));
+        assert!(ours.iter().chain(&theirs).all(Result::is_ok));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_wants_an_answer_of_its_own_does_not_wait_for_anybody() {
+        for mode in [CacheMode::Refresh, CacheMode::Off] {
+            let folder = folder();
+            let wire = numbering();
+            let (one, other) = (cached(&folder, mode, &wire), cached(&folder, mode, &wire));
+            let (ours, theirs) = tokio::join!(one.ask(call(1)), other.ask(call(1)));
+            assert_eq!((ours.unwrap().served, theirs.unwrap().served), (Served::Fresh, Served::Fresh));
+        }
+    }
 }

@@ -3,11 +3,13 @@
 //! - An answer is written once, under its key, and never changed; asking again adds a generation beside it. Reads take the newest.
 //! - One writer thread commits whatever is queued, then acknowledges: an acknowledged answer survives `kill -9`. A power cut may lose the
 //!   last moments (`synchronous=NORMAL`), never the file.
+//! - Before a process asks it claims the key, so that two runs at once pay for each answer once.
 //! - Every answer carries a checksum over key and reply: a damaged one counts as missing, never as an answer.
 //! - Only answers are kept, never verdicts that a later run would trust; the history of runs is for people and for `--failed`.
 
 pub mod answers;
 pub mod cached;
+mod claim;
 pub mod history;
 mod open;
 mod writer;
@@ -22,6 +24,7 @@ use crate::model::key::Key;
 use crate::model::problem::Problem;
 use crate::model::reply::Reply;
 use crate::store::answers::{Found, Known, NewAnswer};
+use crate::store::claim::{Claimed, Claims};
 use crate::store::history::{RunHead, RunRecord};
 use crate::store::writer::Writer;
 
@@ -31,6 +34,7 @@ pub struct Store {
     path: PathBuf,
     readers: Mutex<Vec<Connection>>,
     writer: Writer,
+    claims: Claims,
     warnings: Mutex<Vec<Problem>>,
 }
 
@@ -104,6 +108,7 @@ impl Store {
             writer: Writer::start(opened.connection, &opened.path)?,
             path: opened.path,
             readers: Mutex::default(),
+            claims: Claims::of(folder),
             warnings: Mutex::new(opened.warnings),
         })
     }
@@ -144,6 +149,11 @@ impl Store {
     /// If the file cannot be read.
     pub fn known(&self, keys: &[Key]) -> Result<HashMap<Key, Known>, StoreError> {
         self.read(|connection| answers::known(connection, keys))
+    }
+
+    /// Claims the right to ask for a key, so that two processes do not pay for one answer.
+    fn claim(&self, key: &Key) -> Claimed {
+        self.claims.claim(key)
     }
 
     /// Stores an answer as the newest generation of its key; returns when it is committed.
