@@ -96,6 +96,8 @@ pub(crate) async fn open(project: &Project, plan: &Plan, wanted: Wanted<'_>) -> 
             max_attempts: settings.max_attempts,
             attempt_timeout: settings.attempt_timeout,
             max_retry_after: settings.max_retry_after,
+            give_up_after: settings.give_up_after,
+            status_page: settings.status_page.clone(),
             identity: identity.expect("an endpoint is asked because a cell names it"),
         });
     }

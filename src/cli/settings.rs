@@ -56,6 +56,8 @@ struct RunSection {
     attempt_timeout: Option<Span>,
     /// The longest wait that a server may ask for, such as `2m`.
     max_retry_after: Option<Span>,
+    /// An endpoint that gives no usable answer for so long is given up, such as `30s`.
+    give_up_after: Option<Span>,
     /// Paths in suites may leave the project.
     allow_outside: Option<bool>,
     /// A file with further environment variables.
@@ -90,6 +92,10 @@ struct EndpointSection {
     attempt_timeout: Option<Span>,
     /// See `run.max_retry_after`.
     max_retry_after: Option<Span>,
+    /// See `run.give_up_after`.
+    give_up_after: Option<Span>,
+    /// Where its provider says how it is; told when the endpoint is given up.
+    status_page: Option<String>,
 }
 
 /// The header that carries the key.
@@ -161,6 +167,8 @@ pub(crate) struct EndpointSettings {
     pub(crate) max_attempts: u32,
     pub(crate) attempt_timeout: Duration,
     pub(crate) max_retry_after: Duration,
+    pub(crate) give_up_after: Duration,
+    pub(crate) status_page: Option<String>,
 }
 
 /// Layers the defaults, the file's text and the environment.
@@ -275,6 +283,7 @@ impl RunSection {
             case_timeout,
             attempt_timeout,
             max_retry_after,
+            give_up_after,
             allow_outside,
             env_file
         )
@@ -297,7 +306,9 @@ impl EndpointSection {
             requests_per_minute,
             max_attempts,
             attempt_timeout,
-            max_retry_after
+            max_retry_after,
+            give_up_after,
+            status_page
         )
     }
 
@@ -327,6 +338,8 @@ impl EndpointSection {
             max_attempts: self.max_attempts.or(run.max_attempts).expect(expect).get(),
             attempt_timeout: self.attempt_timeout.or(run.attempt_timeout).expect(expect).0,
             max_retry_after: self.max_retry_after.or(run.max_retry_after).expect(expect).0,
+            give_up_after: self.give_up_after.or(run.give_up_after).expect(expect).0,
+            status_page: self.status_page,
         })
     }
 }

@@ -163,7 +163,7 @@ impl<W> Budgeted<W> {
                 cost::cost(&self.catalog, &call.request.model, &answer.reply).map_or(worst, |cost| cost.total)
             }
             Err(Failed::Attempt { attempt, .. }) if attempt.may_be_billed() => worst,
-            Ok(_) | Err(Failed::Attempt { .. } | Failed::Refused(_) | Failed::GaveUp(_)) => Money::ZERO,
+            Ok(_) | Err(Failed::Attempt { .. } | Failed::Refused(_) | Failed::GaveUp(_) | Failed::Held) => Money::ZERO,
         }
     }
 }
@@ -179,7 +179,8 @@ impl<W: Wire> Wire for Budgeted<W> {
             Ok(Err(refused)) => return Err(Failed::Refused(refused)).into(),
             Err(reason) => return Err(Failed::GaveUp(reason)).into(),
         };
-        let attempted = self.inner.attempt(call, patience).await;
+        // The endpoint may have fallen silent while the others settled.
+        let attempted = if patience.is_held() { Err(Failed::Held).into() } else { self.inner.attempt(call, patience).await };
         reservation.settle(self.spent(call, worst, &attempted.result));
         attempted
     }

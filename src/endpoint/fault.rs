@@ -155,6 +155,7 @@ fn hint(kind: ErrorKind, status: u16, headers: &HeaderMap, asked: Asked<'_>) -> 
         | ErrorKind::Timeout
         | ErrorKind::MalformedReply
         | ErrorKind::Budget
+        | ErrorKind::Unavailable
         | ErrorKind::CacheMiss
         | ErrorKind::Store
         | ErrorKind::Judging

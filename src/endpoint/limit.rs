@@ -128,11 +128,15 @@ impl<W: Wire> Limited<W> {
             if let Some(error) = lane.stopped.get() {
                 return Err(Failed::Refused(error.clone()));
             }
+            // Before the last look: that one may claim the answer, which nobody must who does not ask for it.
+            if patience.is_held() {
+                return Err(Failed::Held);
+            }
             match call.flight.recheck() {
                 Recheck::Ask => break (permit, bucket),
                 Recheck::Found(reply) => return Ok(Ok(Answer { reply, served: Served::Shared }).into()),
                 Recheck::Stop(error) => return Err(Failed::Refused(error)),
-                Recheck::Busy => {}
+                Recheck::Busy => patience.let_others_probe(),
             }
             // Others may go first meanwhile.
             drop((bucket, permit));

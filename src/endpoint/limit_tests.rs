@@ -19,7 +19,7 @@ fn seconds(seconds: u64) -> Duration {
 fn stack(wire: &Arc<Scripted>, change: impl FnOnce(&mut EndpointConfig)) -> Retrying<Limited<Arc<Scripted>>> {
     let mut config = config("http://127.0.0.1");
     change(&mut config);
-    Retrying::new(Limited::new(Arc::clone(wire), &config), config.max_attempts, config.max_retry_after, 1)
+    Retrying::new(Limited::new(Arc::clone(wire), &config), &config, 1)
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,8 +9,10 @@
 //! router and retry. Above [`retry`] there are calls ([`Endpoint`]), below it attempts ([`wire::Wire`]).
 
 pub mod address;
+mod breaker;
 mod bucket;
 pub mod budget;
+mod circuit;
 mod client;
 mod fault;
 pub mod http;
@@ -173,6 +175,10 @@ pub struct EndpointConfig {
     pub attempt_timeout: Duration,
     /// The longest wait that a server may ask for; a longer one is cut to this.
     pub max_retry_after: Duration,
+    /// An endpoint that gives no usable answer for so long is given up.
+    pub give_up_after: Duration,
+    /// Where its provider says how it is.
+    pub status_page: Option<String>,
     /// What the cache key says about it.
     pub identity: EndpointIdentity,
 }
@@ -266,7 +272,7 @@ pub fn build_with_clock(configs: Vec<EndpointConfig>, spending: &Spending, seed:
         let http = Http::new(&config, clock)?;
         let budgeted = Budgeted::new(http, Arc::clone(&spending.budget), Arc::clone(&spending.catalog));
         let limited = Limited::new(budgeted, &config);
-        endpoints.push((name, Retrying::new(limited, config.max_attempts, config.max_retry_after, seed)));
+        endpoints.push((name, Retrying::new(limited, &config, seed)));
     }
     Router::new(endpoints)
 }

@@ -1,9 +1,10 @@
 //! How long does a call wait, and who still waits for it?
 //!
-//! Two things end waiting and sleeping: the case's time limit, which runs from its first attempt, and the departure of everybody who
-//! waited for the answer. Neither ends an attempt under way: it is paid for.
+//! Three things end waiting and sleeping: the case's time limit, which runs from its first attempt, the departure of everybody who
+//! waited for the answer, and the end of hope for the endpoint. None ends an attempt under way: it is paid for.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::endpoint::Call;
+use crate::endpoint::breaker::Breaker;
 use crate::model::reply::Reply;
 use crate::model::verdict::CellError;
 
@@ -60,6 +62,8 @@ pub enum GaveUp {
     Abandoned,
     /// The case's time limit passed.
     Deadline,
+    /// The endpoint was given up.
+    Unavailable,
 }
 
 /// The patience of one call over all of its attempts.
@@ -68,13 +72,49 @@ pub struct Patience {
     abandoned: CancellationToken,
     limit: Duration,
     deadline: OnceLock<Option<Instant>>,
+    breaker: Option<Arc<Breaker>>,
+    given_up: CancellationToken,
+    /// The next attempt is the probe of an endpoint that is silent.
+    probing: AtomicBool,
 }
 
 impl Patience {
     /// Of this call, before its first attempt.
     #[must_use]
     pub fn of(call: &Call) -> Self {
-        Self { abandoned: call.flight.abandoned.clone(), limit: call.deadline, deadline: OnceLock::new() }
+        Self {
+            abandoned: call.flight.abandoned.clone(),
+            limit: call.deadline,
+            deadline: OnceLock::new(),
+            breaker: None,
+            given_up: CancellationToken::new(),
+            probing: AtomicBool::new(false),
+        }
+    }
+
+    /// The same, and no longer than this endpoint is not given up.
+    pub(crate) fn guarded(self, breaker: &Arc<Breaker>) -> Self {
+        Self { given_up: breaker.given_up().clone(), breaker: Some(Arc::clone(breaker)), ..self }
+    }
+
+    /// The next attempt is the probe of an endpoint that is silent, or is none.
+    pub(crate) fn set_probing(&self, probing: bool) {
+        self.probing.store(probing, Ordering::Release);
+    }
+
+    pub(crate) fn is_probing(&self) -> bool {
+        self.probing.load(Ordering::Acquire)
+    }
+
+    /// The endpoint is silent, and this call must leave the line and come again when it is heard: what is sent now would be lost.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        !self.is_probing() && self.breaker.as_ref().is_some_and(|breaker| breaker.holds())
+    }
+
+    /// This call cannot send yet, for a reason of its own: if it was to find out whether the endpoint is back, another one does.
+    pub fn let_others_probe(&self) {
+        self.set_probing(false);
     }
 
     /// The first attempt begins: from here on the case's time limit runs. Later calls change nothing.
@@ -92,6 +132,7 @@ impl Patience {
         tokio::select! {
             biased;
             () = self.abandoned.cancelled() => Err(GaveUp::Abandoned),
+            () = self.given_up.cancelled() => Err(GaveUp::Unavailable),
             output = future => Ok(output),
             () = sleep_until(deadline), if deadline.is_some() => Err(GaveUp::Deadline),
         }

@@ -4,9 +4,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::endpoint::breaker::Breaker;
+use crate::endpoint::circuit::{Failure, Sign, StreakId, sign};
 use crate::endpoint::patience::{GaveUp, Patience};
 use crate::endpoint::wire::{Advice, Failed, Wire};
-use crate::endpoint::{Call, CallEvent, Endpoint};
+use crate::endpoint::{Call, CallEvent, Endpoint, EndpointConfig};
 use crate::model::reply::{Answer, Attempt};
 use crate::model::verdict::{CellError, ErrorKind};
 
@@ -40,6 +42,7 @@ pub const fn class(kind: ErrorKind) -> Class {
         ErrorKind::Denied | ErrorKind::NotFound | ErrorKind::SpendLimit => Class::StopModel,
         ErrorKind::InvalidRequest
         | ErrorKind::Budget
+        | ErrorKind::Unavailable
         | ErrorKind::CacheMiss
         | ErrorKind::Store
         | ErrorKind::Judging
@@ -64,12 +67,19 @@ pub struct Retrying<W> {
     max_attempts: u32,
     max_retry_after: Duration,
     jitter: Mutex<fastrand::Rng>,
+    breaker: Arc<Breaker>,
 }
 
 impl<W> Retrying<W> {
-    /// At most so many attempts a call, the first included. A longer wish of the server than `max_retry_after` is cut to it.
-    pub fn new(inner: W, max_attempts: u32, max_retry_after: Duration, seed: u64) -> Self {
-        Self { inner, max_attempts: max_attempts.max(1), max_retry_after, jitter: Mutex::new(fastrand::Rng::with_seed(seed)) }
+    /// With the attempts, the pauses and the circuit that these settings name. The seed decides the jitter.
+    pub fn new(inner: W, config: &EndpointConfig, seed: u64) -> Self {
+        Self {
+            inner,
+            max_attempts: config.max_attempts.max(1),
+            max_retry_after: config.max_retry_after,
+            jitter: Mutex::new(fastrand::Rng::with_seed(seed)),
+            breaker: Arc::new(Breaker::new(config)),
+        }
     }
 
     /// What is retried.
@@ -93,30 +103,110 @@ impl<W> Retrying<W> {
 
 impl<W: Wire> Endpoint for Retrying<W> {
     async fn ask(&self, call: Call) -> Result<Answer, CellError> {
-        let patience = Patience::of(&call);
+        let breaker = &*self.breaker;
+        let patience = Patience::of(&call).guarded(&self.breaker);
         let mut attempts: Vec<Attempt> = Vec::new();
+        let mut tally = Tally { call: breaker.number(), ..Tally::default() };
         let mut last: Option<CellError> = None;
-        loop {
-            let gave_up = match self.inner.attempt(&call, &patience).await.result {
-                Ok(answer) => return Ok(with_earlier(answer, attempts)),
-                Err(Failed::Refused(error)) => return Err(CellError { attempts, ..error }),
-                Err(Failed::GaveUp(reason)) => Err(reason),
-                Err(Failed::Attempt { error, attempt, advice }) => {
-                    attempts.push(attempt);
-                    let made = u32::try_from(attempts.len()).unwrap_or(u32::MAX);
-                    if !worth_retrying(error.kind, advice) || made >= self.max_attempts {
-                        return Err(CellError { message: after_attempts(error.message, made), attempts, ..error });
-                    }
-                    let delay = self.delay(advice, made);
-                    call.observer.tell(CallEvent::Retrying { message: error.message.clone(), delay, attempt: made + 1 });
-                    last = Some(error);
-                    patience.sleep(delay).await
-                }
+        let reason = loop {
+            let pass = match patience.wait(breaker.admit()).await {
+                Ok(pass) => pass,
+                Err(reason) => break reason,
             };
-            if let Err(reason) = gave_up {
-                return Err(without_patience(reason, call.deadline, last, attempts));
+            patience.set_probing(pass.is_probe());
+            match self.inner.attempt(&call, &patience).await.result {
+                Ok(answer) => {
+                    // What somebody else asked for says nothing about the endpoint as it is now.
+                    if answer.served.is_paid() {
+                        breaker.alive();
+                    }
+                    return Ok(with_earlier(answer, attempts));
+                }
+                Err(Failed::Held) => {}
+                Err(Failed::Refused(error)) => return Err(CellError { attempts, ..error }),
+                Err(Failed::GaveUp(reason)) => break reason,
+                Err(Failed::Attempt { error, attempt, advice }) => {
+                    // A request that takes too long may be alone with it.
+                    let headless = error.kind == ErrorKind::Connection && attempt.status.is_none();
+                    attempts.push(attempt);
+                    self.count(&mut tally, &error, headless, patience.is_probing());
+                    // Whoever stands in line behind a probe takes the next turn.
+                    drop(pass);
+                    if !worth_retrying(error.kind, advice) || tally.made(breaker) >= self.max_attempts {
+                        return Err(CellError { message: after_attempts(error.message, attempts.len()), attempts, ..error });
+                    }
+                    let attempt = u32::try_from(attempts.len()).unwrap_or(u32::MAX);
+                    let held = breaker.pause();
+                    let delay = held.unwrap_or_else(|| self.delay(advice, attempt));
+                    call.observer.tell(CallEvent::Retrying { message: error.message.clone(), delay, attempt: attempt.saturating_add(1) });
+                    last = Some(error);
+                    // A silent endpoint has a line of its own to wait in, until somebody hears of it.
+                    if held.is_none()
+                        && let Err(reason) = patience.sleep(delay).await
+                    {
+                        break reason;
+                    }
+                }
+            }
+        };
+        Err(match (reason, breaker.reason()) {
+            (GaveUp::Unavailable, Some(reason)) => CellError { attempts, ..reason.clone() },
+            _ => without_patience(reason, call.deadline, last, attempts),
+        })
+    }
+}
+
+impl<W> Retrying<W> {
+    fn count(&self, tally: &mut Tally, error: &CellError, headless: bool, probe: bool) {
+        match sign(error.kind) {
+            Sign::Down => {
+                let last_try = tally.made(&self.breaker) + 1 >= self.max_attempts;
+                let streak = self.breaker.failed(Failure { call: tally.call, headless, last_try, probe }, error);
+                tally.failed_in(streak, &self.breaker);
+            }
+            Sign::Alive => {
+                self.breaker.alive();
+                tally.own += 1;
+            }
+            Sign::Silent => tally.own += 1,
+        }
+    }
+}
+
+/// How many of its attempts a call has used up. What failed because its endpoint was silent was not its fault: those attempts are told of,
+/// and not counted. In [`FORGIVEN`] outages, that is, so that an endpoint which goes up and down ends every call at last.
+#[derive(Debug, Default)]
+struct Tally {
+    call: u64,
+    own: u32,
+    /// The latest streak of failures over all calls that this call has a part in, and how large a part.
+    streak: Option<(StreakId, u32)>,
+    outages: u32,
+}
+
+/// Outages of which no attempt is counted, for one call.
+const FORGIVEN: u32 = 3;
+
+impl Tally {
+    fn failed_in(&mut self, streak: StreakId, breaker: &Breaker) {
+        match &mut self.streak {
+            Some((known, part)) if *known == streak => *part += 1,
+            _ => {
+                self.own = self.made(breaker);
+                self.outages += u32::from(self.streak.is_some_and(|(earlier, _)| breaker.is_outage(earlier)));
+                self.streak = Some((streak, 1));
             }
         }
+    }
+
+    /// The attempts that count.
+    fn made(&self, breaker: &Breaker) -> u32 {
+        let part = match self.streak {
+            Some((streak, _)) if self.outages < FORGIVEN && breaker.is_outage(streak) => 0,
+            Some((_, part)) => part,
+            None => 0,
+        };
+        self.own + part
     }
 }
 
@@ -132,7 +222,7 @@ fn with_earlier(answer: Answer, mut earlier: Vec<Attempt>) -> Answer {
     Answer { reply, served: answer.served }
 }
 
-fn after_attempts(message: String, made: u32) -> String {
+fn after_attempts(message: String, made: usize) -> String {
     if made > 1 { format!("{message} (after {made} attempts)") } else { message }
 }
 
@@ -144,6 +234,8 @@ fn without_patience(reason: GaveUp, limit: Duration, last: Option<CellError>, at
             Some("raise `case_timeout`".to_owned()),
         ),
         GaveUp::Abandoned => (format!("the run was stopped, or nobody waited any longer{because}"), None),
+        // Only where the endpoint's own reason is missing, which it never is.
+        GaveUp::Unavailable => (format!("the endpoint was given up{because}"), None),
     };
     CellError { kind: ErrorKind::Timeout, message, hint, attempts }
 }

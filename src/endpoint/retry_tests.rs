@@ -8,7 +8,7 @@ use super::*;
 use crate::endpoint::limit::Limited;
 use crate::endpoint::testing::{Scripted, call, config, failed, fresh, heard};
 
-const ALL: [ErrorKind; 14] = [
+const ALL: [ErrorKind; 15] = [
     ErrorKind::Connection,
     ErrorKind::Timeout,
     ErrorKind::RateLimited,
@@ -19,6 +19,7 @@ const ALL: [ErrorKind; 14] = [
     ErrorKind::NotFound,
     ErrorKind::InvalidRequest,
     ErrorKind::MalformedReply,
+    ErrorKind::Unavailable,
     ErrorKind::CacheMiss,
     ErrorKind::Store,
     ErrorKind::Judging,
@@ -41,7 +42,8 @@ fn flaky(failures: usize, kind: ErrorKind, advice: Advice) -> Arc<Scripted> {
 }
 
 fn retrying(wire: &Arc<Scripted>) -> Retrying<Limited<Arc<Scripted>>> {
-    Retrying::new(Limited::new(Arc::clone(wire), &config("http://127.0.0.1")), 4, seconds(120), 7)
+    let config = config("http://127.0.0.1");
+    Retrying::new(Limited::new(Arc::clone(wire), &config), &config, 7)
 }
 
 #[tokio::test(start_paused = true)]
@@ -107,7 +109,7 @@ async fn a_wish_beyond_the_setting_is_cut_to_it() {
 
 #[test]
 fn without_a_wish_the_jitter_is_full_and_capped() {
-    let retrying = Retrying::new((), 99, seconds(120), 3);
+    let retrying = Retrying::new((), &config("http://127.0.0.1"), 3);
     for failed in 1..40 {
         let most = Duration::from_millis(500 * 2_u64.pow((failed - 1).min(4)));
         let delays: Vec<_> = (0..200).map(|_| retrying.delay(Advice::default(), failed)).collect();
@@ -120,7 +122,7 @@ fn without_a_wish_the_jitter_is_full_and_capped() {
 #[test]
 fn the_same_seed_gives_the_same_jitter() {
     let delays = |seed| {
-        let retrying = Retrying::new((), 9, seconds(120), seed);
+        let retrying = Retrying::new((), &config("http://127.0.0.1"), seed);
         (1..9).map(|failed| retrying.delay(Advice::default(), failed)).collect::<Vec<_>>()
     };
     assert_eq!(delays(5), delays(5));
@@ -149,7 +151,7 @@ async fn standing_in_line_is_not_counted_against_the_case() {
     let wire = Arc::new(Scripted::after(seconds(20)));
     let mut config = config("http://127.0.0.1");
     config.max_concurrency = 1;
-    let retrying = Arc::new(Retrying::new(Limited::new(Arc::clone(&wire), &config), 4, seconds(120), 7));
+    let retrying = Arc::new(Retrying::new(Limited::new(Arc::clone(&wire), &config), &config, 7));
     let calls = (0..5).map(|number| retrying.ask(Call { deadline: seconds(30), ..call(number) }));
     let results = futures_util::future::join_all(calls).await;
     assert!(results.iter().all(Result::is_ok), "{results:?}");
@@ -164,7 +166,8 @@ async fn a_sleeping_retry_holds_no_permit() {
     }));
     let mut config = config("http://127.0.0.1");
     config.max_concurrency = 1;
-    let retrying = Retrying::new(Limited::new(Arc::clone(&wire), &config), 99, seconds(120), 7);
+    config.max_attempts = 99;
+    let retrying = Retrying::new(Limited::new(Arc::clone(&wire), &config), &config, 7);
     let failing = retrying.ask(Call { deadline: seconds(60), ..call(0) });
     let others = async {
         let started = Instant::now();

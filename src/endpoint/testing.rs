@@ -30,6 +30,8 @@ pub(crate) fn config(base_url: &str) -> EndpointConfig {
         max_attempts: 4,
         attempt_timeout: Duration::from_secs(60),
         max_retry_after: Duration::from_secs(120),
+        give_up_after: Duration::from_secs(30),
+        status_page: None,
         identity: EndpointIdentity {
             dialect: Dialect::Messages,
             identity: base_url.to_owned(),

@@ -48,6 +48,8 @@ pub enum Failed {
     Refused(CellError),
     /// Nothing was sent: waiting for a permit ended first.
     GaveUp(GaveUp),
+    /// Nothing was sent: the endpoint turned out to be silent while the call stood in line. It comes again when the endpoint is heard.
+    Held,
 }
 
 /// What a server says about trying again (wire reference, 2.2).

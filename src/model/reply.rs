@@ -166,6 +166,7 @@ impl Attempt {
                 | ErrorKind::NotFound
                 | ErrorKind::InvalidRequest
                 | ErrorKind::Budget
+                | ErrorKind::Unavailable
                 | ErrorKind::CacheMiss
                 | ErrorKind::Store
                 | ErrorKind::Judging

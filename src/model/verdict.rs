@@ -240,6 +240,8 @@ pub enum ErrorKind {
     MalformedReply,
     /// It was not sent, because it could have passed a cap on money.
     Budget,
+    /// The endpoint was given up, because it answered nothing for too long.
+    Unavailable,
     /// `--cache only` and nothing stored.
     CacheMiss,
     /// The store could not be read or written.
@@ -280,4 +282,8 @@ pub enum SkipReason {
     ModelUnavailable(String),
     /// A paid answer could not be stored, so nothing more is asked.
     StoreFailed(String),
+    /// The endpoint answered nothing for too long and was given up; says for how long, and where to look.
+    EndpointDown(String),
+    /// The run's own time limit passed first.
+    RunTimeout,
 }

@@ -19,6 +19,7 @@ pub(crate) const fn error_kind(kind: ErrorKind) -> &'static str {
         ErrorKind::InvalidRequest => "invalid request",
         ErrorKind::MalformedReply => "malformed reply",
         ErrorKind::Budget => "over budget",
+        ErrorKind::Unavailable => "endpoint down",
         ErrorKind::CacheMiss => "not recorded",
         ErrorKind::Store => "store",
         ErrorKind::Judging => "judging",
@@ -40,6 +41,7 @@ pub(crate) const fn error_type(kind: ErrorKind) -> &'static str {
         ErrorKind::InvalidRequest => "invalid_request",
         ErrorKind::MalformedReply => "malformed_reply",
         ErrorKind::Budget => "budget",
+        ErrorKind::Unavailable => "unavailable",
         ErrorKind::CacheMiss => "cache_miss",
         ErrorKind::Store => "store",
         ErrorKind::Judging => "judging",
@@ -55,6 +57,8 @@ pub(crate) fn skip(reason: &SkipReason) -> (&'static str, Option<&str>) {
         SkipReason::MaxFail => ("`--max-fail` was reached", None),
         SkipReason::ModelUnavailable(words) => ("the model cannot be reached", Some(words)),
         SkipReason::StoreFailed(words) => ("a paid answer could not be stored, so nothing more was asked", Some(words)),
+        SkipReason::EndpointDown(words) => ("the endpoint is down", Some(words)),
+        SkipReason::RunTimeout => ("the run's time limit passed", None),
     }
 }
 

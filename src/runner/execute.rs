@@ -314,6 +314,7 @@ fn stopped_by(error: &CellError) -> Option<SkipReason> {
         ErrorKind::Denied | ErrorKind::NotFound | ErrorKind::SpendLimit => Some(SkipReason::ModelUnavailable(error.message.clone())),
         ErrorKind::Store => Some(SkipReason::StoreFailed(error.message.clone())),
         ErrorKind::Budget => Some(SkipReason::Budget),
+        ErrorKind::Unavailable => Some(SkipReason::EndpointDown(with_hint(error))),
         ErrorKind::Connection
         | ErrorKind::Timeout
         | ErrorKind::RateLimited
@@ -325,6 +326,11 @@ fn stopped_by(error: &CellError) -> Option<SkipReason> {
         | ErrorKind::Judging
         | ErrorKind::Template => None,
     }
+}
+
+/// A skipped cell has no place for a next step of its own.
+fn with_hint(error: &CellError) -> String {
+    error.hint.as_ref().map_or_else(|| error.message.clone(), |hint| format!("{}; {hint}", error.message))
 }
 
 fn template_error(cell: &PlannedCell, message: &str) -> CellError {

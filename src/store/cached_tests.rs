@@ -22,7 +22,7 @@ fn cached_with(folder: &tempfile::TempDir, mode: CacheMode, wire: &Arc<Scripted>
     let mut config = config("http://127.0.0.1");
     change(&mut config);
     let limited = Limited::new(Arc::clone(wire), &config);
-    let retrying = Retrying::new(limited, config.max_attempts, config.max_retry_after, 1);
+    let retrying = Retrying::new(limited, &config, 1);
     Cached::new(Arc::new(Store::open(folder.path()).unwrap()), mode, retrying)
 }
 
@@ -139,7 +139,7 @@ async fn a_stop_ends_waiting_and_sleeping_and_finishes_what_is_on_the_wire() {
     config.max_concurrency = 1;
     let stopped = CancellationToken::new();
     let limited = Limited::new(Arc::clone(&wire), &config);
-    let retrying = Retrying::new(limited, 4, config.max_retry_after, 1);
+    let retrying = Retrying::new(limited, &config, 1);
     let store = Arc::new(Store::open(folder.path()).unwrap());
     let cached = Cached::until(store, CacheMode::ReadWrite, retrying, stopped.clone());
     let started = Instant::now();
@@ -179,7 +179,7 @@ async fn what_another_process_stored_while_this_one_stood_in_line_is_not_asked_a
     let wire = Arc::new(Gated::default());
     let mut config = config("http://127.0.0.1");
     config.max_concurrency = 1;
-    let retrying = Retrying::new(Limited::new(Arc::clone(&wire), &config), 4, config.max_retry_after, 1);
+    let retrying = Retrying::new(Limited::new(Arc::clone(&wire), &config), &config, 1);
     let one = Cached::new(Arc::new(Store::open(folder.path()).unwrap()), CacheMode::ReadWrite, retrying);
     let other = cached(&folder, CacheMode::ReadWrite, &numbering());
     // The second call stands in line behind the first one, which is answered only when the other process has stored the second one's answer.

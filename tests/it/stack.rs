@@ -39,6 +39,8 @@ fn config(url: &str) -> EndpointConfig {
         max_attempts: 8,
         attempt_timeout: Duration::from_secs(30),
         max_retry_after: Duration::from_millis(5),
+        give_up_after: Duration::from_secs(30),
+        status_page: None,
         identity: identity(Dialect::Simulated, &Address::parse(url).unwrap(), "2026-10-21", &[]),
     }
 }

@@ -180,6 +180,8 @@ const fn skip_type(reason: &SkipReason) -> &'static str {
         SkipReason::MaxFail => "max_fail",
         SkipReason::ModelUnavailable(_) => "model_unavailable",
         SkipReason::StoreFailed(_) => "store_failed",
+        SkipReason::EndpointDown(_) => "endpoint_down",
+        SkipReason::RunTimeout => "run_timeout",
     }
 }
 
