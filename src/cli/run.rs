@@ -118,7 +118,7 @@ pub(crate) async fn run(
         interrupted: interrupted.clone(),
         stopping,
     };
-    let cells = run::run(
+    let run::Ran { cells, texts } = run::run(
         Arc::clone(&plan),
         Arc::clone(&cached),
         session::folder(project),
@@ -158,6 +158,7 @@ pub(crate) async fn run(
         info,
         policies: plan.suites.iter().map(|suite| SuitePolicy::from(&**suite)).collect(),
         cells,
+        texts,
         orphans,
         problems: session.problems,
         carried: Vec::new(),

@@ -9,6 +9,7 @@ use crate::model::gate::{Exit, GateResult, SuitePolicy};
 use crate::model::money::Money;
 use crate::model::problem::{Problem, Site};
 use crate::model::reply::{Attempt, RefusalDetails, Served, StopReason, Usage};
+use crate::model::request::Role;
 use crate::model::suite::SourceFile;
 use crate::model::verdict::{AssertionResult, CellError, SkipReason, SnapshotState, Verdict};
 
@@ -44,6 +45,9 @@ pub struct RunReport {
     pub orphans: Vec<String>,
     /// Warnings and notes about what was read.
     pub problems: Vec<Problem>,
+    /// What the cells' requests say, each text once; [`RequestFacts`] points into it.
+    #[serde(default)]
+    pub texts: Vec<Arc<str>>,
     /// In plan order.
     pub cells: Vec<CellResult>,
 }
@@ -242,8 +246,31 @@ pub struct CellResult {
     pub snapshot_path: Option<Arc<str>>,
     /// What the cell is made of, to find out what changed since.
     pub digests: CellDigests,
+    /// What was sent for every sample; `None` where nothing could be or was to be sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestFacts>,
     /// In the order of their index.
     pub samples: Vec<SampleResult>,
+}
+
+/// A rendered request as numbers into [`RunReport::texts`], from 0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct RequestFacts {
+    /// System blocks.
+    pub system: Vec<u32>,
+    /// The conversation.
+    pub turns: Vec<TurnFacts>,
+    /// The parameters, as JSON.
+    pub parameters: u32,
+}
+
+/// One turn of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct TurnFacts {
+    /// Who speaks.
+    pub role: Role,
+    /// Its blocks: texts as they are, other kinds as JSON with long data left out.
+    pub content: Vec<u32>,
 }
 
 /// Digests (blake3, hex) of what a cell is made of.

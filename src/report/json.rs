@@ -73,7 +73,8 @@ struct Writer {
 /// Only what `out` answers.
 pub fn write(report: &RunReport, out: &mut dyn io::Write) -> io::Result<()> {
     // Taken apart without `..`, so that a new member cannot be forgotten here.
-    let RunReport { schema, run, totals, bill, policies, gates, exit, models, suites, versions, tags, orphans, problems, cells } = report;
+    let RunReport { schema, run, totals, bill, policies, gates, exit, models, suites, versions, tags, orphans, problems, texts, cells } =
+        report;
     out.write_all(b"{\n")?;
     member(out, "schema", schema)?;
     member(out, "run", run)?;
@@ -88,6 +89,7 @@ pub fn write(report: &RunReport, out: &mut dyn io::Write) -> io::Result<()> {
     list(out, "tags", tags)?;
     list(out, "orphans", orphans)?;
     list(out, "problems", problems)?;
+    list(out, "texts", texts)?;
     items(out, "cells", cells)?;
     out.write_all(b"\n}\n")
 }

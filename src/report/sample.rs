@@ -10,8 +10,10 @@ use crate::model::gate::{Exit, GateKind, GateOutcome, GateResult, SuitePolicy};
 use crate::model::money::Money;
 use crate::model::problem::{Place, Problem, Site};
 use crate::model::reply::{Attempt, RefusalDetails, Served, StopReason, Usage};
+use crate::model::request::Role;
 use crate::model::run::{
-    Address, Bill, CellDigests, CellResult, Group, ReplyFacts, RunInfo, RunReport, SCHEMA, SampleResult, Tokens, Totals,
+    Address, Bill, CellDigests, CellResult, Group, ReplyFacts, RequestFacts, RunInfo, RunReport, SCHEMA, SampleResult, Tokens, Totals,
+    TurnFacts,
 };
 use crate::model::suite::OnChange;
 use crate::model::verdict::{
@@ -24,6 +26,9 @@ pub(crate) const HOSTILE: &str = "\u{1b}[2J\u{1b}[31mred\u{0}\u{7}]]></failure><
 
 const HAIKU: &str = "claude-haiku-4-5";
 const SONNET: &str = "claude-sonnet-4-6";
+
+/// What every cell of the sample was asked.
+const TEXTS: [&str; 3] = ["You route support tickets.", "I was charged twice for March.", "{\n  \"max_tokens\": 512\n}"];
 
 /// The whole run: fails, with something of everything.
 pub(crate) fn report() -> RunReport {
@@ -53,6 +58,7 @@ pub(crate) fn report() -> RunReport {
         versions: groups(&cells, |cell| (None, format!("{}@{}", cell.address.prompt, cell.address.version))),
         tags: groups(&cells, |_| (None, "billing".to_owned())),
         orphans: vec!["snapshots/ticket-triage/renamed-case/claude-haiku-4-5.snap".to_owned()],
+        texts: TEXTS.map(Arc::from).to_vec(),
         problems: vec![Problem::warning("the text of `ticket-triage@3` changed since it was accepted").at(Place {
             file: Arc::from("suites/ticket-triage.yaml"),
             line: 7,
@@ -179,6 +185,7 @@ pub(crate) fn cell(suite: &str, case: &str, version: u32, model: &str, sample: S
         snapshot: SnapshotState::None,
         snapshot_path: Some(Arc::from(format!("snapshots/{suite}/{case}/{model}.snap"))),
         digests: CellDigests::default(),
+        request: Some(RequestFacts { system: vec![0], turns: vec![TurnFacts { role: Role::User, content: vec![1] }], parameters: 2 }),
         samples: vec![sample],
     }
 }

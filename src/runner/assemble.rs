@@ -1,11 +1,13 @@
 //! How do judged cells become a run report? Sums, gates and the exit follow from the cells, in one place for runs and merges.
 
+use std::sync::Arc;
+
 use crate::gate::exit::exit;
 use crate::gate::judge::{RunFacts, judge};
 use crate::model::gate::{GateResult, SuitePolicy};
 use crate::model::problem::Problem;
 use crate::model::run::{CellResult, RunInfo, RunReport, SCHEMA};
-use crate::runner::totals;
+use crate::runner::{texts, totals};
 
 /// What a report is made of.
 #[derive(Debug)]
@@ -16,6 +18,8 @@ pub struct Parts {
     pub policies: Vec<SuitePolicy>,
     /// In plan order.
     pub cells: Vec<CellResult>,
+    /// What their requests point at.
+    pub texts: Vec<Arc<str>>,
     /// Snapshot files that no case owns.
     pub orphans: Vec<String>,
     /// Warnings and notes.
@@ -27,9 +31,10 @@ pub struct Parts {
 /// The report of a run.
 #[must_use]
 pub fn report(parts: Parts, facts: &RunFacts) -> RunReport {
-    let Parts { mut info, policies, cells, orphans, problems, carried } = parts;
+    let Parts { mut info, policies, mut cells, texts, orphans, problems, carried } = parts;
     let mut replies = cells.iter().flat_map(|cell| &cell.samples).filter_map(|sample| sample.reply.as_ref()).peekable();
     info.simulated = replies.peek().is_some() && replies.all(|reply| reply.simulated);
+    let texts = texts::in_order(&mut cells, &texts);
     let mut gates = judge(&cells, &policies, facts);
     gates.extend(carried);
     let sums = totals::sum(&cells, orphans.len());
@@ -47,6 +52,7 @@ pub fn report(parts: Parts, facts: &RunFacts) -> RunReport {
         tags: sums.tags,
         orphans,
         problems,
+        texts,
         cells,
     }
 }

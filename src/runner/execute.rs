@@ -19,10 +19,11 @@ use crate::model::catalog::Catalog;
 use crate::model::cost;
 use crate::model::key::Key;
 use crate::model::reply::{Answer, Reply};
-use crate::model::request::Block;
-use crate::model::run::{CellResult, ReplyFacts, SampleResult};
+use crate::model::request::{Block, Request};
+use crate::model::run::{CellResult, ReplyFacts, RequestFacts, SampleResult};
 use crate::model::verdict::{AssertionResult, CellError, ErrorKind, Outcome, SkipReason, SnapshotState, Verdict};
 use crate::runner::plan::{Plan, PlannedCell};
+use crate::runner::texts::Texts;
 use crate::runner::{fingerprint, fold};
 use crate::snapshot::folder::Folder;
 use crate::snapshot::format;
@@ -42,6 +43,8 @@ pub(super) struct Shared<E> {
     pub(super) stopping: CancellationToken,
     /// Requests on the wire.
     pub(super) in_flight: Arc<AtomicU64>,
+    /// What was sent.
+    pub(super) texts: Arc<Texts>,
     /// Samples of unfinished cells, by cell.
     pub(super) slots: Vec<Mutex<Vec<SampleOutcome>>>,
     pub(super) messages: mpsc::UnboundedSender<Message>,
@@ -59,6 +62,8 @@ pub(super) enum Message {
 pub(super) struct FinishedCell {
     pub(super) result: CellResult,
     pub(super) outputs: Option<Snapshot>,
+    /// What was sent; numbered only for this run, so the events, which have no texts, do not hold it.
+    pub(super) request: Option<RequestFacts>,
 }
 
 /// One sample, with its reply's output kept apart until the cell is folded.
@@ -66,6 +71,7 @@ pub(super) struct SampleOutcome {
     result: SampleResult,
     output: Option<Output>,
     simulated: bool,
+    sent: Option<RequestFacts>,
 }
 
 /// One sample to answer.
@@ -81,14 +87,21 @@ impl<E: Endpoint> Shared<E> {
     /// Answers, judges and folds one sample. Never fails: trouble is a result.
     pub(super) async fn run(self: Arc<Self>, job: Job) {
         let key = self.plan.cells[job.cell].keys[job.sample as usize];
-        let answer = self.ask(job, key).await;
+        let (sent, answer) = match self.request(job) {
+            Ok(request) => {
+                let sent = self.texts.request(&request, &self.plan.cells[job.cell].variant.parameters);
+                (Some(sent), self.ask(job, key, request).await)
+            }
+            Err(unanswered) => (None, Err(unanswered)),
+        };
         let (done, finished) = oneshot::channel();
         rayon::spawn(move || {
-            let outcome = match answer {
+            let mut outcome = match answer {
                 Ok(answer) => contained(|| self.judge(job, key, &answer)).unwrap_or_else(|error| SampleOutcome::error(job, key, error)),
                 Err(Unanswered::Error(error)) => SampleOutcome::error(job, key, error),
                 Err(Unanswered::Skipped(reason)) => SampleOutcome::skipped(job, key, reason),
             };
+            outcome.sent = sent;
             self.collect(job.cell, outcome);
             // The receiver is gone only if the whole run was dropped.
             let _ = done.send(());
@@ -96,12 +109,16 @@ impl<E: Endpoint> Shared<E> {
         let _ = finished.await;
     }
 
-    async fn ask(&self, job: Job, key: Key) -> Result<Answer, Unanswered> {
+    fn request(&self, job: Job) -> Result<Request, Unanswered> {
         if let Some(reason) = self.skip_reason() {
             return Err(Unanswered::Skipped(reason));
         }
         let cell = &self.plan.cells[job.cell];
-        let request = cell.request().map_err(|error| Unanswered::Error(template_error(cell, &error.message)))?;
+        cell.request().map_err(|error| Unanswered::Error(template_error(cell, &error.message)))
+    }
+
+    async fn ask(&self, job: Job, key: Key, request: Request) -> Result<Answer, Unanswered> {
+        let cell = &self.plan.cells[job.cell];
         let flying = Arc::new(AtomicBool::new(false));
         let call = Call {
             request: Arc::new(request),
@@ -191,6 +208,7 @@ impl<E: Endpoint> Shared<E> {
         SampleOutcome {
             output: Some(output),
             simulated: reply.simulated,
+            sent: None,
             result: SampleResult {
                 index: job.sample,
                 key: key.to_string(),
@@ -234,10 +252,12 @@ impl<E: Endpoint> Shared<E> {
         let variant = &cell.variant;
         let mut outputs = Vec::new();
         let mut simulated = false;
+        let mut request = None;
         let mut samples = Vec::with_capacity(outcomes.len());
         for outcome in outcomes {
             outputs.extend(outcome.output);
             simulated |= outcome.simulated;
+            request = request.or(outcome.sent);
             samples.push(outcome.result);
         }
         let new = (cell.snapshot_path.is_some() && !outputs.is_empty()).then(|| Snapshot {
@@ -266,9 +286,10 @@ impl<E: Endpoint> Shared<E> {
             snapshot,
             snapshot_path: cell.snapshot_path.clone(),
             digests: fingerprint::digests(cell, accepted_text.as_deref()),
+            request: None,
             samples,
         };
-        FinishedCell { result, outputs: new }
+        FinishedCell { result, outputs: new, request }
     }
 }
 
@@ -280,7 +301,7 @@ enum Unanswered {
 
 impl SampleOutcome {
     fn without_reply(result: SampleResult) -> Self {
-        Self { result, output: None, simulated: false }
+        Self { result, output: None, simulated: false, sent: None }
     }
 
     fn error(job: Job, key: Key, error: CellError) -> Self {

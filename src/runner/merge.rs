@@ -1,6 +1,7 @@
 //! How do the reports of all shards become one run?
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crate::gate::judge::RunFacts;
 use crate::model::gate::{GateKind, GateResult};
@@ -63,8 +64,9 @@ pub fn merge(mut reports: Vec<RunReport>) -> Result<RunReport, MergeError> {
         }
     }
     let bill = bill(&reports);
+    let texts = joined_texts(&mut reports);
     let cells = interleave(reports)?;
-    let parts = Parts { info, policies, cells, orphans: orphans.into_iter().collect(), problems, carried };
+    let parts = Parts { info, policies, cells, texts, orphans: orphans.into_iter().collect(), problems, carried };
     let facts = RunFacts { missing_shards: missing, ..RunFacts::default() };
     Ok(RunReport { bill, ..assemble::report(parts, &facts) })
 }
@@ -166,6 +168,25 @@ fn carried_gates(reports: &[RunReport]) -> Vec<GateResult> {
         }
     }
     carried
+}
+
+/// The texts of all parts in one list, and every request pointing into it.
+fn joined_texts(reports: &mut [RunReport]) -> Vec<Arc<str>> {
+    let mut joined: Vec<Arc<str>> = Vec::new();
+    for report in reports {
+        let texts = std::mem::take(&mut report.texts);
+        let count = texts.len();
+        let offset = u32::try_from(joined.len()).unwrap_or(u32::MAX);
+        for request in report.cells.iter_mut().filter_map(|cell| cell.request.as_mut()) {
+            let turns = request.turns.iter_mut().flat_map(|turn| &mut turn.content);
+            for number in request.system.iter_mut().chain(turns).chain([&mut request.parameters]) {
+                // A number beyond its own list stays one beyond every list.
+                *number = if (*number as usize) < count { number.saturating_add(offset) } else { u32::MAX };
+            }
+        }
+        joined.extend(texts);
+    }
+    joined
 }
 
 /// Back in plan order: shard i of n holds the cells i, i + n, i + 2n ...

@@ -28,7 +28,8 @@ fn report(shard: Option<Shard>, cells: Vec<CellResult>) -> RunReport {
         filtered: false,
     };
     let (policies, orphans, problems, carried) = (vec![policy()], Vec::new(), Vec::new(), Vec::new());
-    assemble::report(Parts { info, policies, cells, orphans, problems, carried }, &RunFacts { shard, ..RunFacts::default() })
+    let texts = Vec::new();
+    assemble::report(Parts { info, policies, cells, texts, orphans, problems, carried }, &RunFacts { shard, ..RunFacts::default() })
 }
 
 fn split(cells: &[CellResult], count: u32) -> Vec<RunReport> {

@@ -11,4 +11,5 @@ pub mod run;
 pub mod select;
 #[cfg(test)]
 mod testing;
+mod texts;
 pub mod totals;

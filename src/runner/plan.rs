@@ -63,6 +63,8 @@ pub struct Variant {
     pub identity: EndpointIdentity,
     /// Suite, prompt and model parameters, overlaid in that order, `max_tokens` filled in.
     pub params: Params,
+    /// The same as JSON, for reports.
+    pub parameters: Arc<str>,
     /// Its cells count for the gate.
     pub gated: bool,
     /// Several versions or prompts run side by side in the suite.
@@ -196,6 +198,7 @@ fn variants(suite: &Arc<Suite>, context: &Context<'_>, problems: &mut Vec<Proble
                     model_id: Arc::from(model.id.as_str()),
                     endpoint: Arc::from(endpoint),
                     identity: identity.clone(),
+                    parameters: Arc::from(serde_json::to_string_pretty(&params).unwrap_or_default()),
                     params,
                     gated: newest && model.gate,
                     side_by_side,

@@ -17,6 +17,7 @@ use crate::model::run::{CellResult, RunEvent};
 use crate::model::verdict::Verdict;
 use crate::runner::execute::{Job, Message, Shared};
 use crate::runner::plan::Plan;
+use crate::runner::texts::Texts;
 use crate::snapshot::folder::Folder;
 use crate::snapshot::output::Snapshot;
 
@@ -39,6 +40,15 @@ pub struct Options {
     pub stopping: CancellationToken,
 }
 
+/// What came of a plan.
+#[derive(Debug)]
+pub struct Ran {
+    /// In plan order.
+    pub cells: Vec<CellResult>,
+    /// What their requests point at.
+    pub texts: Vec<Arc<str>>,
+}
+
 /// Runs every cell of `plan` and returns their results in plan order.
 ///
 /// `decide` hears of every judged cell together with its outputs before the event goes out: it writes snapshots, and an output that it
@@ -50,8 +60,9 @@ pub async fn run<E: Endpoint>(
     options: Options,
     mut decide: impl FnMut(&mut CellResult, Option<&Snapshot>),
     mut narrate: impl FnMut(&RunEvent),
-) -> Vec<CellResult> {
+) -> Ran {
     let (messages, mut heard) = mpsc::unbounded_channel();
+    let texts = Arc::new(Texts::default());
     let shared = Arc::new(Shared {
         endpoint,
         catalog: options.catalog,
@@ -61,6 +72,7 @@ pub async fn run<E: Endpoint>(
         interrupted: options.interrupted.clone(),
         stopping: options.stopping.clone(),
         in_flight: Arc::new(AtomicU64::new(0)),
+        texts: Arc::clone(&texts),
         slots: plan.cells.iter().map(|_| Mutex::default()).collect(),
         messages,
         plan: Arc::clone(&plan),
@@ -112,11 +124,11 @@ pub async fn run<E: Endpoint>(
                 }
                 let result = Arc::new(finished.result);
                 narrate(&RunEvent::Cell { cell: Arc::clone(&result) });
-                results[cell] = Some(Arc::unwrap_or_clone(result));
+                results[cell] = Some(CellResult { request: finished.request, ..Arc::unwrap_or_clone(result) });
             }
         }
     }
-    results.into_iter().map(|result| result.expect("every cell told of itself")).collect()
+    Ran { cells: results.into_iter().map(|result| result.expect("every cell told of itself")).collect(), texts: texts.list() }
 }
 
 /// One lane per endpoint and model, each in plan order, so that a slow model holds up no other.

@@ -54,7 +54,7 @@ fn options() -> Options {
 async fn cells(names: &[&str], endpoint: Arc<Fake>, options: Options) -> Vec<CellResult> {
     let folder = tempfile::tempdir().unwrap();
     let plan = Arc::new(planned(suite(names), None).unwrap());
-    run(plan, endpoint, Folder::open(folder.path()), options, |_, _| {}, |_| {}).await
+    run(plan, endpoint, Folder::open(folder.path()), options, |_, _| {}, |_| {}).await.cells
 }
 
 fn counts(cells: &[CellResult]) -> (u64, u64, u64, u64) {

@@ -107,6 +107,7 @@ pub(super) fn cell(case: &str, verdict: Verdict) -> CellResult {
         snapshot: SnapshotState::None,
         snapshot_path: None,
         digests: CellDigests::default(),
+        request: None,
         samples: vec![SampleResult {
             index: 0,
             key: String::new(),
