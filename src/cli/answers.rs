@@ -98,6 +98,7 @@ pub(crate) async fn open(project: &Project, plan: &Plan, wanted: Wanted<'_>) -> 
             max_retry_after: settings.max_retry_after,
             give_up_after: settings.give_up_after,
             status_page: settings.status_page.clone(),
+            stream: settings.stream,
             identity: identity.expect("an endpoint is asked because a cell names it"),
         });
     }

@@ -58,6 +58,8 @@ struct RunSection {
     max_retry_after: Option<Span>,
     /// An endpoint that gives no usable answer for so long is given up, such as `30s`.
     give_up_after: Option<Span>,
+    /// Whether replies are asked for as streams of events.
+    stream: Option<StreamSection>,
     /// Paths in suites may leave the project.
     allow_outside: Option<bool>,
     /// A file with further environment variables.
@@ -96,6 +98,8 @@ struct EndpointSection {
     give_up_after: Option<Span>,
     /// Where its provider says how it is; told when the endpoint is given up.
     status_page: Option<String>,
+    /// See `run.stream`.
+    stream: Option<StreamSection>,
 }
 
 /// The header that carries the key.
@@ -113,6 +117,28 @@ impl From<AuthSection> for crate::endpoint::Auth {
         match auth {
             AuthSection::XApiKey => Self::XApiKey,
             AuthSection::Bearer => Self::Bearer,
+        }
+    }
+}
+
+/// Whether replies are asked for as streams of events.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum StreamSection {
+    /// Where `max_tokens` is above 21,333, as the official clients do.
+    Auto,
+    /// Wherever the API takes it.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+impl From<StreamSection> for crate::endpoint::Streaming {
+    fn from(stream: StreamSection) -> Self {
+        match stream {
+            StreamSection::Auto => Self::Auto,
+            StreamSection::Always => Self::Always,
+            StreamSection::Never => Self::Never,
         }
     }
 }
@@ -169,6 +195,7 @@ pub(crate) struct EndpointSettings {
     pub(crate) max_retry_after: Duration,
     pub(crate) give_up_after: Duration,
     pub(crate) status_page: Option<String>,
+    pub(crate) stream: crate::endpoint::Streaming,
 }
 
 /// Layers the defaults, the file's text and the environment.
@@ -284,6 +311,7 @@ impl RunSection {
             attempt_timeout,
             max_retry_after,
             give_up_after,
+            stream,
             allow_outside,
             env_file
         )
@@ -308,7 +336,8 @@ impl EndpointSection {
             attempt_timeout,
             max_retry_after,
             give_up_after,
-            status_page
+            status_page,
+            stream
         )
     }
 
@@ -340,6 +369,7 @@ impl EndpointSection {
             max_retry_after: self.max_retry_after.or(run.max_retry_after).expect(expect).0,
             give_up_after: self.give_up_after.or(run.give_up_after).expect(expect).0,
             status_page: self.status_page,
+            stream: self.stream.or(run.stream).map_or_else(Default::default, Into::into),
         })
     }
 }
@@ -362,11 +392,21 @@ mod tests {
     }
 
     #[test]
+    fn streaming_is_a_setting_of_the_run_and_of_each_endpoint() {
+        use crate::endpoint::Streaming;
+        let settings = loaded("[run]\nstream = \"always\"\n[endpoints.simulated]\nstream = \"never\"\n").unwrap();
+        assert_eq!((settings.endpoints["anthropic"].stream, settings.endpoints["simulated"].stream), (Streaming::Always, Streaming::Never));
+        assert_eq!(load(None).unwrap().endpoints["anthropic"].stream, Streaming::Auto);
+    }
+
+    #[test]
     fn every_mistake_of_the_file_is_told_with_its_place() {
         for (text, told) in [
             ("[run]\nmax_conurrency = 3\n", "max_conurrency"),
             ("[run]\ncase_timeout = \"0s\"\n", "`0s` is not a duration"),
             ("[run]\nmax_concurrency = 0\n", "nonzero"),
+            ("[run]\nstream = true\n", "stream"),
+            ("[endpoints.anthropic]\nstream = \"sometimes\"\n", "sometimes"),
             ("[prices.\"m\"]\ninput = \"-1\"\noutput = \"1\"\n", "-1"),
             ("[endpoints.mine]\ndialect = \"messages\"\n", "endpoint `mine` has no `base_url`"),
             ("[endpoints.mine]\ndialect = \"simulated\"\n", "endpoint `mine` has no `script`"),

@@ -56,6 +56,15 @@ pub(crate) fn of_status(status: u16, headers: &HeaderMap, body: &[u8], asked: As
 
 /// Reads an error body that came with a success, as some proxies send it.
 pub(crate) fn of_error_body(error: &ApiError, asked: Asked<'_>) -> Fault {
+    of_late_error("an error body", error, asked)
+}
+
+/// Reads an `error` event: the stream had begun well, so the status says nothing, and the type of the error everything.
+pub(crate) fn of_error_event(error: &ApiError, asked: Asked<'_>) -> Fault {
+    of_late_error("an `error` event in its stream", error, asked)
+}
+
+fn of_late_error(what: &str, error: &ApiError, asked: Asked<'_>) -> Fault {
     let kind = match error.kind.as_deref() {
         Some("invalid_request_error" | "request_too_large") => kind_of_status(400, Some(error), false),
         Some("authentication_error" | "permission_error" | "billing_error") => ErrorKind::Denied,
@@ -67,7 +76,7 @@ pub(crate) fn of_error_body(error: &ApiError, asked: Asked<'_>) -> Fault {
     };
     Fault {
         kind,
-        message: format!("HTTP 200 with an error body{}", words(error)),
+        message: format!("HTTP 200 with {what}{}", words(error)),
         hint: hint(kind, 200, &HeaderMap::new(), asked),
         request_id: error.request_id.clone(),
     }
@@ -78,6 +87,16 @@ pub(crate) fn of_body(reason: &str, headers: &HeaderMap, body: &str) -> Fault {
     Fault {
         kind: ErrorKind::MalformedReply,
         message: format!("HTTP 200 with a body that is no reply{}: {reason}; it begins `{}`", content_type(headers), excerpt(body, 80)),
+        hint: None,
+        request_id: None,
+    }
+}
+
+/// A success whose events add up to no message. Their text is not quoted: a key may stand in it in pieces.
+pub(crate) fn of_stream(reason: &str, headers: &HeaderMap) -> Fault {
+    Fault {
+        kind: ErrorKind::MalformedReply,
+        message: format!("HTTP 200 with a stream that is no reply{}: {}", content_type(headers), excerpt(reason, EXCERPT)),
         hint: None,
         request_id: None,
     }

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Client, Response, Url};
+use reqwest::{Client, Url};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout};
 
@@ -13,18 +13,14 @@ use crate::endpoint::fault::{self, Asked, Fault};
 use crate::endpoint::messages::{self, Message, Parsed};
 use crate::endpoint::patience::Patience;
 use crate::endpoint::rate_limits::rate_limits;
+use crate::endpoint::receiving::{Broken, LONGEST_BODY, LONGEST_SILENCE, Progress, Received, Receiver};
 use crate::endpoint::secret::{Scrubber, excerpt};
+use crate::endpoint::stream::{self, StreamFault};
 use crate::endpoint::wire::{Advice, Attempted, Failed, Wire};
-use crate::endpoint::{Auth, Call, CallEvent, Clock, EndpointConfig, EndpointError, client};
+use crate::endpoint::{Auth, Call, CallEvent, Clock, EndpointConfig, EndpointError, Streaming, client};
 use crate::model::reply::{Answer, Attempt, Reply, Served};
 use crate::model::request::Dialect;
 use crate::model::verdict::{CellError, ErrorKind};
-
-/// A longer body is no reply: a whole context window of text is a tenth of it.
-const LONGEST_BODY: usize = 64 << 20;
-
-/// Of a failed response, so much is read for its message.
-const LONGEST_ERROR_BODY: usize = 64 << 10;
 
 /// One endpoint's HTTP side. The client is made when the first request goes out.
 #[derive(Debug)]
@@ -36,7 +32,8 @@ pub struct Http {
     headers: HeaderMap,
     scrubber: Scrubber,
     attempt_timeout: Duration,
-    longest_body: usize,
+    stream: Streaming,
+    receiver: Receiver,
     clock: Clock,
     client: OnceLock<Result<Client, EndpointError>>,
 }
@@ -46,17 +43,7 @@ pub struct Http {
 struct Head {
     status: Option<u16>,
     headers: HeaderMap,
-}
-
-/// Why there is no whole response.
-struct Broken {
-    kind: ErrorKind,
-    message: String,
-    hint: Option<String>,
-    /// Trying again would end in the same way.
-    hopeless: bool,
-    /// No connection came about.
-    unsent: bool,
+    progress: Progress,
 }
 
 impl Http {
@@ -77,7 +64,13 @@ impl Http {
             // Our own simulator takes any key: the placeholder is no secret, and might be a word of its replies.
             scrubber: Scrubber::new(config.key.as_ref().filter(|_| config.dialect != Dialect::Simulated)),
             attempt_timeout: config.attempt_timeout,
-            longest_body: LONGEST_BODY,
+            stream: config.stream,
+            receiver: Receiver {
+                endpoint: config.name.clone(),
+                address: address.as_str().to_owned(),
+                longest_body: LONGEST_BODY,
+                longest_silence: LONGEST_SILENCE,
+            },
             clock,
             client: OnceLock::new(),
             address,
@@ -101,72 +94,25 @@ impl Http {
     }
 
     /// Sends and reads to the end. The head is handed out as soon as it is there, so that a time limit later on does not lose it.
-    async fn exchange(&self, client: &Client, call: &Call, head: &mut Head) -> Result<Vec<u8>, Broken> {
-        let body = messages::body(&call.request);
+    async fn exchange(&self, client: &Client, call: &Call, head: &mut Head) -> Result<Received, Broken> {
+        let streamed = self.stream.applies(&call.request.params);
+        let body = messages::body(&call.request, streamed);
         call.observer.tell(CallEvent::Sent);
-        let request = client.post(self.url.clone()).headers(self.headers.clone()).body(body);
-        let mut response = request.send().await.map_err(|error| self.broken(&error))?;
+        let mut headers = self.headers.clone();
+        if streamed {
+            // An error before the first event is JSON.
+            headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream, application/json"));
+        }
+        let request = client.post(self.url.clone()).headers(headers).body(body);
+        let mut response = request.send().await.map_err(|error| self.receiver.broken(&error))?;
         call.observer.tell(CallEvent::FirstByte);
         let status = response.status();
-        *head = Head { status: Some(status.as_u16()), headers: std::mem::take(response.headers_mut()) };
-        if status.is_success() { self.whole(&mut response).await } else { Ok(self.beginning(&mut response).await) }
-    }
-
-    async fn whole(&self, response: &mut Response) -> Result<Vec<u8>, Broken> {
-        let mut body = Vec::with_capacity(response.content_length().map_or(4096, |length| length.min(1 << 20) as usize));
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.broken_in_body(&error, body.len()))? {
-            if body.len() + chunk.len() > self.longest_body {
-                return Err(Broken {
-                    kind: ErrorKind::MalformedReply,
-                    message: format!("the body of the response is longer than {} bytes", self.longest_body),
-                    hint: Some(format!("check that {} is a Messages API", self.address.as_str())),
-                    hopeless: true,
-                    unsent: false,
-                });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
-    }
-
-    /// The status of a failed response says enough: that its body breaks off is no second failure.
-    async fn beginning(&self, response: &mut Response) -> Vec<u8> {
-        let mut body = Vec::new();
-        while let Ok(Some(chunk)) = response.chunk().await {
-            body.extend_from_slice(&chunk);
-            if body.len() >= LONGEST_ERROR_BODY {
-                body.truncate(LONGEST_ERROR_BODY);
-                break;
-            }
-        }
-        body
-    }
-
-    fn broken(&self, error: &reqwest::Error) -> Broken {
-        let words = client::chain(error);
-        let address = self.address.as_str();
-        let kind = if error.is_timeout() { ErrorKind::Timeout } else { ErrorKind::Connection };
-        let (message, hint) = if error.is_connect() {
-            let hint = if words.contains("ertificate") {
-                "the server's certificate is not trusted here: install ca-certificates, or name a bundle with SSL_CERT_FILE".to_owned()
-            } else {
-                format!("check `base_url` of endpoint `{}`, the network and the proxy settings", self.name)
-            };
-            (format!("no connection to {address}: {words}"), Some(hint))
+        head.status = Some(status.as_u16());
+        head.headers = std::mem::take(response.headers_mut());
+        if status.is_success() {
+            self.receiver.whole(&mut response, &head.headers, &mut head.progress).await
         } else {
-            (format!("the connection to {address} broke before a response came: {words}"), None)
-        };
-        Broken { kind, message, hint, hopeless: error.is_builder(), unsent: error.is_connect() || error.is_builder() }
-    }
-
-    fn broken_in_body(&self, error: &reqwest::Error, received: usize) -> Broken {
-        let (kind, what) = if error.is_timeout() { (ErrorKind::Timeout, "took too long") } else { (ErrorKind::Connection, "broke off") };
-        Broken {
-            kind,
-            message: format!("the response from {} {what} after {received} bytes: {}", self.address.as_str(), client::chain(error)),
-            hint: None,
-            hopeless: false,
-            unsent: false,
+            Ok(Received::Bytes(self.receiver.beginning(&mut response).await))
         }
     }
 
@@ -235,14 +181,15 @@ impl Http {
             })
         })?;
         let started = Instant::now();
-        let outcome = timeout(self.attempt_timeout, self.exchange(client, call, head)).await.unwrap_or_else(|_| Err(self.too_late()));
-        let duration = started.elapsed();
+        let outcome = timeout(self.attempt_timeout, self.exchange(client, call, head)).await;
+        let outcome = outcome.unwrap_or_else(|_| Err(self.receiver.too_late(self.attempt_timeout, &head.progress)));
+        let duration = head.progress.whole.unwrap_or_else(Instant::now) - started;
         let request_id = head.headers.get("request-id").and_then(|id| id.to_str().ok());
         let request_id = request_id.map(|id| self.scrubber.message(excerpt(id, 200)));
         let mut advice = fault::advice(&head.headers, (self.clock)());
         let mut unsent = false;
         let fault = match outcome {
-            Ok(body) => match self.read(body, head, call) {
+            Ok(received) => match self.read(received, head, call) {
                 Ok(message) => {
                     let reply = self.reply(*message, head, request_id, duration);
                     return Ok(Answer { reply: Arc::new(reply), served: Served::Fresh });
@@ -271,11 +218,40 @@ struct Sending {
 }
 
 impl Http {
-    fn read(&self, body: Vec<u8>, head: &Head, call: &Call) -> Result<Box<Message>, Fault> {
+    fn read(&self, received: Received, head: &Head, call: &Call) -> Result<Box<Message>, Fault> {
         let status = head.status.expect("a body comes after its head");
-        if !(200..300).contains(&status) {
-            return Err(fault::of_status(status, &head.headers, &body, self.asked(call)));
+        let body = match received {
+            Received::Bytes(body) if !(200..300).contains(&status) => {
+                // Before anything is cut to a readable length: half a key would be found by nobody.
+                let text = self.scrubber.body(String::from_utf8_lossy(&body).into_owned());
+                return Err(fault::of_status(status, &head.headers, text.as_bytes(), self.asked(call)));
+            }
+            Received::Bytes(body) if stream::looks_like_a_stream(&body) => stream::read([body.as_slice()]),
+            Received::Bytes(body) => return self.read_text(body, head, call),
+            Received::Assembled(body) => Ok(body),
+            Received::Faulty(fault) => Err(fault),
+        };
+        let malformed = |reason: String| fault::of_stream(&self.scrubber.body(reason), &head.headers);
+        match body {
+            Ok(mut body) => {
+                self.scrubber.value(&mut body);
+                messages::assembled(body).map_err(malformed)
+            }
+            Err(StreamFault::Malformed(reason)) => Err(malformed(reason)),
+            Err(StreamFault::Error(mut error)) => {
+                error.message = error.message.map(|message| self.scrubber.body(message));
+                Err(fault::of_error_event(&error, self.asked(call)))
+            }
+            Err(StreamFault::Early(reason)) => Err(Fault {
+                kind: ErrorKind::Connection,
+                message: format!("the stream from {} ended {reason}", self.address.as_str()),
+                hint: None,
+                request_id: None,
+            }),
         }
+    }
+
+    fn read_text(&self, body: Vec<u8>, head: &Head, call: &Call) -> Result<Box<Message>, Fault> {
         let text = String::from_utf8(body)
             .map_err(|error| fault::of_body("it is not UTF-8", &head.headers, &String::from_utf8_lossy(error.as_bytes())))?;
         let text = self.scrubber.body(text);
@@ -283,16 +259,6 @@ impl Http {
             Ok(Parsed::Message(message)) => Ok(message),
             Ok(Parsed::Error(error)) => Err(fault::of_error_body(&error, self.asked(call))),
             Err(reason) => Err(fault::of_body(&reason, &head.headers, &text)),
-        }
-    }
-
-    fn too_late(&self) -> Broken {
-        Broken {
-            kind: ErrorKind::Timeout,
-            message: format!("no whole response from {} within {:?}", self.address.as_str(), self.attempt_timeout),
-            hint: Some(format!("raise `attempt_timeout` of endpoint `{}` if such replies need longer", self.name)),
-            hopeless: false,
-            unsent: false,
         }
     }
 }

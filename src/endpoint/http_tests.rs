@@ -23,6 +23,8 @@ enum Step {
     Write(String),
     /// Writes these bytes and leaves the connection open.
     Stall(String),
+    /// Writes these bytes, and then a comment of a stream every few milliseconds.
+    Trickle(String),
 }
 
 /// A server of a few lines that knows nothing of ours: the n-th connection gets the n-th step, later ones the last.
@@ -75,6 +77,14 @@ async fn serve(mut socket: TcpStream, step: Step, log: Arc<Mutex<Vec<String>>>) 
         Step::Stall(text) => {
             socket.write_all(text.as_bytes()).await.unwrap();
             std::future::pending::<()>().await;
+        }
+        Step::Trickle(text) => {
+            let mut next = text.as_bytes();
+            let mut tick = tokio::time::interval(Duration::from_millis(5));
+            while socket.write_all(next).await.is_ok() {
+                next = b": still here\n";
+                tick.tick().await;
+            }
         }
     }
 }
@@ -252,7 +262,7 @@ async fn a_redirect_is_not_followed_with_the_key() {
 async fn a_body_without_end_is_not_read_without_end_and_not_asked_for_again() {
     let server = Server::start(vec![Step::Write(ok(&" ".repeat(50_000)))]).await;
     let mut endpoint = endpoint(&server.url, |_| {});
-    endpoint.longest_body = 10_000;
+    endpoint.receiver.longest_body = 10_000;
     let (error, _, advice) = parts(endpoint.attempt(&call(1), &Patience::of(&call(1))).await.result.unwrap_err());
     assert_eq!((error.kind, advice.should_retry), (ErrorKind::MalformedReply, Some(false)));
 }
@@ -382,12 +392,15 @@ async fn an_unknown_endpoint_is_an_error_and_no_other_one_takes_its_place() {
     );
 }
 
+#[path = "http_stream_tests.rs"]
+mod streams;
+
 proptest! {
     #[test]
     fn no_bytes_of_a_response_make_the_reader_panic(status in 200u16..600, body in proptest::collection::vec(any::<u8>(), 0..500)) {
         let endpoint = endpoint("http://127.0.0.1:9", |_| {});
-        let head = Head { status: Some(status), headers: HeaderMap::new() };
-        prop_assert!(endpoint.read(body, &head, &call(1)).is_err());
+        let head = Head { status: Some(status), ..Head::default() };
+        prop_assert!(endpoint.read(Received::Bytes(body), &head, &call(1)).is_err());
     }
 }
 

@@ -1,6 +1,6 @@
 //! How does the Messages API spell a request, a reply and an error? (Wire reference, 1, 3.1.) Nothing here is shared with the simulator.
 //!
-//! A stream of events (section 4) will be assembled into the same [`Message`].
+//! A stream of events (section 4) is assembled to the same body ([`crate::endpoint::stream`]), and read by the same rules.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
@@ -41,10 +41,12 @@ struct Body<'a> {
     service_tier: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     speed: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    stream: bool,
 }
 
-/// The bytes to send.
-pub(crate) fn body(request: &Request) -> Vec<u8> {
+/// The bytes to send; with `stream`, events are asked for.
+pub(crate) fn body(request: &Request, stream: bool) -> Vec<u8> {
     // Taken apart by name, so that a new parameter cannot be forgotten here.
     let Params {
         max_tokens,
@@ -78,6 +80,7 @@ pub(crate) fn body(request: &Request) -> Vec<u8> {
         inference_geo: inference_geo.as_deref(),
         service_tier: service_tier.as_deref(),
         speed: speed.as_deref(),
+        stream,
     };
     serde_json::to_vec(&body).expect("strings, numbers and JSON values always serialise")
 }
@@ -210,6 +213,15 @@ pub fn parse(text: &str) -> Result<Parsed, String> {
     message(envelope).map(|message| Parsed::Message(Box::new(message)))
 }
 
+/// Reads a body that was put together from a stream.
+///
+/// # Errors
+/// As [`parse`].
+pub fn assembled(body: Value) -> Result<Box<Message>, String> {
+    let envelope = serde_json::from_value(body).map_err(|error| format!("its events add up to no message ({error})"))?;
+    message(envelope).map(Box::new)
+}
+
 fn message(envelope: Envelope) -> Result<Message, String> {
     if envelope.kind.as_deref() != Some("message") {
         return Err("it is JSON without `\"type\": \"message\"`".to_owned());
@@ -224,12 +236,25 @@ fn message(envelope: Envelope) -> Result<Message, String> {
     Ok(Message {
         id: envelope.id,
         model: envelope.model.ok_or_else(|| missing("model"))?,
-        content: envelope.content.ok_or_else(|| missing("content"))?,
+        content: envelope.content.ok_or_else(|| missing("content"))?.into_iter().map(plain).collect(),
         stop_reason,
         stop_sequence: envelope.stop_sequence,
         refusal,
         usage: usage(envelope.usage.ok_or_else(|| missing("usage"))?)?,
     })
+}
+
+/// A text block without citations: the API writes it in three ways, one of them in streams alone, which mean the same.
+fn plain(mut block: Block) -> Block {
+    let none = match block.0.get("citations") {
+        Some(Value::Null) => true,
+        Some(Value::Array(citations)) => citations.is_empty(),
+        Some(_) | None => false,
+    };
+    if none && block.kind() == "text" {
+        block.0.shift_remove("citations");
+    }
+    block
 }
 
 fn usage(wire: WireUsage) -> Result<Usage, String> {

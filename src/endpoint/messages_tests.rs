@@ -58,6 +58,17 @@ fn a_thinking_block_in_front_stays_in_the_content_and_out_of_the_text() {
 }
 
 #[test]
+fn a_text_without_citations_is_written_in_one_way() {
+    let mut body = documented();
+    for none in [json!(null), json!([])] {
+        body["content"] = json!([{"type": "text", "text": "Hi", "citations": none}, {"type": "novelty", "citations": none}]);
+        assert_eq!(json!(read(&body).content), json!([{"type": "text", "text": "Hi"}, {"type": "novelty", "citations": none}]));
+    }
+    body["content"] = json!([{"type": "text", "text": "Hi", "citations": [{"type": "char_location"}]}]);
+    assert_eq!(json!(read(&body).content), body["content"]);
+}
+
+#[test]
 fn cache_writes_without_a_split_lived_five_minutes() {
     let mut body = documented();
     body["usage"].as_object_mut().unwrap().shift_remove("cache_creation");
@@ -135,10 +146,10 @@ fn a_request_is_spelled_as_the_api_spells_it_and_absent_parameters_are_absent() 
         turns: vec![Turn { role: Role::User, content: vec![Block::text("Hi")] }],
         params: Params { max_tokens: Some(64), stop_sequences: Some(vec!["END".to_owned()]), ..Params::default() },
     };
-    let sent = String::from_utf8(body(&request)).unwrap();
+    let sent = String::from_utf8(body(&request, false)).unwrap();
     insta::assert_snapshot!(sent, @r#"{"model":"claude-haiku-4-5","max_tokens":64,"system":[{"type":"text","text":"Be brief."}],"messages":[{"role":"user","content":[{"type":"text","text":"Hi"}]}],"stop_sequences":["END"]}"#);
     let bare = Request { system: Vec::new(), params: Params::default(), ..request };
-    insta::assert_snapshot!(String::from_utf8(body(&bare)).unwrap(), @r#"{"model":"claude-haiku-4-5","messages":[{"role":"user","content":[{"type":"text","text":"Hi"}]}]}"#);
+    insta::assert_snapshot!(String::from_utf8(body(&bare, true)).unwrap(), @r#"{"model":"claude-haiku-4-5","messages":[{"role":"user","content":[{"type":"text","text":"Hi"}]}],"stream":true}"#);
 }
 
 proptest! {

@@ -20,11 +20,15 @@ pub mod limit;
 pub mod messages;
 pub mod patience;
 pub mod rate_limits;
+mod receiving;
 pub mod retry;
 pub mod router;
 mod secret;
+pub mod sse;
+pub mod stream;
 #[cfg(test)]
 pub(crate) mod testing;
+mod unfinished;
 pub mod wire;
 
 use std::fmt;
@@ -44,7 +48,7 @@ use crate::model::catalog::Catalog;
 use crate::model::key::Key;
 use crate::model::money::Money;
 use crate::model::reply::Answer;
-use crate::model::request::{Dialect, EndpointIdentity, Request};
+use crate::model::request::{Dialect, EndpointIdentity, Params, Request};
 use crate::model::verdict::CellError;
 
 /// Something that answers calls: an endpoint, or a decorator around one.
@@ -148,6 +152,35 @@ pub enum Auth {
     Bearer,
 }
 
+/// The largest `max_tokens` that the official clients take without streaming: they expect 3,600 s for 128,000 tokens, and stream what would
+/// take longer than 600 s (wire reference, 3.2).
+const LONGEST_UNSTREAMED: u64 = 600 * 128_000 / 3600;
+
+/// Whether replies are asked for as streams of events. It changes how a reply travels, never what it is: it is no part of a key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Streaming {
+    /// Where `max_tokens` is so large that the official clients insist on it.
+    #[default]
+    Auto,
+    /// Wherever the API takes it.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+impl Streaming {
+    /// Whether a request with these parameters is streamed.
+    #[must_use]
+    pub fn applies(self, params: &Params) -> bool {
+        match self {
+            Self::Auto => params.max_tokens.is_some_and(|most| most > LONGEST_UNSTREAMED),
+            // Filling the prompt cache, which is what a zero means, is refused in streams (6.5).
+            Self::Always => params.max_tokens != Some(0),
+            Self::Never => false,
+        }
+    }
+}
+
 /// Everything about one endpoint, resolved from settings and environment.
 #[derive(Debug, Clone)]
 pub struct EndpointConfig {
@@ -179,6 +212,8 @@ pub struct EndpointConfig {
     pub give_up_after: Duration,
     /// Where its provider says how it is.
     pub status_page: Option<String>,
+    /// Whether replies are streamed.
+    pub stream: Streaming,
     /// What the cache key says about it.
     pub identity: EndpointIdentity,
 }

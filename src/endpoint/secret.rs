@@ -1,6 +1,7 @@
 //! How are keys kept out of everything that is stored or shown?
 
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 
 /// What stands where a key stood.
 const REDACTED: &str = "[REDACTED]";
@@ -23,7 +24,7 @@ impl Scrubber {
         let mut spellings = Vec::new();
         if let Some(key) = key {
             let plain = key.expose_secret().trim();
-            let quoted = serde_json::Value::from(plain).to_string();
+            let quoted = Value::from(plain).to_string();
             let escaped = quoted.trim_matches('"').to_owned();
             let slashed = escaped.replace('/', "\\/");
             for spelling in [plain.to_owned(), escaped, slashed] {
@@ -38,6 +39,22 @@ impl Scrubber {
     /// A reply's body.
     pub(crate) fn body(&self, text: String) -> String {
         self.scrub(text, SHORTEST_IN_REPLIES)
+    }
+
+    /// A reply that was put together from a stream, where a key may have come in two pieces: every text in it, the names of members too.
+    pub(crate) fn value(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.body(std::mem::take(text)),
+            Value::Array(elements) => elements.iter_mut().for_each(|element| self.value(element)),
+            Value::Object(members) => {
+                let taken = std::mem::take(members);
+                members.extend(taken.into_iter().map(|(name, mut member)| {
+                    self.value(&mut member);
+                    (self.body(name), member)
+                }));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
     }
 
     /// A message for people.
@@ -91,6 +108,14 @@ mod tests {
         let scrubber = scrubber("sk-ant/abc\"123");
         let said = scrubber.body(r#"{"plain":"sk-ant/abc\"123","slashed":"sk-ant\/abc\"123"} sk-ant/abc"123"#.to_owned());
         assert_eq!(said, r#"{"plain":"[REDACTED]","slashed":"[REDACTED]"} [REDACTED]"#);
+    }
+
+    #[test]
+    fn a_key_is_taken_out_of_every_text_of_a_value() {
+        let scrubber = scrubber("sk-ant/abc\"123");
+        let mut value = serde_json::json!({"a": ["sk-ant/abc\"123", {"sk-ant/abc\"123": "{\"b\":\"sk-ant\\/abc\\\"123\"}"}, 7], "c": null});
+        scrubber.value(&mut value);
+        assert_eq!(value, serde_json::json!({"a": ["[REDACTED]", {"[REDACTED]": "{\"b\":\"[REDACTED]\"}"}, 7], "c": null}));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::endpoint::patience::{Flight, Patience};
 use crate::endpoint::wire::{Advice, Attempted, Failed, Wire};
-use crate::endpoint::{Auth, Call, CallEvent, EndpointConfig, Observer, Spending};
+use crate::endpoint::{Auth, Call, CallEvent, EndpointConfig, Observer, Spending, Streaming};
 use crate::model::catalog::Catalog;
 use crate::model::key::Key;
 use crate::model::reply::{Answer, Attempt, Reply, Served, StopReason, Usage};
@@ -32,6 +32,7 @@ pub(crate) fn config(base_url: &str) -> EndpointConfig {
         max_retry_after: Duration::from_secs(120),
         give_up_after: Duration::from_secs(30),
         status_page: None,
+        stream: Streaming::Auto,
         identity: EndpointIdentity {
             dialect: Dialect::Messages,
             identity: base_url.to_owned(),

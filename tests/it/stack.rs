@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use promptkeel::endpoint::address::{Address, identity};
 use promptkeel::endpoint::patience::Flight;
-use promptkeel::endpoint::{Auth, Call, Endpoint, EndpointConfig, Observer, Spending, Stack, build};
+use promptkeel::endpoint::{Auth, Call, Endpoint, EndpointConfig, Observer, Spending, Stack, Streaming, build};
 use promptkeel::model::catalog::Catalog;
 use promptkeel::model::key::key;
 use promptkeel::model::reply::{Answer, Served};
@@ -41,6 +41,7 @@ fn config(url: &str) -> EndpointConfig {
         max_retry_after: Duration::from_millis(5),
         give_up_after: Duration::from_secs(30),
         status_page: None,
+        stream: Streaming::Auto,
         identity: identity(Dialect::Simulated, &Address::parse(url).unwrap(), "2026-10-21", &[]),
     }
 }
