@@ -53,6 +53,8 @@ pub(crate) enum Command {
     Check(CheckArguments),
     /// List suites, cases, tags and models
     List(ListArguments),
+    /// Show cells whole: prompt, reply, assertions, cost, attempts, snapshot
+    Show(ShowArguments),
     /// Create a first suite that runs at once
     Init(InitArguments),
     /// List outputs that wait for a decision
@@ -277,6 +279,30 @@ pub(crate) struct ReportArguments {
     pub(crate) run: PathBuf,
     #[command(flatten)]
     pub(crate) formats: FormatArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Nothing is asked: the answer comes from the store (or from a report), and is judged and compared as the files are now.\n\n\
+Examples:
+  promptkeel show ticket-triage::double-charge::ticket-triage@3::claude-haiku-4-5
+  promptkeel show double-charge                      every cell of a case
+  promptkeel show 'ticket-triage::*::claude-haiku-4-5' --json
+  promptkeel show double-charge --from run.json      as a run in CI saw it"
+)]
+pub(crate) struct ShowArguments {
+    /// An address, a part of it (a suite, a case, `prompt@version`, a model, joined by `::`), or a glob
+    #[arg(value_name = "CELL", required = true)]
+    pub(crate) cells: Vec<String>,
+    /// Show them as this report of `run --json` or `merge --json` tells
+    #[arg(long, value_name = "RUN.json", conflicts_with = "endpoint")]
+    pub(crate) from: Option<PathBuf>,
+    /// The endpoint whose answers are meant, for every model
+    #[arg(long, value_name = "NAME")]
+    pub(crate) endpoint: Option<String>,
+    /// For programs
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -86,7 +86,8 @@ pub(crate) fn merge(current: &Path, arguments: &MergeArguments, console: &Consol
     write(&report, &arguments.formats, current, console)
 }
 
-fn read(current: &Path, path: &Path) -> Result<RunReport, Failure> {
+/// Reads a run report.
+pub(crate) fn read(current: &Path, path: &Path) -> Result<RunReport, Failure> {
     let cannot = |error: &ReadError| {
         Failure::from(Problem::error(format!("cannot read the run report `{}`: {error}", path.display())).hint(error.hint()))
     };

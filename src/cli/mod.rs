@@ -20,6 +20,7 @@ mod run;
 mod schema;
 mod session;
 mod settings;
+mod show;
 mod sim;
 
 use std::ffi::OsString;
@@ -66,6 +67,13 @@ fn dispatch(cli: &Cli, console: &Console, end_now: fn(u8) -> !) -> Result<Exit, 
         Command::Plan(arguments) => plan::run(&project()?, arguments, console),
         Command::Check(arguments) => check::run(&project()?, arguments, console),
         Command::List(arguments) => list::run(&project()?, arguments, console),
+        Command::Show(arguments) => match &arguments.from {
+            Some(path) => show::from_report(&current()?, path, arguments, console),
+            None => {
+                let project = project()?;
+                block_on(end_now, |_| async move { show::from_project(&project, arguments, console).await })
+            }
+        },
         Command::Init(arguments) => init::run(&current()?, arguments, console),
         Command::Pending(arguments) => decide::pending(&project()?, arguments, console),
         Command::Accept(arguments) => decide::accept(&project()?, arguments, console),

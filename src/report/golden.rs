@@ -68,6 +68,17 @@ fn terminal_of_a_simulated_run() {
 }
 
 #[test]
+fn whole_cells() {
+    let report = sample::report();
+    let mut out = Vec::new();
+    for case in ["double-charge", "angry-customer", "contract-a", "contract-d"] {
+        let cell = report.cells.iter().find(|cell| *cell.address.case == *case).unwrap();
+        terminal::cell(cell, &report.texts, &mut out, Style { width: 100, colour: false }).unwrap();
+    }
+    insta::assert_snapshot!(String::from_utf8(out).unwrap());
+}
+
+#[test]
 fn events_are_one_line_each() {
     let report = sample::report();
     // Requests are numbered when the run is over.

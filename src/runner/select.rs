@@ -46,7 +46,15 @@ impl Pattern {
         Ok(Self { text: text.to_owned(), matcher: glob.compile_matcher() })
     }
 
-    fn matches(&self, text: &str) -> bool {
+    /// As it was written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it stands for this text.
+    #[must_use]
+    pub fn matches(&self, text: &str) -> bool {
         self.text == text || self.matcher.is_match(text)
     }
 }

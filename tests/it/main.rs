@@ -17,5 +17,6 @@ mod promises;
 mod running;
 mod rust_source;
 mod selecting;
+mod showing;
 mod stack;
 mod starting;

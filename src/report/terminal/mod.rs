@@ -1,8 +1,9 @@
 //! What does a person at a terminal (or reading a CI log) see of a run: while it goes on, and at its end?
 
 use std::io;
+use std::sync::Arc;
 
-use crate::model::run::RunReport;
+use crate::model::run::{CellResult, RunReport};
 use crate::model::verdict::SnapshotState;
 use crate::report::standing::Standings;
 use crate::report::style::Style;
@@ -14,6 +15,7 @@ mod models;
 mod paint;
 pub mod progress;
 mod table;
+mod whole;
 
 /// Writes what a run came to: what informs first, then what failed, the numbers, and the verdict last, where the eye is.
 ///
@@ -37,6 +39,16 @@ pub fn summary(report: &RunReport, out: &mut dyn io::Write, style: Style) -> io:
 pub fn pending(address: &str, path: &str, state: &SnapshotState, new_text: &str, out: &mut dyn io::Write, style: Style) -> io::Result<()> {
     let mut screen = paint::Screen::new(out, style);
     details::pending(address, path, state, new_text, &mut screen)
+}
+
+/// Writes one cell whole; `texts` are those of its report.
+///
+/// # Errors
+///
+/// Only what `out` answers.
+pub fn cell(cell: &CellResult, texts: &[Arc<str>], out: &mut dyn io::Write, style: Style) -> io::Result<()> {
+    let mut screen = paint::Screen::new(out, style);
+    whole::show(cell, texts, &mut screen)
 }
 
 #[cfg(test)]
