@@ -1,5 +1,7 @@
 //! A run with every verdict, state and corner that a format must show: what do the golden files of all formats are made from?
 
+mod sums;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -7,19 +9,18 @@ use serde_json::json;
 
 use crate::model::assertion::AssertionSeverity;
 use crate::model::gate::{Exit, GateKind, GateOutcome, GateResult, SuitePolicy};
-use crate::model::money::Money;
 use crate::model::problem::{Place, Problem, Site};
 use crate::model::reply::{Attempt, RefusalDetails, Served, StopReason, Usage};
 use crate::model::request::Role;
 use crate::model::run::{
-    Address, Bill, CellDigests, CellResult, Group, ReplyFacts, RequestFacts, RunInfo, RunReport, SCHEMA, SampleResult, Tokens, Totals,
-    TurnFacts,
+    Address, Bill, CellDigests, CellResult, ReplyFacts, RequestFacts, RunInfo, RunReport, SCHEMA, SampleResult, Totals, TurnFacts,
 };
 use crate::model::suite::OnChange;
 use crate::model::verdict::{
     AssertionResult, CellError, Change, Diff, DiffLine, DiffPart, ErrorKind, Failure, Hunk, JsonChange, Outcome, SkipReason, SnapshotState,
     TextDiff, Verdict,
 };
+use crate::report::sample::sums::{bill, groups, totals};
 
 /// What a model might write to break whoever shows it.
 pub(crate) const HOSTILE: &str = "\u{1b}[2J\u{1b}[31mred\u{0}\u{7}]]></failure><x a='\"'>&amp; | ``` ```` <!-- promptkeel --> @octocat #1 https://evil.example\r\n\ttab \u{202e}dlo\u{fffe}\u{ffff}\u{feff}</details>";
@@ -173,6 +174,7 @@ fn pass(suite: &str, case: &str, version: u32, model: &str) -> CellResult {
 }
 
 pub(crate) fn cell(suite: &str, case: &str, version: u32, model: &str, sample: SampleResult) -> CellResult {
+    let turns = vec![TurnFacts { role: Role::User, content: vec![1] }];
     CellResult {
         address: Address { suite: Arc::from(suite), case: Arc::from(case), prompt: Arc::from(suite), version, model: Arc::from(model) },
         model_id: Arc::from(model),
@@ -185,7 +187,7 @@ pub(crate) fn cell(suite: &str, case: &str, version: u32, model: &str, sample: S
         snapshot: SnapshotState::None,
         snapshot_path: Some(Arc::from(format!("snapshots/{suite}/{case}/{model}.snap"))),
         digests: CellDigests::default(),
-        request: Some(RequestFacts { system: vec![0], turns: vec![TurnFacts { role: Role::User, content: vec![1] }], parameters: 2 }),
+        request: Some(RequestFacts { system: vec![0], turns, parameters: 2 }),
         samples: vec![sample],
     }
 }
@@ -436,72 +438,4 @@ fn gates() -> Vec<GateResult> {
         gate(Verdicts, "extraction", None, Missing, "5 errored, 1 skipped of 8 cells without a verdict"),
         gate(Budget, "extraction", None, Missing, "the budget left out 1 of 8 cells"),
     ]
-}
-
-fn totals(cells: &[CellResult]) -> Totals {
-    let verdicts = |wanted| cells.iter().filter(|cell| cell.verdict == wanted).count() as u64;
-    let states = |wanted: fn(&SnapshotState) -> bool| cells.iter().filter(|cell| wanted(&cell.snapshot)).count() as u64;
-    let replies = || cells.iter().flat_map(|cell| &cell.samples).filter_map(|sample| sample.reply.as_ref());
-    let mut tokens = Tokens::default();
-    replies().for_each(|reply| tokens.add(&reply.usage));
-    Totals {
-        planned: cells.len() as u64,
-        passed: verdicts(Verdict::Pass),
-        failed: verdicts(Verdict::Fail),
-        errored: verdicts(Verdict::Error),
-        skipped: verdicts(Verdict::Skipped),
-        warned: cells.iter().filter(|cell| cell.verdict == Verdict::Pass && super::finding::warnings(cell).next().is_some()).count() as u64,
-        samples: cells.iter().map(|cell| cell.samples.len() as u64).sum(),
-        snapshots_same: states(|state| *state == SnapshotState::Same),
-        snapshots_changed: states(|state| matches!(state, SnapshotState::Changed { .. })),
-        snapshots_new: states(|state| matches!(state, SnapshotState::New { .. })),
-        snapshots_orphaned: 0,
-        requests_asked: replies().filter(|reply| reply.served.is_paid()).count() as u64,
-        requests_cached: replies().filter(|reply| !reply.served.is_paid()).count() as u64,
-        requests_retried: 4,
-        refusals: replies().filter(|reply| reply.stop_reason == StopReason::Refusal).count() as u64,
-        truncations: replies().filter(|reply| reply.stop_reason.is_truncated()).count() as u64,
-        tokens,
-    }
-}
-
-fn bill(cells: &[CellResult]) -> Bill {
-    let mut bill = Bill::default();
-    for reply in cells.iter().flat_map(|cell| &cell.samples).filter_map(|sample| sample.reply.as_ref()) {
-        match (reply.cost_usd, reply.simulated, reply.served.is_paid()) {
-            (None, ..) => bill.unpriced_samples += 1,
-            (Some(cost), true, _) => bill.simulated_usd += cost,
-            (Some(cost), false, true) => {
-                bill.spent_usd += cost;
-                bill.saved_by_prompt_cache_usd += reply.uncached_cost_usd.unwrap_or(Money::ZERO) - cost;
-            }
-            (Some(cost), false, false) => bill.saved_by_store_usd += cost,
-        }
-    }
-    bill
-}
-
-fn groups(cells: &[CellResult], key: impl Fn(&CellResult) -> (Option<String>, String)) -> Vec<Group> {
-    let mut keys: Vec<(Option<String>, String)> = Vec::new();
-    for cell in cells {
-        if !keys.contains(&key(cell)) {
-            keys.push(key(cell));
-        }
-    }
-    let group = |wanted: (Option<String>, String)| {
-        let cells: Vec<CellResult> = cells.iter().filter(|cell| key(cell) == wanted).cloned().collect();
-        let latencies =
-            || cells.iter().flat_map(|cell| &cell.samples).filter_map(|sample| sample.reply.as_ref()).map(|reply| reply.latency_ms);
-        Group {
-            gated: cells.iter().any(|cell| cell.gated),
-            simulated: false,
-            totals: totals(&cells),
-            bill: bill(&cells),
-            latency_p50_ms: latencies().min(),
-            latency_p95_ms: latencies().max(),
-            suite: wanted.0,
-            name: wanted.1,
-        }
-    };
-    keys.into_iter().map(group).collect()
 }
