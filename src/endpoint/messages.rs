@@ -5,8 +5,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
+use crate::endpoint::secret::excerpt;
 use crate::model::reply::{RefusalDetails, StopReason, Usage};
 use crate::model::request::{Block, Params, Request, Turn};
+
+/// Longest excerpt of the JSON parser's words, in characters.
+const LONGEST_WORDS: usize = 200;
 
 /// The body of `POST /v1/messages`.
 #[derive(Serialize)]
@@ -196,10 +200,14 @@ pub enum Parsed {
 /// # Errors
 /// Says in one clause what keeps it from being a message or an error.
 pub fn parse(text: &str) -> Result<Parsed, String> {
-    let envelope: Envelope = serde_json::from_str(text).map_err(|error| match error.classify() {
-        serde_json::error::Category::Eof => format!("the JSON ends too early ({error})"),
-        serde_json::error::Category::Syntax | serde_json::error::Category::Io => format!("it is no JSON ({error})"),
-        serde_json::error::Category::Data => format!("it is JSON, and no Messages API body ({error})"),
+    let envelope: Envelope = serde_json::from_str(text).map_err(|error| {
+        // The parser may quote a whole text of the body.
+        let words = excerpt(&error.to_string(), LONGEST_WORDS);
+        match error.classify() {
+            serde_json::error::Category::Eof => format!("the JSON ends too early ({words})"),
+            serde_json::error::Category::Syntax | serde_json::error::Category::Io => format!("it is no JSON ({words})"),
+            serde_json::error::Category::Data => format!("it is JSON, and no Messages API body ({words})"),
+        }
     })?;
     if envelope.kind.as_deref() == Some("error") || (envelope.error.is_some() && envelope.content.is_none()) {
         let error = envelope.error;
@@ -218,7 +226,8 @@ pub fn parse(text: &str) -> Result<Parsed, String> {
 /// # Errors
 /// As [`parse`].
 pub fn assembled(body: Value) -> Result<Box<Message>, String> {
-    let envelope = serde_json::from_value(body).map_err(|error| format!("its events add up to no message ({error})"))?;
+    let envelope = serde_json::from_value(body)
+        .map_err(|error| format!("its events add up to no message ({})", excerpt(&error.to_string(), LONGEST_WORDS)))?;
     message(envelope).map(Box::new)
 }
 

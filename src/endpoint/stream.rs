@@ -12,7 +12,7 @@ use crate::endpoint::unfinished::whole_members;
 /// A longer event is none: a document that a server tool fetched arrives whole in one event, and is a quarter of this.
 const LONGEST_EVENT: usize = 32 << 20;
 
-/// Why a stream holds no message.
+/// Why a stream holds no message. The clauses quote nothing of what the server sent but numbers: a key may stand in it in pieces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StreamFault {
     /// The server said so in an `error` event.
@@ -111,7 +111,7 @@ impl Assembly {
     fn take(&mut self, event: &Event) -> Result<(), StreamFault> {
         let (kind, mut data) = match serde_json::from_str::<Map<String, Value>>(&event.data) {
             Ok(data) => (data.get("type").and_then(Value::as_str).unwrap_or(&event.name).to_owned(), data),
-            Err(error) => match event.name.as_str() {
+            Err(_) => match event.name.as_str() {
                 "error" => return Err(StreamFault::Error(spoken(&event.data))),
                 name @ ("message_start"
                 | "content_block_start"
@@ -119,7 +119,7 @@ impl Assembly {
                 | "content_block_stop"
                 | "message_delta"
                 | "message_stop") => {
-                    return malformed(format!("the data of a `{name}` event is no JSON object ({error})"));
+                    return malformed(format!("the data of a `{name}` event is no JSON object"));
                 }
                 // Nothing that the API knows: what it says is nobody's business here.
                 _ => return Ok(()),

@@ -38,11 +38,15 @@ pub(super) enum Fault {
     UnknownEvent,
     /// The answer arrives in pieces of three bytes, through the middle of characters.
     Split,
+    /// The lines of a stream end in CR LF, and every piece of it ends between the two.
+    LineEnds,
+    /// A delta comes for a block that has ended.
+    Disorder,
 }
 
 impl Fault {
     /// All, by the names that scripts use.
-    pub(super) const NAMES: [(&'static str, Self); 15] = [
+    pub(super) const NAMES: [(&'static str, Self); 17] = [
         ("rate_limit", Self::RateLimit),
         ("server_error", Self::ServerError),
         ("overloaded", Self::Overloaded),
@@ -58,10 +62,17 @@ impl Fault {
         ("early_end", Self::EarlyEnd),
         ("unknown_event", Self::UnknownEvent),
         ("split", Self::Split),
+        ("line_ends", Self::LineEnds),
+        ("disorder", Self::Disorder),
     ];
 
     /// What `faults` injects when it names no kinds: each passes when the request is sent again.
     pub(super) const USUAL: [Self; 6] = [Self::RateLimit, Self::ServerError, Self::Overloaded, Self::Drop, Self::Cut, Self::Html];
+
+    /// The answer arrives whole all the same, to a client that can read it: it has to be the right one.
+    pub(super) const fn arrives(self) -> bool {
+        matches!(self, Self::UnknownEvent | Self::Split | Self::LineEnds)
+    }
 
     pub(super) fn from_name(name: &str) -> Option<Self> {
         Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, fault)| *fault)

@@ -170,8 +170,9 @@ impl Service {
         let model_id = body_json.get("model").and_then(Value::as_str).unwrap_or_default();
         let asked = Asked { model: &model, model_id, body: &body_json, prompt: &prompt, number: ids.number };
         // The lottery comes before the script: a request that fails at random is not a call of any rule.
-        if let Some(lottery) = &self.lottery
-            && let Some(fault) = lottery.draw(body)
+        let drawn = self.lottery.as_ref().and_then(|lottery| Some((lottery, lottery.draw(body)?)));
+        if let Some((lottery, fault)) = drawn
+            && !fault.arrives()
         {
             let message = reply::filler(&asked);
             return self.break_it(fault, &message, stream, Duration::ZERO, lottery.retry_after(), ids, taken, line).await;
@@ -189,8 +190,8 @@ impl Service {
                 Err(error) => return Ok(self.refuse(&error, ids, taken)),
             },
         };
-        match fault {
-            Some(fault) => self.break_it(*fault, &message, stream, *pace, 1, ids, taken, line).await,
+        match fault.or(drawn.map(|(_, fault)| fault)) {
+            Some(fault) => self.break_it(fault, &message, stream, *pace, 1, ids, taken, line).await,
             None => Ok(self.send(&message, stream, *pace, ids, taken)),
         }
     }

@@ -107,6 +107,11 @@ fn block(index: usize, part: &Part, events: &mut Vec<Bytes>) {
     events.push(event("content_block_stop", &json!({"type": "content_block_stop", "index": index})));
 }
 
+/// A delta that comes too late: its block has ended, or never begun.
+pub(super) fn late_delta() -> Bytes {
+    event("content_block_delta", &json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "too late"}}))
+}
+
 /// The event of an error in the middle of a stream.
 pub(super) fn error_event(kind: &str, message: &str, request_id: &str) -> Bytes {
     event("error", &json!({"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id}))

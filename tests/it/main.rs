@@ -20,3 +20,4 @@ mod selecting;
 mod showing;
 mod stack;
 mod starting;
+mod streaming;

@@ -160,12 +160,6 @@ impl Service {
                 response.headers_mut().insert("promptkeel-simulated", HeaderValue::from_static("1"));
                 Ok(response)
             }
-            Fault::InvalidJson => {
-                self.lose(message);
-                let mut body = encode(message).to_vec();
-                body.truncate(body.len() / 2);
-                Ok(self.json(Body::whole(Bytes::from(body)), ids, taken))
-            }
             // On a request that is not streamed these are what comes nearest.
             Fault::ErrorEvent if !stream => error(529, None),
             Fault::Cut | Fault::Stall | Fault::EarlyEnd | Fault::ErrorEvent if stream => {
@@ -187,6 +181,28 @@ impl Service {
                 Ok(self.streamed(stream::events(message, true).into_iter().map(Step::Send).collect(), ids, taken))
             }
             Fault::UnknownEvent => Ok(self.send(message, stream, pace, ids, taken)),
+            Fault::LineEnds if stream => {
+                self.accounting.status(200);
+                self.accounting.reply(message, true);
+                let text = String::from_utf8_lossy(&stream::events(message, false).concat()).replace('\n', "\r\n");
+                let pieces = text.split_inclusive('\r').map(|piece| Bytes::copy_from_slice(piece.as_bytes()));
+                let steps = pieces.flat_map(|piece| [Step::Send(piece), Step::Flush]).collect();
+                Ok(self.streamed(steps, ids, taken))
+            }
+            Fault::LineEnds => Ok(self.send(message, stream, pace, ids, taken)),
+            Fault::Disorder if stream => {
+                self.lose(message);
+                let mut events = stream::events(message, false);
+                // Behind everything but `message_delta` and `message_stop`.
+                events.insert(events.len() - 2, stream::late_delta());
+                Ok(self.streamed(events.into_iter().map(Step::Send).collect(), ids, taken))
+            }
+            Fault::InvalidJson | Fault::Disorder => {
+                self.lose(message);
+                let mut body = encode(message).to_vec();
+                body.truncate(body.len() / 2);
+                Ok(self.json(Body::whole(Bytes::from(body)), ids, taken))
+            }
             Fault::Split => {
                 self.accounting.status(200);
                 self.accounting.reply(message, true);

@@ -105,6 +105,33 @@ async fn a_stalled_body_begins_and_goes_no_further() {
 }
 
 #[tokio::test]
+async fn lines_may_end_otherwise_and_events_may_come_in_disorder() {
+    let text = |answered: super::Answered| String::from_utf8(answered.body).unwrap();
+    let ends = text(with_fault("line_ends", true).await.unwrap());
+    assert_eq!(ends.matches('\n').count(), ends.matches("\r\n").count());
+    assert!(ends.ends_with("event: message_stop\r\ndata: {\"type\":\"message_stop\"}\r\n\r\n"), "{ends}");
+    let disorder = text(with_fault("disorder", true).await.unwrap());
+    let (before, after) = disorder.split_once("too late").unwrap();
+    assert!(before.contains("content_block_stop") && !after.contains("content_block") && after.contains("message_stop"), "{disorder}");
+    assert!(with_fault("line_ends", false).await.unwrap().json()["content"].is_array());
+    assert!(serde_json::from_str::<serde_json::Value>(&text(with_fault("disorder", false).await.unwrap())).is_err());
+}
+
+#[tokio::test]
+async fn what_arrives_whole_is_the_rule_s_answer_at_random_too() {
+    for fault in ["unknown_event", "split", "line_ends"] {
+        let simulator = start(&format!("faults: {{rate: 1, kinds: [{fault}], in_a_row: 9}}\notherwise: {{text: mine}}")).await;
+        for stream in [false, true] {
+            let mut body = asking("x");
+            body["stream"] = stream.into();
+            let answered = post(&simulator, &body).await;
+            assert!(String::from_utf8(answered.body).unwrap().contains("\"mine\""), "{fault}");
+        }
+        assert_eq!(simulator.stats()["by_fault"], json!({fault: 2}));
+    }
+}
+
+#[tokio::test]
 async fn an_answer_in_pieces_of_three_bytes_is_still_the_answer() {
     for stream in [false, true] {
         let answered = with_fault("split", stream).await.unwrap();
