@@ -191,6 +191,9 @@ pub(crate) struct RunArguments {
     /// Spend at most so many dollars, what is under way counted at its worst case
     #[arg(long, value_name = "USD")]
     pub(crate) max_cost: Option<crate::model::money::Money>,
+    /// Start nothing more after this time, such as 30m: what is under way is finished, and every report written
+    #[arg(long, value_name = "DURATION", value_parser = crate::cli::settings::duration)]
+    pub(crate) run_timeout: Option<std::time::Duration>,
     /// Stop asking after so many failed cells that count for the gate
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_fail: Option<u32>,

@@ -109,14 +109,18 @@ pub(crate) async fn run(
     narrate(&started(&info, &session, &price));
     let plan = Arc::new(session.plan);
     let mut decisions = Decisions::new(project, arguments, Arc::clone(&plan));
+    let run_timeout = arguments.run_timeout.or(project.settings.run_timeout);
+    let timed_out = CancellationToken::new();
     let options = Options {
         catalog: Arc::clone(&project.catalog),
         case_timeout: project.settings.case_timeout,
+        run_timeout,
         lane_width: lane_width(project, arguments),
         max_fail: arguments.max_fail,
         known,
         interrupted: interrupted.clone(),
         stopping,
+        timed_out: timed_out.clone(),
     };
     let run::Ran { cells, texts } = run::run(
         Arc::clone(&plan),
@@ -147,6 +151,7 @@ pub(crate) async fn run(
     }
     let facts = RunFacts {
         interrupted: interrupted.is_cancelled(),
+        timed_out: run_timeout.filter(|_| timed_out.is_cancelled()),
         unwritten: unwritten_snapshots,
         rejected_orphans: if arguments.unreferenced == Unreferenced::Reject { orphans.len() } else { 0 },
         shard: arguments.selection.shard,

@@ -52,6 +52,8 @@ struct RunSection {
     max_attempts: Option<NonZeroU32>,
     /// One answer with all its attempts and waits, such as `10m`.
     case_timeout: Option<Span>,
+    /// The whole run, such as `30m`: then nothing more is started, and what is under way is finished.
+    run_timeout: Option<Span>,
     /// One attempt, such as `5m`.
     attempt_timeout: Option<Span>,
     /// The longest wait that a server may ask for, such as `2m`.
@@ -150,9 +152,14 @@ struct Span(Duration);
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let duration = humantime::parse_duration(&text).ok().filter(|duration| !duration.is_zero());
-        duration.map(Self).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a duration: write it like 10m, 30s or 500ms")))
+        duration(&text).map(Self).map_err(serde::de::Error::custom)
     }
+}
+
+/// A duration that is not nothing, as settings and flags take it.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).ok().filter(|duration| !duration.is_zero());
+    duration.ok_or_else(|| format!("`{text}` is not a duration: write it like 10m, 30s or 500ms"))
 }
 
 impl JsonSchema for Span {
@@ -172,6 +179,7 @@ pub(crate) struct Settings {
     pub(crate) suites: Vec<String>,
     pub(crate) max_tokens: u64,
     pub(crate) case_timeout: Duration,
+    pub(crate) run_timeout: Option<Duration>,
     pub(crate) allow_outside: bool,
     pub(crate) env_file: Option<String>,
     pub(crate) endpoints: BTreeMap<String, EndpointSettings>,
@@ -272,6 +280,7 @@ fn resolve(defaults: SettingsFile, file: SettingsFile, document: Option<&Documen
         suites: run.suites.expect(expect),
         max_tokens: run.max_tokens.expect(expect).get(),
         case_timeout: run.case_timeout.expect(expect).0,
+        run_timeout: run.run_timeout.map(|span| span.0),
         allow_outside: run.allow_outside.unwrap_or(false),
         env_file: run.env_file,
         endpoints: resolved,
@@ -308,6 +317,7 @@ impl RunSection {
             requests_per_minute,
             max_attempts,
             case_timeout,
+            run_timeout,
             attempt_timeout,
             max_retry_after,
             give_up_after,

@@ -11,8 +11,8 @@ use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::endpoint::EndpointConfig;
 use crate::endpoint::circuit::{Circuit, Failure, Next, StreakId};
+use crate::endpoint::{Call, CallEvent, EndpointConfig};
 use crate::model::verdict::{CellError, ErrorKind};
 
 /// The circuit of one endpoint, and those who wait for it.
@@ -20,6 +20,7 @@ use crate::model::verdict::{CellError, ErrorKind};
 pub(crate) struct Breaker {
     endpoint: String,
     status_page: Option<String>,
+    give_up_after: Duration,
     circuit: Mutex<Circuit>,
     calls: AtomicU64,
     /// One permit: whoever has it asks next. Tokio's semaphore is fair.
@@ -48,6 +49,7 @@ impl Breaker {
         Self {
             endpoint: config.name.clone(),
             status_page: config.status_page.clone(),
+            give_up_after: config.give_up_after,
             circuit: Mutex::new(Circuit::new(config.max_concurrency, config.give_up_after)),
             calls: AtomicU64::new(0),
             line: Semaphore::new(1),
@@ -91,15 +93,18 @@ impl Breaker {
         }
     }
 
-    /// An attempt failed in a way that may be the endpoint's. Says which streak it belongs to.
-    pub(crate) fn failed(&self, failure: Failure, error: &CellError) -> StreakId {
+    /// An attempt of this call failed in a way that may be the endpoint's. Says which streak it belongs to.
+    pub(crate) fn failed(&self, call: &Call, failure: Failure, error: &CellError) -> StreakId {
         let now = Instant::now();
         let mut circuit = self.circuit();
+        let before = circuit.next();
         let streak = circuit.failed(now, failure);
         if circuit.next() == Next::Never {
             let (silent, attempts) = circuit.silence(now);
             self.reason.get_or_init(|| self.unavailable(silent, attempts, error));
             self.given_up.cancel();
+        } else if before == Next::Now && circuit.next() != Next::Now {
+            call.observer.tell(CallEvent::Silent { give_up_after: self.give_up_after });
         }
         streak
     }

@@ -105,6 +105,11 @@ pub enum CallEvent {
         /// The number of the next attempt; the first was 1.
         attempt: u32,
     },
+    /// The endpoint has answered nothing for a while: every call waits, and one at a time finds out whether it is back.
+    Silent {
+        /// After so long it is given up.
+        give_up_after: Duration,
+    },
     /// This call was told to wait, and every other call of its endpoint waits with it.
     CoolingDown {
         /// For how long.

@@ -129,7 +129,7 @@ impl<W: Wire> Endpoint for Retrying<W> {
                     // A request that takes too long may be alone with it.
                     let headless = error.kind == ErrorKind::Connection && attempt.status.is_none();
                     attempts.push(attempt);
-                    self.count(&mut tally, &error, headless, patience.is_probing());
+                    self.count(&call, &mut tally, &error, headless, patience.is_probing());
                     // Whoever stands in line behind a probe takes the next turn.
                     drop(pass);
                     if !worth_retrying(error.kind, advice) || tally.made(breaker) >= self.max_attempts {
@@ -157,11 +157,11 @@ impl<W: Wire> Endpoint for Retrying<W> {
 }
 
 impl<W> Retrying<W> {
-    fn count(&self, tally: &mut Tally, error: &CellError, headless: bool, probe: bool) {
+    fn count(&self, call: &Call, tally: &mut Tally, error: &CellError, headless: bool, probe: bool) {
         match sign(error.kind) {
             Sign::Down => {
                 let last_try = tally.made(&self.breaker) + 1 >= self.max_attempts;
-                let streak = self.breaker.failed(Failure { call: tally.call, headless, last_try, probe }, error);
+                let streak = self.breaker.failed(call, Failure { call: tally.call, headless, last_try, probe }, error);
                 tally.failed_in(streak, &self.breaker);
             }
             Sign::Alive => {

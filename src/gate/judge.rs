@@ -1,6 +1,7 @@
 //! What does each gate of a run say, with its numbers?
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::model::assertion::AssertionSeverity;
 use crate::model::gate::{GateKind, GateOutcome, GateResult, SuitePolicy};
@@ -13,6 +14,8 @@ use crate::model::verdict::{ErrorKind, Outcome, SkipReason, SnapshotState, Verdi
 pub struct RunFacts {
     /// Ctrl-C or SIGTERM stopped it.
     pub interrupted: bool,
+    /// The run's own time limit, where that passed first.
+    pub timed_out: Option<Duration>,
     /// What could not be written, one message each.
     pub unwritten: Vec<String>,
     /// Orphaned snapshots, where they fail the gate.
@@ -45,6 +48,12 @@ pub fn judge(cells: &[CellResult], suites: &[SuitePolicy], facts: &RunFacts) -> 
     if facts.interrupted {
         let message = "interrupted: what was under way was finished, the rest was not asked".to_owned();
         gates.push(whole(GateKind::Interrupted, GateOutcome::Missing, &message));
+    }
+    if let Some(limit) = facts.timed_out
+        && cells.iter().any(|cell| matches!(cell.verdict, Verdict::Error | Verdict::Skipped))
+    {
+        let message = format!("the run's time limit of {limit:?} passed: what was under way was finished, the rest was not asked");
+        gates.push(whole(GateKind::Verdicts, GateOutcome::Missing, &message));
     }
     if facts.rejected_orphans > 0 && facts.shard.is_none() {
         let message = format!("{} snapshot files that no case owns (`--unreferenced reject`)", facts.rejected_orphans);

@@ -384,6 +384,13 @@ pub enum RunEvent {
         /// Milliseconds.
         delay_ms: u64,
     },
+    /// An endpoint answers nothing: its cells wait, and one request at a time finds out whether it is back.
+    Silent {
+        /// Endpoint's name.
+        endpoint: Arc<str>,
+        /// Milliseconds until it is given up.
+        give_up_ms: u64,
+    },
     /// A cell has its verdict.
     Cell {
         /// The whole of it.
@@ -391,6 +398,13 @@ pub enum RunEvent {
     },
     /// Ctrl-C or SIGTERM: nothing new is started.
     Interrupted {
+        /// Requests still under way.
+        in_flight: u64,
+    },
+    /// The run's time limit passed: nothing new is started.
+    TimedOut {
+        /// The limit, in milliseconds.
+        limit_ms: u64,
         /// Requests still under way.
         in_flight: u64,
     },

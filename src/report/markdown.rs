@@ -22,7 +22,7 @@ use crate::model::run::{CellResult, Group, RunReport};
 use crate::model::verdict::SnapshotState;
 use crate::report::finding::{self, Layout};
 use crate::report::standing::{self, GatedRates, Standing, Standings};
-use crate::report::{difference, figures, visible, words};
+use crate::report::{difference, figures, retries, visible, words};
 
 /// Bytes of the whole page. GitHub takes 65,536 characters; bytes are never fewer.
 const PAGE: usize = 65_000;
@@ -30,6 +30,8 @@ const PAGE: usize = 65_000;
 const FRAME: usize = 14_000;
 /// Bytes that are kept for the notices of what was left out.
 const NOTICES: usize = 2_000;
+/// Most retried cells that are listed.
+const RETRIED: usize = 20;
 /// Most characters of one cell's details.
 const DETAILS: usize = 6_000;
 
@@ -196,6 +198,25 @@ fn details(report: &RunReport, page: &mut Page) {
         summary: html_line("⏭️", cell, &headline(cell)),
         body: String::new(),
     });
+    retried(report, page);
+}
+
+/// Nothing to look at, so it unfolds only for those who want to know.
+fn retried(report: &RunReport, page: &mut Page) {
+    let retried = retries::retried(report);
+    let Some(summary) = retries::summary(&retried) else { return };
+    let mut text = format!("<details><summary>🔁 {summary}</summary>\n\n");
+    for retried in retried.iter().take(RETRIED) {
+        let line = html_line("", retried.cell, &retries::causes(retried.failed.iter().copied()));
+        let _ = writeln!(text, "<p>{}</p>", line.trim_start());
+    }
+    if retried.len() > RETRIED {
+        let _ = writeln!(text, "\n_… and {} more; the JSON report has every attempt._", figures::count((retried.len() - RETRIED) as u64));
+    }
+    let _ = writeln!(text, "</details>\n");
+    if !page.add(&text) {
+        page.note(&format!("🔁 {summary}.\n\n"));
+    }
 }
 
 /// A section with as many of its items as fit, and the number of those that do not.

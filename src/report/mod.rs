@@ -19,6 +19,7 @@ mod markdown;
 pub mod problem;
 #[cfg(test)]
 mod promises;
+mod retries;
 #[cfg(test)]
 mod sample;
 mod standing;

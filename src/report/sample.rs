@@ -103,7 +103,7 @@ fn cells() -> Vec<CellResult> {
     let mut cells = vec![
         pass("ticket-triage", "password-reset", 3, HAIKU),
         with(cell("ticket-triage", "double-charge", 3, HAIKU, fails(vec![queue()])), |cell| cell.snapshot = changed(json_diff())),
-        pass("ticket-triage", "double-charge", 3, SONNET),
+        with(pass("ticket-triage", "double-charge", 3, SONNET), crate::report::retries::tests::after_failures),
         with(pass("ticket-triage", "long-thread", 3, HAIKU), |cell| cell.snapshot = changed(text_diff())),
         with(pass("ticket-triage", "long-thread", 3, SONNET), |cell| cell.snapshot = SnapshotState::New { reason: None }),
         with(pass("ticket-triage", "billing-de", 3, SONNET), |cell| {

@@ -41,6 +41,8 @@ pub(super) struct Shared<E> {
     pub(super) interrupted: CancellationToken,
     /// `--max-fail` was reached.
     pub(super) stopping: CancellationToken,
+    /// The run's own time limit passed.
+    pub(super) timed_out: CancellationToken,
     /// Requests on the wire.
     pub(super) in_flight: Arc<AtomicU64>,
     /// What was sent.
@@ -149,6 +151,8 @@ impl<E: Endpoint> Shared<E> {
     fn skip_reason(&self) -> Option<SkipReason> {
         if self.interrupted.is_cancelled() {
             Some(SkipReason::Interrupted)
+        } else if self.timed_out.is_cancelled() {
+            Some(SkipReason::RunTimeout)
         } else if self.stopping.is_cancelled() {
             Some(SkipReason::MaxFail)
         } else {
@@ -166,7 +170,7 @@ impl<E: Endpoint> Shared<E> {
                 CallEvent::Retrying { .. } if flying.swap(false, Ordering::AcqRel) => {
                     in_flight.fetch_sub(1, Ordering::AcqRel);
                 }
-                CallEvent::Sent | CallEvent::Retrying { .. } | CallEvent::CoolingDown { .. } => {}
+                CallEvent::Sent | CallEvent::Retrying { .. } | CallEvent::CoolingDown { .. } | CallEvent::Silent { .. } => {}
                 // Nothing is told of these, and waking the loop for nothing costs as much as judging a short reply.
                 CallEvent::Queued | CallEvent::FirstByte => return,
             }

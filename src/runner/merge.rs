@@ -153,13 +153,13 @@ fn merged_info(reports: &[RunReport]) -> Result<RunInfo, MergeError> {
     Ok(info)
 }
 
-/// What only the shards themselves know: interrupts, unwritten files, changed prompt versions.
+/// What only the shards themselves know: interrupts, time limits, unwritten files, changed prompt versions.
 fn carried_gates(reports: &[RunReport]) -> Vec<GateResult> {
     let only_theirs = |gate: &&GateResult| match gate.kind {
         GateKind::Interrupted | GateKind::Written => true,
-        GateKind::PassRate | GateKind::Critical | GateKind::Snapshots | GateKind::Verdicts | GateKind::Budget | GateKind::Comparison => {
-            false
-        }
+        // That a shard's time limit passed.
+        GateKind::Verdicts => gate.suite.is_none(),
+        GateKind::PassRate | GateKind::Critical | GateKind::Snapshots | GateKind::Budget | GateKind::Comparison => false,
     };
     let mut carried: Vec<GateResult> = Vec::new();
     for gate in reports.iter().flat_map(|report| &report.gates).filter(only_theirs) {

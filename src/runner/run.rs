@@ -28,6 +28,8 @@ pub struct Options {
     pub catalog: Arc<Catalog>,
     /// One answer with all its attempts and waits.
     pub case_timeout: Duration,
+    /// The whole run: when it has passed, nothing more is started, as after an interrupt.
+    pub run_timeout: Option<Duration>,
     /// Samples in the air per lane: wider than any endpoint's concurrency, so that sleeping retries starve nobody.
     pub lane_width: usize,
     /// Stop asking after so many failed gated cells.
@@ -36,8 +38,11 @@ pub struct Options {
     pub known: HashSet<Key>,
     /// Ctrl-C or SIGTERM. The endpoint must hear of it too: it knows what is on the wire and what can still be left out.
     pub interrupted: CancellationToken,
-    /// Nothing more is sent: a child of `interrupted`, cancelled when `max_fail` is reached too. The endpoint was given the same token.
+    /// Nothing more is sent: a child of `interrupted`, cancelled when `max_fail` is reached or `run_timeout` has passed too. The endpoint was
+    /// given the same token.
     pub stopping: CancellationToken,
+    /// Cancelled when `run_timeout` has passed.
+    pub timed_out: CancellationToken,
 }
 
 /// What came of a plan.
@@ -71,6 +76,7 @@ pub async fn run<E: Endpoint>(
         case_timeout: options.case_timeout,
         interrupted: options.interrupted.clone(),
         stopping: options.stopping.clone(),
+        timed_out: options.timed_out.clone(),
         in_flight: Arc::new(AtomicU64::new(0)),
         texts: Arc::clone(&texts),
         slots: plan.cells.iter().map(|_| Mutex::default()).collect(),
@@ -100,12 +106,20 @@ pub async fn run<E: Endpoint>(
     let mut results: Vec<Option<CellResult>> = plan.cells.iter().map(|_| None).collect();
     let mut left = results.len();
     let (mut failed, mut told) = (0_u32, false);
+    let time_limit = passes(options.run_timeout);
+    tokio::pin!(time_limit);
     while left > 0 {
         let message = tokio::select! {
             message = heard.recv() => message,
             () = options.interrupted.cancelled(), if !told => {
                 told = true;
                 narrate(&RunEvent::Interrupted { in_flight: in_flight.load(Ordering::Acquire) });
+                continue;
+            }
+            limit = &mut time_limit, if !options.timed_out.is_cancelled() => {
+                options.timed_out.cancel();
+                options.stopping.cancel();
+                narrate(&RunEvent::TimedOut { limit_ms: millis(limit), in_flight: in_flight.load(Ordering::Acquire) });
                 continue;
             }
         };
@@ -131,6 +145,17 @@ pub async fn run<E: Endpoint>(
     Ran { cells: results.into_iter().map(|result| result.expect("every cell told of itself")).collect(), texts: texts.list() }
 }
 
+/// Ends when this time has passed; never without a limit.
+async fn passes(limit: Option<Duration>) -> Duration {
+    match limit {
+        Some(limit) => {
+            tokio::time::sleep(limit).await;
+            limit
+        }
+        None => std::future::pending().await,
+    }
+}
+
 /// One lane per endpoint and model, each in plan order, so that a slow model holds up no other.
 fn lanes(plan: &Plan, known: &HashSet<Key>) -> Vec<Vec<Job>> {
     let mut lanes: BTreeMap<(&str, &str), Vec<Job>> = BTreeMap::new();
@@ -148,6 +173,9 @@ fn told_event(plan: &Plan, cell: usize, sample: u32, event: CallEvent) -> Option
         CallEvent::Sent => Some(RunEvent::Sent { cell: planned.address(), sample }),
         CallEvent::Retrying { message, delay, .. } => {
             Some(RunEvent::Retrying { cell: planned.address(), sample, message, delay_ms: millis(delay) })
+        }
+        CallEvent::Silent { give_up_after } => {
+            Some(RunEvent::Silent { endpoint: Arc::clone(&planned.variant.endpoint), give_up_ms: millis(give_up_after) })
         }
         CallEvent::CoolingDown { delay } => Some(RunEvent::CoolingDown {
             endpoint: Arc::clone(&planned.variant.endpoint),

@@ -48,6 +48,8 @@ fn options() -> Options {
         known: HashSet::new(),
         interrupted: CancellationToken::new(),
         stopping: CancellationToken::new(),
+        run_timeout: None,
+        timed_out: CancellationToken::new(),
     }
 }
 
@@ -138,4 +140,36 @@ async fn a_reply_of_another_model_is_no_verdict_and_stays_in_the_bill() {
         assert_eq!(cell.verdict, expected, "{}", cell.address);
         assert!(cell.samples[0].reply.as_ref().is_some_and(|reply| reply.cost_usd.is_some()));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_the_time_limit_of_the_run_nothing_more_is_asked_and_what_flies_is_finished() {
+    struct Slow(CancellationToken);
+    impl Endpoint for Slow {
+        async fn ask(&self, call: Call) -> Result<Answer, CellError> {
+            call.observer.tell(CallEvent::Sent);
+            // The limit passes while this one flies; the endpoint lets nothing more out.
+            if self.0.is_cancelled() {
+                return Err(error(ErrorKind::Timeout, &[]));
+            }
+            tokio::time::sleep(Duration::from_secs(4)).await;
+            Ok(fresh("ok"))
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let plan = Arc::new(planned(suite(&["ada", "bob", "cyd"]), None).unwrap());
+    let options = Options { run_timeout: Some(Duration::from_secs(2)), ..options() };
+    let endpoint = Slow(options.stopping.clone());
+    let mut told = Vec::new();
+    let started = tokio::time::Instant::now();
+    let narrate = |event: &RunEvent| {
+        if let RunEvent::TimedOut { limit_ms, in_flight } = event {
+            told.push((*limit_ms, *in_flight));
+        }
+    };
+    let cells = run(plan, endpoint, Folder::open(folder.path()), options, |_, _| {}, narrate).await;
+    // One sample of each of the two models was under way.
+    assert_eq!(counts(&cells), (2, 0, 0, 10));
+    assert!(cells.iter().all(|cell| cell.verdict == Verdict::Pass || cell.samples[0].skipped == Some(SkipReason::RunTimeout)));
+    assert_eq!((told, started.elapsed()), (vec![(2_000, 2)], Duration::from_secs(4)));
 }

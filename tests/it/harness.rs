@@ -170,6 +170,11 @@ impl Server {
         self.simulator.as_ref().unwrap().url()
     }
 
+    /// The last requests that it got, the oldest first.
+    pub(crate) fn journal(&self) -> Vec<promptkeel::sim::journal::Received> {
+        self.simulator.as_ref().unwrap().journal()
+    }
+
     pub(crate) fn requests(&self) -> u64 {
         self.simulator.as_ref().unwrap().requests()
     }

@@ -10,6 +10,7 @@ mod dependencies;
 mod documentation;
 mod documented_assertions;
 mod examples;
+mod faults;
 mod harness;
 mod mistakes;
 #[expect(unreachable_pub, reason = "the fuzz targets reach it through a library of their own")]

@@ -12,7 +12,7 @@ use crate::model::run::{CellResult, SampleResult};
 use crate::model::verdict::{SkipReason, Verdict};
 use crate::report::finding::{self, Layout};
 use crate::report::standing::{self, Standing, Tolerance};
-use crate::report::{visible, words};
+use crate::report::{figures, retries, visible, words};
 
 /// Writes one cell.
 pub(super) fn test_case(xml: &mut Xml<'_>, cell: &CellResult, standing: Standing, class: &str) -> io::Result<()> {
@@ -91,6 +91,9 @@ fn properties(xml: &mut Xml<'_>, cell: &CellResult) -> io::Result<()> {
         xml.property("served", &joined(replies().map(|reply| words::served(reply.served))))?;
         xml.property("stop_reason", &joined(replies().map(|reply| reply.stop_reason.as_str())))?;
     }
+    if retries::failed(cell).next().is_some() {
+        xml.property("retried", &retries::causes(retries::failed(cell)))?;
+    }
     for id in replies().filter_map(|reply| reply.request_id.as_deref()) {
         xml.property("request_id", id)?;
     }
@@ -106,9 +109,14 @@ fn joined<'a>(mut parts: impl Iterator<Item = &'a str> + Clone) -> String {
     }
 }
 
-/// What a passing cell has to say all the same: warnings, a snapshot that the gate does not mind.
+/// What a passing cell has to say all the same: failed attempts, warnings, a snapshot that the gate does not mind.
 fn asides(cell: &CellResult) -> String {
     let mut text = String::new();
+    let failed = retries::failed(cell).count() as u64;
+    if failed > 0 {
+        let attempts = figures::counted(failed, "failed attempt", "failed attempts");
+        let _ = writeln!(text, "answered after {attempts}: {}", retries::causes(retries::failed(cell)));
+    }
     for result in finding::warnings(cell) {
         finding::tell_assertion(result, Layout::Indented, &mut text);
     }

@@ -16,10 +16,12 @@ use crate::model::gate::{Exit, GateOutcome, GateResult};
 use crate::model::money::Money;
 use crate::model::run::RunReport;
 use crate::report::standing::{Standing, Standings};
-use crate::report::{figures, problem, visible, words};
+use crate::report::{figures, problem, retries, visible, words};
 
 /// Most gates that are listed.
 const GATES: usize = 40;
+/// Most retried cells that are listed.
+const RETRIED: usize = 5;
 /// Most orphans that are listed.
 const ORPHANS: usize = 10;
 
@@ -31,6 +33,7 @@ pub(super) fn show(report: &RunReport, standings: &Standings<'_>, screen: &mut S
         let label = if std::mem::replace(&mut before, label) == label { "" } else { label };
         screen.wrapped(&[span(DIM, format!("{label:<11}"))], &[span(PLAIN, text)], usize::MAX)?;
     }
+    retried(report, screen)?;
     orphans(report, screen)?;
     gates(report, screen)?;
     hints(report, screen)?;
@@ -122,6 +125,26 @@ fn bill(report: &RunReport) -> Vec<String> {
         lines.push(format!("incomplete, not in these sums: {}", missing.join(", ")));
     }
     lines
+}
+
+fn retried(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
+    let retried = retries::retried(report);
+    let Some(summary) = retries::summary(&retried) else { return Ok(()) };
+    screen.heading("retried", &summary)?;
+    for retried in retried.iter().take(RETRIED) {
+        let text = [
+            span(PLAIN, visible::name(&retried.cell.address.to_string())),
+            span(DIM, format!("  {}", retries::causes(retried.failed.iter().copied()))),
+        ];
+        screen.wrapped(&[span(PLAIN, "  ")], &text, 2)?;
+    }
+    more(
+        retried.len(),
+        RETRIED,
+        "retried cell; the JSON report has every attempt",
+        "retried cells; the JSON report has every attempt",
+        screen,
+    )
 }
 
 fn orphans(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {

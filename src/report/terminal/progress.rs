@@ -136,6 +136,7 @@ impl Progress {
             }
             RunEvent::Retrying { .. } => self.facts.retries += 1,
             RunEvent::CoolingDown { endpoint, model, delay_ms } => self.pause(endpoint, model, *delay_ms, now),
+            RunEvent::Silent { endpoint, give_up_ms } => self.silent(endpoint, *give_up_ms, now),
             RunEvent::Cell { cell } => self.cell(cell),
             RunEvent::Interrupted { in_flight } => {
                 let flying = figures::counted(*in_flight, "request", "requests");
@@ -146,12 +147,34 @@ impl Progress {
                 self.facts.note = "interrupted".to_owned();
                 self.facts.note_until = Duration::MAX;
             }
+            RunEvent::TimedOut { limit_ms, in_flight } => {
+                let flying = figures::counted(*in_flight, "request", "requests");
+                let limit = figures::duration(*limit_ms);
+                self.line(&[
+                    span(ODD, "time limit"),
+                    span(PLAIN, format!(": the run's {limit} have passed; waiting for {flying} under way")),
+                ]);
+                self.facts.note = "time limit passed".to_owned();
+                self.facts.note_until = Duration::MAX;
+            }
             RunEvent::Finished { .. } => {
                 self.finish();
                 return;
             }
         }
         self.refresh(now);
+    }
+
+    fn silent(&mut self, endpoint: &str, give_up_ms: u64, now: Duration) {
+        let name = visible::name(endpoint);
+        self.facts.note = format!("{name} is silent");
+        self.facts.note_until = now + Duration::from_millis(give_up_ms);
+        self.facts.pauses += 1;
+        if self.facts.pauses <= PAUSES {
+            let text =
+                format!("{name} answers nothing; it is asked from time to time, and given up after {}", figures::duration(give_up_ms));
+            self.line(&[span(ODD, "silent"), span(DIM, format!(" {text}"))]);
+        }
     }
 
     fn pause(&mut self, endpoint: &Arc<str>, model: &Arc<str>, delay_ms: u64, now: Duration) {
@@ -340,6 +363,8 @@ mod tests {
         for (index, cell) in std::iter::repeat_n(&report.cells, times).flatten().enumerate() {
             progress.hear_at(&RunEvent::Cell { cell: Arc::new(cell.clone()) }, Duration::from_secs(3 * (index as u64 + 1)));
         }
+        progress.hear_at(&RunEvent::Silent { endpoint: Arc::from("anthropic"), give_up_ms: 30_000 }, Duration::from_secs(80));
+        progress.hear_at(&RunEvent::TimedOut { limit_ms: 90_000, in_flight: 2 }, Duration::from_secs(90));
         progress.hear_at(&RunEvent::Interrupted { in_flight: 1 }, Duration::from_secs(90));
         progress.finish();
         let text = log.0.lock().unwrap().clone();
