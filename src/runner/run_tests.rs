@@ -167,7 +167,7 @@ async fn after_the_time_limit_of_the_run_nothing_more_is_asked_and_what_flies_is
             told.push((*limit_ms, *in_flight));
         }
     };
-    let cells = run(plan, endpoint, Folder::open(folder.path()), options, |_, _| {}, narrate).await;
+    let cells = run(plan, endpoint, Folder::open(folder.path()), options, |_, _| {}, narrate).await.cells;
     // One sample of each of the two models was under way.
     assert_eq!(counts(&cells), (2, 0, 0, 10));
     assert!(cells.iter().all(|cell| cell.verdict == Verdict::Pass || cell.samples[0].skipped == Some(SkipReason::RunTimeout)));
