@@ -54,11 +54,13 @@ pub(crate) async fn from_project(project: &Project, arguments: &ShowArguments, c
     let options = Options {
         catalog: Arc::clone(&project.catalog),
         case_timeout: Duration::MAX,
+        run_timeout: None,
         lane_width: 64,
         max_fail: None,
         known: plan.keys().collect(),
         interrupted: CancellationToken::new(),
         stopping: CancellationToken::new(),
+        timed_out: CancellationToken::new(),
     };
     let Ran { cells, texts } = run::run(plan, cached, session::folder(project), options, |_, _| {}, |_| {}).await;
     console.problems(&session.problems);
