@@ -37,8 +37,8 @@ pub(crate) fn known(project: &Project, session: &Session) -> Result<HashSet<Key>
     if !folder.exists() {
         return Ok(HashSet::new());
     }
-    let failed = |error: crate::store::StoreError| Failure::from(Problem::error(error.to_string()));
-    let store = Store::open(&folder).map_err(failed)?;
+    let failed = |error: crate::store::StoreError| Failure::from(Problem::error(error.to_string()).hint(error.hint()));
+    let store = Store::open_to_read(&folder).map_err(failed)?;
     let known = store.known(&select::keys(&session.plan)).map_err(failed)?;
     Ok(known.into_keys().collect())
 }

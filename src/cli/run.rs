@@ -23,6 +23,7 @@ use crate::model::key::Key;
 use crate::model::problem::{Problem, Severity};
 use crate::model::reply::Answer;
 use crate::model::run::{RunEvent, RunInfo, RunReport};
+use crate::model::verdict::CellError;
 use crate::report::events;
 use crate::report::terminal::{self, progress::Progress};
 use crate::runner::assemble::{self, Parts};
@@ -59,7 +60,8 @@ pub(crate) async fn run(
     let revision = revision(project);
     let kept = Kept::of(&project.root, &project.store_folder(), &session.plan.suites);
     let mut outputs = formats::open(&arguments.formats, arguments.events.as_deref(), &project.current, &kept)?;
-    let store = Arc::new(Store::open(&project.store_folder()).map_err(|error| store_problem(&error))?);
+    let open = if arguments.answers.cache == CacheArgument::Only { Store::open_to_read } else { Store::open };
+    let store = Arc::new(open(&project.store_folder()).map_err(|error| store_problem(&error))?);
     let told = store.warnings();
     session.problems.extend(told.iter().cloned());
     let known = known(&session, &store, arguments)?;
@@ -103,8 +105,8 @@ pub(crate) async fn run(
             stream = None;
         }
     };
-    if let Err(error) = store.save_run(&RunRecord::begun(&info, session.plan.cells.len() as u64)) {
-        return Err(store_problem(&error));
+    if store.is_writable() {
+        store.save_run(&RunRecord::begun(&info, session.plan.cells.len() as u64)).map_err(|error| store_problem(&error))?;
     }
     narrate(&started(&info, &session, &price));
     let plan = Arc::new(session.plan);
@@ -158,7 +160,9 @@ pub(crate) async fn run(
         ..RunFacts::default()
     };
     session.problems.extend(caps::left_out(&plan, &cells));
-    session.problems.extend(store.warnings().into_iter().filter(|warning| !told.contains(warning)));
+    let mut noticed: Vec<Problem> = store.warnings().into_iter().filter(|warning| !told.contains(warning)).collect();
+    noticed.extend(cached.failure().map(unstored));
+    session.problems.extend(noticed.iter().cloned());
     let parts = Parts {
         info,
         policies: plan.suites.iter().map(|suite| SuitePolicy::from(&**suite)).collect(),
@@ -173,7 +177,10 @@ pub(crate) async fn run(
     report.run.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     narrate(&RunEvent::Finished { totals: report.totals.clone(), bill: report.bill.clone(), exit: report.exit });
     progress.finish();
-    if let Err(error) = store.save_run(&RunRecord::of(&report)) {
+    console.problems(&noticed);
+    if store.is_writable()
+        && let Err(error) = store.save_run(&RunRecord::of(&report))
+    {
         console.problems(&[Problem::warning(format!("this run is not in the history: {error}"))]);
     }
     finish(report, outputs, unwritten, console)
@@ -306,6 +313,15 @@ fn add_late(report: &mut RunReport, plan: &Plan, catalog: &Catalog, late: &[(Key
     }
     let note = format!("{} answers came after their cells had given up; they are stored and in the bill", late.len());
     report.problems.push(Problem::note(note).hint("the next run judges them without asking again"));
+}
+
+/// Verdicts of answers that are paid stand, stored or not; but the next run would pay for them again.
+fn unstored(error: &CellError) -> Problem {
+    let problem = Problem::warning(format!("nothing more was asked: {}", error.message));
+    match &error.hint {
+        Some(hint) => problem.hint(hint.as_str()),
+        None => problem,
+    }
 }
 
 fn store_problem(error: &crate::store::StoreError) -> Failure {

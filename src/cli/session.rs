@@ -122,7 +122,7 @@ fn failed_last_time(store: &Path) -> Result<HashSet<String>, Failure> {
         return Err(no_history().into());
     }
     let told = |error: StoreError| Problem::error(error.to_string()).hint(error.hint());
-    let store = Store::open(store).map_err(told)?;
+    let store = Store::open_to_read(store).map_err(told)?;
     let last = store.last_run().map_err(told)?.ok_or_else(no_history)?;
     if last.is_unfinished() {
         let problem = Problem::error(format!("`--failed` needs the last run's verdicts, and run {} did not finish", last.head.id));

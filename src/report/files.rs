@@ -3,7 +3,7 @@
 //! Every file is opened as a temporary one beside its target before the run, and renamed onto it when it is whole. `-` is standard
 //! output; devices and pipes are written as they are.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::{Component, Path, PathBuf};
 
@@ -15,6 +15,10 @@ use crate::report::Format;
 
 /// All the names of standard output.
 const STDOUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+
+/// How a file is called that has not got its name yet.
+const PREFIX: &str = ".promptkeel-";
+const SUFFIX: &str = ".tmp";
 
 /// Why an output cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -294,16 +298,45 @@ fn beside(target: &Path) -> io::Result<NamedTempFile> {
         Err(error) => return Err(error),
     };
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".promptkeel-").suffix(".tmp");
+    builder.prefix(PREFIX).suffix(SUFFIX);
     #[cfg(unix)]
     let fresh = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o644);
     #[cfg(unix)]
     builder.permissions(fresh);
-    let temporary = builder.tempfile_in(folder)?;
+    sweep(folder);
+    let temporary = ours(&builder, folder)?;
     if let Some(permissions) = existing {
         temporary.as_file().set_permissions(permissions)?;
     }
     Ok(temporary)
+}
+
+/// A fresh file, locked while somebody writes it: so the next run knows which of them a killed one has left.
+fn ours(builder: &tempfile::Builder<'_, '_>, folder: &Path) -> io::Result<NamedTempFile> {
+    loop {
+        let temporary = builder.tempfile_in(folder)?;
+        // Between its making and its locking somebody may have taken it for a left-over. Where nothing can be locked nobody sweeps.
+        let is_taken = matches!(temporary.as_file().try_lock(), Err(TryLockError::WouldBlock));
+        if !is_taken && temporary.path().exists() {
+            return Ok(temporary);
+        }
+    }
+}
+
+/// Deletes the temporary files that nobody writes any more.
+fn sweep(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let is_named_like_ours = name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX));
+        if is_named_like_ours
+            && entry.file_type().is_ok_and(|kind| kind.is_file())
+            && let Ok(file) = OpenOptions::new().write(true).open(entry.path())
+            && file.try_lock().is_ok()
+        {
+            // One that stays is ignored by git and by us.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 fn shown(path: &Path) -> String {
@@ -346,6 +379,19 @@ mod tests {
         drop(Outputs::open(vec![wanted("--json", &path, JSON)]).unwrap());
         assert_eq!(fs::read_to_string(&path).unwrap(), "old");
         assert_eq!(names(folder.path()), ["run.json"]);
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_cleared_away_and_what_another_one_writes_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let left = folder.path().join(".promptkeel-abc123.tmp");
+        fs::write(&left, "{\"half").unwrap();
+        fs::write(folder.path().join(".promptkeel-notes"), "").unwrap();
+        let other = Outputs::open(vec![wanted("--json", folder.path().join("other.json"), JSON)]).unwrap();
+        assert!(!left.exists());
+        Outputs::open(vec![wanted("--json", folder.path().join("run.json"), JSON)]).unwrap().commit(&sample::simulated()).unwrap();
+        other.commit(&sample::simulated()).unwrap();
+        assert_eq!(names(folder.path()), [".promptkeel-notes", "other.json", "run.json"]);
     }
 
     #[cfg(unix)]

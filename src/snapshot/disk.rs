@@ -10,6 +10,9 @@ use crate::snapshot::path::FOLDER;
 /// No snapshot is larger; a file that is was not written by promptkeel.
 const MAX_BYTES: u64 = 64 << 20;
 
+/// How the name of a file ends that has not got its own yet.
+const TEMPORARY: &str = ".snap.new";
+
 /// Another process may delete a folder that just became empty while a file is put into it.
 const ATTEMPTS: usize = 5;
 
@@ -96,7 +99,7 @@ fn replace(parent: &Path, place: &Path, text: &str) -> io::Result<()> {
     fs::create_dir_all(parent)?;
     let mut builder = tempfile::Builder::new();
     // Hidden, and git-ignored like every pending snapshot, should the process be killed before it has its name.
-    builder.prefix(".").suffix(".snap.new");
+    builder.prefix(".").suffix(TEMPORARY);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
     let mut file = builder.tempfile_in(parent)?;
@@ -134,6 +137,22 @@ pub(super) fn remove(root: &Path, path: &str) -> Result<bool, SnapshotError> {
 
 /// Every file below the folder, project-relative with forward slashes, sorted. Links and hidden files are left out.
 pub(super) fn list(root: &Path) -> Result<Vec<String>, SnapshotError> {
+    walk(root, |_| ())
+}
+
+/// The same, and clears away what killed processes were writing. Another run's file may be among it: whoever misses its own writes it again.
+pub(super) fn list_and_tidy(root: &Path) -> Result<Vec<String>, SnapshotError> {
+    walk(root, |entry| {
+        let name = entry.file_name();
+        let random = name.to_str().and_then(|name| name.strip_prefix('.')?.strip_suffix(TEMPORARY));
+        if random.is_some_and(|random| random.len() == 6) && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            // One that stays is ignored by git and by us.
+            let _ = fs::remove_file(entry.path());
+        }
+    })
+}
+
+fn walk(root: &Path, hidden: impl Fn(&fs::DirEntry)) -> Result<Vec<String>, SnapshotError> {
     check_link(root, root, &root.join(FOLDER)).map_err(|reason| SnapshotError::Outside { path: FOLDER.to_owned(), reason })?;
     let mut files = Vec::new();
     let mut open = vec![FOLDER.to_owned()];
@@ -148,6 +167,7 @@ pub(super) fn list(root: &Path) -> Result<Vec<String>, SnapshotError> {
         for entry in entries {
             let entry = entry.map_err(failed)?;
             let Some(name) = entry.file_name().to_str().filter(|name| !name.starts_with('.')).map(str::to_owned) else {
+                hidden(&entry);
                 continue;
             };
             let path = format!("{folder}/{name}");

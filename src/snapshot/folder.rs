@@ -153,12 +153,13 @@ impl Folder {
 
     /// Snapshot files that no cell owns, sorted: accepted ones, pending ones, and locks of suites without any snapshot.
     ///
-    /// `owned` has the paths of all cells of all suites on disk, never only of the selected ones.
+    /// `owned` has the paths of all cells of all suites on disk, never only of the selected ones. On the way it clears away what killed
+    /// processes left half written.
     ///
     /// # Errors
     /// A folder that cannot be read.
     pub fn orphans(&self, owned: &BTreeSet<String>) -> Result<Vec<String>, SnapshotError> {
-        let mut files = disk::list(&self.root)?;
+        let mut files = disk::list_and_tidy(&self.root)?;
         files.retain(|file| match (file.strip_suffix(PENDING), file.strip_suffix(LOCK)) {
             (Some(stem), _) => !owned.contains(&format!("{stem}{ACCEPTED}")),
             (None, Some(folder)) => {

@@ -116,13 +116,6 @@ pub(super) fn newest(connection: &Connection, key: &Key) -> rusqlite::Result<Fou
     Ok(serde_json::from_slice::<Reply>(reply).map_or(Found::Damaged, |reply| Found::Reply(Arc::new(reply))))
 }
 
-pub(super) fn newest_of_all(connection: &Connection, keys: &[Key]) -> rusqlite::Result<Vec<(Key, Found)>> {
-    let snapshot = connection.unchecked_transaction()?;
-    let found = keys.iter().map(|key| Ok((*key, newest(&snapshot, key)?))).collect();
-    snapshot.finish()?;
-    found
-}
-
 pub(super) fn known(connection: &Connection, keys: &[Key]) -> rusqlite::Result<HashMap<Key, Known>> {
     let snapshot = connection.unchecked_transaction()?;
     let mut known = HashMap::with_capacity(keys.len());

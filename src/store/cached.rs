@@ -127,12 +127,6 @@ impl<E: Endpoint> Cached<E> {
         self
     }
 
-    /// How many calls are between asking and being stored.
-    #[must_use]
-    pub fn in_flight(&self) -> usize {
-        self.shared.tracker.len()
-    }
-
     /// Waits until everything in flight has landed and is stored. Returns the paid answers that nobody waited for any more, so that the
     /// bill can hold them.
     pub async fn drain(&self) -> Vec<(Key, Answer)> {

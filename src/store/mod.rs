@@ -26,14 +26,17 @@ use crate::model::reply::Reply;
 use crate::store::answers::{Found, Known, NewAnswer};
 use crate::store::claim::{Claimed, Claims};
 use crate::store::history::{RunHead, RunRecord};
+use crate::store::open::Access;
 use crate::store::writer::Writer;
 
 /// The project's database.
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
+    access: Access,
     readers: Mutex<Vec<Connection>>,
-    writer: Writer,
+    /// `None` where nothing can be written.
+    writer: Option<Writer>,
     claims: Claims,
     warnings: Mutex<Vec<Problem>>,
 }
@@ -73,6 +76,12 @@ pub enum StoreError {
         /// The database's words.
         reason: String,
     },
+    /// Somebody deleted or replaced the file while it was open.
+    #[error("the store `{}` was deleted or replaced while it was in use", path.display())]
+    Gone {
+        /// The file.
+        path: PathBuf,
+    },
     /// Anything else: disk full, locked for too long, read-only.
     #[error("the store `{}` cannot be used: {reason}", path.display())]
     Database {
@@ -92,6 +101,7 @@ impl StoreError {
             Self::Newer { .. } => "use that version of promptkeel, or move the file away: its answers would be asked for and paid again",
             Self::Foreign { .. } => "move the file away",
             Self::Damaged { .. } => "run again: the damaged file is set aside and a new one begun",
+            Self::Gone { .. } => "run again: a new store is begun; what this run has answered is in its report alone",
             Self::Database { .. } => "check free disk space and permissions, and whether another process holds it",
         }
     }
@@ -105,12 +115,45 @@ impl Store {
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let opened = open::open(folder)?;
         Ok(Self {
-            writer: Writer::start(opened.connection, &opened.path)?,
+            writer: Some(Writer::start(opened.connection, &opened.path)?),
             path: opened.path,
+            access: Access::Writable,
             readers: Mutex::default(),
             claims: Claims::of(folder),
             warnings: Mutex::new(opened.warnings),
         })
+    }
+
+    /// Opens the store for those who only read: where it cannot be written it is read as it is, with a warning, and where there is none
+    /// and none can be made it is empty.
+    ///
+    /// # Errors
+    /// If it is damaged and cannot be set aside, or a later version or another program wrote it.
+    pub fn open_to_read(folder: &Path) -> Result<Self, StoreError> {
+        let unwritable = match Self::open(folder) {
+            Err(error @ (StoreError::Folder { .. } | StoreError::Database { .. })) => error,
+            opened => return opened,
+        };
+        // Where it cannot even be read, the first error says why.
+        let access = match open::look(folder) {
+            Err(StoreError::Database { .. }) => return Err(unwritable),
+            looked => looked?,
+        };
+        let problem = Problem::warning(format!("{unwritable}; it is only read"));
+        Ok(Self {
+            path: folder.join("store.db"),
+            access,
+            readers: Mutex::default(),
+            writer: None,
+            claims: Claims::of(folder),
+            warnings: Mutex::new(vec![problem.hint("this run is not remembered for `--failed`")]),
+        })
+    }
+
+    /// Whether answers and runs can be stored.
+    #[must_use]
+    pub const fn is_writable(&self) -> bool {
+        self.writer.is_some()
     }
 
     /// The file.
@@ -134,15 +177,6 @@ impl Store {
         Ok(self.whole(key, found))
     }
 
-    /// The newest answers of many keys, in one read. A missing key is missing from the map.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn get_all(&self, keys: &[Key]) -> Result<HashMap<Key, Arc<Reply>>, StoreError> {
-        let found = self.read(|connection| answers::newest_of_all(connection, keys))?;
-        Ok(found.into_iter().filter_map(|(key, found)| self.whole(&key, found).map(|reply| (key, reply))).collect())
-    }
-
     /// Which of these keys are answered, without reading the answers. A missing key is missing from the map.
     ///
     /// # Errors
@@ -161,7 +195,7 @@ impl Store {
     /// # Errors
     /// If it could not be stored.
     pub async fn put(&self, answer: NewAnswer<'_>) -> Result<(), StoreError> {
-        self.writer.put(answers::Row::of(&answer)).await
+        self.writer()?.put(answers::Row::of(&answer)).await
     }
 
     /// Remembers a run, and forgets the oldest beyond [`history::KEPT_RUNS`]. Blocks until it is committed.
@@ -169,7 +203,7 @@ impl Store {
     /// # Errors
     /// If it could not be stored.
     pub fn save_run(&self, run: &RunRecord) -> Result<(), StoreError> {
-        self.writer.save_run(run.clone())
+        self.writer()?.save_run(run.clone())
     }
 
     /// The run that was saved last, with its cells.
@@ -196,6 +230,12 @@ impl Store {
         self.read(history::runs)
     }
 
+    fn writer(&self) -> Result<&Writer, StoreError> {
+        self.writer
+            .as_ref()
+            .ok_or_else(|| StoreError::Database { path: self.path.clone(), reason: "it is open for reading only".to_owned() })
+    }
+
     fn whole(&self, key: &Key, found: Found) -> Option<Arc<Reply>> {
         match found {
             Found::Reply(reply) => Some(reply),
@@ -219,7 +259,7 @@ impl Store {
         let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => open::reader(&self.path).map_err(|error| open::explain(&self.path, &error))?,
+            None => open::reader(&self.path, self.access).map_err(|error| open::explain(&self.path, &error))?,
         };
         let result = read(&connection).map_err(|error| open::explain(&self.path, &error));
         self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);

@@ -78,12 +78,17 @@ pub(super) fn open(folder: &Path) -> Result<Opened, StoreError> {
     }
     let path = folder.join("store.db");
     // Two processes must not set the same damaged file aside, the second one the fresh file of the first. Where the file system knows no
-    // locks there is only this rare race left.
-    let lock = fs::File::create(folder.join("store.lock")).map_err(|error| unusable(&error))?;
+    // locks there is only this rare race left. It stays empty, and what a link of that name leads to is not emptied.
+    let lock = fs::File::options().write(true).create(true).truncate(false).open(folder.join("store.lock"));
+    let lock = lock.map_err(|error| unusable(&error))?;
     let _ = lock.lock();
     let mut warnings = Vec::new();
     if mark_of_damage(&path).exists() {
         warnings.push(set_aside(&path, "it was found damaged before")?);
+    }
+    if fs::metadata(&path).is_ok_and(|facts| facts.is_file() && facts.len() == 0) {
+        let problem = Problem::warning(format!("the store `{}` was empty; a new one is begun", path.display()));
+        warnings.push(problem.hint("if it held answers, they are asked for again"));
     }
     let connection = match connect(&path) {
         Ok(connection) => connection,
@@ -96,14 +101,67 @@ pub(super) fn open(folder: &Path) -> Result<Opened, StoreError> {
     Ok(Opened { connection, path, warnings })
 }
 
+/// How a reader comes to what is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// The file can be written, which SQLite wants for its log even of those who only read.
+    Writable,
+    /// File or folder cannot be written.
+    ReadOnly,
+    /// Nor can they be locked: nobody has the file open, since its log is gone.
+    Still,
+    /// There is no file.
+    Nothing,
+}
+
+/// How the store in this folder can be read where it cannot be written; nothing on the disk changes.
+pub(super) fn look(folder: &Path) -> Result<Access, StoreError> {
+    let path = folder.join("store.db");
+    if !path.exists() {
+        return Ok(Access::Nothing);
+    }
+    let log_is_gone = !beside(&path, "-wal").exists();
+    let check = |access| {
+        let connection = reader(&path, access)?;
+        Ok((pragma(&connection, "user_version")?, pragma(&connection, "application_id")?))
+    };
+    let (access, checked) = match check(Access::ReadOnly) {
+        Err(_) if log_is_gone => (Access::Still, check(Access::Still)),
+        checked => (Access::ReadOnly, checked),
+    };
+    match checked.map_err(|error: rusqlite::Error| StoreError::Database { path: path.clone(), reason: error.to_string() })? {
+        (0, 0) => Ok(Access::Nothing),
+        (found, APPLICATION) if found > FORMAT => Err(StoreError::Newer { path, found, known: FORMAT }),
+        (_, APPLICATION) => Ok(access),
+        _ => Err(StoreError::Foreign { path }),
+    }
+}
+
 /// A connection that only reads.
-pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+pub(super) fn reader(path: &Path, access: Access) -> rusqlite::Result<Connection> {
+    let common = OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = match access {
+        Access::Writable => Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | common)?,
+        Access::ReadOnly => Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | common)?,
+        Access::Still => {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | common;
+            Connection::open_with_flags(format!("file:{}?immutable=1", in_uri(path)), flags)?
+        }
+        Access::Nothing => {
+            let empty = Connection::open_in_memory()?;
+            empty.execute_batch(SCHEMA)?;
+            empty
+        }
+    };
     connection.busy_timeout(BUSY)?;
     stable_plans(&connection)?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
+}
+
+/// The path as SQLite reads it in a URI.
+fn in_uri(path: &Path) -> String {
+    path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23")
 }
 
 /// Without this guarantee SQLite plans a prepared statement anew for each key that is bound to it, which takes longer than the look-up.
@@ -119,10 +177,28 @@ pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
             // Where even this cannot be written, the next run finds the damage itself.
-            let _ = fs::write(mark_of_damage(&path), &reason);
+            if let Ok(mut mark) = fs::File::create_new(mark_of_damage(&path)) {
+                let _ = std::io::Write::write_all(&mut mark, reason.as_bytes());
+            }
             StoreError::Damaged { path, reason }
         }
+        Some(ErrorCode::CannotOpen) if !path.exists() => StoreError::Gone { path },
         _ => StoreError::Database { path, reason },
+    }
+}
+
+/// Which file this is, whatever its name; `None` where that cannot be said.
+pub(super) fn identity(path: &Path) -> Option<(u64, u64)> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        fs::metadata(path).ok().map(|facts| (facts.dev(), facts.ino()))
+    }
+    // An open file keeps its name there.
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
     }
 }
 

@@ -58,20 +58,6 @@ async fn a_second_answer_is_a_new_generation_and_reads_take_the_newest() {
     assert_eq!(rows, 2);
 }
 
-#[tokio::test]
-async fn many_are_read_at_once() {
-    let folder = folder();
-    let store = Store::open(folder.path()).unwrap();
-    for number in 0..50 {
-        put(&store, number, &format!("answer {number}")).await;
-    }
-    let keys: Vec<Key> = (0..100).map(key).collect();
-    let found = store.get_all(&keys).unwrap();
-    assert_eq!(found.len(), 50);
-    assert_eq!(found[&key(33)].text(), "answer 33");
-    assert_eq!(store.known(&keys).unwrap().len(), 50);
-}
-
 #[test]
 fn a_missing_folder_is_made_and_ignores_itself() {
     let folder = folder();

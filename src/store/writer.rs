@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use crate::store::StoreError;
 use crate::store::answers::{self, Row};
 use crate::store::history::{self, RunRecord};
-use crate::store::open::explain;
+use crate::store::open::{explain, identity};
 
 /// Most jobs in one commit: bounds how long readers of a fresh answer and other processes wait.
 const BATCH: usize = 512;
@@ -76,10 +76,13 @@ impl Drop for Writer {
 }
 
 fn work(mut connection: Connection, queue: &mpsc::Receiver<Job>, path: &Path) {
+    let opened = identity(path);
     while let Ok(first) = queue.recv() {
         let mut batch = vec![first];
         batch.extend(queue.try_iter().take(BATCH - 1));
         let result = commit(&mut connection, &batch).map_err(|error| explain(path, &error));
+        // A deleted file still takes everything, and nobody will ever read it.
+        let result = if identity(path) == opened { result } else { Err(StoreError::Gone { path: path.to_owned() }) };
         for job in batch {
             // Nobody may be waiting any more; the answer is stored all the same.
             match job {

@@ -132,7 +132,7 @@ impl Project {
 }
 
 impl Ran {
-    fn of(command: &mut Command, root: &Path) -> Self {
+    pub(crate) fn of(command: &mut Command, root: &Path) -> Self {
         let output = command.output().unwrap();
         let text = |bytes: Vec<u8>| {
             let text = String::from_utf8(bytes).unwrap();

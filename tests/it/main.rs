@@ -5,8 +5,12 @@
 mod architecture;
 mod budget;
 mod corpus;
+#[cfg(unix)]
+mod crashing;
 mod deciding;
 mod dependencies;
+#[cfg(unix)]
+mod disks;
 mod documentation;
 mod documented_assertions;
 mod examples;
