@@ -183,7 +183,10 @@ pub(crate) async fn run(
     {
         console.problems(&[Problem::warning(format!("this run is not in the history: {error}"))]);
     }
-    finish(report, outputs, unwritten, console)
+    let exit = finish(report, outputs, unwritten, console);
+    // The process may end before everybody has let go of the store.
+    store.settle();
+    exit
 }
 
 /// Writes the files first, so that the terminal's last word is the whole truth.

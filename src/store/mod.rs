@@ -206,6 +206,13 @@ impl Store {
         self.writer()?.save_run(run.clone())
     }
 
+    /// Moves what is in the log into the file, so that the file alone holds everything, on the disk. Blocks until it is done.
+    pub fn settle(&self) {
+        if let Some(writer) = &self.writer {
+            writer.settle();
+        }
+    }
+
     /// The run that was saved last, with its cells.
     ///
     /// # Errors

@@ -28,6 +28,7 @@ pub(super) struct Writer {
 enum Job {
     Put(Box<Row>, oneshot::Sender<Result<(), StoreError>>),
     SaveRun(Box<RunRecord>, mpsc::SyncSender<Result<(), StoreError>>),
+    Settle(mpsc::SyncSender<()>),
 }
 
 impl Writer {
@@ -51,6 +52,13 @@ impl Writer {
         let (sender, receiver) = mpsc::sync_channel(1);
         self.send(Job::SaveRun(Box::new(run), sender))?;
         receiver.recv().unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    pub(super) fn settle(&self) {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        if self.send(Job::Settle(sender)).is_ok() {
+            let _ = receiver.recv();
+        }
     }
 
     fn send(&self, job: Job) -> Result<(), StoreError> {
@@ -88,6 +96,11 @@ fn work(mut connection: Connection, queue: &mpsc::Receiver<Job>, path: &Path) {
             match job {
                 Job::Put(_, waiting) => drop(waiting.send(result.clone())),
                 Job::SaveRun(_, waiting) => drop(waiting.send(result.clone())),
+                Job::Settle(waiting) => {
+                    // What other processes are reading right now stays in the log, and nothing is missing.
+                    let _ = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+                    let _ = waiting.send(());
+                }
             }
         }
     }
@@ -99,6 +112,7 @@ fn commit(connection: &mut Connection, batch: &[Job]) -> rusqlite::Result<()> {
         match job {
             Job::Put(row, _) => answers::insert(&transaction, row)?,
             Job::SaveRun(run, _) => history::insert(&transaction, run)?,
+            Job::Settle(_) => {}
         }
     }
     transaction.commit()
