@@ -93,6 +93,8 @@ pub(crate) async fn open(project: &Project, plan: &Plan, wanted: Wanted<'_>) -> 
             beta: settings.beta.clone(),
             max_concurrency: max_concurrency.unwrap_or(settings.max_concurrency) as usize,
             requests_per_minute: settings.requests_per_minute,
+            input_tokens_per_minute: settings.input_tokens_per_minute,
+            output_tokens_per_minute: settings.output_tokens_per_minute,
             max_attempts: settings.max_attempts,
             attempt_timeout: settings.attempt_timeout,
             max_retry_after: settings.max_retry_after,

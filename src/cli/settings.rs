@@ -48,6 +48,10 @@ struct RunSection {
     max_concurrency: Option<NonZeroU32>,
     /// Requests per minute, per endpoint and model.
     requests_per_minute: Option<NonZeroU32>,
+    /// Input tokens per minute, per endpoint and model; what a prompt cache served does not count.
+    input_tokens_per_minute: Option<NonZeroU64>,
+    /// Output tokens per minute, per endpoint and model, as they are written.
+    output_tokens_per_minute: Option<NonZeroU64>,
     /// Tries of one request, the first included.
     max_attempts: Option<NonZeroU32>,
     /// One answer with all its attempts and waits, such as `10m`.
@@ -90,6 +94,10 @@ struct EndpointSection {
     max_concurrency: Option<NonZeroU32>,
     /// See `run.requests_per_minute`.
     requests_per_minute: Option<NonZeroU32>,
+    /// See `run.input_tokens_per_minute`.
+    input_tokens_per_minute: Option<NonZeroU64>,
+    /// See `run.output_tokens_per_minute`.
+    output_tokens_per_minute: Option<NonZeroU64>,
     /// See `run.max_attempts`.
     max_attempts: Option<NonZeroU32>,
     /// See `run.attempt_timeout`.
@@ -198,6 +206,8 @@ pub(crate) struct EndpointSettings {
     pub(crate) script: Option<String>,
     pub(crate) max_concurrency: u32,
     pub(crate) requests_per_minute: Option<u32>,
+    pub(crate) input_tokens_per_minute: Option<u64>,
+    pub(crate) output_tokens_per_minute: Option<u64>,
     pub(crate) max_attempts: u32,
     pub(crate) attempt_timeout: Duration,
     pub(crate) max_retry_after: Duration,
@@ -315,6 +325,8 @@ impl RunSection {
             max_tokens,
             max_concurrency,
             requests_per_minute,
+            input_tokens_per_minute,
+            output_tokens_per_minute,
             max_attempts,
             case_timeout,
             run_timeout,
@@ -342,6 +354,8 @@ impl EndpointSection {
             script,
             max_concurrency,
             requests_per_minute,
+            input_tokens_per_minute,
+            output_tokens_per_minute,
             max_attempts,
             attempt_timeout,
             max_retry_after,
@@ -374,6 +388,8 @@ impl EndpointSection {
             script: self.script,
             max_concurrency: self.max_concurrency.or(run.max_concurrency).expect(expect).get(),
             requests_per_minute: self.requests_per_minute.or(run.requests_per_minute).map(NonZeroU32::get),
+            input_tokens_per_minute: self.input_tokens_per_minute.or(run.input_tokens_per_minute).map(NonZeroU64::get),
+            output_tokens_per_minute: self.output_tokens_per_minute.or(run.output_tokens_per_minute).map(NonZeroU64::get),
             max_attempts: self.max_attempts.or(run.max_attempts).expect(expect).get(),
             attempt_timeout: self.attempt_timeout.or(run.attempt_timeout).expect(expect).0,
             max_retry_after: self.max_retry_after.or(run.max_retry_after).expect(expect).0,

@@ -1,23 +1,22 @@
-//! When may an attempt begin? Permits and a rate per model, one cool-down for the whole endpoint.
+//! When may an attempt begin? A line per model with its limits, one cool-down for the whole endpoint.
 //!
-//! Whoever has a permit stands in the lane's second line, first come first served, until the rate and the cool-down let it go; then it
-//! looks once more whether somebody else has stored the answer. Where another process is asking for it, it steps back and looks again
-//! later. Adaptive limits will move the number of permits.
+//! Whoever has the turn looks once more whether somebody else has stored the answer. Where another process is asking for it, it steps back
+//! and looks again later.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::endpoint::bucket::Bucket;
-use crate::endpoint::patience::{GaveUp, Patience, Recheck};
+use crate::endpoint::lane::{Lane, Outcome};
+use crate::endpoint::patience::{Patience, Recheck};
 use crate::endpoint::retry::{Class, class};
+use crate::endpoint::tokens::{Size, until_reset};
 use crate::endpoint::wire::{Attempted, Failed, Wire};
 use crate::endpoint::{Call, CallEvent, EndpointConfig};
 use crate::model::reply::{Answer, Served};
-use crate::model::verdict::CellError;
+use crate::model::verdict::{CellError, ErrorKind};
 
 /// Before the next look at an answer that another process is asking for: short beside any reply, long beside a look.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -26,34 +25,15 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct Limited<W> {
     inner: W,
-    max_concurrency: usize,
-    requests_per_minute: Option<u32>,
-    longest_cool_down: Duration,
+    config: EndpointConfig,
     lanes: Mutex<HashMap<String, Arc<Lane>>>,
     cool_until: Mutex<Option<Instant>>,
-}
-
-/// One model of one endpoint.
-#[derive(Debug)]
-struct Lane {
-    permits: Semaphore,
-    /// Held while waiting for the turn: it is the second line, and tokio's mutex is fair.
-    turn: tokio::sync::Mutex<Bucket>,
-    /// The model or its key was refused: nothing more is asked.
-    stopped: OnceLock<CellError>,
 }
 
 impl<W> Limited<W> {
     /// The limits that these settings name.
     pub fn new(inner: W, config: &EndpointConfig) -> Self {
-        Self {
-            inner,
-            max_concurrency: config.max_concurrency.clamp(1, Semaphore::MAX_PERMITS),
-            requests_per_minute: config.requests_per_minute,
-            longest_cool_down: config.max_retry_after,
-            lanes: Mutex::default(),
-            cool_until: Mutex::default(),
-        }
+        Self { inner, config: config.clone(), lanes: Mutex::default(), cool_until: Mutex::default() }
     }
 
     /// What is limited.
@@ -66,11 +46,7 @@ impl<W> Limited<W> {
         if let Some(lane) = lanes.get(model) {
             return Arc::clone(lane);
         }
-        let lane = Arc::new(Lane {
-            permits: Semaphore::new(self.max_concurrency),
-            turn: tokio::sync::Mutex::new(Bucket::per_minute(self.requests_per_minute)),
-            stopped: OnceLock::new(),
-        });
+        let lane = Arc::new(Lane::new(&self.config));
         lanes.insert(model.to_owned(), Arc::clone(&lane));
         lane
     }
@@ -81,26 +57,13 @@ impl<W> Limited<W> {
 
     /// Every cell of this endpoint waits; the longest wish counts.
     fn cool_down(&self, call: &Call, delay: Duration) {
-        let delay = delay.min(self.longest_cool_down);
+        let delay = delay.min(self.config.max_retry_after);
         let Some(until) = Instant::now().checked_add(delay) else { return };
         let mut cool_until = self.cool_until.lock().unwrap_or_else(PoisonError::into_inner);
         if cool_until.is_none_or(|known| known < until) {
             *cool_until = Some(until);
             drop(cool_until);
             call.observer.tell(CallEvent::CoolingDown { delay });
-        }
-    }
-
-    /// Waits until rate and cool-down let the next request begin; the guard keeps the others in line until it is taken or dropped.
-    async fn turn<'a>(&self, lane: &'a Lane, patience: &Patience) -> Result<tokio::sync::MutexGuard<'a, Bucket>, GaveUp> {
-        let bucket = patience.wait(lane.turn.lock()).await?;
-        loop {
-            let now = Instant::now();
-            let ready = bucket.ready_at(now).max(self.cool_until().unwrap_or(now));
-            if ready <= now {
-                return Ok(bucket);
-            }
-            patience.wait(tokio::time::sleep_until(ready)).await?;
         }
     }
 }
@@ -122,34 +85,63 @@ impl<W: Wire> Limited<W> {
             return Err(Failed::Refused(error.clone()));
         }
         call.observer.tell(CallEvent::Queued);
-        let (permit, mut bucket) = loop {
-            let permit = patience.wait(lane.permits.acquire()).await.map_err(Failed::GaveUp)?.expect("a lane's semaphore is never closed");
-            let bucket = self.turn(&lane, patience).await.map_err(Failed::GaveUp)?;
-            if let Some(error) = lane.stopped.get() {
-                return Err(Failed::Refused(error.clone()));
-            }
+        let size = Size::of(&call.request);
+        let permit = loop {
+            let permit = lane.turn(size, patience, || self.cool_until()).await.map_err(Failed::GaveUp)?;
             // Before the last look: that one may claim the answer, which nobody must who does not ask for it.
-            if patience.is_held() {
-                return Err(Failed::Held);
-            }
-            match call.flight.recheck() {
-                Recheck::Ask => break (permit, bucket),
-                Recheck::Found(reply) => return Ok(Ok(Answer { reply, served: Served::Shared }).into()),
-                Recheck::Stop(error) => return Err(Failed::Refused(error)),
-                Recheck::Busy => patience.let_others_probe(),
-            }
-            // Others may go first meanwhile.
-            drop((bucket, permit));
-            patience.wait(tokio::time::sleep(LOOK_AGAIN)).await.map_err(Failed::GaveUp)?;
+            let unsent = if let Some(error) = lane.stopped.get() {
+                Err(Failed::Refused(error.clone()))
+            } else if patience.is_held() {
+                Err(Failed::Held)
+            } else {
+                match call.flight.recheck() {
+                    Recheck::Ask => break permit,
+                    Recheck::Found(reply) => Ok(Ok(Answer { reply, served: Served::Shared }).into()),
+                    Recheck::Stop(error) => Err(Failed::Refused(error)),
+                    Recheck::Busy => {
+                        patience.let_others_probe();
+                        // Others may go first meanwhile.
+                        permit.give_back();
+                        patience.wait(tokio::time::sleep(LOOK_AGAIN)).await.map_err(Failed::GaveUp)?;
+                        continue;
+                    }
+                }
+            };
+            permit.give_back();
+            return unsent;
         };
-        bucket.take(Instant::now());
-        drop(bucket);
         patience.begin();
         let attempted = self.inner.attempt(call, patience).await;
+        let limits = &attempted.limits;
+        let outcome = match &attempted.result {
+            Ok(answer) => Outcome::Answered(&answer.reply.usage),
+            Err(Failed::Attempt { error, .. }) => match error.kind {
+                ErrorKind::RateLimited => Outcome::Refused,
+                ErrorKind::Overloaded | ErrorKind::Server => Outcome::Trouble,
+                ErrorKind::Connection
+                | ErrorKind::Timeout
+                | ErrorKind::SpendLimit
+                | ErrorKind::Denied
+                | ErrorKind::NotFound
+                | ErrorKind::InvalidRequest
+                | ErrorKind::MalformedReply
+                | ErrorKind::Budget
+                | ErrorKind::Unavailable
+                | ErrorKind::CacheMiss
+                | ErrorKind::Store
+                | ErrorKind::Judging
+                | ErrorKind::Template => Outcome::Other,
+            },
+            Err(Failed::Refused(_) | Failed::GaveUp(_) | Failed::Held) => Outcome::Other,
+        };
+        let default = permit.ended(&outcome, limits);
+        if let Some(time) = until_reset(limits) {
+            permit.hold(time.min(self.config.max_retry_after));
+        }
         if let Err(Failed::Attempt { error, advice, .. }) = &attempted.result {
             match class(error.kind) {
                 Class::Retry => {
-                    if let Some(delay) = advice.after {
+                    if let Some(delay) = advice.after.or(default) {
                         self.cool_down(call, delay);
                     }
                 }
@@ -170,3 +162,7 @@ impl<W: Wire> Limited<W> {
 #[cfg(test)]
 #[path = "limit_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "limit_simulation.rs"]
+mod simulation;

@@ -16,8 +16,10 @@ mod circuit;
 mod client;
 mod fault;
 pub mod http;
+mod lane;
 pub mod limit;
 pub mod messages;
+mod pace;
 pub mod patience;
 pub mod rate_limits;
 mod receiving;
@@ -28,6 +30,7 @@ pub mod sse;
 pub mod stream;
 #[cfg(test)]
 pub(crate) mod testing;
+mod tokens;
 mod unfinished;
 pub mod wire;
 
@@ -207,6 +210,10 @@ pub struct EndpointConfig {
     pub max_concurrency: usize,
     /// Requests begun per minute, per model; `None` means no limit.
     pub requests_per_minute: Option<u32>,
+    /// Input tokens per minute, per model; what a prompt cache served does not count. `None` means no limit.
+    pub input_tokens_per_minute: Option<u64>,
+    /// Output tokens per minute, per model, as they are written. `None` means no limit.
+    pub output_tokens_per_minute: Option<u64>,
     /// Attempts per call, the first included.
     pub max_attempts: u32,
     /// One attempt, from sending to the last byte.

@@ -123,6 +123,11 @@ impl Patience {
         self.deadline.get_or_init(|| Instant::now().checked_add(self.limit));
     }
 
+    /// An attempt began before: the case's time limit is running.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.deadline.get().is_some()
+    }
+
     /// Waits for this, unless patience ends first.
     ///
     /// # Errors

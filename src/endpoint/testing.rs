@@ -27,6 +27,8 @@ pub(crate) fn config(base_url: &str) -> EndpointConfig {
         beta: Vec::new(),
         max_concurrency: 8,
         requests_per_minute: None,
+        input_tokens_per_minute: None,
+        output_tokens_per_minute: None,
         max_attempts: 4,
         attempt_timeout: Duration::from_secs(60),
         max_retry_after: Duration::from_secs(120),

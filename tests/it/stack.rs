@@ -36,6 +36,8 @@ fn config(url: &str) -> EndpointConfig {
         beta: Vec::new(),
         max_concurrency: 16,
         requests_per_minute: None,
+        input_tokens_per_minute: None,
+        output_tokens_per_minute: None,
         max_attempts: 8,
         attempt_timeout: Duration::from_secs(30),
         max_retry_after: Duration::from_millis(5),
