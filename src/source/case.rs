@@ -290,7 +290,7 @@ impl Cases<'_, '_> {
 
     /// A row's own assertions: a list or one mapping; in CSV the cell holds YAML.
     fn row_assertions(&mut self, value: &Value, document: &Document, line: u32, texts_only: bool) -> Vec<Arc<Resolved>> {
-        let span = document.line_span(line);
+        let span = document.shown_line(line);
         let node = match value {
             Value::String(text) if texts_only => {
                 let cell = Document::new(Arc::clone(document.path()), text.as_str().into());

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use crate::model::problem::{Place, Problem, Site};
 
-/// Longest part of a line that a [`Place`] carries, in characters.
+/// Longest part of a line that a [`Place`] carries, in characters; ten times as much where what is pointed at stands further behind.
 const LONGEST_LINE: usize = 400;
+
+/// Bytes between two marks of the index: what one look-up reads at most, however long the lines and however many they are.
+const STRIDE: usize = 1 << 12;
 
 /// Bytes `start..end` of a [`Document`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -25,21 +28,37 @@ impl Span {
     }
 }
 
-/// The text of one file, with its lines found.
+/// The text of one file, with its lines found. A look-up takes a bounded time: a file may have one line of 100 MiB, or as many lines
+/// as bytes, and a mistake at every one of them.
 #[derive(Debug, Clone)]
 pub struct Document {
     path: Arc<str>,
     text: Arc<str>,
-    line_starts: Arc<[u32]>,
+    marks: Arc<[Mark]>,
+}
+
+/// What stands before a multiple of [`STRIDE`].
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    /// Line feeds.
+    lines: u32,
+    /// Characters, counted by their first bytes.
+    characters: u32,
 }
 
 impl Document {
     /// `path` is relative to the project root; `text` carries no byte order mark.
     #[must_use]
     pub fn new(path: Arc<str>, text: Arc<str>) -> Self {
-        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| Span::new(at + 1, at + 1).start);
-        let line_starts = std::iter::once(0).chain(breaks).collect();
-        Self { path, text, line_starts }
+        let mut before = Mark { lines: 0, characters: 0 };
+        let marks = text.as_bytes().chunks(STRIDE).map(|chunk| {
+            let mark = before;
+            before.lines += counted(chunk, is_break);
+            before.characters += counted(chunk, begins_character);
+            mark
+        });
+        let marks = marks.collect();
+        Self { path, text, marks }
     }
 
     /// From the bytes of a file: UTF-8 without NUL, a byte order mark taken off.
@@ -95,7 +114,31 @@ impl Document {
     /// 1-based line of an offset.
     #[must_use]
     pub fn line(&self, offset: u32) -> u32 {
-        u32::try_from(self.line_starts.partition_point(|start| *start <= offset)).unwrap_or(u32::MAX)
+        1 + self.before(offset as usize, |mark| mark.lines, is_break)
+    }
+
+    /// How much stands before an offset: what the mark before it says, and what is counted from there.
+    fn before(&self, offset: usize, at_mark: fn(&Mark) -> u32, counts: fn(u8) -> bool) -> u32 {
+        let offset = offset.min(self.text.len());
+        let Some(index) = (offset / STRIDE).checked_sub(usize::from(offset / STRIDE == self.marks.len())) else { return 0 };
+        self.marks.get(index).map_or(0, |mark| at_mark(mark) + counted(&self.text.as_bytes()[index * STRIDE..offset], counts))
+    }
+
+    /// Characters between two offsets.
+    fn characters(&self, start: usize, end: usize) -> usize {
+        let before = |offset| self.before(offset, |mark| mark.characters, begins_character);
+        before(end).saturating_sub(before(start)) as usize
+    }
+
+    /// The offset of a 1-based line; of the last line where there are fewer.
+    fn line_start(&self, line: u32) -> usize {
+        let breaks = line.max(1) - 1;
+        // The last mark before which fewer breaks stand: the one that is looked for comes behind it.
+        let Some(index) = self.marks.partition_point(|mark| mark.lines < breaks).checked_sub(1) else { return 0 };
+        let missing = (breaks - self.marks[index].lines) as usize;
+        let behind = &self.text.as_bytes()[index * STRIDE..];
+        let feeds = behind.iter().enumerate().filter(|(_, byte)| is_break(**byte)).map(|(at, _)| index * STRIDE + at + 1);
+        feeds.take(missing).last().unwrap_or_else(|| self.text.rfind('\n').map_or(0, |at| at + 1))
     }
 
     /// File and line of a span.
@@ -107,36 +150,72 @@ impl Document {
     /// The span of a 1-based line without its line break; the last line where there are fewer.
     #[must_use]
     pub fn line_span(&self, line: u32) -> Span {
-        let index = (line.max(1) as usize - 1).min(self.line_starts.len() - 1);
-        let start = self.line_starts[index] as usize;
-        let end = self.line_starts.get(index + 1).map_or(self.text.len(), |next| *next as usize - 1);
-        let end = if end > start && self.text.as_bytes()[end - 1] == b'\r' { end - 1 } else { end };
+        let start = self.line_start(line);
+        let bytes = self.text.as_bytes();
+        let end = bytes[start..].iter().position(|byte| is_break(*byte)).map_or(bytes.len(), |length| start + length);
+        let end = if end > start && bytes[end - 1] == b'\r' { end - 1 } else { end };
         Span::new(start, end)
+    }
+
+    /// Where a byte of a line stands (both from 1); a line that is shorter gives the next one.
+    #[must_use]
+    pub fn byte_of_line(&self, line: u32, byte: u32) -> Span {
+        let at = self.text.floor_char_boundary((self.line_start(line) + byte.max(1) as usize - 1).min(self.text.len()));
+        Span::new(at, at + 1)
+    }
+
+    /// A line as far as a [`Place`] shows it.
+    #[must_use]
+    pub fn shown_line(&self, line: u32) -> Span {
+        let start = self.line_start(line);
+        Span::new(start, start + self.beginning(start).len())
+    }
+
+    /// The beginning of a line, as much of it as a [`Place`] may carry.
+    fn beginning(&self, start: usize) -> &str {
+        let end = self.text.floor_char_boundary((start + LONGEST_LINE * 10 * 4 + 1).min(self.text.len()));
+        let window = &self.text[start..end];
+        let line = window.split('\n').next().unwrap_or_default();
+        line.strip_suffix('\r').unwrap_or(line)
     }
 
     /// The place of a span, cut to its first line. Never panics: an offset outside the text or inside a character moves to the next good one.
     #[must_use]
     pub fn place(&self, span: Span) -> Place {
-        let line = self.line(span.start.min(u32::try_from(self.text.len()).unwrap_or(u32::MAX)));
-        let whole = self.line_span(line);
-        let source = self.slice(whole);
-        let inside = |offset: u32| (offset.clamp(whole.start, whole.end) - whole.start) as usize;
-        let characters_before = |offset: usize| source.char_indices().take_while(|(at, _)| *at < offset).count();
-        let start = characters_before(inside(span.start));
-        let end = characters_before(inside(span.end)).max(start + 1);
-        place(&self.path, line, start, end, source)
+        let first = self.text.ceil_char_boundary((span.start as usize).min(self.text.len()));
+        let line = self.line(u32::try_from(first).unwrap_or(u32::MAX));
+        let line_start = self.line_start(line);
+        let start = self.characters(line_start, first);
+        let end = self.characters(line_start, self.text.ceil_char_boundary((span.end as usize).clamp(first, self.text.len())));
+        place(&self.path, line, start, end.max(start + 1), self.beginning(line_start))
     }
 
     /// The place of columns `start..end` (0-based, in characters) of a 1-based line.
     #[must_use]
     pub fn place_in_line(&self, line: u32, columns: Option<(u32, u32)>) -> Place {
-        let source = self.slice(self.line_span(line));
-        let (start, end) = columns.map_or_else(
+        let start = self.line_start(line);
+        let source = self.beginning(start);
+        let (first, end) = columns.map_or_else(
             || (source.chars().take_while(|character| character.is_whitespace()).count(), source.trim_end().chars().count()),
             |(column, length)| (column.max(1) as usize - 1, column.max(1) as usize - 1 + length as usize),
         );
-        place(&self.path, line, start, end, source)
+        place(&self.path, line, first, end, source)
     }
+}
+
+fn is_break(byte: u8) -> bool {
+    byte == b'\n'
+}
+
+/// Not a byte inside of a character.
+fn begins_character(byte: u8) -> bool {
+    byte & 0xC0 != 0x80
+}
+
+/// Bytes for which `counts` says yes.
+fn counted(bytes: &[u8], counts: fn(u8) -> bool) -> u32 {
+    // A file is far below 4 GiB (see `tree::LARGEST_FILE`).
+    u32::try_from(bytes.iter().filter(|byte| counts(**byte)).count()).unwrap_or(u32::MAX)
 }
 
 /// The beginning of a file whose text is not known.
@@ -183,7 +262,30 @@ mod tests {
         assert_eq!(&**Document::from_bytes(&path, b"\xEF\xBB\xBFa: 1").expect("a mark is no error").text(), "a: 1");
     }
 
+    #[test]
+    fn lines_and_columns_are_right_far_into_a_large_file() {
+        let text = format!("{}{}x\nend", "ä\n".repeat(3_000), "ö".repeat(9_000));
+        let document = document(&text);
+        let at = text.find('x').expect("it is there");
+        let place = document.place(Span::new(at, at + 1));
+        // The line itself is shown up to a bound only, and so is its column.
+        assert_eq!((place.line, place.column, place.source.chars().count()), (3_001, 4_001, 4_000));
+        assert_eq!((document.line_span(3_002), document.line_span(9_999)), (Span::new(at + 2, at + 5), Span::new(at + 2, at + 5)));
+        assert_eq!(document.byte_of_line(3_002, 2), Span::new(at + 3, at + 4));
+    }
+
     proptest! {
+        #[test]
+        fn lines_are_found_as_by_counting(text in "[aß\r\n]{0,30}", repeated in 1_usize..600, at in 0_usize..20_000, line in 0_u32..700) {
+            let text = text.repeat(repeated);
+            let document = document(&text);
+            let at = text.ceil_char_boundary(at.min(text.len()));
+            prop_assert_eq!(document.line(u32::try_from(at).expect("small")) as usize, text[..at].matches('\n').count() + 1);
+            let lines: Vec<&str> = text.split('\n').collect();
+            let wanted = lines[(line.max(1) as usize - 1).min(lines.len() - 1)];
+            prop_assert_eq!(document.slice(document.line_span(line)), wanted.strip_suffix('\r').unwrap_or(wanted));
+        }
+
         #[test]
         fn every_span_has_a_place_inside_its_line(text in "[a-zäß🦀\r\n\t ]{0,60}", start in 0_usize..80, length in 0_usize..20) {
             let place = document(&text).place(Span::new(start, start + length));

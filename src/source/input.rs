@@ -121,12 +121,7 @@ fn first(problems: Vec<Problem>) -> Problem {
 
 /// A syntax error of a JSON file; `lines_before` is where the text began in it.
 pub(crate) fn json_problem(document: &Document, error: &NotJson, lines_before: u32, named_at: &Place) -> Problem {
-    let line = error.line + lines_before;
-    // serde_json counts bytes; a place counts characters.
-    let bytes = document.slice(document.line_span(line));
-    let before = (error.column as usize).saturating_sub(1).min(bytes.len());
-    let column = bytes.char_indices().take_while(|(at, _)| *at < before).count() + 1;
-    let place = document.place_in_line(line, Some((u32::try_from(column).unwrap_or(u32::MAX), 1)));
+    let place = document.place(document.byte_of_line(error.line + lines_before, error.column));
     Problem::error(format!("`{}` is not JSON: {}", document.path(), error.message))
         .at(place)
         .hint(format!("it is named at {}:{}", named_at.file, named_at.line))
