@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+/// Most characters of a message and of a hint: a name of megabytes is not echoed whole.
+const LONGEST: usize = 4_000;
+
 /// How much a [`Problem`] stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -33,7 +36,7 @@ impl Problem {
     /// An error without a place yet.
     #[must_use]
     pub fn error(message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, message: message.into(), place: None, hint: None }
+        Self { severity: Severity::Error, message: bounded(message.into()), place: None, hint: None }
     }
 
     /// A warning without a place yet.
@@ -58,9 +61,22 @@ impl Problem {
     /// The same problem with a next step.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(bounded(hint.into()));
         self
     }
+}
+
+/// The text, or its beginning.
+fn bounded(mut text: String) -> String {
+    if text.len() > LONGEST
+        && let Some((end, _)) = text.char_indices().nth(LONGEST)
+    {
+        text.truncate(end);
+        text.push('…');
+        // The allocation was as large as what was echoed.
+        text.shrink_to_fit();
+    }
+    text
 }
 
 /// A span on one line of a file, with the line itself, so that drawing it needs no disk.
@@ -90,5 +106,18 @@ pub struct Site {
 impl std::fmt::Display for Site {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{}:{}", self.file, self.line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_never_as_long_as_what_it_speaks_of() {
+        let problem = Problem::error(format!("unknown prompt `{}`", "ö".repeat(100_000))).hint("x".repeat(100_000));
+        assert_eq!(problem.message.chars().count(), LONGEST + 1);
+        assert_eq!(problem.hint.map(|hint| hint.chars().count()), Some(LONGEST + 1));
+        assert_eq!(Problem::note("short").message, "short");
     }
 }

@@ -9,7 +9,7 @@ use crate::model::money::Money;
 use crate::model::problem::{Place, Problem};
 use crate::model::reply::StopReason;
 use crate::source::assertion_shape::{AssertionShape, CountShape, Dollars, Given, KINDS, OneOrMany, SetShape, TextShape, Word, XmlShape};
-use crate::source::decode::{decode_all, suggestion};
+use crate::source::decode::{decode_all, enough, suggestion};
 use crate::source::document::Document;
 use crate::source::input::Inputs;
 use crate::source::node::{Kind, Node};
@@ -29,6 +29,9 @@ pub(crate) struct Resolved {
 pub(crate) fn resolve_all(nodes: &[Node], document: &Document, inputs: &Inputs<'_>, problems: &mut Vec<Problem>) -> Vec<Arc<Resolved>> {
     let mut resolved = Vec::with_capacity(nodes.len());
     for node in nodes {
+        if enough(problems) {
+            break;
+        }
         let before = problems.len();
         let shape: Option<Spanned<AssertionShape>> = decode_all(node, document, problems);
         // An assertion of which something was left out would be blamed for lacking it.

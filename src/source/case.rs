@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::model::problem::{Place, Problem, Site};
 use crate::model::suite::{SourceFile, Variables};
 use crate::source::assertion::{Resolved, resolve_all};
-use crate::source::decode::nearest;
+use crate::source::decode::{enough, nearest};
 use crate::source::document::{Document, Span};
 use crate::source::input::Inputs;
 use crate::source::node::{Kind, Node};
@@ -210,6 +210,9 @@ impl Cases<'_, '_> {
         let Table { document, rows, texts_only } = table;
         self.drafts.reserve(rows.len());
         for row in rows {
+            if enough(self.problems) {
+                break;
+            }
             self.row(row, &document, texts_only, &shared);
         }
     }

@@ -15,7 +15,7 @@ use crate::model::request::Params;
 use crate::model::suite::{SnapshotPolicy, Variables};
 use crate::source::assertion::Resolved;
 use crate::source::case::Draft;
-use crate::source::decode::nearest;
+use crate::source::decode::{ENOUGH, nearest};
 use crate::source::document::Document;
 use crate::source::known::Known;
 use crate::source::node::Node;
@@ -66,6 +66,8 @@ impl Shared {
         let key = (Arc::clone(&place.file), place.line, place.column, problem.message.clone());
         match self.known.get(&key) {
             Some(index) => self.order[*index].2 += 1,
+            // Each is an error, so that what is left out makes nothing look sound.
+            None if self.order.len() >= ENOUGH => {}
             None => {
                 self.known.insert(key, self.order.len());
                 self.order.push((problem, case.to_owned(), 0));
@@ -93,8 +95,9 @@ fn sound<'a>(subject: &Subject<'a>, whole: bool, problems: &[Problem]) -> Vec<&'
     }
     let file = subject.document.path();
     let here = |draft: &&Draft| draft.site.file == *file;
-    let lines: Vec<u32> = subject.drafts.iter().filter(here).map(|draft| draft.site.line).collect();
-    let Some(first) = lines.iter().min().copied() else { return Vec::new() };
+    let mut lines: Vec<u32> = subject.drafts.iter().filter(here).map(|draft| draft.site.line).collect();
+    lines.sort_unstable();
+    let Some(first) = lines.first().copied() else { return Vec::new() };
     let errors = problems.iter().filter(|problem| problem.severity == Severity::Error);
     let places: Vec<&Place> = errors.filter_map(|problem| problem.place.as_ref()).collect();
     let is_known = |place: &&Place| {
@@ -110,7 +113,7 @@ fn sound<'a>(subject: &Subject<'a>, whole: bool, problems: &[Problem]) -> Vec<&'
         if !here(draft) {
             return mistakes.is_empty() && !places.iter().any(|place| place.file == draft.site.file && place.line == draft.site.line);
         }
-        let next = lines.iter().filter(|line| **line > draft.site.line).min().copied().unwrap_or(u32::MAX);
+        let next = lines.get(lines.partition_point(|line| *line <= draft.site.line)).copied().unwrap_or(u32::MAX);
         !mistakes.iter().any(|line| (draft.site.line..next).contains(line))
     };
     subject.drafts.iter().filter(is_sound).collect()
@@ -221,6 +224,9 @@ fn unused(subject: &Subject<'_>, undefined: &BTreeSet<String>, problems: &mut Ve
         }
         if let Some(known) = places.get(name) {
             found[*known].1 += 1;
+            return;
+        }
+        if found.len() >= ENOUGH {
             return;
         }
         let problem = Problem::error(format!("no prompt and no assertion uses the variable `{name}`")).at(place.clone());

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use crate::source::node::shortened;
+
 /// What is wrong with a JSON text, and where in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotJson {
@@ -86,7 +88,7 @@ impl<'de> Deserialize<'de> for Strict {
                 let mut entries = Map::new();
                 while let Some((name, Strict(value))) = mapping.next_entry::<String, Strict>()? {
                     if entries.contains_key(&name) {
-                        return Err(A::Error::custom(format!("duplicate key `{name}`")));
+                        return Err(A::Error::custom(format!("duplicate key `{}`", shortened(&name))));
                     }
                     entries.insert(name, value);
                 }

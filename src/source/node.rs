@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Number, Value};
 
 use crate::model::problem::{Place, Problem};
+use crate::source::decode::enough;
 use crate::source::document::{Document, Span};
 
 /// A value and where it stands.
@@ -128,6 +129,7 @@ impl Node {
     /// Takes every repeated key out of every mapping, and says where each first stood.
     pub(crate) fn take_duplicates(&mut self, document: &Document, problems: &mut Vec<Problem>) {
         match &mut self.kind {
+            _ if enough(problems) => {}
             Kind::List(items) => items.iter_mut().for_each(|item| item.take_duplicates(document, problems)),
             Kind::Mapping(entries) => {
                 let mut first: HashMap<String, u32> = HashMap::with_capacity(entries.len());
@@ -138,6 +140,9 @@ impl Node {
                         first.insert(key.name.clone(), line);
                         return true;
                     };
+                    if enough(problems) {
+                        return false;
+                    }
                     problems.push(
                         Problem::error(format!("duplicate key `{}`", shortened(&key.name)))
                             .at(document.place(key.span))

@@ -9,7 +9,7 @@ use crate::model::suite::{Case, Compare, GatePolicy, ModelSpec, PassRule, Prompt
 use crate::source::assertion::{money, resolve_all};
 use crate::source::case::{Cases, Draft, Placed, at_least_one, well_named};
 use crate::source::check::{self, Subject};
-use crate::source::decode::{decode_all, nearest, suggestion};
+use crate::source::decode::{decode_all, enough, nearest, suggestion};
 use crate::source::document::Document;
 use crate::source::input::Inputs;
 use crate::source::known::Known;
@@ -114,7 +114,12 @@ impl Reading<'_, '_> {
             tables: Vec::new(),
             problems: self.problems,
         };
-        shape.cases.into_iter().for_each(|case| cases.read(case));
+        for case in shape.cases {
+            if enough(cases.problems) {
+                break;
+            }
+            cases.read(case);
+        }
         let (drafts, tables) = (cases.drafts, cases.tables);
         self.unique_ids(&drafts);
         let subject = Subject {
@@ -347,6 +352,9 @@ impl Reading<'_, '_> {
     fn unique_ids(&mut self, drafts: &[Draft]) {
         let mut first: HashMap<&str, &Draft> = HashMap::with_capacity(drafts.len());
         for draft in drafts {
+            if enough(self.problems) {
+                break;
+            }
             if let Some(earlier) = first.insert(&draft.id, draft) {
                 let problem = Problem::error(format!("duplicate case id `{}`", draft.id)).at(draft.place.place(self.document));
                 let hint = if matches!(draft.place, Placed::Row { .. }) && draft.site.file == earlier.site.file {

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::model::problem::{Place, Problem};
+use crate::source::decode::enough;
 use crate::source::document::{Document, Span};
 use crate::source::input::{extension, json_problem};
 use crate::source::json;
@@ -58,7 +59,7 @@ fn misquoted(document: &Document, separator: u8) -> Vec<Problem> {
     let ends = |at: usize| bytes.get(at).is_none_or(|byte| [separator, b'\n', b'\r'].contains(byte));
     let mut problems = Vec::new();
     let mut at = 0;
-    while at < bytes.len() && problems.len() < 100 {
+    while at < bytes.len() && !enough(&problems) {
         if bytes[at] == b'"' {
             let opening = at;
             at += 1;
@@ -109,6 +110,9 @@ fn separated(document: &Document, separator: u8, problems: &mut Vec<Problem>) ->
     };
     let mut seen = BTreeSet::new();
     for (index, column) in columns.iter().enumerate() {
+        if enough(problems) {
+            break;
+        }
         if column.is_empty() && columns.len() > 1 {
             let problem = Problem::error(format!("column {} of this table has no name", index + 1));
             problems.push(problem.at(document.place_in_line(1, None)).hint("the first line of a table names its columns"));
@@ -130,7 +134,7 @@ fn separated(document: &Document, separator: u8, problems: &mut Vec<Problem>) ->
             Err(error) => {
                 problems.push(csv_problem(document, &error));
                 // After a ragged row the reader goes on; anything else repeats itself.
-                if problems.len() > 100 || !matches!(error.kind(), csv::ErrorKind::UnequalLengths { .. }) {
+                if enough(problems) || !matches!(error.kind(), csv::ErrorKind::UnequalLengths { .. }) {
                     break;
                 }
             }
@@ -167,7 +171,7 @@ fn lines(document: &Document, named_at: &Place, problems: &mut Vec<Problem>) -> 
                 problems.push(problem.hint("each line of a JSON Lines file is one JSON object: {\"id\": \"...\", ...}"));
             }
         }
-        if problems.len() > 100 {
+        if enough(problems) {
             break;
         }
     }
@@ -196,6 +200,9 @@ fn list(document: &Document, named_at: &Place, problems: &mut Vec<Problem>) -> V
     };
     let mut rows = Vec::new();
     for item in items {
+        if enough(problems) {
+            break;
+        }
         // The raw value borrows from the text, so its address tells its offset.
         let offset = item.get().as_ptr().addr() - text.as_ptr().addr();
         let line = document.line(u32::try_from(offset).unwrap_or(u32::MAX));
@@ -227,5 +234,13 @@ fn yaml_list(document: &Document, problems: &mut Vec<Problem>) -> Vec<Row> {
         let values = entries.iter().map(|(key, value)| (key.name.clone(), value.to_value())).collect();
         Ok(Row { values, line })
     };
-    items.iter().filter_map(|item| row(item).map_err(|problem| problems.push(problem)).ok()).collect()
+    let mut rows = Vec::with_capacity(items.len());
+    for item in items {
+        match row(item) {
+            Ok(row) => rows.push(row),
+            Err(_) if enough(problems) => break,
+            Err(problem) => problems.push(problem),
+        }
+    }
+    rows
 }

@@ -12,7 +12,7 @@ use crate::model::request::Params;
 use crate::model::suite::{Compare, OnChange};
 use crate::source::assertion::Resolved;
 use crate::source::check::Subject;
-use crate::source::decode::nearest;
+use crate::source::decode::{ENOUGH, enough, nearest};
 
 /// Keywords of JSON Schema, of all drafts that are read: the core, the vocabularies, and what OpenAPI adds.
 const KEYWORDS: [&str; 68] = [
@@ -105,6 +105,9 @@ fn cases(subject: &Subject<'_>, problems: &mut Vec<Problem>) {
     let warns = subject.snapshot.on_change == OnChange::Warn;
     let compare = if warns { Compare::Off } else { subject.snapshot.compare };
     for draft in subject.drafts {
+        if enough(problems) {
+            break;
+        }
         let assertions: Vec<_> = draft.assertions.iter().map(|resolved| Arc::clone(&resolved.assertion)).collect();
         if fails_vacuously(&assertions, compare) {
             let problem = Problem::error(format!("nothing can fail the case `{}`", draft.id)).at(draft.place.place(subject.document));
@@ -174,6 +177,9 @@ fn schemas(subject: &Subject<'_>, problems: &mut Vec<Problem>) {
 }
 
 fn misspelled(schema: &Value, path: &str, place: &Place, problems: &mut Vec<Problem>) {
+    if problems.len() >= ENOUGH {
+        return;
+    }
     match schema {
         Value::Array(items) => items.iter().for_each(|item| misspelled(item, path, place, problems)),
         Value::Object(members) => {
