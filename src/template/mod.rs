@@ -1,5 +1,6 @@
 //! What does a template say for these variables? Strict Jinja, bounded in steps and size; values are never rendered again.
 
+mod bounds;
 pub mod prompt;
 
 use std::collections::BTreeSet;
@@ -60,7 +61,10 @@ static BASE: LazyLock<Environment<'static>> = LazyLock::new(|| {
 /// Jinja would print `True`, `None` and Python's quotes; the values are JSON, and so are they written.
 fn write_value(output: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
     match value.kind() {
-        ValueKind::Bool | ValueKind::None | ValueKind::Seq | ValueKind::Map => {
+        ValueKind::Bool | ValueKind::None | ValueKind::Seq | ValueKind::Map | ValueKind::Iterable => {
+            // An iterable may be one that can be gone through once only, and what it makes may never end.
+            let value = if value.kind() == ValueKind::Iterable { &bounds::collected(state, value)? } else { value };
+            bounds::charge(state, value)?;
             let json = serde_json::to_string(value).map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))?;
             output.write_str(&json).map_err(Error::from)
         }
@@ -82,6 +86,10 @@ impl Template {
     pub fn compile(text: &str) -> Result<Self, TemplateError> {
         if !is_template(text) {
             return Ok(Self(Form::Literal(text.into())));
+        }
+        if let Some((message, at)) = bounds::too_much(text) {
+            let (line, column, length) = line_and_column(text, at, (at + 2).min(text.len()));
+            return Err(TemplateError { message, line, column: Some((column, length)), undefined: None });
         }
         let mut environment = BASE.clone();
         environment.add_template_owned(NAME, text.to_owned()).map_err(|error| describe(&error, text, &BTreeSet::new()))?;
@@ -253,6 +261,11 @@ mod tests {
             ),
             ("{{ 'x' * 100000000 }}", "the template takes too many steps or makes too much text"),
             ("{{ 'x' * 20000000 }}", "the rendered text is larger than 8 MiB"),
+            ("{{ ['x'] * 100000000 }}", "the template takes too many steps or makes too much text"),
+            (
+                "{% set n = namespace(x=[1]) %}{% for i in range(100) %}{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x }}",
+                "the template takes too many steps or makes too much text",
+            ),
         ] {
             assert_eq!(rendered(text, json!({"x": 1})).unwrap_err().message, message, "{text}");
         }
