@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
+use crate::cli::settings;
+use crate::source::tree::read_regular;
+
 /// The environment variables of this process, and those of the file that the settings name.
 #[derive(Debug, Default)]
 pub(crate) struct Environment {
@@ -35,7 +38,9 @@ impl Environment {
     /// # Errors
     /// When the file cannot be read; the message holds no line of it.
     pub(crate) fn read_file(&mut self, path: &Path) -> Result<(), String> {
-        let lines = dotenvy::from_path_iter(path).map_err(|error| describe(&error))?;
+        // A file of secrets that somebody pipes in would be read once only, and a pipe that nobody writes to never ends.
+        let bytes = read_regular(path, settings::LARGEST).map_err(|error| error.to_string())?;
+        let lines = dotenvy::from_read_iter(&*bytes);
         for line in lines {
             let (name, value) = line.map_err(|error| describe(&error))?;
             self.file.insert(name, SecretString::from(value));

@@ -1,7 +1,6 @@
 //! `--json`, `--junit`, `--markdown`, `--events`: which reports go where? And `report` and `merge`, which write them later.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +15,10 @@ use crate::report::files::{Content, OutputError, Outputs, Wanted};
 use crate::report::json::{self, ReadError};
 use crate::report::{Format, terminal};
 use crate::runner::merge;
+use crate::source::tree::read_regular;
+
+/// Largest run report that is read: 100,000 cells with their outputs are well below.
+const LARGEST_REPORT: u64 = 1 << 30;
 
 /// Opens every output before anything is sent.
 pub(crate) fn open(formats: &FormatArguments, events: Option<&Path>, current: &Path, kept: &Kept) -> Result<Outputs, Failure> {
@@ -91,11 +94,11 @@ pub(crate) fn read(current: &Path, path: &Path) -> Result<RunReport, Failure> {
     let cannot = |error: &ReadError| {
         Failure::from(Problem::error(format!("cannot read the run report `{}`: {error}", path.display())).hint(error.hint()))
     };
-    let file = File::open(current.join(path)).map_err(|error| {
+    let bytes = read_regular(&current.join(path), LARGEST_REPORT).map_err(|error| {
         let problem = Problem::error(format!("cannot open the run report `{}`: {error}", path.display()));
         Failure::from(problem.hint("pass a file that `promptkeel run --json FILE` wrote"))
     })?;
-    json::read(std::io::BufReader::new(file)).map_err(|error| cannot(&error))
+    json::read(&*bytes).map_err(|error| cannot(&error))
 }
 
 fn write(report: &RunReport, formats: &FormatArguments, current: &Path, console: &Console) -> Result<Exit, Failure> {

@@ -14,7 +14,7 @@ use crate::model::request::{Dialect, EndpointIdentity};
 use crate::model::suite::Suite;
 use crate::sim::script::Script;
 use crate::source::known::{EndpointFacts, Known};
-use crate::source::tree::Tree;
+use crate::source::tree::{Tree, read_regular};
 use crate::source::{self, Loaded};
 
 /// Why a command ends early.
@@ -68,10 +68,13 @@ impl Project {
         let current = current(directory)?;
         let root = root(&current);
         let path = root.join(settings::FILE);
-        let text = match std::fs::read(&path) {
+        let text = match read_regular(&path, settings::LARGEST) {
             Ok(text) => Some(text),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(Problem::error(format!("cannot read {}: {error}", settings::FILE)).into()),
+            Err(error) => {
+                let problem = Problem::error(format!("cannot read {}: {error}", settings::FILE));
+                return Err(problem.hint("it is a text file that `promptkeel settings` shows all keys of").into());
+            }
         };
         let settings = settings::load(text.as_deref())?;
         let mut environment = Environment::default();

@@ -19,6 +19,9 @@ use crate::source::toml;
 /// Layer 0, and what `promptkeel settings` prints.
 pub(crate) const DEFAULTS: &str = include_str!("../default.toml");
 
+/// Largest settings file, env file and script of a simulator; all of them are written by hand.
+pub(crate) const LARGEST: u64 = 8 << 20;
+
 /// The file's name; it marks the root of a project.
 pub(crate) const FILE: &str = "promptkeel.toml";
 

@@ -1,6 +1,7 @@
 //! The script: which rules decide what the simulator answers?
 
 use std::fmt;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +13,9 @@ use super::reading;
 
 /// Part of every script's digest: raised whenever the same script would answer differently, so that answers of an older simulator are asked again.
 pub const BEHAVIOUR: &str = "promptkeel simulator 1";
+
+/// Largest script; one is written by hand.
+const LARGEST: u64 = 8 << 20;
 
 /// A script, read and checked. Rules are tried in order; the first that matches answers.
 #[derive(Debug, Clone)]
@@ -184,7 +188,7 @@ impl Script {
     ///
     /// When the file cannot be read as text, or as for [`Script::parse`].
     pub fn load(path: &Path) -> Result<Self, ScriptError> {
-        let text = std::fs::read_to_string(path).map_err(|cause| ScriptError::Unreadable { path: path.to_owned(), cause })?;
+        let text = read(path).map_err(|cause| ScriptError::Unreadable { path: path.to_owned(), cause })?;
         Self::parse(&path.display().to_string(), &text)
     }
 
@@ -201,6 +205,20 @@ impl Script {
     }
 }
 
+/// The text of a regular file of bounded size: a pipe that nobody writes to would be waited for without end.
+fn read(path: &Path) -> io::Result<String> {
+    let facts = std::fs::metadata(path)?;
+    if !facts.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    let mut text = String::new();
+    let length = std::fs::File::open(path)?.take(LARGEST + 1).read_to_string(&mut text)?;
+    if length as u64 > LARGEST {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than the limit of {} MiB", LARGEST >> 20)));
+    }
+    Ok(text)
+}
+
 /// Why a script cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ScriptError {
@@ -210,7 +228,7 @@ pub enum ScriptError {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        cause: std::io::Error,
+        cause: io::Error,
     },
     /// The script says something that cannot be.
     #[error("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]

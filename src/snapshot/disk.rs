@@ -65,6 +65,15 @@ pub(super) fn read(root: &Path, path: &str) -> Result<Option<String>, SnapshotEr
 }
 
 fn read_at(place: &Path) -> io::Result<Option<String>> {
+    let facts = match fs::metadata(place) {
+        Ok(facts) => facts,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    // A pipe that nobody writes to would be waited for without end.
+    if !facts.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
     let file = match fs::File::open(place) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -60,7 +60,7 @@ impl<'a> Inputs<'a> {
             ReadError::Folder(path) => problem.hint(format!("name a file in it: `{path}/...`")),
             ReadError::NotAPath(_) => problem.hint("write a path from the project root, such as `fixtures/tickets.csv`"),
             ReadError::TooLarge(_) => problem.hint("split the file, or keep only the rows that matter"),
-            ReadError::Unreadable { .. } => problem.hint("look at the permissions of the file"),
+            ReadError::Unreadable { .. } => problem.hint("name a regular file, and look at its permissions"),
         }
     }
 

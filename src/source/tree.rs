@@ -149,27 +149,15 @@ impl Reader {
                 let full = root.join(path);
                 let failed = |error: &std::io::Error| match error.kind() {
                     std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => ReadError::Missing(path.to_owned()),
+                    std::io::ErrorKind::IsADirectory => ReadError::Folder(path.to_owned()),
+                    std::io::ErrorKind::FileTooLarge => ReadError::TooLarge(path.to_owned()),
                     _ => unreadable(path, error),
                 };
                 let real = std::fs::canonicalize(&full).map_err(|error| failed(&error))?;
                 if !self.allow_outside && !real.starts_with(canonical) {
                     return Err(ReadError::Outside(path.to_owned()));
                 }
-                let facts = std::fs::metadata(&real).map_err(|error| failed(&error))?;
-                if facts.is_dir() {
-                    return Err(ReadError::Folder(path.to_owned()));
-                }
-                // A pipe or a device would never end.
-                if !facts.is_file() {
-                    return Err(unreadable(path, &"it is not a regular file"));
-                }
-                if facts.len() > LARGEST_FILE {
-                    return Err(ReadError::TooLarge(path.to_owned()));
-                }
-                let mut bytes = Vec::with_capacity(usize::try_from(facts.len()).unwrap_or_default());
-                let file = std::fs::File::open(&real).map_err(|error| failed(&error))?;
-                file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
-                if bytes.len() as u64 > LARGEST_FILE { Err(ReadError::TooLarge(path.to_owned())) } else { Ok(bytes) }
+                read_regular(&real, LARGEST_FILE).map_err(|error| failed(&error))
             }
             Place::Git(objects) => {
                 let bytes = objects.borrow_mut().read(path).map_err(|error| unreadable(path, &error))?;
@@ -262,6 +250,27 @@ impl Reader {
         paths.sort();
         paths
     }
+}
+
+/// The bytes of a regular file of at most `largest`; a pipe or a device would never end, and is not even opened.
+///
+/// # Errors
+/// What the system says, or that it is no such file.
+pub fn read_regular(path: &Path, largest: u64) -> std::io::Result<Vec<u8>> {
+    let facts = std::fs::metadata(path)?;
+    if facts.is_dir() {
+        return Err(std::io::Error::new(std::io::ErrorKind::IsADirectory, "it is a folder"));
+    }
+    if !facts.is_file() {
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    let too_large = || std::io::Error::new(std::io::ErrorKind::FileTooLarge, format!("it is larger than the limit of {} MiB", largest >> 20));
+    if facts.len() > largest {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(facts.len()).unwrap_or_default());
+    std::fs::File::open(path)?.take(largest + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > largest { Err(too_large()) } else { Ok(bytes) }
 }
 
 fn unreadable(path: &str, reason: &dyn std::fmt::Display) -> ReadError {
