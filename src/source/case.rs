@@ -17,6 +17,12 @@ use crate::source::spanned::Spanned;
 use crate::source::table::{self, Row, Table};
 use crate::source::yaml;
 
+/// Most cases of one suite: what a machine of 2 GiB can still plan and report.
+const MOST_CASES: usize = 250_000;
+
+/// Most samples of one request: past that an estimate gets no better.
+const MOST_SAMPLES: u32 = 10_000;
+
 /// A case before it is checked.
 #[derive(Debug)]
 pub(crate) struct Draft {
@@ -60,6 +66,8 @@ pub(crate) struct Cases<'a, 'b> {
     pub(crate) drafts: Vec<Draft>,
     /// Where each table is named, and its columns that became variables.
     pub(crate) tables: Vec<(Place, BTreeMap<String, ()>)>,
+    /// No further case is taken.
+    pub(crate) is_full: bool,
     pub(crate) problems: &'a mut Vec<Problem>,
 }
 
@@ -95,7 +103,20 @@ impl Cases<'_, '_> {
         }
     }
 
+    /// Whether there are as many cases as one suite may have; said once.
+    fn full(&mut self, place: &Place) -> bool {
+        if self.drafts.len() == MOST_CASES && !self.is_full {
+            let problem = Problem::error(format!("this suite has more than {MOST_CASES} cases")).at(place.clone());
+            self.problems.push(problem.hint("split it into several suites, and run them one by one"));
+            self.is_full = true;
+        }
+        self.is_full
+    }
+
     fn written(&mut self, shape: CaseShape, id: &Spanned<String>, samples: Option<u32>) {
+        if self.drafts.len() == MOST_CASES && self.full(&self.document.place(id.span)) {
+            return;
+        }
         if let Err(message) = well_named("a case's id", &id.value) {
             self.problems.push(Problem::error(message).at(self.document.place(id.span)).hint("give it a short name that stays"));
         }
@@ -210,7 +231,7 @@ impl Cases<'_, '_> {
         let Table { document, rows, texts_only } = table;
         self.drafts.reserve(rows.len());
         for row in rows {
-            if enough(self.problems) {
+            if enough(self.problems) || self.full(&self.tables[shared.index].0.clone()) {
                 break;
             }
             self.row(row, &document, texts_only, &shared);
@@ -372,6 +393,9 @@ pub(crate) fn well_named(what: &str, name: &str) -> Result<(), String> {
     if name.chars().any(char::is_control) {
         return Err(format!("{what} holds a control character: `{}`", name.escape_debug()));
     }
+    if name.chars().any(is_invisible) {
+        return Err(format!("{what} holds a character that nobody sees: `{}`", name.escape_default()));
+    }
     if name.trim() != name {
         return Err(format!("{what} begins or ends with a blank: `{name}`"));
     }
@@ -381,11 +405,22 @@ pub(crate) fn well_named(what: &str, name: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Marks that turn the direction of text, breaks of lines, and blanks without a width: two names that differ in one look the same. The
+/// joiners of emoji and of several scripts are letters, and stay.
+fn is_invisible(character: char) -> bool {
+    matches!(character, '\u{ad}' | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 /// `samples` must ask for something.
 pub(crate) fn at_least_one(samples: &Spanned<u32>, document: &Document, problems: &mut Vec<Problem>) -> Option<u32> {
     if samples.value == 0 {
         let problem = Problem::error("`samples` must be at least 1").at(document.place(samples.span));
         problems.push(problem.hint("take the case away if it is not to run"));
+        return None;
+    }
+    if samples.value > MOST_SAMPLES {
+        let problem = Problem::error(format!("`samples` may be {MOST_SAMPLES} at most")).at(document.place(samples.span));
+        problems.push(problem.hint("more cases tell more than more samples of one"));
         return None;
     }
     Some(samples.value)

@@ -8,6 +8,9 @@ use crate::model::problem::{Place, Problem};
 use crate::source::decode::enough;
 use crate::source::document::{Document, Span};
 
+/// Most values that one file holds, aliases expanded: about a gigabyte of memory at the worst.
+pub const MOST_VALUES: usize = 4_000_000;
+
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {

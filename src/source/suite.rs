@@ -1,7 +1,10 @@
 //! What does one suite file say, with everything that it names read?
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
+
+use unicode_normalization::UnicodeNormalization;
 
 use crate::model::problem::{Place, Problem, Severity};
 use crate::model::request::Params;
@@ -112,6 +115,7 @@ impl Reading<'_, '_> {
             inherited: &inherited,
             drafts: Vec::new(),
             tables: Vec::new(),
+            is_full: false,
             problems: self.problems,
         };
         for case in shape.cases {
@@ -350,20 +354,23 @@ impl Reading<'_, '_> {
     }
 
     fn unique_ids(&mut self, drafts: &[Draft]) {
-        let mut first: HashMap<&str, &Draft> = HashMap::with_capacity(drafts.len());
+        let mut first: HashMap<Cow<'_, str>, &Draft> = HashMap::with_capacity(drafts.len());
         for draft in drafts {
             if enough(self.problems) {
                 break;
             }
-            if let Some(earlier) = first.insert(&draft.id, draft) {
-                let problem = Problem::error(format!("duplicate case id `{}`", draft.id)).at(draft.place.place(self.document));
+            // Two spellings of one letter look the same to whoever reads or types the id.
+            let shown = || if draft.id.is_ascii() { Cow::Borrowed(draft.id.as_str()) } else { draft.id.nfc().collect() };
+            if let Some(earlier) = first.insert(shown(), draft) {
+                let what = if draft.id == earlier.id { "duplicate case id" } else { "another case has an id that looks the same:" };
+                let problem = Problem::error(format!("{what} `{}`", draft.id)).at(draft.place.place(self.document));
                 let hint = if matches!(draft.place, Placed::Row { .. }) && draft.site.file == earlier.site.file {
                     format!("it stands on line {} already; ids are unique in a suite", earlier.site.line)
                 } else {
                     format!("it stands at {} already; ids are unique in a suite", earlier.site)
                 };
                 self.problems.push(problem.hint(hint));
-                first.insert(&draft.id, earlier);
+                first.insert(shown(), earlier);
             }
         }
     }

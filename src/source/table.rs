@@ -1,7 +1,9 @@
 //! Which rows does a table hold? CSV (values are texts), JSON Lines, JSON and YAML lists; each row knows its line.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
+use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -10,7 +12,7 @@ use crate::source::decode::enough;
 use crate::source::document::{Document, Span};
 use crate::source::input::{extension, json_problem};
 use crate::source::json;
-use crate::source::node::{Kind, Node};
+use crate::source::node::{Kind, MOST_VALUES, Node};
 use crate::source::tree::File;
 use crate::source::yaml;
 
@@ -123,10 +125,16 @@ fn separated(document: &Document, separator: u8, problems: &mut Vec<Problem>) ->
     }
     let mut rows = Vec::new();
     let mut record = csv::StringRecord::new();
+    let budget = json::Budget::default();
     loop {
         match reader.read_record(&mut record) {
             Ok(true) => {
                 let line = record.position().map_or(1, csv::Position::line);
+                if !budget.take(columns.len()) {
+                    let place = document.place_in_line(u32::try_from(line).unwrap_or(u32::MAX), None);
+                    problems.push(Problem::error(json::too_many_values()).at(place).hint("split the table"));
+                    break;
+                }
                 let values = columns.iter().zip(record.iter()).map(|(column, value)| (column.clone(), Value::from(value))).collect();
                 rows.push(Row { values, line: u32::try_from(line).unwrap_or(u32::MAX) });
             }
@@ -159,11 +167,12 @@ fn csv_problem(document: &Document, error: &csv::Error) -> Problem {
 
 fn lines(document: &Document, named_at: &Place, problems: &mut Vec<Problem>) -> Vec<Row> {
     let mut rows = Vec::new();
+    let budget = json::Budget::default();
     for (line, text) in (1..).zip(document.text().lines()) {
         if text.trim().is_empty() {
             continue;
         }
-        match json::parse(text) {
+        match json::parse_within(text, &budget) {
             Ok(Value::Object(values)) => rows.push(Row { values, line }),
             Ok(_) => problems.push(not_a_row(document, line)),
             Err(error) => {
@@ -186,9 +195,9 @@ fn not_a_row(document: &Document, line: u32) -> Problem {
 
 fn list(document: &Document, named_at: &Place, problems: &mut Vec<Problem>) -> Vec<Row> {
     let text = document.text();
-    let items: Vec<&RawValue> = match serde_json::from_str(text) {
-        Ok(items) => items,
-        Err(error) if error.is_data() => {
+    let items = match serde_json::from_str(text) {
+        Ok(Items(items)) => items,
+        Err(error) if error.is_data() && !json::not_json(&error).message.eq(&json::too_many_values()) => {
             let problem = Problem::error(format!("`{}` must be a list of rows", document.path()));
             problems.push(problem.at(document.place_in_line(1, None)).hint("write [{\"id\": \"...\", ...}, ...]"));
             return Vec::new();
@@ -199,6 +208,7 @@ fn list(document: &Document, named_at: &Place, problems: &mut Vec<Problem>) -> V
         }
     };
     let mut rows = Vec::new();
+    let budget = json::Budget::default();
     for item in items {
         if enough(problems) {
             break;
@@ -206,13 +216,43 @@ fn list(document: &Document, named_at: &Place, problems: &mut Vec<Problem>) -> V
         // The raw value borrows from the text, so its address tells its offset.
         let offset = item.get().as_ptr().addr() - text.as_ptr().addr();
         let line = document.line(u32::try_from(offset).unwrap_or(u32::MAX));
-        match json::parse(item.get()) {
+        match json::parse_within(item.get(), &budget) {
             Ok(Value::Object(values)) => rows.push(Row { values, line }),
             Ok(_) => problems.push(not_a_row(document, line)),
             Err(error) => problems.push(json_problem(document, &error, line - 1, named_at)),
         }
     }
     rows
+}
+
+/// The items of a list, where each is read on its own; not more of them than a file may hold values.
+struct Items<'a>(Vec<&'a RawValue>);
+
+impl<'de> Deserialize<'de> for Items<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ItemsVisitor;
+
+        impl<'de> Visitor<'de> for ItemsVisitor {
+            type Value = Items<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Items<'de>, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = list.next_element()? {
+                    if items.len() == MOST_VALUES {
+                        return Err(A::Error::custom(json::too_many_values()));
+                    }
+                    items.push(item);
+                }
+                Ok(Items(items))
+            }
+        }
+
+        deserializer.deserialize_seq(ItemsVisitor)
+    }
 }
 
 fn yaml_list(document: &Document, problems: &mut Vec<Problem>) -> Vec<Row> {

@@ -264,7 +264,8 @@ pub fn read_regular(path: &Path, largest: u64) -> std::io::Result<Vec<u8>> {
     if !facts.is_file() {
         return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
-    let too_large = || std::io::Error::new(std::io::ErrorKind::FileTooLarge, format!("it is larger than the limit of {} MiB", largest >> 20));
+    let too_large =
+        || std::io::Error::new(std::io::ErrorKind::FileTooLarge, format!("it is larger than the limit of {} MiB", largest >> 20));
     if facts.len() > largest {
         return Err(too_large());
     }

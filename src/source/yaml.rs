@@ -10,12 +10,10 @@ use serde_yaml::{Error, Location, Spanned};
 
 use crate::model::problem::Problem;
 use crate::source::document::{Document, Span};
-use crate::source::node::{Key, Kind, Node, shortened};
+use crate::source::node::{Key, Kind, MOST_VALUES, Node, shortened};
 
 /// Deepest nesting of lists and mappings: what fits a thread of 2 MiB with the frames of an unoptimised build.
 const DEEPEST: usize = 32;
-/// Most values of one file, aliases expanded.
-const MOST_VALUES: usize = 4_000_000;
 
 /// The whole document as a tree.
 ///
@@ -210,9 +208,10 @@ fn syntax_error(document: &Document, error: &Error) -> Problem {
             problem("this YAML file is nested too deep or expands into too much".to_owned())
                 .hint(format!("nesting is bounded to {DEEPEST} levels and a file to {MOST_VALUES} values, aliases expanded"))
         }
-        Error::AliasReplayLimitExceeded { .. }
-        | Error::AliasExpansionLimitExceeded { .. }
-        | Error::AliasReplayStackDepthExceeded { .. } => {
+        _ if words.contains("recursive references") => problem("this alias stands inside of its own anchor".to_owned())
+            .hint("a value cannot hold itself: name another anchor, or write the value out"),
+        // The parser wraps these errors where an alias is read inside of a value.
+        _ if words.contains("alias replay") || words.contains("alias expansion") => {
             problem("the aliases of this YAML file expand into too much".to_owned()).hint("write the values out, or use fewer aliases")
         }
         Error::UnsupportedTag { .. } => {
