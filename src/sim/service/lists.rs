@@ -112,7 +112,7 @@ fn describe(model: &Model, id: &str) -> Value {
                 "types": {"adaptive": yes(adaptive), "enabled": yes(enabled), "disabled": yes(disabled), "between_tools": yes(between_tools)},
             },
             "context_management": {"supported": false},
-            "server_tools": {"supported": false},
+            "server_tools": {"supported": false, "code_execution": yes(false), "web_search": yes(false)},
         },
     })
 }

@@ -23,6 +23,13 @@ const pieces = await client.messages.stream(say("pieces")).finalMessage();
 const asked = await client.messages.stream(say("weather", { tools })).finalMessage();
 const counted = await client.messages.countTokens({ model: "claude-haiku-4-5", messages: [{ role: "user", content: "Hello" }] });
 
+const refusal = await client.messages.stream(say("poison")).finalMessage();
+const broken = await client.messages.stream(say("middle")).finalMessage().then(() => "no error", (error) => error.constructor.name);
+const listed = [];
+for await (const model of client.models.list({ limit: 3 })) listed.push(model.id);
+// Overloaded once, and asked again by the client itself.
+const retried = await client.messages.create(say("again"));
+
 console.log(
   JSON.stringify({
     text: message.content[0].text,
@@ -34,6 +41,11 @@ console.log(
     counted: counted.input_tokens,
     limited: await refused(client.messages.create(say("limited"), { maxRetries: 0 }), (error) => [error.headers.get("retry-after")]),
     missing: await refused(client.messages.create(say("Hello", { model: "claude-of-next-year" }), { maxRetries: 0 }), () => []),
+    retried: retried.content[0].text,
+    broken,
+    refusal: [refusal.stop_reason, refusal.stop_details.category, refusal.content.length],
+    model: (await client.models.retrieve("claude-haiku-4-5")).id,
+    models: listed.length > 3 && new Set(listed).size === listed.length,
     bad: await refused(client.messages.create(say("Hello", { messages: [] }), { maxRetries: 0 }), (error) => [error.error.error.type]),
   }),
 );
