@@ -133,6 +133,14 @@ async fn rate_limits_and_refusals_are_signs_of_life() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reply_that_was_still_coming_when_its_time_was_over_is_a_sign_of_life() {
+    let advice = Advice { should_retry: Some(false), ..Advice::default() };
+    let wire = Arc::new(Scripted::new(move |_, _| (seconds(60), Err(failed(ErrorKind::Timeout, advice)))));
+    let results = ask_all(&wire, &settings(8), 40).await;
+    assert!(results.iter().all(|result| result.as_ref().unwrap_err().kind == ErrorKind::Timeout));
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_request_that_always_fails_takes_nobody_with_it() {
     let wire = Arc::new(Scripted::new(|_, call| {
         let poison = call.request.turns[0].content[0].as_text() == Some("question 7");

@@ -129,7 +129,10 @@ impl<W: Wire> Endpoint for Retrying<W> {
                     // A request that takes too long may be alone with it.
                     let headless = error.kind == ErrorKind::Connection && attempt.status.is_none();
                     attempts.push(attempt);
-                    self.count(&call, &mut tally, &error, headless, patience.is_probing());
+                    // The API was still answering when the time was over: nothing is silent there.
+                    let answering = error.kind == ErrorKind::Timeout && advice.should_retry == Some(false);
+                    let sign = if answering { Sign::Alive } else { sign(error.kind) };
+                    self.count(&call, &mut tally, sign, &error, headless, patience.is_probing());
                     // Whoever stands in line behind a probe takes the next turn.
                     drop(pass);
                     if !worth_retrying(error.kind, advice) || tally.made(breaker) >= self.max_attempts {
@@ -157,8 +160,8 @@ impl<W: Wire> Endpoint for Retrying<W> {
 }
 
 impl<W> Retrying<W> {
-    fn count(&self, call: &Call, tally: &mut Tally, error: &CellError, headless: bool, probe: bool) {
-        match sign(error.kind) {
+    fn count(&self, call: &Call, tally: &mut Tally, sign: Sign, error: &CellError, headless: bool, probe: bool) {
+        match sign {
             Sign::Down => {
                 let last_try = tally.made(&self.breaker) + 1 >= self.max_attempts;
                 let streak = self.breaker.failed(call, Failure { call: tally.call, headless, last_try, probe }, error);

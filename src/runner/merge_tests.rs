@@ -128,4 +128,12 @@ fn what_only_a_shard_knows_is_carried_into_the_whole() {
     let interrupted = RunFacts { interrupted: true, shard: parts[0].run.shard, ..RunFacts::default() };
     parts[0].gates = judge(&parts[0].cells, &[policy()], &interrupted);
     assert_eq!(merge(parts).unwrap().exit, Exit::Interrupted);
+    let mut parts = split(&passing(2), 2);
+    parts[1].cells[0].verdict = Verdict::Skipped;
+    let limit = Some(std::time::Duration::from_secs(90));
+    let timed_out = RunFacts { timed_out: limit, shard: parts[1].run.shard, ..RunFacts::default() };
+    parts[1].gates = judge(&parts[1].cells, &[policy()], &timed_out);
+    let whole = merge(parts).unwrap();
+    assert_eq!(whole.exit, Exit::MissingVerdicts);
+    assert_eq!(whole.gates.iter().filter(|gate| gate.message.starts_with("the run's time limit of 90s passed")).count(), 1);
 }
