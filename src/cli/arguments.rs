@@ -60,7 +60,7 @@ pub(crate) enum Command {
     /// List outputs that wait for a decision
     Pending(PendingArguments),
     /// Accept pending outputs as snapshots
-    Accept(DecideArguments),
+    Accept(AcceptArguments),
     /// Delete pending outputs
     Reject(DecideArguments),
     /// Render a run report again in other formats
@@ -273,6 +273,20 @@ pub(crate) struct DecideArguments {
     /// All that are pending
     #[arg(long, conflicts_with = "globs")]
     pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  promptkeel accept 'ticket-triage/*'                   pending outputs of a suite
+  promptkeel accept --all
+  promptkeel accept --from run.json 'ticket-triage/*'   outputs of a run in CI: nothing is asked\n\n\
+With `--from`, an output is refused if its prompt, its inputs or its parameters are not those of the run any more.")]
+pub(crate) struct AcceptArguments {
+    #[command(flatten)]
+    pub(crate) which: DecideArguments,
+    /// Take the outputs of this report of `run --json` or `merge --json` instead of the pending ones
+    #[arg(long, value_name = "RUN.json")]
+    pub(crate) from: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -48,6 +48,7 @@ impl Decisions {
             Ok(_) => match action {
                 Action::Accept | Action::Extend => {
                     result.snapshot = SnapshotState::Same;
+                    result.candidate = None;
                     self.accepted += 1;
                 }
                 Action::Leave | Action::RemovePending | Action::Confirm | Action::WritePending => {}

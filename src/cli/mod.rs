@@ -1,5 +1,6 @@
 //! Which command was asked for, and which exit code does it come to?
 
+mod adopt;
 mod advice;
 mod answers;
 mod arguments;
@@ -76,7 +77,10 @@ fn dispatch(cli: &Cli, console: &Console, end_now: fn(u8) -> !) -> Result<Exit, 
         },
         Command::Init(arguments) => init::run(&current()?, arguments, console),
         Command::Pending(arguments) => decide::pending(&project()?, arguments, console),
-        Command::Accept(arguments) => decide::accept(&project()?, arguments, console),
+        Command::Accept(arguments) => match &arguments.from {
+            Some(path) => adopt::run(&project()?, &current()?, path, &arguments.which, console),
+            None => decide::accept(&project()?, &arguments.which, console),
+        },
         Command::Reject(arguments) => decide::reject(&project()?, arguments, console),
         Command::Report(arguments) => formats::report(&current()?, arguments, console),
         Command::Merge(arguments) => formats::merge(&current()?, arguments, console),

@@ -244,6 +244,9 @@ pub struct CellResult {
     pub snapshot: SnapshotState,
     /// The snapshot's path, project-relative; `None` where the cell owns none.
     pub snapshot_path: Option<Arc<str>>,
+    /// The outputs as the snapshot's file would hold them, where they are not the accepted ones: accepting them later asks nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<Arc<str>>,
     /// What the cell is made of, to find out what changed since.
     pub digests: CellDigests,
     /// What was sent for every sample; `None` where nothing could be or was to be sent.

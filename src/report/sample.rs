@@ -186,6 +186,7 @@ pub(crate) fn cell(suite: &str, case: &str, version: u32, model: &str, sample: S
         site: site(suite, 24),
         snapshot: SnapshotState::None,
         snapshot_path: Some(Arc::from(format!("snapshots/{suite}/{case}/{model}.snap"))),
+        candidate: None,
         digests: CellDigests::default(),
         request: Some(RequestFacts { system: vec![0], turns, parameters: 2 }),
         samples: vec![sample],

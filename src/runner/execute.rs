@@ -277,6 +277,12 @@ impl<E: Endpoint> Shared<E> {
             (Some(_), Err(error)) => SnapshotState::Unreadable { message: error.to_string() },
             (None, _) => SnapshotState::None,
         };
+        let candidate = match &snapshot {
+            SnapshotState::Changed { .. } | SnapshotState::New { .. } | SnapshotState::Unreadable { .. } => {
+                new.as_ref().map(|new| Arc::from(format::write(&variant.comparison.distinct(new))))
+            }
+            SnapshotState::Same | SnapshotState::None => None,
+        };
         let accepted_text = accepted.ok().flatten().map(|accepted| format::write(&accepted));
         let result = CellResult {
             address: cell.address(),
@@ -289,6 +295,7 @@ impl<E: Endpoint> Shared<E> {
             site: cell.case.site.clone(),
             snapshot,
             snapshot_path: cell.snapshot_path.clone(),
+            candidate,
             digests: fingerprint::digests(cell, accepted_text.as_deref()),
             request: None,
             samples,

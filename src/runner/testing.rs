@@ -106,6 +106,7 @@ pub(super) fn cell(case: &str, verdict: Verdict) -> CellResult {
         site: site(),
         snapshot: SnapshotState::None,
         snapshot_path: None,
+        candidate: None,
         digests: CellDigests::default(),
         request: None,
         samples: vec![SampleResult {

@@ -68,24 +68,15 @@ impl Folder {
     /// # Errors
     /// A pattern that is none, a folder that cannot be read. A pending file that cannot be read is an entry that says so.
     pub fn select_pending(&self, patterns: &[String]) -> Result<Selection, SnapshotError> {
-        let patterns = patterns.iter().map(|pattern| Pattern::compile(pattern)).collect::<Result<Vec<_>, _>>()?;
-        let mut used = vec![false; patterns.len()];
+        let mut patterns = Patterns::compile(patterns)?;
         let mut selection = Selection::default();
         for path in self.pending()? {
             let pending = self.review(&path);
-            let mut selected = patterns.is_empty();
-            for (pattern, used) in patterns.iter().zip(&mut used) {
-                if pattern.matches(&pending) {
-                    *used = true;
-                    selected = true;
-                }
-            }
-            if selected {
+            if patterns.select(&pending.path, &pending.address()) {
                 selection.pending.push(pending);
             }
         }
-        let unmatched = patterns.iter().zip(&used).filter(|(_, used)| !**used);
-        selection.unmatched = unmatched.map(|(pattern, _)| pattern.text.clone()).collect();
+        selection.unmatched = patterns.unmatched();
         Ok(selection)
     }
 
@@ -128,9 +119,42 @@ fn shown_state(accepted: Option<&Snapshot>, new: &Snapshot) -> SnapshotState {
     comparison.state(accepted, new)
 }
 
+/// What a person asked for, and whether anything was found for it.
+#[derive(Debug)]
+pub struct Patterns(Vec<(Pattern, bool)>);
+
+#[derive(Debug)]
 struct Pattern {
     text: String,
     glob: GlobMatcher,
+}
+
+impl Patterns {
+    /// As [`Folder::select_pending`] takes them.
+    ///
+    /// # Errors
+    /// A pattern that is none.
+    pub fn compile(patterns: &[String]) -> Result<Self, SnapshotError> {
+        patterns.iter().map(|pattern| Ok((Pattern::compile(pattern)?, false))).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Whether the snapshot at this path, of the cell with this address, is meant. Where there is no pattern, every one is.
+    pub fn select(&mut self, path: &str, address: &str) -> bool {
+        let mut selected = self.0.is_empty();
+        for (pattern, used) in &mut self.0 {
+            if pattern.matches(path, address) {
+                *used = true;
+                selected = true;
+            }
+        }
+        selected
+    }
+
+    /// Those that selected nothing.
+    #[must_use]
+    pub fn unmatched(&self) -> Vec<String> {
+        self.0.iter().filter(|(_, used)| !used).map(|(pattern, _)| pattern.text.clone()).collect()
+    }
 }
 
 impl Pattern {
@@ -140,14 +164,14 @@ impl Pattern {
         Ok(Self { text: text.to_owned(), glob: glob.compile_matcher() })
     }
 
-    fn matches(&self, pending: &Pending) -> bool {
-        let stem = pending.path.strip_suffix(ACCEPTED).unwrap_or(&pending.path);
+    fn matches(&self, path: &str, address: &str) -> bool {
+        let stem = path.strip_suffix(ACCEPTED).unwrap_or(path);
         let below = stem.strip_prefix(FOLDER).and_then(|below| below.strip_prefix('/')).unwrap_or(stem);
-        let whole = [pending.path.clone(), format!("{stem}{PENDING}"), stem.to_owned(), below.to_owned(), pending.address()];
+        let whole = [path.to_owned(), format!("{stem}{PENDING}"), stem.to_owned(), below.to_owned(), address.to_owned()];
         whole.iter().any(|candidate| self.glob.is_match(candidate))
             || begins_with_parts(below, '/', &self.glob)
             || begins_with_parts(stem, '/', &self.glob)
-            || begins_with_parts(&pending.address(), ':', &self.glob)
+            || begins_with_parts(address, ':', &self.glob)
     }
 }
 

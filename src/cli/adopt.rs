@@ -1,0 +1,139 @@
+//! `promptkeel accept --from RUN.json`: the outputs of a run that was made elsewhere become snapshots, and nobody is asked again.
+//!
+//! What a report says is only taken for cells that the project still has in the same form; paths come from the project, never from the
+//! report.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::cli::arguments::{DecideArguments, SelectionArguments};
+use crate::cli::console::{Console, counted};
+use crate::cli::formats;
+use crate::cli::project::{Failure, Project};
+use crate::cli::session;
+use crate::model::gate::Exit;
+use crate::model::problem::Problem;
+use crate::model::run::{CellResult, RunReport};
+use crate::model::suite::SourceFile;
+use crate::runner::fingerprint;
+use crate::runner::plan::PlannedCell;
+use crate::snapshot::folder::{Folder, Owner};
+use crate::snapshot::format;
+use crate::snapshot::output::Snapshot;
+use crate::snapshot::pending::Patterns;
+use crate::snapshot::policy::Action;
+
+/// An output to be written.
+struct Adopted<'a> {
+    cell: &'a PlannedCell,
+    path: &'a str,
+    output: Snapshot,
+}
+
+/// Accepts every selected output of the report, or none if one of them cannot be taken.
+pub(crate) fn run(project: &Project, current: &Path, path: &Path, which: &DecideArguments, console: &Console) -> Result<Exit, Failure> {
+    let report = formats::read(current, path)?;
+    let mut patterns = Patterns::compile(&which.globs).map_err(|error| Problem::error(error.to_string()).hint(error.hint()))?;
+    let wanted: Vec<&CellResult> = report
+        .cells
+        .iter()
+        .filter(|cell| cell.candidate.is_some())
+        .filter(|cell| patterns.select(cell.snapshot_path.as_deref().unwrap_or_default(), &cell.address.to_string()))
+        .collect();
+    let unmatched = patterns.unmatched();
+    if !unmatched.is_empty() {
+        let problem = |pattern: &String| {
+            Problem::error(format!("`{pattern}` matches no new or changed output of `{}`", path.display()))
+                .hint("`promptkeel report RUN.json` shows what the run found")
+        };
+        return Err(Failure { exit: Exit::NothingSelected, problems: unmatched.iter().map(problem).collect() });
+    }
+    let session = session::open(project, &SelectionArguments::default(), None, session::now())?;
+    let planned: BTreeMap<String, &PlannedCell> = session.plan.cells.iter().map(|cell| (cell.address().to_string(), cell)).collect();
+    let folder = session::folder(project);
+    let mut adopted = Vec::new();
+    let mut problems = Vec::new();
+    for result in wanted {
+        match adopt(result, &report, &planned, &folder) {
+            Ok(output) => adopted.push(output),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if !problems.is_empty() {
+        problems.push(Problem::note("nothing was accepted").hint("leave those cells out with a GLOB, or run again"));
+        return Err(problems.into());
+    }
+    let mut unwritten = Vec::new();
+    let mut accepted = 0;
+    for Adopted { cell, path, output } in &adopted {
+        let owner = Owner { suite: &cell.variant.suite.name, path, version: &cell.variant.version };
+        match folder.carry_out(Action::Accept, owner, output, &cell.variant.comparison) {
+            Ok(_) => {
+                accepted += 1;
+                console.line(format_args!("accepted {path}"))?;
+            }
+            Err(error) => unwritten.push(Problem::error(error.to_string()).hint(error.hint())),
+        }
+    }
+    console.line(format_args!("{} accepted from run {}", counted(accepted, "output"), report.run.id.escape_debug()))?;
+    console.problems(&unwritten);
+    Ok(if unwritten.is_empty() { Exit::Holds } else { Exit::NotWritten })
+}
+
+/// The output of a cell, if the cell is still what the run asked.
+fn adopt<'a>(
+    result: &CellResult,
+    report: &RunReport,
+    planned: &BTreeMap<String, &'a PlannedCell>,
+    folder: &Folder,
+) -> Result<Adopted<'a>, Problem> {
+    let address = result.address.to_string();
+    let refused = |why: String| Problem::error(format!("the output of {} cannot be accepted: {why}", address.escape_debug()));
+    let cell = planned.get(&address).copied().ok_or_else(|| refused("no suite has this cell any more".to_owned()))?;
+    let Some(path) = cell.snapshot_path.as_deref() else {
+        return Err(refused("it keeps no snapshot any more (a newer version of the prompt, or `snapshot: {compare: off}`)".to_owned()));
+    };
+    let changed = changed(result, report, cell);
+    if !changed.is_empty() {
+        return Err(refused(format!("{} changed since run {}", changed.join(", "), report.run.id.escape_debug()))
+            .hint("run again: what is the same is answered from the store"));
+    }
+    let text = result.candidate.as_deref().unwrap_or_default();
+    let output = format::read(text).map_err(|error| refused(format!("the report holds no snapshot for it: {error}")))?;
+    let named = format!("{}@{}", cell.variant.prompt_name, cell.variant.version.version);
+    if output.prompt != named || output.model != *cell.variant.model_id {
+        return Err(refused(format!(
+            "the report holds an output of {} from {}",
+            output.prompt.escape_debug(),
+            output.model.escape_debug()
+        )));
+    }
+    let over_real = output.simulated && folder.read(path).is_ok_and(|there| there.is_some_and(|there| !there.simulated));
+    if over_real {
+        return Err(refused(format!("a simulator gave it, and `{path}` was answered by a real endpoint")));
+    }
+    Ok(Adopted { cell, path, output })
+}
+
+/// What is not as it was, by name.
+fn changed(result: &CellResult, report: &RunReport, cell: &PlannedCell) -> Vec<String> {
+    let now = fingerprint::digests(cell, None);
+    let then = &result.digests;
+    let mut changed = Vec::new();
+    if now.prompt != then.prompt {
+        changed.push(format!("the prompt `{}`", cell.variant.version.file.path));
+    }
+    let is_known = |fixture: &&SourceFile| !then.fixtures.contains(fixture);
+    changed.extend(now.fixtures.iter().filter(is_known).map(|fixture| format!("the fixture `{}`", fixture.path)));
+    if now.variables != then.variables && now.fixtures == then.fixtures {
+        changed.push(format!("the variables of case `{}` ({})", cell.case.id, cell.case.site));
+    } else if now.variables != then.variables && changed.is_empty() {
+        changed.push(format!("the fixtures of case `{}` ({})", cell.case.id, cell.case.site));
+    }
+    let parameters = result.request.as_ref().and_then(|request| report.texts.get(request.parameters as usize));
+    if parameters.map(Arc::as_ref) != Some(&*cell.variant.parameters) {
+        changed.push("the request parameters".to_owned());
+    }
+    changed
+}

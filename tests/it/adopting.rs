@@ -1,0 +1,97 @@
+//! Can the outputs of a run in CI be accepted at home, without asking again, and only while they are answers to the same question?
+
+use serde_json::Value;
+
+use crate::harness::{CAPITALS_SCRIPT, Project, Server};
+
+const PARIS: &str = "snapshots/capitals/france/claude-haiku-4-5.snap";
+const TOKYO: &str = "snapshots/capitals/japan/claude-haiku-4-5.snap";
+
+/// A project whose snapshots say something else than the server now does, and the report that CI made of it.
+fn after_ci(server: &Server) -> Project {
+    let mut project = Project::passing();
+    project.edit("suites/capitals.yaml", "on_change: warn", "on_change: fail");
+    project.edit("suites/capitals.yaml", "models: [claude-haiku-4-5]", "models: [{id: claude-haiku-4-5, endpoint: anthropic}]");
+    project.ask(&server.url());
+    project.set("CI", "true");
+    let (ran, _) = project.report(&[]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(!project.exists(PARIS) && !project.exists(&format!("{PARIS}.new")), "CI writes nothing");
+    std::fs::remove_dir_all(project.path(".promptkeel")).unwrap();
+    project
+}
+
+#[test]
+fn what_ci_saw_is_accepted_without_asking_anybody() {
+    let server = Server::start(CAPITALS_SCRIPT);
+    let project = after_ci(&server);
+    let accepted = project.run(&["accept", "--from", "report.json", "capitals/france"]);
+    assert_eq!((accepted.code, server.requests()), (0, 2), "{accepted:?}");
+    assert!(accepted.stdout.contains(&format!("accepted {PARIS}")), "{accepted:?}");
+    assert!(project.read(PARIS).ends_with("---\nParis\n") && !project.exists(TOKYO));
+    assert!(project.read("snapshots/capitals/prompts.toml").contains("capital"), "the prompt version counts as accepted");
+    assert_eq!(project.run(&["accept", "--from", "report.json", "--all"]).code, 0);
+    assert_eq!(project.run(&["run"]).code, 0);
+}
+
+#[test]
+fn an_output_of_another_question_is_refused_and_what_changed_is_named() {
+    let server = Server::start(CAPITALS_SCRIPT);
+    for (file, old, new, named) in [
+        ("suites/prompts/capital/1.md", "Name", "Tell", "the prompt `suites/prompts/capital/1.md`"),
+        ("suites/capitals.yaml", "country: France", "country: La France", "the variables of case `france`"),
+        ("suites/capitals.yaml", "max_tokens: 50", "max_tokens: 60", "the request parameters"),
+        ("suites/capitals.yaml", "id: france", "id: frankreich", "no suite has this cell any more"),
+        ("suites/capitals.yaml", "compare: text", "compare: \"off\"", "it keeps no snapshot any more"),
+    ] {
+        let project = after_ci(&server);
+        project.edit(file, old, new);
+        let refused = project.run(&["accept", "--from", "report.json", "--all"]);
+        assert_eq!(refused.code, 2, "{named}: {refused:?}");
+        assert!(refused.stderr.contains(named) && refused.stderr.contains("nothing was accepted"), "{named}: {}", refused.stderr);
+        assert!(!project.exists(PARIS) && !project.exists(TOKYO), "all or nothing");
+    }
+}
+
+#[test]
+fn a_fixture_that_changed_is_named() {
+    let server = Server::start(CAPITALS_SCRIPT);
+    let mut project = Project::passing().write("fixtures/france.txt", "France");
+    project.edit("suites/capitals.yaml", "{country: France}", "{country: {file: fixtures/france.txt}}");
+    project.ask(&server.url());
+    project.set("CI", "true");
+    project.report(&["--endpoint", "anthropic"]);
+    project.rewrite("fixtures/france.txt", "La France");
+    let refused = project.run(&["accept", "--from", "report.json", "capitals/france"]);
+    assert!(refused.stderr.contains("the fixture `fixtures/france.txt` changed since run"), "{refused:?}");
+    assert_eq!(project.run(&["accept", "--from", "report.json", "capitals/japan"]).code, 0, "the other case is what it was");
+}
+
+#[test]
+fn a_report_names_no_paths_and_no_other_prompts() {
+    let server = Server::start(CAPITALS_SCRIPT);
+    let project = after_ci(&server);
+    let edit = |change: fn(&mut Value)| {
+        let mut report: Value = serde_json::from_str(&project.read("report.json")).unwrap();
+        change(&mut report["cells"][0]);
+        project.rewrite("edited.json", &report.to_string());
+        project.run(&["accept", "--from", "edited.json", "capitals::france"])
+    };
+    let refused = edit(|cell| cell["candidate"] = "---\nprompt: other@9\nmodel: gpt\nstop_reason: end_turn\n---\nParis\n".into());
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(refused.stderr.contains("an output of other@9 from gpt"), "{refused:?}");
+    let refused = edit(|cell| cell["candidate"] = "rubbish".into());
+    assert!(refused.stderr.contains("the report holds no snapshot for it"), "{refused:?}");
+    let accepted = edit(|cell| cell["snapshot_path"] = "../../outside.snap".into());
+    assert_eq!(accepted.code, 0, "the path is the project's own: {accepted:?}");
+    assert!(project.exists(PARIS) && !project.root().parent().unwrap().join("outside.snap").exists());
+}
+
+#[test]
+fn a_pattern_that_matches_nothing_new_is_told() {
+    let server = Server::start(CAPITALS_SCRIPT);
+    let project = after_ci(&server);
+    let told = project.run(&["accept", "--from", "report.json", "capitals/germany"]);
+    assert_eq!(told.code, 4, "{told:?}");
+    assert!(told.stderr.contains("`capitals/germany` matches no new or changed output"), "{told:?}");
+}
