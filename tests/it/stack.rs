@@ -113,8 +113,9 @@ async fn two_processes_on_one_project_do_not_ask_what_the_other_has_stored() {
     let (forth, back) = tokio::join!(ask_all(&one, &config, 100), backwards);
     assert!(forth.iter().chain(&back).all(Result::is_ok));
     let asked = simulator.requests();
-    // Only what one has under way or uncommitted where the two meet is asked twice; a slow disk makes that a few more.
-    assert!((100..150).contains(&asked), "{asked} requests for 100 answers");
+    // Two stores of one process cannot claim against each other everywhere: what both have under way where they meet is asked twice there.
+    let twice = if cfg!(target_os = "linux") { 0 } else { 50 };
+    assert!((100..=100 + twice).contains(&asked), "{asked} requests for 100 answers");
 }
 
 #[tokio::test]
