@@ -15,6 +15,10 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_enum, default_value_t = ColourChoice::Auto, value_name = "WHEN")]
     pub(crate) color: ColourChoice,
 
+    /// Tell more on standard error: -v what happens to each request, -vv also what goes over the wire
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+
     /// Work in this folder instead of the current one
     #[arg(short = 'C', long, global = true, value_name = "DIR")]
     pub(crate) directory: Option<PathBuf>,

@@ -11,8 +11,8 @@ use crate::cli::environment::Environment;
 use crate::cli::project::Failure;
 use crate::model::gate::Exit;
 use crate::model::problem::Problem;
-use crate::report::problem;
 use crate::report::style::Style;
+use crate::report::{problem, spelled, terminal};
 
 /// Standard output for results, standard error for what goes wrong and what goes on.
 #[derive(Debug)]
@@ -20,11 +20,12 @@ pub(crate) struct Console {
     colour_out: bool,
     colour_error: bool,
     width: u16,
+    verbosity: u8,
 }
 
 impl Console {
     /// Decides on colour once: the flag, else NO_COLOR, CLICOLOR and whether the stream is a terminal.
-    pub(crate) fn new(choice: ColourChoice) -> Self {
+    pub(crate) fn new(choice: ColourChoice, verbosity: u8) -> Self {
         let colour = |automatic: ColorChoice| match choice {
             ColourChoice::Auto => automatic != ColorChoice::Never,
             ColourChoice::Always => true,
@@ -35,6 +36,7 @@ impl Console {
             colour_out: colour(anstream::AutoStream::choice(&io::stdout())),
             colour_error: colour(anstream::AutoStream::choice(&io::stderr())),
             width: columns.or_else(terminal_width).unwrap_or(100).clamp(40, 240),
+            verbosity,
         }
     }
 
@@ -53,32 +55,42 @@ impl Console {
         io::stderr().is_terminal()
     }
 
+    /// How often `-v` was given.
+    pub(crate) const fn verbosity(&self) -> u8 {
+        self.verbosity
+    }
+
     /// Standard output, buffered.
     pub(crate) fn out(&self) -> impl Write + use<> {
         io::BufWriter::new(io::stdout().lock())
     }
 
+    /// A text to standard output, whole lines.
+    pub(crate) fn text(&self, text: &str) -> Result<(), Failure> {
+        terminal::plain(text, &mut io::BufWriter::new(io::stdout().lock())).map_err(Self::broken)
+    }
+
     /// One line to standard output.
     pub(crate) fn line(&self, line: Arguments<'_>) -> Result<(), Failure> {
-        writeln!(io::stdout().lock(), "{line}").map_err(Self::broken)
+        terminal::plain(&format!("{line}\n"), &mut io::stdout().lock()).map_err(Self::broken)
     }
 
     /// A line to standard error; a closed standard error stops nothing.
     pub(crate) fn tell(&self, line: Arguments<'_>) {
-        let _ = writeln!(io::stderr().lock(), "{line}");
+        let _ = terminal::plain(&format!("{line}\n"), &mut io::stderr().lock());
     }
 
     /// Pretty JSON to standard output.
     pub(crate) fn json(&self, value: &impl Serialize) -> Result<(), Failure> {
         let mut out = self.out();
-        serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from).map_err(Self::broken)?;
+        spelled::write_pretty(&mut out, value).map_err(Self::broken)?;
         writeln!(out).and_then(|()| out.flush()).map_err(Self::broken)
     }
 
     /// Problems to standard error, with their lines and carets.
     pub(crate) fn problems(&self, problems: &[Problem]) {
         if !problems.is_empty() {
-            let _ = io::stderr().lock().write_all(problem::render(problems, self.error_style()).as_bytes());
+            let _ = problem::write(problems, &mut io::stderr().lock(), self.error_style());
         }
     }
 

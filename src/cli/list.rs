@@ -1,7 +1,7 @@
 //! `promptkeel list`: which suites, cases, tags and models are there?
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::fmt::Write;
 
 use serde::Serialize;
 
@@ -10,6 +10,7 @@ use crate::cli::console::{Console, counted};
 use crate::cli::project::{Failure, Project};
 use crate::cli::session;
 use crate::model::gate::Exit;
+use crate::model::problem::Problem;
 
 #[derive(Serialize)]
 struct ListedSuite<'a> {
@@ -70,8 +71,8 @@ pub(crate) fn run(project: &Project, arguments: &ListArguments, console: &Consol
 }
 
 fn print(listed: &[ListedSuite<'_>], console: &Console) -> Result<(), Failure> {
-    let mut out = console.out();
-    let mut write = || -> std::io::Result<()> {
+    let mut out = String::new();
+    let mut write = || -> std::fmt::Result {
         for suite in listed {
             writeln!(out, "{}  ({})", suite.suite, suite.file)?;
             if let Some(description) = suite.description {
@@ -87,8 +88,8 @@ fn print(listed: &[ListedSuite<'_>], console: &Console) -> Result<(), Failure> {
         }
         let cases: usize = listed.iter().map(|suite| suite.cases.len()).sum();
         let cells: usize = listed.iter().flat_map(|suite| &suite.cases).map(|case| case.cells.len()).sum();
-        writeln!(out, "{}, {}, {}", counted(listed.len(), "suite"), counted(cases, "case"), counted(cells, "cell"))?;
-        out.flush()
+        writeln!(out, "{}, {}, {}", counted(listed.len(), "suite"), counted(cases, "case"), counted(cells, "cell"))
     };
-    write().map_err(Console::broken)
+    write().map_err(|error| Problem::error(format!("a name cannot be written: {error}")))?;
+    console.text(&out)
 }

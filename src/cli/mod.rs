@@ -9,6 +9,7 @@ mod check;
 mod console;
 mod decide;
 mod decisions;
+mod detail;
 mod environment;
 mod formats;
 mod init;
@@ -46,7 +47,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, end_now: fn(u8) -> !)
             return code;
         }
     };
-    let console = Console::new(cli.color);
+    let console = Console::new(cli.color, cli.verbose);
     match dispatch(&cli, &console, end_now) {
         Ok(exit) => exit.code(),
         Err(failure) => {
@@ -58,7 +59,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, end_now: fn(u8) -> !)
 
 fn dispatch(cli: &Cli, console: &Console, end_now: fn(u8) -> !) -> Result<Exit, Failure> {
     let directory = cli.directory.as_deref();
-    let project = || Project::open(directory);
+    let project = || {
+        let project = Project::open(directory)?;
+        if console.verbosity() > 0 {
+            detail::tell(&project, console);
+        }
+        Ok::<_, Failure>(project)
+    };
     let current = || project::current(directory);
     match &cli.command {
         Command::Run(arguments) => {

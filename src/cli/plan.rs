@@ -1,7 +1,7 @@
 //! `promptkeel plan`: what would a run ask, and what could it cost at most?
 
 use std::collections::HashSet;
-use std::io::Write;
+use std::fmt::Write;
 
 use crate::cli::arguments::{CacheArgument, PlanArguments};
 use crate::cli::console::Console;
@@ -25,7 +25,7 @@ pub(crate) fn run(project: &Project, arguments: &PlanArguments, console: &Consol
     if arguments.json {
         console.json(&price)?;
     } else {
-        print(&session, &price, console).map_err(Console::broken)?;
+        console.text(&text(&session, &price)?)?;
     }
     console.problems(&session.problems);
     Ok(Exit::Holds)
@@ -43,8 +43,13 @@ pub(crate) fn known(project: &Project, session: &Session) -> Result<HashSet<Key>
     Ok(known.into_keys().collect())
 }
 
-fn print(session: &Session, price: &PlanPrice, console: &Console) -> std::io::Result<()> {
-    let mut out = console.out();
+fn text(session: &Session, price: &PlanPrice) -> Result<String, Failure> {
+    let mut text = String::new();
+    write(session, price, &mut text).map_err(|error| Problem::error(format!("a figure cannot be written: {error}")))?;
+    Ok(text)
+}
+
+fn write(session: &Session, price: &PlanPrice, out: &mut String) -> std::fmt::Result {
     let selected = session.selected;
     writeln!(out, "{} of {} cells selected", selected.left, selected.all)?;
     let width = price.models.iter().map(|model| model.model.len()).max().unwrap_or(5).max(5);
@@ -63,6 +68,5 @@ fn print(session: &Session, price: &PlanPrice, console: &Console) -> std::io::Re
         writeln!(out, "\n{} samples to ask have no known price: they are not in the bound", price.unpriced)?;
     }
     writeln!(out, "\nThe bound counts every byte of a prompt as a token and every output at its max_tokens; the bill will be lower.")?;
-    writeln!(out, "Nothing was sent.")?;
-    out.flush()
+    writeln!(out, "Nothing was sent.")
 }

@@ -93,7 +93,7 @@ pub(crate) async fn run(
         console.line(format_args!("{} of {} cells selected", session.selected.left, session.selected.all))?;
     }
 
-    let mut progress = Progress::start(console.error_style(), Console::is_interactive(), arguments.quiet);
+    let mut progress = Progress::start(console.error_style(), Console::is_interactive(), arguments.quiet, console.verbosity());
     let mut stream = outputs.take_events();
     let mut unwritten: Vec<String> = Vec::new();
     let mut narrate = |event: &RunEvent| {
@@ -120,6 +120,7 @@ pub(crate) async fn run(
         lane_width: lane_width(project, arguments),
         max_fail: arguments.max_fail,
         known,
+        detailed: console.verbosity() > 0,
         interrupted: interrupted.clone(),
         stopping,
         timed_out: timed_out.clone(),

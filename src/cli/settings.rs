@@ -5,6 +5,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 use std::time::Duration;
 
+use regex::Regex;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -227,12 +228,28 @@ pub(crate) fn load(text: Option<&[u8]>) -> Result<Settings, Vec<Problem>> {
     let (defaults, _) = parse("default.toml", DEFAULTS.as_bytes())?;
     let (file, document) = match text {
         Some(text) => {
-            let (file, document) = parse(FILE, text)?;
+            let (file, document) = parse(FILE, text).map_err(without_keys)?;
             (file, Some(document))
         }
         None => (SettingsFile::default(), None),
     };
-    resolve(defaults, file, document.as_ref())
+    resolve(defaults, file, document.as_ref()).map_err(without_keys)
+}
+
+/// A key that somebody wrote into the settings, where none belongs, is repeated in no message: the log of a job is read by many.
+fn without_keys(mut problems: Vec<Problem>) -> Vec<Problem> {
+    // The value of whatever is called a key, and whatever looks like one.
+    let named = Regex::new(r#"(?i)((?:key|token|secret|password)\w*["']?\s*[:=]\s*["']?)[^"'\s]+"#).expect("this is a pattern");
+    let shaped = Regex::new(r"\bsk-[A-Za-z0-9_-]{8,}").expect("this is a pattern");
+    let clean = |text: &str| shaped.replace_all(&named.replace_all(text, "${1}…"), "…").into_owned();
+    for problem in &mut problems {
+        problem.message = shaped.replace_all(&problem.message, "…").into_owned();
+        problem.hint = problem.hint.take().map(|hint| shaped.replace_all(&hint, "…").into_owned());
+        if let Some(place) = &mut problem.place {
+            place.source = clean(&place.source);
+        }
+    }
+    problems
 }
 
 /// The JSON Schema of `promptkeel.toml`.
@@ -381,6 +398,10 @@ impl EndpointSection {
             Dialect::Messages | Dialect::Simulated => {}
         }
         let expect = "the embedded defaults give it";
+        if self.api_key_env.as_deref().is_some_and(|name| !is_variable_name(name)) {
+            return Err(Problem::error(format!("`api_key_env` of endpoint `{name}` is no name of an environment variable"))
+                .hint("it names the variable that holds the key, and never holds the key itself"));
+        }
         Ok(EndpointSettings {
             dialect,
             base_url: self.base_url,
@@ -401,6 +422,11 @@ impl EndpointSection {
             stream: self.stream.or(run.stream).map_or_else(Default::default, Into::into),
         })
     }
+}
+
+/// As shells know them.
+fn is_variable_name(name: &str) -> bool {
+    !name.starts_with(|first: char| first.is_ascii_digit()) && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
 }
 
 #[cfg(test)]

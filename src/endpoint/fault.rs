@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
 use crate::endpoint::messages::{ApiError, Parsed, parse};
-use crate::endpoint::secret::excerpt;
+use crate::endpoint::secret::Scrubber;
 use crate::endpoint::wire::Advice;
 use crate::model::verdict::ErrorKind;
 
@@ -31,6 +31,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) endpoint: &'a str,
     pub(crate) address: &'a str,
     pub(crate) model: &'a str,
+    /// Takes keys out of what the server says, before anything is cut.
+    pub(crate) scrubber: &'a Scrubber,
 }
 
 /// Reads a response whose status is not a success.
@@ -42,9 +44,13 @@ pub(crate) fn of_status(status: u16, headers: &HeaderMap, body: &[u8], asked: As
     };
     let kind = kind_of_status(status, error.as_ref(), headers.contains_key(RETRY_AFTER));
     let words = match &error {
-        Some(error) => words(error),
+        Some(error) => words(error, asked.scrubber),
         None if text.trim().is_empty() => " with an empty body".to_owned(),
-        None => format!(" with a body that is no API error{}: {}", content_type(headers), excerpt(&text, EXCERPT)),
+        None => format!(
+            " with a body that is no API error{}: {}",
+            content_type(headers, asked.scrubber),
+            asked.scrubber.excerpt(&text, EXCERPT)
+        ),
     };
     Fault {
         kind,
@@ -76,53 +82,55 @@ fn of_late_error(what: &str, error: &ApiError, asked: Asked<'_>) -> Fault {
     };
     Fault {
         kind,
-        message: format!("HTTP 200 with {what}{}", words(error)),
+        message: format!("HTTP 200 with {what}{}", words(error, asked.scrubber)),
         hint: hint(kind, 200, &HeaderMap::new(), asked),
         request_id: error.request_id.clone(),
     }
 }
 
 /// A success whose body is no message.
-pub(crate) fn of_body(reason: &str, headers: &HeaderMap, body: &str) -> Fault {
+pub(crate) fn of_body(reason: &str, headers: &HeaderMap, body: &str, scrubber: &Scrubber) -> Fault {
+    // The reason may quote a value of the body, whole.
+    let (reason, beginning) = (scrubber.excerpt(reason, EXCERPT), scrubber.excerpt(body, 80));
     Fault {
         kind: ErrorKind::MalformedReply,
-        message: format!("HTTP 200 with a body that is no reply{}: {reason}; it begins `{}`", content_type(headers), excerpt(body, 80)),
+        message: format!("HTTP 200 with a body that is no reply{}: {reason}; it begins `{beginning}`", content_type(headers, scrubber)),
         hint: None,
         request_id: None,
     }
 }
 
 /// A success whose events add up to no message. Their text is not quoted: a key may stand in it in pieces.
-pub(crate) fn of_stream(reason: &str, headers: &HeaderMap) -> Fault {
+pub(crate) fn of_stream(reason: &str, headers: &HeaderMap, scrubber: &Scrubber) -> Fault {
     Fault {
         kind: ErrorKind::MalformedReply,
-        message: format!("HTTP 200 with a stream that is no reply{}: {}", content_type(headers), excerpt(reason, EXCERPT)),
+        message: format!("HTTP 200 with a stream that is no reply{}: {}", content_type(headers, scrubber), scrubber.excerpt(reason, EXCERPT)),
         hint: None,
         request_id: None,
     }
 }
 
-fn words(error: &ApiError) -> String {
+fn words(error: &ApiError, scrubber: &Scrubber) -> String {
     let mut words = String::new();
     if let Some(kind) = &error.kind {
         words.push(' ');
-        words.push_str(&excerpt(kind, 80));
+        words.push_str(&scrubber.excerpt(kind, 80));
     }
     if let Some(code) = &error.code {
-        words.push_str(&format!(" ({})", excerpt(code, 80)));
+        words.push_str(&format!(" ({})", scrubber.excerpt(code, 80)));
     }
     if let Some(message) = &error.message {
         words.push_str(": ");
-        words.push_str(&excerpt(message, EXCERPT));
+        words.push_str(&scrubber.excerpt(message, EXCERPT));
     }
     words
 }
 
-fn content_type(headers: &HeaderMap) -> String {
+fn content_type(headers: &HeaderMap, scrubber: &Scrubber) -> String {
     headers
         .get(reqwest::header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
-        .map(|value| format!(" ({})", excerpt(value, 80)))
+        .map(|value| format!(" ({})", scrubber.excerpt(value, 80)))
         .unwrap_or_default()
 }
 
@@ -149,13 +157,14 @@ fn kind_of_status(status: u16, error: Option<&ApiError>, asks_to_wait: bool) -> 
 }
 
 fn hint(kind: ErrorKind, status: u16, headers: &HeaderMap, asked: Asked<'_>) -> Option<String> {
-    let Asked { endpoint, address, model } = asked;
+    let Asked { endpoint, address, model, scrubber } = asked;
     match kind {
         ErrorKind::Denied => {
             Some(format!("check the key of endpoint `{endpoint}` (`api_key_env` in promptkeel.toml) and that it may use `{model}`"))
         }
         ErrorKind::NotFound if (300..400).contains(&status) => {
-            let target = headers.get(reqwest::header::LOCATION).and_then(|value| value.to_str().ok()).map(|value| excerpt(value, 200));
+            let target =
+                headers.get(reqwest::header::LOCATION).and_then(|value| value.to_str().ok()).map(|value| scrubber.excerpt(value, 200));
             Some(format!(
                 "{address} redirects{}; set `base_url` of endpoint `{endpoint}` to the final address",
                 target.map(|target| format!(" to {target}")).unwrap_or_default()
@@ -215,7 +224,8 @@ mod tests {
 
     use super::*;
 
-    const ASKED: Asked<'static> = Asked { endpoint: "anthropic", address: "https://api.anthropic.com", model: "m" };
+    static NO_KEYS: Scrubber = Scrubber::NO_KEYS;
+    const ASKED: Asked<'static> = Asked { endpoint: "anthropic", address: "https://api.anthropic.com", model: "m", scrubber: &NO_KEYS };
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()

@@ -10,16 +10,18 @@ use tokio::time::{Instant, timeout};
 
 use crate::endpoint::address::Address;
 use crate::endpoint::fault::{self, Asked, Fault};
+use crate::endpoint::heard;
 use crate::endpoint::messages::{self, Message, Parsed};
 use crate::endpoint::patience::Patience;
 use crate::endpoint::rate_limits::rate_limits;
 use crate::endpoint::receiving::{Broken, LONGEST_BODY, LONGEST_SILENCE, Progress, Received, Receiver};
-use crate::endpoint::secret::{Scrubber, excerpt};
+use crate::endpoint::secret::Scrubber;
 use crate::endpoint::stream::{self, StreamFault};
 use crate::endpoint::wire::{Advice, Attempted, Failed, Wire};
 use crate::endpoint::{Auth, Call, CallEvent, Clock, EndpointConfig, EndpointError, Streaming, client};
 use crate::model::reply::{Answer, Attempt, Reply, Served};
 use crate::model::request::Dialect;
+use crate::model::run::Exchange;
 use crate::model::verdict::{CellError, ErrorKind};
 
 /// One endpoint's HTTP side. The client is made when the first request goes out.
@@ -41,6 +43,8 @@ pub struct Http {
 /// The head of a response; empty until it is there.
 #[derive(Default)]
 struct Head {
+    /// Bytes of the request's body.
+    sent: usize,
     status: Option<u16>,
     headers: HeaderMap,
     progress: Progress,
@@ -61,8 +65,7 @@ impl Http {
                 Dialect::Messages | Dialect::Simulated => address.api("messages"),
             },
             headers: headers(config)?,
-            // Our own simulator takes any key: the placeholder is no secret, and might be a word of its replies.
-            scrubber: Scrubber::new(config.key.as_ref().filter(|_| config.dialect != Dialect::Simulated)),
+            scrubber: Scrubber::new(config.secret()),
             attempt_timeout: config.attempt_timeout,
             stream: config.stream,
             receiver: Receiver {
@@ -75,6 +78,11 @@ impl Http {
             client: OnceLock::new(),
             address,
         })
+    }
+
+    /// Takes the keys of other endpoints too out of what this one says.
+    pub(crate) fn scrubbing(self, scrubber: Scrubber) -> Self {
+        Self { scrubber, ..self }
     }
 
     /// Makes the client now, so that a machine without certificates is found out before the first request.
@@ -90,13 +98,14 @@ impl Http {
     }
 
     fn asked<'a>(&'a self, call: &'a Call) -> Asked<'a> {
-        Asked { endpoint: &self.name, address: self.address.as_str(), model: &call.request.model }
+        Asked { endpoint: &self.name, address: self.address.as_str(), model: &call.request.model, scrubber: &self.scrubber }
     }
 
     /// Sends and reads to the end. The head is handed out as soon as it is there, so that a time limit later on does not lose it.
     async fn exchange(&self, client: &Client, call: &Call, head: &mut Head) -> Result<Received, Broken> {
         let streamed = self.stream.applies(&call.request.params);
         let body = messages::body(&call.request, streamed);
+        head.sent = body.len();
         call.observer.tell(CallEvent::Sent);
         let mut headers = self.headers.clone();
         if streamed {
@@ -146,7 +155,7 @@ impl Http {
     fn failed(&self, fault: Fault, sending: Sending, advice: Advice) -> Failed {
         let Sending { status, request_id, duration, unsent } = sending;
         let message = self.scrubber.message(fault.message);
-        let request_id = request_id.or(fault.request_id).map(|id| self.scrubber.message(excerpt(&id, 200)));
+        let request_id = request_id.or(fault.request_id).map(|id| self.scrubber.excerpt(&id, 200));
         Failed::Attempt {
             attempt: Attempt {
                 status,
@@ -184,8 +193,9 @@ impl Http {
         let outcome = timeout(self.attempt_timeout, self.exchange(client, call, head)).await;
         let outcome = outcome.unwrap_or_else(|_| Err(self.receiver.too_late(self.attempt_timeout, &head.progress)));
         let duration = head.progress.whole.unwrap_or_else(Instant::now) - started;
+        call.observer.tell(CallEvent::Exchange(Box::new(self.told(head, outcome.as_ref(), duration))));
         let request_id = head.headers.get("request-id").and_then(|id| id.to_str().ok());
-        let request_id = request_id.map(|id| self.scrubber.message(excerpt(id, 200)));
+        let request_id = request_id.map(|id| self.scrubber.excerpt(id, 200));
         let mut advice = fault::advice(&head.headers, (self.clock)());
         let mut unsent = false;
         let fault = match outcome {
@@ -222,26 +232,18 @@ impl Http {
         let status = head.status.expect("a body comes after its head");
         let body = match received {
             Received::Bytes(body) if !(200..300).contains(&status) => {
-                // Before anything is cut to a readable length: half a key would be found by nobody.
-                let text = self.scrubber.body(String::from_utf8_lossy(&body).into_owned());
-                return Err(fault::of_status(status, &head.headers, text.as_bytes(), self.asked(call)));
+                return Err(fault::of_status(status, &head.headers, &body, self.asked(call)));
             }
             Received::Bytes(body) if stream::looks_like_a_stream(&body) => stream::read([body.as_slice()]),
             Received::Bytes(body) => return self.read_text(body, head, call),
             Received::Assembled(body) => Ok(body),
             Received::Faulty(fault) => Err(fault),
         };
-        let malformed = |reason: String| fault::of_stream(&self.scrubber.body(reason), &head.headers);
+        let malformed = |reason: String| fault::of_stream(&reason, &head.headers, &self.scrubber);
         match body {
-            Ok(mut body) => {
-                self.scrubber.value(&mut body);
-                messages::assembled(body).map_err(malformed)
-            }
+            Ok(body) => messages::assembled(body).map(|message| self.scrubbed(message)).map_err(malformed),
             Err(StreamFault::Malformed(reason)) => Err(malformed(reason)),
-            Err(StreamFault::Error(mut error)) => {
-                error.message = error.message.map(|message| self.scrubber.body(message));
-                Err(fault::of_error_event(&error, self.asked(call)))
-            }
+            Err(StreamFault::Error(error)) => Err(fault::of_error_event(&error, self.asked(call))),
             Err(StreamFault::Early(reason)) => Err(Fault {
                 kind: ErrorKind::Connection,
                 message: format!("the stream from {} ended {reason}", self.address.as_str()),
@@ -251,14 +253,36 @@ impl Http {
         }
     }
 
+    fn scrubbed(&self, mut message: Box<Message>) -> Box<Message> {
+        message.scrub(&self.scrubber);
+        message
+    }
+
+    /// What may be told of an attempt to whoever looks for a mistake: nothing that a key could stand in.
+    fn told(&self, head: &Head, outcome: Result<&Received, &Broken>, duration: Duration) -> Exchange {
+        let received = match outcome {
+            Ok(Received::Bytes(body)) => Some(body.len()),
+            Ok(Received::Assembled(_) | Received::Faulty(_)) => Some(head.progress.streamed),
+            Err(_) => None,
+        };
+        Exchange {
+            url: self.url.to_string(),
+            sent_bytes: head.sent as u64,
+            status: head.status,
+            headers: heard::headers(&head.headers, &self.scrubber),
+            received_bytes: received.map(|bytes| bytes as u64),
+            duration_ms: milliseconds(duration),
+            error: outcome.err().map(|broken| self.scrubber.excerpt(&broken.message, 300)),
+        }
+    }
+
     fn read_text(&self, body: Vec<u8>, head: &Head, call: &Call) -> Result<Box<Message>, Fault> {
         let text = String::from_utf8(body)
-            .map_err(|error| fault::of_body("it is not UTF-8", &head.headers, &String::from_utf8_lossy(error.as_bytes())))?;
-        let text = self.scrubber.body(text);
+            .map_err(|error| fault::of_body("it is not UTF-8", &head.headers, &String::from_utf8_lossy(error.as_bytes()), &self.scrubber))?;
         match messages::parse(&text) {
-            Ok(Parsed::Message(message)) => Ok(message),
+            Ok(Parsed::Message(message)) => Ok(self.scrubbed(message)),
             Ok(Parsed::Error(error)) => Err(fault::of_error_body(&error, self.asked(call))),
-            Err(reason) => Err(fault::of_body(&reason, &head.headers, &text)),
+            Err(reason) => Err(fault::of_body(&reason, &head.headers, &text, &self.scrubber)),
         }
     }
 }

@@ -308,7 +308,10 @@ async fn sending_and_the_first_byte_are_heard() {
     let server = Server::start(vec![Step::Write(ok(REPLY))]).await;
     let (call, heard) = heard(call(1));
     endpoint(&server.url, |_| {}).attempt(&call, &Patience::of(&call)).await.result.unwrap();
-    assert_eq!(*heard.lock().unwrap(), [CallEvent::Sent, CallEvent::FirstByte]);
+    let heard = heard.lock().unwrap();
+    let [CallEvent::Sent, CallEvent::FirstByte, CallEvent::Exchange(exchange)] = heard.as_slice() else { panic!("{heard:?}") };
+    assert_eq!((exchange.status, exchange.received_bytes, exchange.error.as_deref()), (Some(200), Some(REPLY.len() as u64), None));
+    assert!(exchange.sent_bytes > 50 && exchange.url.ends_with("/v1/messages"), "{exchange:?}");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
-use crate::endpoint::secret::excerpt;
+use crate::endpoint::secret::{Scrubber, excerpt};
 use crate::model::reply::{RefusalDetails, StopReason, Usage};
 use crate::model::request::{Block, Params, Request, Turn};
 
@@ -173,6 +173,25 @@ pub struct Message {
     pub usage: Usage,
 }
 
+impl Message {
+    /// Takes keys out of everything that a server wrote. Whoever assembles a message, from a body or from a stream, calls this before
+    /// anybody else sees it.
+    pub(crate) fn scrub(&mut self, scrubber: &Scrubber) {
+        // Taken apart without `..`, so that a new member cannot be forgotten here.
+        let Self { id, model, content, stop_reason, stop_sequence, refusal, usage } = self;
+        scrubber.content(content);
+        scrubber.reply_text(model);
+        if let StopReason::Other(other) = stop_reason {
+            scrubber.reply_text(other);
+        }
+        let explained = refusal.iter_mut().flat_map(|refusal| [&mut refusal.category, &mut refusal.explanation]);
+        let counted = [&mut usage.service_tier, &mut usage.inference_geo, &mut usage.speed];
+        for text in explained.chain(counted).chain([id, stop_sequence]).flatten() {
+            scrubber.reply_text(text);
+        }
+    }
+}
+
 /// What an error body says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ApiError {
@@ -201,10 +220,16 @@ pub enum Parsed {
 /// Says in one clause what keeps it from being a message or an error.
 pub fn parse(text: &str) -> Result<Parsed, String> {
     let envelope: Envelope = serde_json::from_str(text).map_err(|error| {
-        // The parser may quote a whole text of the body.
-        let words = excerpt(&error.to_string(), LONGEST_WORDS);
+        let words = words(&error);
         match error.classify() {
             serde_json::error::Category::Eof => format!("the JSON ends too early ({words})"),
+            // Half of a UTF-16 pair is no character: no file, no store and no terminal could hold the text as it came.
+            serde_json::error::Category::Syntax if words.contains("surrogate") || words.contains("hex escape") => {
+                format!("a text of it holds half of a surrogate pair, which is no Unicode ({words})")
+            }
+            serde_json::error::Category::Syntax if words.starts_with("recursion limit") => {
+                format!("it is nested deeper than any reply ({words})")
+            }
             serde_json::error::Category::Syntax | serde_json::error::Category::Io => format!("it is no JSON ({words})"),
             serde_json::error::Category::Data => format!("it is JSON, and no Messages API body ({words})"),
         }
@@ -221,13 +246,24 @@ pub fn parse(text: &str) -> Result<Parsed, String> {
     message(envelope).map(|message| Parsed::Message(Box::new(message)))
 }
 
+/// What the JSON parser says, which may quote a whole text of the body. Such a text is left out, not cut: half a key would be found by
+/// nobody.
+fn words(error: &serde_json::Error) -> String {
+    let words = error.to_string();
+    let quoted = words.find('"').zip(words.rfind('"')).filter(|_| words.chars().nth(LONGEST_WORDS).is_some());
+    match quoted {
+        Some((first, last)) if first < last => excerpt(&format!("{}\"…\"{}", &words[..first], &words[last + 1..]), LONGEST_WORDS),
+        _ => excerpt(&words, LONGEST_WORDS),
+    }
+}
+
 /// Reads a body that was put together from a stream.
 ///
 /// # Errors
 /// As [`parse`].
 pub fn assembled(body: Value) -> Result<Box<Message>, String> {
     let envelope = serde_json::from_value(body)
-        .map_err(|error| format!("its events add up to no message ({})", excerpt(&error.to_string(), LONGEST_WORDS)))?;
+        .map_err(|error| format!("its events add up to no message ({})", words(&error)))?;
     message(envelope).map(Box::new)
 }
 

@@ -15,6 +15,7 @@ pub mod budget;
 mod circuit;
 mod client;
 mod fault;
+mod heard;
 pub mod http;
 mod lane;
 pub mod limit;
@@ -47,11 +48,13 @@ use crate::endpoint::limit::Limited;
 use crate::endpoint::patience::Flight;
 use crate::endpoint::retry::Retrying;
 use crate::endpoint::router::Router;
+use crate::endpoint::secret::Scrubber;
 use crate::model::catalog::Catalog;
 use crate::model::key::Key;
 use crate::model::money::Money;
 use crate::model::reply::Answer;
 use crate::model::request::{Dialect, EndpointIdentity, Params, Request};
+use crate::model::run::Exchange;
 use crate::model::verdict::CellError;
 
 /// Something that answers calls: an endpoint, or a decorator around one.
@@ -99,6 +102,8 @@ pub enum CallEvent {
     Sent,
     /// The head of the response is there.
     FirstByte,
+    /// An attempt is over, well or not: what went out and what came back.
+    Exchange(Box<Exchange>),
     /// The attempt failed, and another one follows.
     Retrying {
         /// What failed.
@@ -230,6 +235,16 @@ pub struct EndpointConfig {
     pub identity: EndpointIdentity,
 }
 
+impl EndpointConfig {
+    /// The key, where it is a secret: our own simulator takes any, and its placeholder might be a word of its replies.
+    pub(crate) fn secret(&self) -> Option<&SecretString> {
+        match self.dialect {
+            Dialect::Messages => self.key.as_ref(),
+            Dialect::Simulated => None,
+        }
+    }
+}
+
 /// Why the endpoints cannot be built from their settings. Nothing was sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
@@ -314,9 +329,10 @@ pub fn build(configs: Vec<EndpointConfig>, spending: &Spending, seed: u64) -> Re
 /// As [`build`].
 pub fn build_with_clock(configs: Vec<EndpointConfig>, spending: &Spending, seed: u64, clock: Clock) -> Result<Stack, EndpointError> {
     let mut endpoints = Vec::with_capacity(configs.len());
+    let scrubber = Scrubber::new(configs.iter().filter_map(EndpointConfig::secret));
     for config in configs {
         let name: Arc<str> = Arc::from(config.name.as_str());
-        let http = Http::new(&config, clock)?;
+        let http = Http::new(&config, clock)?.scrubbing(scrubber.clone());
         let budgeted = Budgeted::new(http, Arc::clone(&spending.budget), Arc::clone(&spending.catalog));
         let limited = Limited::new(budgeted, &config);
         endpoints.push((name, Retrying::new(limited, &config, seed)));

@@ -1,80 +1,156 @@
 //! How are keys kept out of everything that is stored or shown?
+//!
+//! Whatever a server sends passes here before anything else sees it: a reply after its JSON was read, so that neither an escape nor a cut
+//! between two pieces of a stream hides a key, and everything else before it is cut to an excerpt, so that no half of a key is left.
 
+use std::fmt;
+use std::sync::Arc;
+
+use regex::{Captures, Regex};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+use crate::model::request::Block;
 
 /// What stands where a key stood.
 const REDACTED: &str = "[REDACTED]";
 
 /// In replies, which are stored and judged, a shorter key is left alone: replacing every `test` of a reply because a local server's key is
-/// `test` would change what is judged, and such a key protects nothing.
+/// `test` would change what is judged, and such a key protects nothing. Of such keys there are no other spellings either.
 const SHORTEST_IN_REPLIES: usize = 12;
 
 /// In messages, only so short a key stays that the replacement would make them unreadable.
 const SHORTEST_IN_MESSAGES: usize = 3;
 
-/// Takes one endpoint's key out of texts, in each way that it may be spelled.
-#[derive(Debug, Clone)]
+/// Takes the keys of a run out of texts, in each way that they may be spelled: as they are, in capitals or small letters, as JSON escapes
+/// them, percent-encoded, and in Base64 wherever in the encoded text they stand.
+#[derive(Clone, Default)]
 pub(crate) struct Scrubber {
-    spellings: Vec<SecretString>,
+    replies: Option<Arc<Regex>>,
+    messages: Option<Arc<Regex>>,
+}
+
+impl fmt::Debug for Scrubber {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Scrubber(..)")
+    }
 }
 
 impl Scrubber {
-    pub(crate) fn new(key: Option<&SecretString>) -> Self {
-        let mut spellings = Vec::new();
-        if let Some(key) = key {
-            let plain = key.expose_secret().trim();
-            let quoted = Value::from(plain).to_string();
-            let escaped = quoted.trim_matches('"').to_owned();
-            let slashed = escaped.replace('/', "\\/");
-            for spelling in [plain.to_owned(), escaped, slashed] {
-                if !spellings.iter().any(|known: &SecretString| known.expose_secret() == spelling) {
-                    spellings.push(SecretString::from(spelling));
-                }
-            }
-        }
-        Self { spellings }
-    }
+    /// Takes nothing out.
+    #[cfg(test)]
+    pub(crate) const NO_KEYS: Self = Self { replies: None, messages: None };
 
-    /// A reply's body.
-    pub(crate) fn body(&self, text: String) -> String {
-        self.scrub(text, SHORTEST_IN_REPLIES)
-    }
-
-    /// A reply that was put together from a stream, where a key may have come in two pieces: every text in it, the names of members too.
-    pub(crate) fn value(&self, value: &mut Value) {
-        match value {
-            Value::String(text) => *text = self.body(std::mem::take(text)),
-            Value::Array(elements) => elements.iter_mut().for_each(|element| self.value(element)),
-            Value::Object(members) => {
-                let taken = std::mem::take(members);
-                members.extend(taken.into_iter().map(|(name, mut member)| {
-                    self.value(&mut member);
-                    (self.body(name), member)
-                }));
+    /// Keys of every endpoint of the run: one server may know another one's key.
+    pub(crate) fn new<'a>(keys: impl IntoIterator<Item = &'a SecretString>) -> Self {
+        let keys: Vec<&str> = keys.into_iter().map(|key| key.expose_secret().trim()).collect();
+        let at_least = |shortest: usize| {
+            let mut spellings: Vec<String> = Vec::new();
+            for key in keys.iter().filter(|key| key.len() >= shortest) {
+                if key.len() >= SHORTEST_IN_REPLIES { spellings.extend(all_spellings(key)) } else { spellings.push(regex::escape(key)) }
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
-        }
+            // The longest first: of two keys one may begin with the other.
+            spellings.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
+            spellings.dedup();
+            let pattern = spellings.join("|");
+            // A key is at most as long as a header, and so is far from the size limit of a pattern.
+            (!spellings.is_empty()).then(|| Arc::new(Regex::new(&pattern).expect("escaped texts are a pattern")))
+        };
+        Self { replies: at_least(SHORTEST_IN_REPLIES), messages: at_least(SHORTEST_IN_MESSAGES) }
     }
 
     /// A message for people.
     pub(crate) fn message(&self, text: String) -> String {
-        self.scrub(text, SHORTEST_IN_MESSAGES)
+        replaced(self.messages.as_deref(), text)
     }
 
-    fn scrub(&self, text: String, shortest: usize) -> String {
-        let mut text = text;
-        for spelling in &self.spellings {
-            let spelling = spelling.expose_secret();
-            if spelling.len() >= shortest && text.contains(spelling) {
-                text = text.replace(spelling, REDACTED);
-            }
+    /// One text of a reply.
+    pub(crate) fn reply_text(&self, text: &mut String) {
+        if self.replies.is_some() {
+            *text = replaced(self.replies.as_deref(), std::mem::take(text));
         }
-        text
+    }
+
+    /// The content of a reply: every text in it, however deep, and every name.
+    pub(crate) fn content(&self, content: &mut [Block]) {
+        if self.replies.is_some() {
+            content.iter_mut().for_each(|block| self.members(&mut block.0));
+        }
+    }
+
+    fn members(&self, members: &mut Map<String, Value>) {
+        if members.keys().any(|key| self.replies.as_deref().is_some_and(|pattern| pattern.is_match(key))) {
+            let named = |(mut key, value): (String, Value)| {
+                self.reply_text(&mut key);
+                (key, value)
+            };
+            *members = std::mem::take(members).into_iter().map(named).collect();
+        }
+        members.values_mut().for_each(|value| self.value(value));
+    }
+
+    fn value(&self, value: &mut Value) {
+        match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            Value::String(text) => self.reply_text(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.value(item)),
+            Value::Object(object) => self.members(object),
+        }
+    }
+
+    /// One line for people out of anything a server sends, of bounded length and without a key.
+    pub(crate) fn excerpt(&self, text: &str, longest: usize) -> String {
+        excerpt(&self.message(text.to_owned()), longest)
     }
 }
 
-/// One line for people out of anything a server sends: no control characters, bounded length.
+fn replaced(pattern: Option<&Regex>, text: String) -> String {
+    let Some(pattern) = pattern else { return text };
+    match pattern.replace_all(&text, |_: &Captures<'_>| REDACTED) {
+        std::borrow::Cow::Borrowed(_) => text,
+        std::borrow::Cow::Owned(replaced) => replaced,
+    }
+}
+
+/// Patterns of every spelling of a key that is long enough to be looked for in replies.
+fn all_spellings(key: &str) -> Vec<String> {
+    let quoted = Value::from(key).to_string();
+    let escaped = quoted.trim_matches('"').to_owned();
+    let slashed = escaped.replace('/', "\\/");
+    let mut spellings: Vec<String> = [key.to_owned(), escaped, slashed, percent_encoded(key)]
+        .iter()
+        .map(|spelling| format!("(?i:{})", regex::escape(spelling)))
+        .collect();
+    // In Base64 capitals and small letters are different bytes; both alphabets are told apart by two signs.
+    let encoded = (0..3).map(|before| regex::escape(&base64(key.as_bytes(), before)).replace("\\+", "[+-]").replace('/', "[/_]"));
+    spellings.extend(encoded);
+    spellings
+}
+
+fn percent_encoded(key: &str) -> String {
+    let mut encoded = String::new();
+    for byte in key.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+/// The characters of Base64 that depend on these bytes alone, where `before` other bytes stand in front of them.
+fn base64(bytes: &[u8], before: usize) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let bits: Vec<bool> = std::iter::repeat_n(false, before * 8)
+        .chain(bytes.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1 == 1)))
+        .collect();
+    let first = (before * 8).div_ceil(6);
+    let sextet = |bits: &[bool]| ALPHABET[bits.iter().fold(0, |number, bit| number << 1 | usize::from(*bit))];
+    bits.chunks_exact(6).skip(first).map(|bits| char::from(sextet(bits))).collect()
+}
+
+/// One line for people: no control characters, bounded length. Of what a server says [`Scrubber::excerpt`] makes one.
 pub(crate) fn excerpt(text: &str, longest: usize) -> String {
     let mut line = String::new();
     let mut characters = 0;
@@ -98,36 +174,84 @@ pub(crate) fn excerpt(text: &str, longest: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
-    fn scrubber(key: &str) -> Scrubber {
-        Scrubber::new(Some(&SecretString::from(key)))
+    const KEY: &str = "sk-ant/abc+\"123?456";
+
+    fn scrubber(keys: &[&str]) -> Scrubber {
+        Scrubber::new(&keys.iter().map(|key| SecretString::from(*key)).collect::<Vec<_>>())
     }
 
     #[test]
-    fn a_key_is_taken_out_however_json_spells_it() {
-        let scrubber = scrubber("sk-ant/abc\"123");
-        let said = scrubber.body(r#"{"plain":"sk-ant/abc\"123","slashed":"sk-ant\/abc\"123"} sk-ant/abc"123"#.to_owned());
-        assert_eq!(said, r#"{"plain":"[REDACTED]","slashed":"[REDACTED]"} [REDACTED]"#);
+    fn a_key_is_taken_out_however_it_is_spelled() {
+        let scrubber = scrubber(&[KEY]);
+        for spelled in [
+            KEY,
+            "SK-ANT/ABC+\"123?456",
+            r#"sk-ant/abc+\"123?456"#,
+            r#"sk-ant\/abc+\"123?456"#,
+            "sk-ant%2Fabc%2B%22123%3F456",
+            "sk-ant%2fabc%2b%22123%3f456",
+        ] {
+            assert_eq!(scrubber.message(format!("so: {spelled}!")), "so: [REDACTED]!");
+        }
+        // `printf KEY | base64`, with one and two bytes in front of it, and in the alphabet of URLs.
+        for (encoded, left) in [
+            ("c2stYW50L2FiYysiMTIzPzQ1Ng==", "[REDACTED]"),
+            ("OnNrLWFudC9hYmMrIjEyMz80NTY=", "On"),
+            ("YTpzay1hbnQvYWJjKyIxMjM/NDU2", "YTp"),
+            ("YTpzay1hbnQvYWJjKyIxMjM_NDU2", "YTp"),
+        ] {
+            let said = scrubber.message(encoded.to_owned());
+            assert!(said.contains(REDACTED) && said.starts_with(left) && said.len() < 18, "{encoded}: {said}");
+        }
     }
 
     #[test]
-    fn a_key_is_taken_out_of_every_text_of_a_value() {
-        let scrubber = scrubber("sk-ant/abc\"123");
-        let mut value = serde_json::json!({"a": ["sk-ant/abc\"123", {"sk-ant/abc\"123": "{\"b\":\"sk-ant\\/abc\\\"123\"}"}, 7], "c": null});
-        scrubber.value(&mut value);
-        assert_eq!(value, serde_json::json!({"a": ["[REDACTED]", {"[REDACTED]": "{\"b\":\"[REDACTED]\"}"}, 7], "c": null}));
+    fn a_reply_is_scrubbed_after_its_escapes_are_read() {
+        let scrubber = scrubber(&["sk-test-0123456789"]);
+        let content = r#"[{"type":"tool_use","input":{"\u0073k-test-0123456789":["a sk\u002dtest-0123456789 b"],"n":1}}]"#;
+        let mut content: Vec<Block> = serde_json::from_str(content).unwrap();
+        scrubber.content(&mut content);
+        assert_eq!(Value::Object(content[0].0.clone()), json!({"type": "tool_use", "input": {"[REDACTED]": ["a [REDACTED] b"], "n": 1}}));
+    }
+
+    #[test]
+    fn signs_with_a_meaning_in_patterns_have_none_in_keys() {
+        let scrubber = scrubber(&["(a|b)*.+[c]{2}\\d$"]);
+        assert_eq!(scrubber.message("x (a|b)*.+[c]{2}\\d$ y".to_owned()), "x [REDACTED] y");
+        assert_eq!(scrubber.message("aaaaaaaaaa".to_owned()), "aaaaaaaaaa");
+    }
+
+    #[test]
+    fn every_key_is_taken_out_and_of_two_that_begin_alike_the_longer_one_whole() {
+        let scrubber = scrubber(&["sk-0123456789-a", "sk-0123456789-a-and-more", "other-key-of-another-server"]);
+        let said = scrubber.message("sk-0123456789-a-and-more, sk-0123456789-a, other-key-of-another-server".to_owned());
+        assert_eq!(said, "[REDACTED], [REDACTED], [REDACTED]");
     }
 
     #[test]
     fn a_short_key_changes_no_reply_but_no_message_shows_it() {
-        let scrubber = scrubber("test");
-        assert_eq!(scrubber.body("a test".to_owned()), "a test");
+        let scrubber = scrubber(&["test"]);
+        let mut text = "a test".to_owned();
+        scrubber.reply_text(&mut text);
+        assert_eq!(text, "a test");
         assert_eq!(scrubber.message("invalid key test".to_owned()), "invalid key [REDACTED]");
+        assert_eq!(self::scrubber(&["", "ab"]).message("about".to_owned()), "about");
+    }
+
+    #[test]
+    fn an_excerpt_never_ends_in_half_a_key() {
+        let scrubber = scrubber(&["sk-test-0123456789"]);
+        for room in 1..40 {
+            let said = scrubber.excerpt("a body with sk-test-0123456789 in it", room);
+            assert!(!said.contains("sk-t"), "{said}");
+        }
     }
 
     #[test]
     fn the_scrubber_itself_does_not_print_the_key() {
-        assert!(!format!("{:?}", scrubber("hunter2hunter2")).contains("hunter2"));
+        assert!(!format!("{:?}", scrubber(&["hunter2hunter2"])).contains("hunter2"));
     }
 
     #[test]

@@ -343,6 +343,25 @@ pub struct ReplyFacts {
     pub attempts: Vec<Attempt>,
 }
 
+/// One attempt on the wire, without any key: what was sent stands in the report, and of what came back this is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Exchange {
+    /// Where the `POST` went.
+    pub url: String,
+    /// Bytes of its body.
+    pub sent_bytes: u64,
+    /// `None` where no response came.
+    pub status: Option<u16>,
+    /// Headers of the response that say something about the attempt.
+    pub headers: Vec<(String, String)>,
+    /// Bytes of the response's body as far as it was read; `None` where it broke off.
+    pub received_bytes: Option<u64>,
+    /// From sending to the last byte or the failure.
+    pub duration_ms: u64,
+    /// Why there is no whole response.
+    pub error: Option<String>,
+}
+
 /// What a run tells while it runs; one JSON line each with `--events`.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
@@ -366,6 +385,22 @@ pub enum RunEvent {
         cell: Address,
         /// The sample.
         sample: u32,
+    },
+    /// The head of a response is there. Only told where somebody asked for details.
+    FirstByte {
+        /// The cell.
+        cell: Address,
+        /// The sample.
+        sample: u32,
+    },
+    /// An attempt is over: what went out, what came back. Only told where somebody asked for details.
+    Exchange {
+        /// The cell.
+        cell: Address,
+        /// The sample.
+        sample: u32,
+        /// What may be told of it.
+        exchange: Box<Exchange>,
     },
     /// An attempt failed and another one follows.
     Retrying {

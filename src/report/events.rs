@@ -7,6 +7,7 @@
 use std::io;
 
 use crate::model::run::RunEvent;
+use crate::report::spelled;
 
 /// Writes one event as one line and flushes it, so that whoever follows the file sees it now.
 ///
@@ -15,7 +16,8 @@ use crate::model::run::RunEvent;
 /// Only what `out` answers.
 pub fn write(event: &RunEvent, out: &mut dyn io::Write) -> io::Result<()> {
     // One write per line: two lines never mix, even where several programs append to one pipe.
-    let mut line = serde_json::to_vec(event)?;
+    let mut line = Vec::new();
+    spelled::write(&mut line, event)?;
     line.push(b'\n');
     out.write_all(&line)?;
     out.flush()

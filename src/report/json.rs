@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::model::run::{RunReport, SCHEMA};
+use crate::report::spelled;
 
 /// Why a file is not a run report that this version reads.
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +97,7 @@ pub fn write(report: &RunReport, out: &mut dyn io::Write) -> io::Result<()> {
 
 fn member(out: &mut dyn io::Write, name: &str, value: &impl Serialize) -> io::Result<()> {
     write!(out, "\"{name}\": ")?;
-    serde_json::to_writer(&mut *out, value)?;
+    spelled::write(out, value)?;
     out.write_all(b",\n")
 }
 
@@ -109,7 +110,7 @@ fn items(out: &mut dyn io::Write, name: &str, values: &[impl Serialize]) -> io::
     write!(out, "\"{name}\": [")?;
     for (index, value) in values.iter().enumerate() {
         out.write_all(if index == 0 { b"\n" } else { b",\n" })?;
-        serde_json::to_writer(&mut *out, value)?;
+        spelled::write(out, value)?;
     }
     out.write_all(if values.is_empty() { b"]" } else { b"\n]" })
 }

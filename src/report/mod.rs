@@ -22,6 +22,7 @@ mod promises;
 mod retries;
 #[cfg(test)]
 mod sample;
+pub mod spelled;
 mod standing;
 pub mod style;
 pub mod terminal;
@@ -48,9 +49,12 @@ pub enum Format {
 ///
 /// Only what `out` answers.
 pub fn write(format: Format, report: &RunReport, out: &mut dyn io::Write) -> io::Result<()> {
+    // Whether these become a file or the log of a job is not known here.
+    let mut out = visible::Unheeded::new(out);
     match format {
-        Format::Json => json::write(report, out),
-        Format::Junit { strict } => junit::write(report, strict, out),
-        Format::Markdown => markdown::write(report, out),
-    }
+        Format::Json => json::write(report, &mut out),
+        Format::Junit { strict } => junit::write(report, strict, &mut out),
+        Format::Markdown => markdown::write(report, &mut out),
+    }?;
+    io::Write::flush(&mut out)
 }

@@ -13,6 +13,7 @@
 //! ```
 
 use std::fmt::Write as _;
+use std::io;
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
@@ -46,6 +47,17 @@ pub fn render(problems: &[Problem], style: Style) -> String {
         let _ = writeln!(text, "{counts}");
     }
     text
+}
+
+/// Writes what [`render`] draws, so that no line of it is a command to a CI system.
+///
+/// # Errors
+///
+/// Only what `out` answers.
+pub fn write(problems: &[Problem], out: &mut dyn io::Write, style: Style) -> io::Result<()> {
+    let mut out = visible::Unheeded::new(out);
+    io::Write::write_all(&mut out, render(problems, style).as_bytes())?;
+    io::Write::flush(&mut out)
 }
 
 /// `3 errors, 1 warning`; empty for no problems.

@@ -1,6 +1,7 @@
 //! How is a text that a model wrote shown so that it can neither hide anything nor command the terminal?
 
 use std::borrow::Cow;
+use std::io;
 
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
@@ -145,6 +146,66 @@ fn disarmed(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// Behind `##` this makes a command to a CI system: letters, and a bracket.
+pub(crate) fn begins_command(text: &str) -> bool {
+    text.trim_start_matches(|letter: char| letter.is_ascii_alphabetic()).starts_with('[')
+}
+
+/// Passes bytes on, and takes the meaning from lines that begin with `::` (blanks apart): in a log of GitHub Actions such a line is a
+/// command, and obeyed. JSON has no such lines, and our own reports none that means it.
+pub(crate) struct Unheeded<W> {
+    out: W,
+    at: Place,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Nothing but blanks yet. A byte that is not ASCII may belong to a blank.
+    Blanks,
+    /// A first colon, which is not passed on yet.
+    Colon,
+    /// Anything.
+    Inside,
+}
+
+impl<W: io::Write> Unheeded<W> {
+    pub(crate) const fn new(out: W) -> Self {
+        Self { out, at: Place::Blanks }
+    }
+}
+
+impl<W: io::Write> io::Write for Unheeded<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut from = 0;
+        for (index, byte) in bytes.iter().enumerate() {
+            self.at = match (self.at, byte) {
+                (Place::Blanks, b':') => {
+                    self.out.write_all(&bytes[from..index])?;
+                    from = index + 1;
+                    Place::Colon
+                }
+                (Place::Colon, byte) => {
+                    self.out.write_all(if *byte == b':' { b"\\u{3a}" } else { b":" })?;
+                    if *byte == b'\n' { Place::Blanks } else { Place::Inside }
+                }
+                (_, b'\n') => Place::Blanks,
+                (Place::Blanks, byte) if byte.is_ascii_whitespace() || !byte.is_ascii() => Place::Blanks,
+                _ => Place::Inside,
+            };
+        }
+        self.out.write_all(&bytes[from..])?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.at == Place::Colon {
+            self.out.write_all(b":")?;
+            self.at = Place::Inside;
+        }
+        self.out.flush()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,6 +220,21 @@ mod tests {
             lines("x ##vso[task.setvariable]y\t###[error] ## [link] ##"),
             "x #\\u{23}vso[task.setvariable]y    ##\\u{23}[error] ## [link] ##"
         );
+    }
+
+    #[test]
+    fn a_line_that_would_be_a_command_is_none() {
+        let text = "::error::a\n  ::add-mask::b\n\u{3000}::c\na ::d\n:e\n:\n: :f\n::\n:";
+        let expected = "\\u{3a}:error::a\n  \\u{3a}:add-mask::b\n\u{3000}\\u{3a}:c\na ::d\n:e\n:\n: :f\n\\u{3a}:\n:";
+        for size in 1..text.len() {
+            let mut out = Vec::new();
+            let mut unheeded = Unheeded::new(&mut out);
+            for piece in text.as_bytes().chunks(size) {
+                io::Write::write_all(&mut unheeded, piece).unwrap();
+            }
+            io::Write::flush(&mut unheeded).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), expected, "in pieces of {size}");
+        }
     }
 
     #[test]

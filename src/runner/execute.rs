@@ -43,6 +43,8 @@ pub(super) struct Shared<E> {
     pub(super) stopping: CancellationToken,
     /// The run's own time limit passed.
     pub(super) timed_out: CancellationToken,
+    /// Somebody wants to hear of first bytes and exchanges.
+    pub(super) detailed: bool,
     /// Requests on the wire.
     pub(super) in_flight: Arc<AtomicU64>,
     /// What was sent.
@@ -161,7 +163,7 @@ impl<E: Endpoint> Shared<E> {
     }
 
     fn observer(&self, job: Job, flying: Arc<AtomicBool>) -> Observer {
-        let (messages, in_flight) = (self.messages.clone(), Arc::clone(&self.in_flight));
+        let (messages, in_flight, detailed) = (self.messages.clone(), Arc::clone(&self.in_flight), self.detailed);
         Observer::new(move |event| {
             match &event {
                 CallEvent::Sent if !flying.swap(true, Ordering::AcqRel) => {
@@ -171,8 +173,9 @@ impl<E: Endpoint> Shared<E> {
                     in_flight.fetch_sub(1, Ordering::AcqRel);
                 }
                 CallEvent::Sent | CallEvent::Retrying { .. } | CallEvent::CoolingDown { .. } | CallEvent::Silent { .. } => {}
+                CallEvent::FirstByte | CallEvent::Exchange(_) if detailed => {}
                 // Nothing is told of these, and waking the loop for nothing costs as much as judging a short reply.
-                CallEvent::Queued | CallEvent::FirstByte => return,
+                CallEvent::Queued | CallEvent::FirstByte | CallEvent::Exchange(_) => return,
             }
             // Nobody listens any more only when the run was dropped.
             let _ = messages.send(Message::Call { cell: job.cell, sample: job.sample, event });

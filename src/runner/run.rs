@@ -36,6 +36,8 @@ pub struct Options {
     pub max_fail: Option<u32>,
     /// Answers that are known before the run.
     pub known: HashSet<Key>,
+    /// Whether first bytes and exchanges are told.
+    pub detailed: bool,
     /// Ctrl-C or SIGTERM. The endpoint must hear of it too: it knows what is on the wire and what can still be left out.
     pub interrupted: CancellationToken,
     /// Nothing more is sent: a child of `interrupted`, cancelled when `max_fail` is reached or `run_timeout` has passed too. The endpoint was
@@ -77,6 +79,7 @@ pub async fn run<E: Endpoint>(
         interrupted: options.interrupted.clone(),
         stopping: options.stopping.clone(),
         timed_out: options.timed_out.clone(),
+        detailed: options.detailed,
         in_flight: Arc::new(AtomicU64::new(0)),
         texts: Arc::clone(&texts),
         slots: plan.cells.iter().map(|_| Mutex::default()).collect(),
@@ -169,7 +172,9 @@ fn lanes(plan: &Plan, known: &HashSet<Key>) -> Vec<Vec<Job>> {
 fn told_event(plan: &Plan, cell: usize, sample: u32, event: CallEvent) -> Option<RunEvent> {
     let planned = &plan.cells[cell];
     match event {
-        CallEvent::Queued | CallEvent::FirstByte => None,
+        CallEvent::Queued => None,
+        CallEvent::FirstByte => Some(RunEvent::FirstByte { cell: planned.address(), sample }),
+        CallEvent::Exchange(exchange) => Some(RunEvent::Exchange { cell: planned.address(), sample, exchange }),
         CallEvent::Sent => Some(RunEvent::Sent { cell: planned.address(), sample }),
         CallEvent::Retrying { message, delay, .. } => {
             Some(RunEvent::Retrying { cell: planned.address(), sample, message, delay_ms: millis(delay) })

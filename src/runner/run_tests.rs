@@ -46,6 +46,7 @@ fn options() -> Options {
         lane_width: 1,
         max_fail: None,
         known: HashSet::new(),
+        detailed: false,
         interrupted: CancellationToken::new(),
         stopping: CancellationToken::new(),
         run_timeout: None,

@@ -7,10 +7,12 @@ use crate::model::run::{CellResult, RunReport};
 use crate::model::verdict::SnapshotState;
 use crate::report::standing::Standings;
 use crate::report::style::Style;
+use crate::report::visible;
 
 mod closing;
 mod details;
 mod failures;
+mod log;
 mod models;
 mod paint;
 pub mod progress;
@@ -28,6 +30,17 @@ pub fn summary(report: &RunReport, out: &mut dyn io::Write, style: Style) -> io:
     failures::show(report, &standings, &mut screen)?;
     models::show(report, &mut screen)?;
     closing::show(report, &standings, &mut screen)
+}
+
+/// Writes lines that are nobody's report: names, paths, counts. Nothing in them is hidden, and nothing is a command.
+///
+/// # Errors
+///
+/// Only what `out` answers.
+pub fn plain(text: &str, out: &mut dyn io::Write) -> io::Result<()> {
+    let mut out = visible::Unheeded::new(out);
+    io::Write::write_all(&mut out, visible::lines(text).as_bytes())?;
+    io::Write::flush(&mut out)
 }
 
 /// Writes one output that waits for a decision: whose it is, where it goes, and how it differs from what is accepted;

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::log;
 use super::paint::{BAD, DIM, NAME, ODD, PLAIN, Screen, Span, span};
 use crate::model::money::Money;
 use crate::model::run::{Address, CellResult, RunEvent};
@@ -44,6 +45,9 @@ pub struct Progress {
     bar: Option<ProgressBar>,
     out: Option<Box<dyn Write + Send>>,
     style: Style,
+    /// How often `-v` was given; its lines come even where everything else is quiet.
+    verbosity: u8,
+    quiet: bool,
     began: Instant,
     told: Duration,
     facts: Facts,
@@ -87,20 +91,29 @@ impl Progress {
         let (bar, out) = match show {
             Show::Bar => (Some(ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10))), None),
             Show::Lines => (None, Some(out)),
-            Show::Nothing => (None, None),
+            Show::Nothing => (None, Some(out)),
         };
-        Self { bar, out, style, began: Instant::now(), told: Duration::ZERO, facts: Facts::default() }
+        Self {
+            bar,
+            out,
+            style,
+            verbosity: 0,
+            quiet: show == Show::Nothing,
+            began: Instant::now(),
+            told: Duration::ZERO,
+            facts: Facts::default(),
+        }
     }
 
     /// On standard error: a bar where that is a terminal, else lines.
     #[must_use]
-    pub fn start(style: Style, is_terminal: bool, quiet: bool) -> Self {
+    pub fn start(style: Style, is_terminal: bool, quiet: bool, verbosity: u8) -> Self {
         let show = match (quiet, is_terminal) {
             (true, _) => Show::Nothing,
             (false, true) => Show::Bar,
             (false, false) => Show::Lines,
         };
-        Self::new(show, Box::new(io::stderr()), style)
+        Self { verbosity, ..Self::new(show, Box::new(io::stderr()), style) }
     }
 
     /// Shows what an event changes.
@@ -116,6 +129,9 @@ impl Progress {
     }
 
     fn hear_at(&mut self, event: &RunEvent, now: Duration) {
+        for line in log::lines(event, self.verbosity, now) {
+            self.print(&line);
+        }
         match event {
             RunEvent::Started { cells, samples, cached, upper_bound_usd, run } => {
                 self.facts = Facts { cells: *cells, samples: *samples, cached: *cached, ..Facts::default() };
@@ -134,6 +150,7 @@ impl Progress {
             RunEvent::Sent { .. } => {
                 self.facts.first_sent.get_or_insert(now);
             }
+            RunEvent::FirstByte { .. } | RunEvent::Exchange { .. } => {}
             RunEvent::Retrying { .. } => self.facts.retries += 1,
             RunEvent::CoolingDown { endpoint, model, delay_ms } => self.pause(endpoint, model, *delay_ms, now),
             RunEvent::Silent { endpoint, give_up_ms } => self.silent(endpoint, *give_up_ms, now),
@@ -260,6 +277,12 @@ impl Progress {
     }
 
     fn line(&mut self, spans: &[Span<'_>]) {
+        if !self.quiet {
+            self.print(spans);
+        }
+    }
+
+    fn print(&mut self, spans: &[Span<'_>]) {
         let mut text = Vec::new();
         let written = Screen::new(&mut text, self.style).line(spans);
         debug_assert!(written.is_ok(), "writing into memory does not fail");
