@@ -17,11 +17,14 @@ mod documented_assertions;
 mod examples;
 mod faults;
 mod harness;
+mod hostile_replies;
 mod mistakes;
 #[expect(unreachable_pub, reason = "the fuzz targets reach it through a library of their own")]
 mod promises;
+mod raw_server;
 mod running;
 mod rust_source;
+mod secrets;
 mod selecting;
 mod showing;
 mod stack;
