@@ -278,10 +278,14 @@ fn message(envelope: Envelope) -> Result<Message, String> {
             .stop_details
             .map_or_else(RefusalDetails::default, |details| RefusalDetails { category: details.category, explanation: details.explanation })
     });
+    let content = envelope.content.ok_or_else(|| missing("content"))?;
+    if let Some(wrong) = content.iter().find_map(incomplete) {
+        return Err(wrong);
+    }
     Ok(Message {
         id: envelope.id,
         model: envelope.model.ok_or_else(|| missing("model"))?,
-        content: envelope.content.ok_or_else(|| missing("content"))?.into_iter().map(plain).collect(),
+        content: content.into_iter().map(plain).collect(),
         stop_reason,
         stop_sequence: envelope.stop_sequence,
         refusal,
@@ -300,6 +304,17 @@ fn plain(mut block: Block) -> Block {
         block.0.shift_remove("citations");
     }
     block
+}
+
+/// What a block lacks that is judged. Without this, a text of another type would count as no text at all, and pass for it.
+fn incomplete(block: &Block) -> Option<String> {
+    let is_text = |member: &str| block.0.get(member).is_some_and(Value::is_string);
+    match block.kind() {
+        "" => Some("a content block has no `type`".to_owned()),
+        "text" if !is_text("text") => Some("a `text` block has no text".to_owned()),
+        "tool_use" if !is_text("name") => Some("a `tool_use` block has no `name`".to_owned()),
+        _ => None,
+    }
 }
 
 fn usage(wire: WireUsage) -> Result<Usage, String> {

@@ -169,11 +169,16 @@ const EQUALS: &str = "    assert:\n      - equals: what was expected\n";
 #[test]
 fn ten_megabytes_of_text_are_judged_stored_and_told_in_brief() {
     let text = "lorem ipsum ".repeat(900_000);
-    for text in [text.replace(' ', "\n"), text] {
-        let (_, ran, report) = judged(saying(&text), &format!("{SUITE}{EQUALS}"));
-        assert_eq!(ran.code, 1);
-        assert_eq!(sample(&report)["reply"]["text"].as_str(), Some(text.as_str()), "the reply is stored whole");
-    }
+    let lines = text.replace(' ', "\n");
+    let (_, ran, report) = judged(saying(&lines), &format!("{SUITE}{EQUALS}"));
+    assert_eq!(ran.code, 1);
+    assert_eq!(sample(&report)["reply"]["text"].as_str(), Some(lines.as_str()), "the reply is stored whole");
+    // On one line, once.
+    let server = RawServer::body(saying(&text));
+    let project = project(&server, &format!("{SUITE}{EQUALS}"));
+    let ran = run(&project, &[]);
+    check(&project, &ran);
+    assert_eq!(ran.code, 1);
 }
 
 #[test]
@@ -208,8 +213,9 @@ fn ten_megabytes_of_json_differ_from_ten_others_in_bounded_time_memory_and_words
 
 #[test]
 fn sixty_megabytes_are_a_reply_and_an_endless_body_is_none() {
-    let (_, ran, _) = judged(saying(&"lorem ipsum ".repeat(5 << 20)), SUITE);
-    assert_eq!(ran.code, 0);
+    let long = RawServer::body(saying(&"lorem ipsum ".repeat(5 << 20)));
+    let ran = bounded(&project(&long, SUITE), &["run"], PATIENCE);
+    assert_eq!(ran.code, 0, "{}", ran.stdout);
     let server = RawServer::start(|_, stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"text\":\"")?;
         loop {
@@ -333,6 +339,9 @@ fn what_is_no_reply_is_told_as_such() {
         refused(with("\"input_tokens\":10", "\"input_tokens\":18446744073709551616")),
         refused(with("\"input_tokens\":10", "\"input_tokens\":1e999")),
         refused(with("\"a text\"", "[\"a text\"]")),
+        refused(with("{\"type\":\"text\",", "{")),
+        refused(with("\"type\":\"text\"", "\"type\":\"tool_use\"")),
+        refused(with("[{\"type\":\"text\",\"text\":\"a text\"}]", "{}")),
         refused(response("200 OK", "content-type: text/html\r\n", b"<html><script>alert(1)</script>")),
         refused(response("200 OK", "content-encoding: gzip\r\n", saying("x").as_bytes())),
         refused(response("200 OK", "content-length: 3\r\n", saying("x").as_bytes())),
