@@ -104,7 +104,11 @@ pub(crate) fn of_body(reason: &str, headers: &HeaderMap, body: &str, scrubber: &
 pub(crate) fn of_stream(reason: &str, headers: &HeaderMap, scrubber: &Scrubber) -> Fault {
     Fault {
         kind: ErrorKind::MalformedReply,
-        message: format!("HTTP 200 with a stream that is no reply{}: {}", content_type(headers, scrubber), scrubber.excerpt(reason, EXCERPT)),
+        message: format!(
+            "HTTP 200 with a stream that is no reply{}: {}",
+            content_type(headers, scrubber),
+            scrubber.excerpt(reason, EXCERPT)
+        ),
         hint: None,
         request_id: None,
     }

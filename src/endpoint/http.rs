@@ -277,8 +277,9 @@ impl Http {
     }
 
     fn read_text(&self, body: Vec<u8>, head: &Head, call: &Call) -> Result<Box<Message>, Fault> {
-        let text = String::from_utf8(body)
-            .map_err(|error| fault::of_body("it is not UTF-8", &head.headers, &String::from_utf8_lossy(error.as_bytes()), &self.scrubber))?;
+        let text = String::from_utf8(body).map_err(|error| {
+            fault::of_body("it is not UTF-8", &head.headers, &String::from_utf8_lossy(error.as_bytes()), &self.scrubber)
+        })?;
         match messages::parse(&text) {
             Ok(Parsed::Message(message)) => Ok(self.scrubbed(message)),
             Ok(Parsed::Error(error)) => Err(fault::of_error_body(&error, self.asked(call))),

@@ -30,3 +30,4 @@ mod showing;
 mod stack;
 mod starting;
 mod streaming;
+mod telling;

@@ -263,3 +263,50 @@ fn a_short_key_changes_no_reply_and_stands_in_no_message() {
     run(&project);
     assert!(project.read("report.json").contains("hunter2 hunted"), "a word of a reply that a local server's key happens to be");
 }
+
+/// An event of a stream.
+fn event(data: &Value) -> String {
+    format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap())
+}
+
+/// A streamed message of one block that grows by these pieces.
+fn streamed(block: &Value, deltas: &[Value]) -> String {
+    let start = json!({"type": "message_start", "message": {
+        "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-haiku-4-5", "content": [],
+        "stop_reason": null, "stop_sequence": null, "usage": {"input_tokens": 10, "output_tokens": 1},
+    }});
+    let mut events = event(&start) + &event(&json!({"type": "content_block_start", "index": 0, "content_block": block}));
+    for delta in deltas {
+        events.push_str(&event(&json!({"type": "content_block_delta", "index": 0, "delta": delta})));
+    }
+    let end = json!({"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": KEY}, "usage": {"output_tokens": 5}});
+    events + &event(&json!({"type": "content_block_stop", "index": 0})) + &event(&end) + &event(&json!({"type": "message_stop"}))
+}
+
+#[test]
+fn a_key_that_comes_in_pieces_of_a_stream_is_taken_out_whole() {
+    let (first, rest) = KEY.split_at(20);
+    let text = streamed(
+        &json!({"type": "text", "text": ""}),
+        &[json!({"type": "text_delta", "text": format!("my key is {first}")}), json!({"type": "text_delta", "text": rest})],
+    );
+    let quoted = json!({ "input": KEY }).to_string();
+    let (first, rest) = quoted.split_at(20);
+    let tool = streamed(
+        &json!({"type": "tool_use", "id": KEY, "name": "n", "input": {}}),
+        &[json!({"type": "input_json_delta", "partial_json": first}), json!({"type": "input_json_delta", "partial_json": rest})],
+    );
+    let error = text.split("event: content_block_stop").next().unwrap().to_owned()
+        + &event(&json!({"type": "error", "error": {"type": KEY, "message": echoes()}}));
+    let disorder =
+        text.replace("\"text_delta\"", &Value::from(KEY).to_string()).replace("\"index\":0", &format!("\"index\":{}", Value::from(KEY)));
+    let cut = text[..text.len() / 2].to_owned();
+    for (stream, told) in [(&text, "my key is [REDACTED]"), (&tool, "[REDACTED]"), (&error, "[REDACTED]"), (&disorder, ""), (&cut, "")] {
+        let server = RawServer::bytes(response("200 OK", "content-type: text/event-stream\r\n", stream.as_bytes()));
+        let project = project(&server.url(), KEY).write("promptkeel.toml", &SETTINGS.replace("[run]", "[run]\nstream = \"always\""));
+        let ran = run(&project);
+        assert!(server.requests()[0].body.contains("\"stream\":true"), "{:?}", server.requests()[0]);
+        assert_nowhere(KEY, &project, &ran);
+        assert!(project.read("report.json").contains(told), "{told}: {}", ran.stdout);
+    }
+}
