@@ -58,6 +58,7 @@ pub(crate) async fn from_project(project: &Project, arguments: &ShowArguments, c
         lane_width: 64,
         max_fail: None,
         known: plan.keys().collect(),
+        detailed: false,
         interrupted: CancellationToken::new(),
         stopping: CancellationToken::new(),
         timed_out: CancellationToken::new(),

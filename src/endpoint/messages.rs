@@ -262,8 +262,7 @@ fn words(error: &serde_json::Error) -> String {
 /// # Errors
 /// As [`parse`].
 pub fn assembled(body: Value) -> Result<Box<Message>, String> {
-    let envelope = serde_json::from_value(body)
-        .map_err(|error| format!("its events add up to no message ({})", words(&error)))?;
+    let envelope = serde_json::from_value(body).map_err(|error| format!("its events add up to no message ({})", words(&error)))?;
     message(envelope).map(Box::new)
 }
 
