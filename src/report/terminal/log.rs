@@ -39,9 +39,17 @@ pub(super) fn lines(event: &RunEvent, verbosity: u8, now: Duration) -> Vec<Line>
             let (endpoint, model) = (visible::name(endpoint), visible::name(model));
             vec![line("cool-down", ODD, format!("{endpoint}, {model}: nothing is sent for {}", figures::duration(*delay_ms)))]
         }
+        RunEvent::Silent { endpoint, give_up_ms } => {
+            let text = format!("{}: given up in {} unless something answers", visible::name(endpoint), figures::duration(*give_up_ms));
+            vec![line("silent", ODD, text)]
+        }
         RunEvent::Exchange { exchange, .. } if verbosity >= WIRE => wire(exchange, now),
         RunEvent::Cell { cell } => samples(cell, now),
-        RunEvent::Started { .. } | RunEvent::Exchange { .. } | RunEvent::Interrupted { .. } | RunEvent::Finished { .. } => Vec::new(),
+        RunEvent::Started { .. }
+        | RunEvent::Exchange { .. }
+        | RunEvent::Interrupted { .. }
+        | RunEvent::TimedOut { .. }
+        | RunEvent::Finished { .. } => Vec::new(),
     }
 }
 
