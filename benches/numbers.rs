@@ -27,6 +27,7 @@ fn main() {
     start_up();
     let fresh = ten_thousand_cells();
     slow_server();
+    limited_server();
     if std::env::var_os("PROMPTKEEL_BENCH_LARGE").is_some() {
         hundred_thousand_cells(&fresh);
     }
@@ -104,6 +105,16 @@ fn slow_server() {
         .collect();
     let ratio = median(&mut ratios);
     bar("600 cells, 200 ms latency, concurrency 20: time / ideal", ratio, 1.05, "", ratio <= 1.05);
+}
+
+fn limited_server() {
+    // Twenty requests a second, as the API might enforce a limit of 1,200 a minute.
+    let server = Server::start(&["--requests-per-minute", "1200", "--request-burst", "20"]);
+    let project = project(600, 64);
+    let ratio = timed(&mut run(project.path(), &server.url, &[])) / (600.0 / 20.0);
+    bar("600 cells, a limit of 20/s, concurrency 64: time / ideal", ratio, 1.15, "", ratio <= 1.15);
+    let refused = (server.requests() - 600) as f64;
+    fact("  requests refused, the first burst included", refused, "");
 }
 
 fn hundred_thousand_cells(ten_thousand: &PerCell) {

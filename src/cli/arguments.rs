@@ -355,6 +355,9 @@ pub(crate) struct SimArguments {
     /// Answer more requests than this in a minute with 429 and `retry-after`
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) requests_per_minute: Option<u32>,
+    /// With a limit, so many requests may come at once; without this a minute's worth
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) request_burst: Option<u32>,
     /// Wait before every answer, such as 200ms
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) latency: Option<std::time::Duration>,

@@ -23,6 +23,7 @@ pub(crate) async fn run(
     let mut options = Options { address: SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port)), ..Options::default() };
     options.seed = arguments.seed;
     options.requests_per_minute = arguments.requests_per_minute;
+    options.request_burst = arguments.request_burst;
     // Nobody reads the journal from another process.
     options.journal = 0;
     if let Some(rate) = arguments.fault_rate {

@@ -161,3 +161,112 @@ async fn a_call_that_waits_for_another_process_ends_once_nobody_waits_for_it() {
     });
     assert_eq!((result.unwrap_err().attempts.len(), wire.count()), (0, 0));
 }
+
+/// One caller: when it comes, how long its attempt takes, what comes of it, and when nobody waits for it any more.
+type Caller = (u64, u64, u8, u64);
+
+/// Attempts with their beginnings, and the cool-downs that they caused: from when until when.
+async fn called(callers: Vec<Caller>, concurrency: usize, per_minute: u32) -> (Arc<Scripted>, Vec<(Instant, Instant)>) {
+    let pauses = Arc::new(Mutex::new(Vec::new()));
+    let (told, script) = (Arc::clone(&pauses), callers.clone());
+    let wire = Arc::new(Scripted::new(move |number, _| {
+        let (_, takes, outcome, _) = script[number % script.len()];
+        let takes = Duration::from_millis(takes);
+        let ends = Instant::now() + takes;
+        let after = match outcome {
+            0 => Some(Duration::from_millis(700)),
+            1 => Some(seconds(500)),
+            _ => None,
+        };
+        // A longer wish is cut to the setting.
+        told.lock().unwrap().extend(after.map(|after| (ends, ends + after.min(seconds(20)))));
+        let result = match outcome {
+            0..=2 => Err(failed(ErrorKind::RateLimited, Advice { after, should_retry: None })),
+            3 => Err(failed(ErrorKind::Overloaded, Advice::default())),
+            _ => Ok(fresh("ok")),
+        };
+        (takes, result)
+    }));
+    let stack = stack(&wire, |config| {
+        config.max_concurrency = concurrency;
+        config.requests_per_minute = Some(per_minute);
+        config.max_retry_after = seconds(20);
+    });
+    let calls = callers.iter().enumerate().map(|(number, (comes, _, _, leaves))| {
+        let stack = &stack;
+        async move {
+            let abandoned = tokio_util::sync::CancellationToken::new();
+            let flight = Flight::new(abandoned.clone(), || Recheck::Ask);
+            tokio::time::sleep(Duration::from_millis(*comes)).await;
+            let _ = tokio::join!(stack.ask(Call { flight, ..call(number) }), async {
+                tokio::time::sleep(Duration::from_millis(*leaves)).await;
+                abandoned.cancel();
+            });
+        }
+    });
+    join_all(calls).await;
+    let pauses = pauses.lock().unwrap().clone();
+    (wire, pauses)
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(40))]
+
+    /// Whatever callers and the server do: never too many at once, no window above the rate, nobody begins while the endpoint cools down.
+    #[test]
+    fn no_limit_is_ever_broken(
+        callers in proptest::collection::vec((0u64..3000, 1u64..900, 0u8..12, 1u64..60_000), 1..60),
+        concurrency in 1usize..6,
+        per_minute in 20u32..3000,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let (wire, pauses) = runtime.block_on(called(callers, concurrency, per_minute));
+        proptest::prop_assert!(wire.most_at_once.load(Ordering::SeqCst) <= concurrency);
+        let begun = wire.begun.lock().unwrap();
+        for moment in begun.iter() {
+            proptest::prop_assert!(pauses.iter().all(|(from, until)| moment <= from || moment >= until), "begun in a cool-down");
+        }
+        let burst = (f64::from(per_minute) / 60.0).max(1.0);
+        for (index, from) in begun.iter().enumerate() {
+            for (count, to) in begun[index..].iter().enumerate() {
+                let allowed = (*to - *from).as_secs_f64() * f64::from(per_minute) / 60.0 + burst;
+                proptest::prop_assert!((count + 1) as f64 <= allowed + 1e-3, "{} requests within {:?}", count + 1, *to - *from);
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_sent_again_goes_before_what_was_never_sent() {
+    let wire = Arc::new(Scripted::new(|number, _| {
+        let result = if number == 0 { Err(failed(ErrorKind::Server, Advice::default())) } else { Ok(fresh("ok")) };
+        (seconds(10), result)
+    }));
+    let stack = stack(&wire, |config| config.max_concurrency = 1);
+    let started = Instant::now();
+    let calls = (0..40).map(|number| {
+        let stack = &stack;
+        async move { (stack.ask(call(number)).await, started.elapsed()) }
+    });
+    let ended = join_all(calls).await;
+    assert!(ended[0].0.is_ok() && ended[0].1 <= seconds(30), "{:?}: behind all others its time limit would have passed", ended[0].1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_left_of_a_limit_that_is_not_told_waits_for_its_reset() {
+    struct Spent(Mutex<Vec<Instant>>);
+    impl Wire for Arc<Spent> {
+        async fn attempt(&self, _: &Call, _: &Patience) -> Attempted {
+            self.0.lock().unwrap().push(Instant::now());
+            let requests = crate::endpoint::rate_limits::Standing { limit: None, remaining: Some(0), reset: Some(seconds(12)) };
+            Attempted { result: Ok(fresh("ok")), limits: crate::endpoint::rate_limits::RateLimits { requests, ..Default::default() } }
+        }
+    }
+    let wire = Arc::new(Spent(Mutex::default()));
+    let config = config("http://127.0.0.1");
+    let stack = Retrying::new(Limited::new(Arc::clone(&wire), &config), &config, 1);
+    stack.ask(call(0)).await.unwrap();
+    stack.ask(call(1)).await.unwrap();
+    let begun = wire.0.lock().unwrap();
+    assert_eq!(begun[1] - begun[0], seconds(12));
+}

@@ -276,3 +276,41 @@ impl Meter {
         f64::from(self.count.max(self.previous)) + 1.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(start: Instant, seconds: f64) -> Instant {
+        start + Duration::from_secs_f64(seconds)
+    }
+
+    /// A pace that was refused at once, of which five of ten passed.
+    fn shrunk(start: Instant) -> Pace {
+        let mut pace = Pace::default();
+        let begun: Vec<Begun> = (0..10).map(|_| pace.begin(start)).collect();
+        let news: Vec<bool> = begun[5..].iter().map(|begun| pace.refused(begun, false, after(start, 0.1))).collect();
+        assert_eq!(news, [true, false, false, false, false], "one burst shrinks once");
+        pace
+    }
+
+    #[test]
+    fn the_first_burst_sets_the_pace_to_what_passed_in_a_second() {
+        let pace = shrunk(Instant::now());
+        assert!((pace.rate.unwrap() - 4.75).abs() < 1e-9, "{pace:?}");
+    }
+
+    #[test]
+    fn a_limit_in_the_headers_is_kept_to_once_half_of_it_is_gone() {
+        let mut pace = Pace::default();
+        let now = Instant::now();
+        let standing = |remaining| Standing { limit: Some(600), remaining: Some(remaining), reset: None };
+        pace.told(standing(301), false, now);
+        assert_eq!(pace.rate, None);
+        pace.told(standing(300), false, now);
+        assert!((pace.rate.unwrap() - 9.8).abs() < 1e-9);
+        // Garbage is no limit.
+        pace.told(Standing { limit: None, remaining: Some(0), reset: None }, false, now);
+        assert!((pace.rate.unwrap() - 9.8).abs() < 1e-9);
+    }
+}

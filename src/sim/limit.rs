@@ -23,6 +23,8 @@ pub(super) struct Limit {
 #[derive(Debug)]
 struct Bucket {
     per_minute: u32,
+    /// So many may come at once.
+    burst: f64,
     state: Mutex<(f64, Instant)>,
 }
 
@@ -38,11 +40,15 @@ pub(super) enum Taken {
 }
 
 impl Limit {
-    pub(super) fn new(per_minute: Option<u32>) -> Self {
+    /// Without a burst a whole minute's worth may come at once.
+    pub(super) fn new(per_minute: Option<u32>, burst: Option<u32>) -> Self {
         let requests = HeaderValue::from(UNENFORCED_REQUESTS);
         let tokens = HeaderValue::from(UNENFORCED_TOKENS);
         Self {
-            bucket: per_minute.map(|per_minute| Bucket { per_minute, state: Mutex::new((f64::from(per_minute), Instant::now())) }),
+            bucket: per_minute.map(|per_minute| {
+                let burst = f64::from(burst.unwrap_or(per_minute).max(1));
+                Bucket { per_minute, burst, state: Mutex::new((burst, Instant::now())) }
+            }),
             unenforced: [
                 (HeaderName::from_static("anthropic-ratelimit-requests-limit"), requests.clone()),
                 (HeaderName::from_static("anthropic-ratelimit-requests-remaining"), requests),
@@ -62,11 +68,11 @@ impl Limit {
         let per_second = f64::from(bucket.per_minute) / 60.0;
         let mut state = bucket.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let now = Instant::now();
-        let filled = (state.0 + now.duration_since(state.1).as_secs_f64() * per_second).min(f64::from(bucket.per_minute));
+        let filled = (state.0 + now.duration_since(state.1).as_secs_f64() * per_second).min(bucket.burst);
         let allowed = filled >= 1.0;
         let left = if allowed { filled - 1.0 } else { filled };
         *state = (left, now);
-        let full_in = Duration::from_secs_f64((f64::from(bucket.per_minute) - left) / per_second);
+        let full_in = Duration::from_secs_f64((bucket.burst - left) / per_second);
         if allowed {
             Taken::Allowed { remaining: left as u64, full_in }
         } else {

@@ -34,6 +34,8 @@ pub struct Options {
     pub latency: Duration,
     /// Enforced with 429 and `retry-after`; `None` leaves it to the script.
     pub requests_per_minute: Option<u32>,
+    /// So many requests may come at once where a limit is enforced; `None`: a minute's worth. The API's own limits hold for shorter times too.
+    pub request_burst: Option<u32>,
     /// How many of the last requests [`Simulator::journal`] remembers. 0 where nobody reads it: keeping bodies costs a fifth of the speed.
     pub journal: usize,
 }
@@ -46,6 +48,7 @@ impl Default for Options {
             fault_rate: 0.0,
             latency: Duration::ZERO,
             requests_per_minute: None,
+            request_burst: None,
             journal: 1024,
         }
     }

@@ -63,7 +63,7 @@ impl Service {
         if options.fault_rate > 0.0 {
             faults.get_or_insert_default().rate = options.fault_rate.min(1.0);
         }
-        let limit = Limit::new(options.requests_per_minute.or(script.requests_per_minute));
+        let limit = Limit::new(options.requests_per_minute.or(script.requests_per_minute), options.request_burst);
         Self {
             lottery: faults.map(|faults| Lottery::new(faults, options.seed)),
             limit,
