@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{PatternOptions, ValidationError, Validator};
@@ -9,7 +10,7 @@ use serde_json::Value;
 
 use crate::assertion::compile::CompileError;
 use crate::assertion::pattern::LONGEST_TEXT;
-use crate::assertion::{Finding, Subject, excerpt};
+use crate::assertion::{Finding, Subject, deadline, excerpt};
 use crate::diff::JsonPathText;
 use crate::model::assertion::SchemaSource;
 use crate::model::verdict::Failure;
@@ -22,6 +23,9 @@ const MOST_SHOWN: usize = 10;
 
 /// Steps back that a `pattern` with look-around may take, each of which may read a text of [`LONGEST_TEXT`] bytes.
 const BACKTRACK_LIMIT: usize = 1 << 15;
+
+/// References of one schema: each may be followed from the one before, a few calls deeper.
+const MOST_REFERENCES: usize = 5_000;
 
 /// Formats that OpenAPI adds to JSON Schema. They describe a width or an encoding and assert nothing of a JSON value's text.
 const OPENAPI_FORMATS: [&str; 7] = ["int32", "int64", "float", "double", "byte", "binary", "password"];
@@ -41,6 +45,44 @@ pub(super) struct CompiledSchema {
     validator: Validator,
     /// Whether one of its patterns has look-around or back-references, and so takes more than linear time.
     steps_back: bool,
+    /// Whether it refers to parts of itself: then a few lines may ask the same of a value any number of times.
+    refers: bool,
+    /// It was given up once, and is not tried again.
+    too_slow: AtomicBool,
+}
+
+/// What a schema says of a value.
+enum Said {
+    Accepts,
+    Rejects(String),
+    /// With the place of the value.
+    Undecided(String),
+}
+
+impl CompiledSchema {
+    fn says(&self, json: &Value) -> Said {
+        if self.validator.is_valid(json) {
+            return Said::Accepts;
+        }
+        match self.validator.iter_errors(json).find(|error| is_undecided(error.kind())) {
+            Some(error) => Said::Undecided(json_path(error.instance_path())),
+            None => Said::Rejects(violations(&self.validator, json)),
+        }
+    }
+
+    /// `None` where it takes too long.
+    fn says_in_time(self: &Arc<Self>, json: &Value) -> Option<Said> {
+        if !self.refers {
+            return Some(self.says(json));
+        }
+        if self.too_slow.load(Ordering::Relaxed) {
+            return None;
+        }
+        let (schema, json) = (Arc::clone(self), json.clone());
+        let said = deadline::within(move || schema.says(&json));
+        self.too_slow.fetch_or(said.is_none(), Ordering::Relaxed);
+        said
+    }
 }
 
 impl JsonCheck {
@@ -56,19 +98,20 @@ impl JsonCheck {
                         named(label)
                     ));
                 }
-                let validator = &schema.validator;
-                if validator.is_valid(json) {
-                    return Finding::Holds;
-                }
-                let undecided = validator.iter_errors(json).find(|error| is_undecided(error.kind()));
-                undecided.map_or(Finding::Differs, |error| {
-                    Finding::Unknown(format!(
-                        "a `pattern` of {} was given up after {BACKTRACK_LIMIT} steps back ({}); \
+                match schema.says_in_time(json) {
+                    Some(Said::Accepts) => Finding::Holds,
+                    Some(Said::Rejects(_)) => Finding::Differs,
+                    Some(Said::Undecided(place)) => Finding::Unknown(format!(
+                        "a `pattern` of {} was given up after {BACKTRACK_LIMIT} steps back ({place}); \
                          write it without look-around, which makes it linear",
                         named(label),
-                        json_path(error.instance_path())
-                    ))
-                })
+                    )),
+                    None => Finding::Unknown(format!(
+                        "{} was given up after {} seconds: its references ask the same of a value again and again",
+                        named(label),
+                        deadline::LONGEST.as_secs()
+                    )),
+                }
             }
         }
     }
@@ -80,7 +123,14 @@ impl JsonCheck {
             (Self::Schema { label, .. }, Err(_)) => no_json(subject, &accepted_by(label, negated)),
             (Self::Schema { label, schema }, Ok(json)) => Failure {
                 expected: accepted_by(label, negated),
-                got: if negated { format!("JSON that it accepts: {}", excerpt::value(json)) } else { violations(&schema.validator, json) },
+                got: if negated {
+                    format!("JSON that it accepts: {}", excerpt::value(json))
+                } else {
+                    match schema.says_in_time(json) {
+                        Some(Said::Rejects(violations)) => violations,
+                        Some(Said::Accepts | Said::Undecided(_)) | None => excerpt::value(json),
+                    }
+                },
                 diff: None,
             },
         }
@@ -123,6 +173,17 @@ fn steps_back(schema: &Value) -> bool {
         Value::Array(items) => items.iter().any(steps_back),
         Value::Object(members) => members.iter().any(|(key, value)| looks(key) || value.as_str().is_some_and(looks) || steps_back(value)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+/// How many references a schema has, to itself or elsewhere.
+fn references(schema: &Value) -> usize {
+    match schema {
+        Value::Array(items) => items.iter().map(references).sum(),
+        Value::Object(members) => {
+            members.iter().map(|(key, value)| usize::from(key.starts_with('$') && key.ends_with("ef")) + references(value)).sum()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
     }
 }
 
@@ -176,8 +237,23 @@ pub(super) fn compile(source: &SchemaSource) -> Result<CompiledSchema, CompileEr
     for format in OPENAPI_FORMATS {
         options = options.with_format(format, |_: &str| true);
     }
-    let validator = options.build(&source.schema).map_err(|error| invalid(&source.label, &error))?;
-    Ok(CompiledSchema { validator, steps_back: steps_back(&source.schema) })
+    let references = references(&source.schema);
+    if references > MOST_REFERENCES {
+        return Err(CompileError::new(format!("{} has more than {MOST_REFERENCES} references", named(&source.label)))
+            .hint("write out what is referred to once only"));
+    }
+    let built = if references == 0 {
+        options.build(&source.schema)
+    } else {
+        // Building follows every reference, a call each.
+        let schema = Arc::clone(&source.schema);
+        let Some(built) = deadline::within(move || options.build(&schema)) else {
+            return Err(CompileError::new(format!("{} takes too long to be read", named(&source.label))).hint("use fewer references"));
+        };
+        built
+    };
+    let validator = built.map_err(|error| invalid(&source.label, &error))?;
+    Ok(CompiledSchema { validator, steps_back: steps_back(&source.schema), refers: references > 0, too_slow: AtomicBool::new(false) })
 }
 
 fn invalid(label: &str, error: &ValidationError<'_>) -> CompileError {

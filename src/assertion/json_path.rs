@@ -12,6 +12,12 @@ use crate::assertion::{Finding, Subject, excerpt, json};
 use crate::diff::{JsonPathText, json_diff, json_equal, text_diff};
 use crate::model::verdict::{Diff, Failure};
 
+/// Bytes of a path.
+const LONGEST_PATH: usize = 2_000;
+
+/// Descents (`..`) of a path: each looks at every value below every value that the one before gives.
+const MOST_DESCENTS: usize = 2;
+
 /// Values that one failure shows.
 const MOST_SHOWN: usize = 5;
 
@@ -51,6 +57,14 @@ enum ValueFinding {
 /// # Errors
 /// Where it is no JSONPath.
 pub(super) fn parse(path: &str) -> Result<JsonPath, CompileError> {
+    if path.len() > LONGEST_PATH {
+        return Err(CompileError::new(format!("a JSONPath of {} bytes is too long: {LONGEST_PATH} may be", path.len()))
+            .hint("name fewer places in one path"));
+    }
+    if path.matches("..").count() > MOST_DESCENTS {
+        return Err(CompileError::new(format!("the JSONPath {} has more than {MOST_DESCENTS} descents (`..`)", excerpt::quoted(path)))
+            .hint("each multiplies the values that are looked at; name the members instead"));
+    }
     JsonPath::parse(path).map_err(|error| {
         let message = format!("invalid JSONPath {}: {} at character {}", excerpt::quoted(path), error.message(), error.position() + 1);
         let hint = if path.starts_with('$') { "RFC 9535: `$.items[*].id`, `$['odd key']`" } else { "a path begins with `$`: `$.queue`" };

@@ -1,10 +1,11 @@
 //! Does a regular expression match? In linear time where that is possible, else within a bound.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::assertion::compile::CompileError;
-use crate::assertion::{Finding, Subject, excerpt};
+use crate::assertion::{Finding, Subject, deadline, excerpt};
 use crate::model::verdict::Failure;
 
 /// Steps back that a pattern with look-around or back-references may take; past it there is no verdict.
@@ -16,6 +17,9 @@ pub(super) const LONGEST_TEXT: usize = 1 << 15;
 
 /// Steps back times bytes of text, where one step may read the whole text: a second or two.
 const MOST_WORK: usize = 1 << 31;
+
+/// Bytes of a text on which such a pattern is tried without a deadline: whatever it is, it takes a moment.
+const SHORT_TEXT: usize = 512;
 
 /// Bytes of a compiled pattern.
 const SIZE_LIMIT: usize = 10 << 20;
@@ -38,23 +42,49 @@ pub(super) struct Bounded {
     longer: [(usize, OnceLock<fancy_regex::Regex>); 3],
     /// Whether a single step may read any length of text.
     repeats: bool,
+    /// Bytes of the shortest text on which its time passed: nested look-around reads without stepping back, so that no count of steps
+    /// bounds it, and one that was given up is not tried on as much again.
+    too_slow: AtomicUsize,
 }
 
 impl Bounded {
     fn new(short: fancy_regex::Regex) -> Self {
         let repeats = repeats(short.as_str());
         let longer = [LONGEST_TEXT / 16, LONGEST_TEXT / 4, LONGEST_TEXT].map(|length| (length, OnceLock::new()));
-        Self { short, longer, repeats }
+        Self { short, longer, repeats, too_slow: AtomicUsize::new(usize::MAX) }
     }
 
     fn find(&self, text: &str) -> Result<Option<Range<usize>>, String> {
-        let (regex, limit) = self.for_length(text.len())?;
-        regex.find(text).map(|found| found.map(|found| found.range())).map_err(|_| gave_up(regex.as_str(), limit))
+        self.within(text, |regex, text| regex.find(text).map(|found| found.map(|found| found.range())))
     }
 
     fn is_match(&self, text: &str) -> Result<bool, String> {
+        self.within(text, fancy_regex::Regex::is_match)
+    }
+
+    fn within<T: Send + 'static>(
+        &self,
+        text: &str,
+        search: fn(&fancy_regex::Regex, &str) -> Result<T, fancy_regex::Error>,
+    ) -> Result<T, String> {
         let (regex, limit) = self.for_length(text.len())?;
-        regex.is_match(text).map_err(|_| gave_up(regex.as_str(), limit))
+        let too_many = |_| gave_up(regex.as_str(), limit);
+        if text.len() <= SHORT_TEXT {
+            return search(regex, text).map_err(too_many);
+        }
+        if text.len() < self.too_slow.load(Ordering::Relaxed) {
+            let (regex, text) = (regex.clone(), text.to_owned());
+            let length = text.len();
+            if let Some(found) = deadline::within(move || search(&regex, &text)) {
+                return found.map_err(too_many);
+            }
+            self.too_slow.fetch_min(length, Ordering::Relaxed);
+        }
+        Err(format!(
+            "the regex {} was given up after {} seconds; write it without look-around or back-references, which makes it linear",
+            excerpt::quoted(regex.as_str()),
+            deadline::LONGEST.as_secs()
+        ))
     }
 
     fn for_length(&self, length: usize) -> Result<(&fancy_regex::Regex, usize), String> {

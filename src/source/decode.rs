@@ -14,7 +14,7 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use crate::model::problem::{Problem, Severity};
+use crate::model::problem::Problem;
 use crate::source::document::{Document, Span};
 use crate::source::node::{Key, Kind, Node, shortened};
 use crate::source::spanned::{NODE, SPANNED, hand_over};
@@ -22,17 +22,8 @@ use crate::source::spanned::{NODE, SPANNED, hand_over};
 /// Most mistakes that one value reports; more help nobody and cost a decoding each.
 const MOST_PROBLEMS: usize = 100;
 
-/// Problems after which nothing further is looked for: ten times what is shown, and a file can hold millions.
-pub(crate) const ENOUGH: usize = 1_000;
-
 /// Longest name that is compared with others: comparing takes the product of both lengths, and nobody mistypes so long a word.
 const LONGEST_NAME: usize = 300;
-
-/// Whether so much is wrong that looking for more would help nobody. Only errors count: what is left out then is never taken for sound.
-#[must_use]
-pub(crate) fn enough(problems: &[Problem]) -> bool {
-    problems.len() >= ENOUGH && problems.iter().filter(|problem| problem.severity == Severity::Error).nth(ENOUGH - 1).is_some()
-}
 
 /// One value; the first mistake is the error.
 ///

@@ -10,6 +10,7 @@ mod case;
 mod check;
 pub mod decode;
 pub mod document;
+mod enough;
 pub mod git;
 mod input;
 pub mod json;

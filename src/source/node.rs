@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use serde_json::{Map, Number, Value};
 
 use crate::model::problem::{Place, Problem};
-use crate::source::decode::enough;
 use crate::source::document::{Document, Span};
+use crate::source::enough::enough;
 
 /// Most values that one file holds, aliases expanded: about a gigabyte of memory at the worst.
 pub const MOST_VALUES: usize = 4_000_000;

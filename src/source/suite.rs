@@ -12,8 +12,9 @@ use crate::model::suite::{Case, Compare, GatePolicy, ModelSpec, PassRule, Prompt
 use crate::source::assertion::{money, resolve_all};
 use crate::source::case::{Cases, Draft, Placed, at_least_one, well_named};
 use crate::source::check::{self, Subject};
-use crate::source::decode::{decode_all, enough, nearest, suggestion};
+use crate::source::decode::{decode_all, nearest, suggestion};
 use crate::source::document::Document;
+use crate::source::enough::enough;
 use crate::source::input::Inputs;
 use crate::source::known::Known;
 use crate::source::node::{Key, Kind, Node};

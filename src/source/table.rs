@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::model::problem::{Place, Problem};
-use crate::source::decode::enough;
 use crate::source::document::{Document, Span};
+use crate::source::enough::enough;
 use crate::source::input::{extension, json_problem};
 use crate::source::json;
 use crate::source::node::{Kind, MOST_VALUES, Node};

@@ -12,7 +12,8 @@ use crate::model::request::Params;
 use crate::model::suite::{Compare, OnChange};
 use crate::source::assertion::Resolved;
 use crate::source::check::Subject;
-use crate::source::decode::{ENOUGH, enough, nearest};
+use crate::source::decode::nearest;
+use crate::source::enough::{ENOUGH, enough};
 
 /// Keywords of JSON Schema, of all drafts that are read: the core, the vocabularies, and what OpenAPI adds.
 const KEYWORDS: [&str; 68] = [

@@ -17,6 +17,7 @@ mod documented_assertions;
 mod examples;
 mod faults;
 mod harness;
+mod hostile_files;
 mod hostile_replies;
 mod mistakes;
 #[expect(unreachable_pub, reason = "the fuzz targets reach it through a library of their own")]
