@@ -21,8 +21,8 @@ use tokio::time::Instant;
 
 use crate::endpoint::rate_limits::Standing;
 
-/// So much may go at once: less than a timer can tell apart.
-const BURST: f64 = 0.02;
+/// So much earlier than its turn may a request begin, so that one that was woken too late does not hold up all that follow.
+const AHEAD: Duration = Duration::from_millis(100);
 /// Of a limit that headers tell.
 const SHARE_OF_LIMIT: f64 = 0.98;
 /// A pace grows no faster than in this time, at first, and with each shrink this many times slower.
@@ -90,8 +90,7 @@ pub(crate) struct Begun {
 impl Pace {
     /// From when on a request may begin; in the past where it may at once.
     pub(crate) fn ready_at(&self, now: Instant) -> Instant {
-        let ahead = Duration::from_secs_f64((BURST - self.interval()).max(0.0));
-        self.spent.and_then(|spent| spent.checked_sub(ahead)).unwrap_or(now)
+        self.spent.and_then(|spent| spent.checked_sub(AHEAD)).unwrap_or(now)
     }
 
     fn interval(&self) -> f64 {
