@@ -503,7 +503,9 @@ mod tests {
         }
 
         #[test]
-        fn listed_prices_are_never_rounded(prompt in 0..2_000_000_u64, output in 0..200_000_u64, cuts: [u64; 3], batch: bool, us: bool) {
+        fn listed_prices_are_never_rounded(
+            prompt in prop_oneof![0..2_000_000_u64, 0..u64::MAX / 10], output in prop_oneof![0..200_000_u64, 0..u64::MAX / 10], cuts: [u64; 3], batch: bool, us: bool,
+        ) {
             // Ten replies of the same usage cost exactly what one reply with ten times the tokens costs (no tier changes in between).
             for entry in Catalog::embedded().models().iter().filter(|entry| entry.id != "claude-haiku-5-5") {
                 let one = some_usage(prompt, output, cuts, batch, us, false);
@@ -517,6 +519,23 @@ mod tests {
                 };
                 let of = |usage| cost(Catalog::embedded(), &entry.id, &reply_on("2026-11-22", usage));
                 prop_assert_eq!(of(one).map(|cost| cost.total.times(10)), of(ten).map(|cost| cost.total));
+            }
+        }
+
+        #[test]
+        fn multipliers_are_exact(prompt in prop_oneof![0..2_000_000_u64, Just(u64::MAX), any::<u64>()], output: u64, cuts: [u64; 3]) {
+            // A server that counts nonsense must not end a run: tokens may be as many as 64 bits hold.
+            for entry in Catalog::embedded().models() {
+                let prompt = prompt.min(u64::MAX - 1);
+                let of = |batch, us| {
+                    let usage = some_usage(prompt, output, cuts, batch, us, false);
+                    cost(Catalog::embedded(), &entry.id, &reply_on("2026-11-22", usage)).map(|cost| cost.total)
+                };
+                let Some(plain) = of(false, false) else { continue };
+                prop_assert_eq!(of(true, false).unwrap().times(2), plain);
+                let (numerator, denominator) = if entry.inference_geo { (11, 10) } else { (1, 1) };
+                prop_assert_eq!(of(false, true).unwrap().times(denominator), plain.times(numerator));
+                prop_assert_eq!(of(true, true).unwrap().times(2 * denominator), plain.times(numerator));
             }
         }
     }

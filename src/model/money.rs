@@ -201,6 +201,36 @@ mod tests {
         }
 
         #[test]
+        fn whatever_text_is_read_is_written_as_the_same_amount(text in "-?[0-9]{0,27}(\\.[0-9]{0,13})?") {
+            if let Ok(money) = text.parse::<Money>() {
+                prop_assert_eq!(money.to_string().parse::<Money>().unwrap(), money);
+                prop_assert_eq!(serde_json::from_str::<Money>(&serde_json::to_string(&money).unwrap()).unwrap(), money);
+                // The digits that were written, zeros at both ends apart: nothing is rounded.
+                let digits = |text: &str| text.replace('.', "").trim_matches(['-', '0']).to_owned();
+                prop_assert_eq!(digits(&money.to_string()), digits(&text));
+            }
+        }
+
+        #[test]
+        fn a_sum_does_not_depend_on_who_is_added_first(amounts in prop::collection::vec(-10_i128.pow(36)..10_i128.pow(36), 0..12), at: prop::sample::Index) {
+            let amounts: Vec<Money> = amounts.into_iter().map(Money::from_pico).collect();
+            let whole: Money = amounts.iter().copied().sum();
+            let (left, right) = amounts.split_at(at.index(amounts.len() + 1));
+            prop_assert_eq!(left.iter().copied().sum::<Money>() + right.iter().copied().sum::<Money>(), whole);
+            prop_assert_eq!(amounts.iter().rev().copied().sum::<Money>(), whole);
+            prop_assert_eq!(whole.pico(), amounts.iter().map(|amount| amount.pico()).sum::<i128>());
+        }
+
+        #[test]
+        fn no_arithmetic_wraps_around(one: i128, other: i128, count: u64, numerator in 1_i128..50, denominator in 1_i128..50) {
+            let (one, other) = (Money::from_pico(one), Money::from_pico(other));
+            prop_assert_eq!((one + other) >= one, other >= Money::ZERO);
+            prop_assert_eq!((one - other) <= one, other >= Money::ZERO || one.pico() == i128::MAX);
+            prop_assert!(one < Money::ZERO || (one.times(count) >= Money::ZERO && one.scaled(numerator, denominator) >= Money::ZERO));
+            let _ = (one.display(4), one.to_string());
+        }
+
+        #[test]
         fn scaling_by_a_fraction_never_undercharges(pico in 0..10_i128.pow(20), numerator in 1_i128..50, denominator in 1_i128..50) {
             let scaled = Money::from_pico(pico).scaled(numerator, denominator).pico();
             prop_assert!(scaled * denominator >= pico * numerator);

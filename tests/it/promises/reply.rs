@@ -16,7 +16,7 @@ use super::assertions::{compiled, is_fit_to_show};
 use super::excerpts::is_harmless;
 
 /// Longest account of why a body is no reply, in bytes.
-const LONGEST_REASON: usize = 1_000;
+pub const LONGEST_REASON: usize = 1_000;
 
 /// One of each family that reads the reply.
 static ASSERTIONS: LazyLock<Vec<Compiled>> = LazyLock::new(|| {
