@@ -332,3 +332,5 @@ fn takes_blocks(kind: &str) -> bool {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod whole_tests;
