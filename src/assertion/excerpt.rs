@@ -133,8 +133,21 @@ fn push_visible(shown: &mut String, character: char) {
         '\n' => shown.push_str("\\n"),
         '\r' => shown.push_str("\\r"),
         '\t' => shown.push_str("\\t"),
-        // Direction marks reorder what stands around them; a byte order mark and zero-width spaces cannot be seen at all.
-        '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => {
+        // Direction marks reorder what stands around them, separators end the line for some readers, and the rest cannot be seen at all. The same
+        // characters as in every report; joiners (U+200C, U+200D) stay, since emoji and several scripts are made of them.
+        '\u{ad}'
+        | '\u{61c}'
+        | '\u{180e}'
+        | '\u{200b}'
+        | '\u{200e}'
+        | '\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}'
+        | '\u{fffe}'
+        | '\u{ffff}'
+        | '\u{e0000}'..='\u{e007f}' => {
             let _ = write!(shown, "{}", character.escape_unicode());
         }
         control if control.is_control() => {
@@ -172,6 +185,7 @@ mod tests {
     #[test]
     fn nothing_in_an_excerpt_breaks_its_line() {
         assert_eq!(quoted("a\nb\r\tc\u{1b}[31m\u{202e}x\0"), r"`a\nb\r\tc\u{1b}[31m\u{202e}x\u{0}`");
+        assert_eq!(quoted("a\u{2028}b\u{ad}\u{e0041}👩\u{200d}👧"), "`a\\u{2028}b\\u{ad}\\u{e0041}👩\u{200d}👧`");
     }
 
     #[test]

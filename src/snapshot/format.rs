@@ -145,7 +145,8 @@ fn longest_dashes(text: &str) -> usize {
 /// A head's value: as it is where it reads back (and where YAML would read the same), else in JSON quotes.
 fn spelled(value: &str) -> String {
     let plain = value.starts_with(|first: char| first.is_alphanumeric() || matches!(first, '.' | '_' | '/'))
-        && !value.ends_with([':', ' '])
+        // White space at the end, of whatever script, is lost to editors and to whoever trims a line.
+        && !value.ends_with(|last: char| last == ':' || last.is_whitespace())
         && !value.contains(": ")
         && !value.contains(" #")
         && !value.chars().any(|character| escape::is_concealed(character) || matches!(character, '\n' | '\t'));

@@ -212,11 +212,19 @@ fn a_broken_file_says_which_line_and_what_was_expected() {
     ");
 }
 
+#[test]
+fn white_space_at_the_end_of_a_stop_reason_is_kept() {
+    for space in ["\u{202f}", "\u{a0}", "\t", " ", "\u{3000}"] {
+        let reason = |name: &str| Output { stop_reason: format!("{name}{space}"), parts: vec![text("an answer")] };
+        written(&snapshot(vec![reason("a"), reason("b")]));
+    }
+}
+
 fn any_text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         "-{1,6}",
         "(---- text|---- json|---- variant|prompt: p@1|encoding: escaped|fence: ----)",
-        "[\n\r\t \\\\]{1,3}",
+        "[\n\r\t \u{a0}\u{202f}\u{3000}\\\\]{1,3}",
         "[\u{0}-\u{1f}\u{7f}-\u{9f}\u{202a}-\u{202e}\u{2066}-\u{2069}\u{feff}]",
         "\\\\u\\{[0-9a-f]{1,6}\\}",
         any::<String>(),

@@ -188,8 +188,8 @@ fn syntax_error(document: &Document, error: &Error) -> Problem {
     let place = if location.span().byte_offset().is_some() {
         document.place(span)
     } else {
-        let number = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
-        document.place_in_line(number(location.line()).max(1), Some((number(location.column()).max(1), 1)))
+        let offset = offset_of(document.text(), location.line(), location.column());
+        document.place(Span::new(offset, offset + 1))
     };
     let line = place.source.clone();
     let problem = |message: String| Problem::error(message).at(place.clone());
@@ -230,6 +230,19 @@ fn syntax_error(document: &Document, error: &Error) -> Problem {
             problem(format!("this is not YAML: {}", shortened_words(words))).hint(hint)
         }
     }
+}
+
+/// The offset of a 1-based line and column (in characters) as YAML counts them: there a carriage return ends a line also where no line feed follows.
+fn offset_of(text: &str, line: u64, column: u64) -> usize {
+    let bytes = text.as_bytes();
+    let is_end = |at: usize| bytes[at] == b'\n' || (bytes[at] == b'\r' && bytes.get(at + 1) != Some(&b'\n'));
+    let before = usize::try_from(line.max(1) - 1).unwrap_or(usize::MAX);
+    let start = match before.checked_sub(1) {
+        Some(last) => (0..bytes.len()).filter(|at| is_end(*at)).nth(last).map_or(text.len(), |at| at + 1),
+        None => 0,
+    };
+    let column = usize::try_from(column.max(1) - 1).unwrap_or(usize::MAX);
+    text[start..].char_indices().nth(column).map_or(text.len(), |(at, _)| start + at)
 }
 
 fn shortened_words(words: &str) -> String {

@@ -75,6 +75,21 @@ fn yaml_mistakes() {
 }
 
 #[test]
+fn a_mistake_behind_lone_carriage_returns_stands_in_a_line_that_there_is() {
+    // To YAML each of them ends a line, to an editor none does.
+    let project = Project::with(&[("suites/a.yaml", "suite: a\nmodels:\r\r\r [claude-haiku-4-5\n")]);
+    let problems = project.load().problems;
+    let place = problems[0].place.clone().unwrap();
+    assert_eq!(place.line, 2, "{}", super::plain(&problems));
+    assert!(place.source.chars().nth(place.column as usize - 1) == Some('['), "{place:?}");
+    let project = Project::with(&[("suites/a.yaml", "suite: a\n\r\rmodels: [claude-haiku-4-5}\nb: 1\n")]);
+    let problems = project.load().problems;
+    let place = problems[0].place.clone().unwrap();
+    assert_eq!(place.line, 2, "{}", super::plain(&problems));
+    assert!(place.source.chars().nth(place.column as usize - 1) == Some('}'), "{place:?}");
+}
+
+#[test]
 fn models_and_endpoints() {
     let project = Project::with(&[(
         "suites/a.yaml",

@@ -14,6 +14,7 @@ pub mod report;
 pub mod script;
 pub mod settings;
 pub mod snapshot;
+pub mod sse;
 pub mod suite;
 pub mod table;
 pub mod template;
@@ -26,7 +27,7 @@ pub const SEPARATOR: u8 = 0x1e;
 pub type Promise = fn(&[u8]);
 
 /// Every promise, by the name of its target.
-pub const ALL: [(&str, Promise); 13] = [
+pub const ALL: [(&str, Promise); 14] = [
     ("assertions", assertions::holds),
     ("json_diff", json_diff::holds),
     ("problem", problem::holds),
@@ -36,6 +37,7 @@ pub const ALL: [(&str, Promise); 13] = [
     ("script", script::holds),
     ("settings", settings::holds),
     ("snapshot", snapshot::holds),
+    ("sse", sse::holds),
     ("suite", suite::holds),
     ("table", table::holds),
     ("template", template::holds),

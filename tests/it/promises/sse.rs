@@ -18,7 +18,10 @@ pub fn holds(input: &[u8]) {
     match &whole {
         Ok(message) => {
             for cut in cuts(input.len()) {
-                assert!(read([&input[..cut]]).is_ok_and(|beginning| beginning == *message) || read([&input[..cut]]).is_err(), "cut at {cut}");
+                assert!(
+                    read([&input[..cut]]).is_ok_and(|beginning| beginning == *message) || read([&input[..cut]]).is_err(),
+                    "cut at {cut}"
+                );
             }
             if let Ok(Parsed::Message(message)) = parse(&message.to_string()) {
                 is_usable(*message);
