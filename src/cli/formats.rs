@@ -1,4 +1,4 @@
-//! `--json`, `--junit`, `--markdown`, `--events`: which reports go where? And `report` and `merge`, which write them later.
+//! `--json`, `--junit`, `--markdown`, `--html`, `--events`: which reports go where? And `report` and `merge`, which write them later.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -28,6 +28,7 @@ pub(crate) fn open(formats: &FormatArguments, events: Option<&Path>, current: &P
         ("--json", formats.json.as_deref(), Content::Report(Format::Json)),
         ("--junit", formats.junit.as_deref(), Content::Report(junit)),
         ("--markdown", formats.markdown.as_deref(), Content::Report(Format::Markdown)),
+        ("--html", formats.html.as_deref(), Content::Report(Format::Html)),
         ("--events", events, Content::Events),
     ];
     let wanted = wanted.into_iter().filter_map(|(flag, path, content)| {

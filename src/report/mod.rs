@@ -1,4 +1,4 @@
-//! What did the run come to, in the form that someone reads: JSON, JUnit, Markdown, a terminal?
+//! What did the run come to, in the form that someone reads: JSON, JUnit, Markdown, HTML, a terminal?
 //!
 //! Every format is a pure function of [`RunReport`] (or of [`crate::model::run::RunEvent`], [`crate::model::problem::Problem`]), written a cell at a time.
 
@@ -13,6 +13,7 @@ pub mod files;
 mod finding;
 #[cfg(test)]
 mod golden;
+mod html;
 pub mod json;
 mod junit;
 mod markdown;
@@ -41,6 +42,8 @@ pub enum Format {
     },
     /// For a pull request comment or a job summary.
     Markdown,
+    /// One page for a browser, without a network.
+    Html,
 }
 
 /// Writes `report` as `format`. The caller buffers `out`, and flushes it.
@@ -55,6 +58,7 @@ pub fn write(format: Format, report: &RunReport, out: &mut dyn io::Write) -> io:
         Format::Json => json::write(report, &mut out),
         Format::Junit { strict } => junit::write(report, strict, &mut out),
         Format::Markdown => markdown::write(report, &mut out),
+        Format::Html => html::write(report, &mut out),
     }?;
     io::Write::flush(&mut out)
 }

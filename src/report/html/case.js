@@ -1,0 +1,208 @@
+// One case: what did each model and version answer, what was asserted, what changed, and what did it take?
+
+const caseView = (() => {
+  const view = element('section', { class: 'case', 'aria-label': 'Case' });
+  // Which sample of a cell is looked at.
+  const chosen = new WeakMap();
+
+  function update() {
+    const { row } = state;
+    if (!row) {
+      replace(view, element('h1', { tabindex: '-1' }, 'No such case'), element('p', null, 'This report has no case ', element('code', null, line(state.case)), '. ', element('a', { href: '#cells' }, 'All cells')));
+      return;
+    }
+    replace(view, head(row), comparison(row), element('div', { class: 'columns' }, row.cells.map((cell, index) => cell && columnOf(row, cell, index))));
+    view.querySelector('.columns').style.setProperty('--columns', String(row.cells.filter(Boolean).length));
+  }
+
+  function head(row) {
+    const list = selection().rows;
+    const at = list.indexOf(row);
+    const step = (by, label, keyName) => {
+      const other = at < 0 ? undefined : list[at + by];
+      return element('a', { class: 'button', href: other && caseAddress(other), 'aria-disabled': other ? undefined : 'true', role: other ? undefined : 'link', rel: by < 0 ? 'prev' : 'next', 'aria-keyshortcuts': keyName }, label);
+    };
+    return element('header', { class: 'case-head' },
+      element('div', { class: 'case-title' },
+        element('p', { class: 'crumbs' }, element('a', { href: address({ view: 'cells' }) }, isFiltered() ? 'Filtered cells' : 'Cells'), ' / ', element('a', { href: address({ view: 'cells', filter: [], tag: '', search: '', suite: row.suite.name }) }, line(row.suite.name))),
+        element('h1', { tabindex: '-1' }, line(row.id)),
+        element('p', { class: 'muted' }, element('code', null, `${line(row.site.file)}:${row.site.line}`), row.tags.map((tag) => [' ', element('a', { class: 'tag', href: address({ view: 'cells', filter: [], suite: '', search: '', tag }) }, line(tag, 60))]))),
+      element('nav', { class: 'steps', 'aria-label': 'Other cases' },
+        element('span', { class: 'muted' }, at < 0 ? 'not among the filtered' : `${count(at + 1)} of ${count(list.length)}`), step(-1, 'Previous', 'k'), step(1, 'Next', 'j')));
+  }
+
+  // ---- comparing two columns ----
+
+  function answered(row) {
+    return row.cells.flatMap((cell, index) => (cell && current(cell)?.reply ? [index] : []));
+  }
+
+  // The two that a reviewer most likely wants: two versions of one model, else the first two models.
+  function usual(row) {
+    const columns = answered(row);
+    const of = (index) => row.suite.columns[index];
+    for (const one of columns.slice().reverse()) {
+      const before = columns.filter((other) => other < one && of(other).model === of(one).model && of(other).name === of(one).name).pop();
+      if (before !== undefined) return [before, one];
+    }
+    return columns.slice(0, 2);
+  }
+
+  function comparison(row) {
+    const columns = answered(row);
+    if (columns.length < 2) return undefined;
+    const [one, other] = state.compare.split(':').map(Number);
+    if (state.compare === '' || !columns.includes(one) || !columns.includes(other)) {
+      return element('p', { class: 'compare-offer' }, element('a', { class: 'button', href: caseAddress(row, { compare: usual(row).join(':') }), 'aria-keyshortcuts': 'c' }, 'Compare two columns'));
+    }
+    const choice = (label, value, changed) => element('select', { 'aria-label': label, change: (event) => go(changed(event.target.value)) },
+      columns.map((index) => element('option', { value: index, selected: index === value }, line(row.suite.columns[index].label, 80))));
+    const text = (index) => current(row.cells[index]).reply.text;
+    const name = (index) => line(row.suite.columns[index].label);
+    return element('section', { class: 'panel comparison', 'aria-label': 'Comparison' },
+      element('header', null, element('h2', null, 'Compare'),
+        choice('First column', one, (value) => ({ compare: `${value}:${other}` })), element('span', { class: 'muted' }, 'with'), choice('Second column', other, (value) => ({ compare: `${one}:${value}` })),
+        element('a', { class: 'button', href: caseAddress(row) }, 'Close')),
+      sideBySide(text(one), text(other), [name(one), name(other)]));
+  }
+
+  // ---- one column ----
+
+  function current(cell) {
+    return chosen.get(cell) ?? leading(cell);
+  }
+
+  function columnOf(row, cell, index) {
+    const column = row.suite.columns[index];
+    const sample = current(cell);
+    const verdict = VERDICTS[cell.verdict];
+    const name = line(column.label);
+    return element('article', { class: `column ${verdict.kind}`, 'aria-label': name, 'data-column': index },
+      element('header', { class: 'slot column-head' },
+        element('h2', null, line(column.model), row.suite.several && element('span', { class: 'version' }, line(column.prompt))),
+        element('p', { class: 'state' }, element('span', { class: `verdict ${verdict.kind}` }, element('span', { 'aria-hidden': 'true' }, verdict.mark), ` ${verdict.word}`),
+          snapshotBadge(cell), !cell.gated && element('span', { class: 'badge', title: 'the gate does not count it' }, 'informs only'), sample?.reply?.simulated && element('span', { class: 'badge simulated' }, 'simulated')),
+        facts(sample), samplesOf(cell, sample), decisions.buttons(cell)),
+      element('div', { class: 'slot' }, sample && reasons(sample)),
+      element('div', { class: 'slot' }, snapshotBlock(cell)),
+      element('div', { class: 'slot' }, sample?.reply && answer(sample.reply, `Output of ${name}`)),
+      element('div', { class: 'slot' }, sample && [holding(sample), request(cell), taken(cell, sample)]));
+  }
+
+  function snapshotBadge(cell) {
+    const { state: kind } = cell.snapshot;
+    return kind !== 'none' && element('span', { class: `badge ${kind}` }, kind === 'same' ? 'as accepted' : `snapshot ${SNAPSHOTS[kind] ?? plain(kind)}`);
+  }
+
+  function facts(sample) {
+    const reply = sample?.reply;
+    if (!reply) return undefined;
+    const cost = reply.cost_usd === null || reply.cost_usd === undefined ? 'unpriced' : dollars(money(reply.cost_usd));
+    return element('p', { class: 'facts muted' }, [cost, duration(reply.latency_ms), `${counted(prompted(reply.usage), 'token')} in, ${count(reply.usage.output_tokens)} out`, reply.served].map((fact, index) => [index > 0 && ' · ', fact]));
+  }
+
+  function prompted(usage) {
+    return usage.input_tokens + usage.cache_write_5m_tokens + usage.cache_write_1h_tokens + usage.cache_read_tokens;
+  }
+
+  function samplesOf(cell, sample) {
+    if (cell.samples.length < 2) return undefined;
+    return element('div', { class: 'samples', role: 'group', 'aria-label': 'Samples' }, element('span', { class: 'muted' }, 'Sample '), cell.samples.map((one) => element('button', {
+      type: 'button', class: `sample ${VERDICTS[one.verdict].kind}`, 'aria-pressed': String(one === sample), 'aria-label': `sample ${one.index + 1}: ${VERDICTS[one.verdict].word}`,
+      click: () => { chosen.set(cell, one); update(); },
+    }, `${one.index + 1} ${VERDICTS[one.verdict].mark}`)));
+  }
+
+  function place(site) {
+    return site && element('span', { class: 'site' }, `${line(site.file)}:${site.line}`);
+  }
+
+  // Why there is no verdict, and what did not hold.
+  function reasons(sample) {
+    return [
+      sample.error && element('div', { class: 'reason error' }, element('h3', null, `No verdict: ${plain(sample.error.kind)}`), element('p', null, prose(sample.error.message)), sample.error.hint && element('p', { class: 'muted' }, 'hint: ', prose(sample.error.hint))),
+      sample.skipped && element('div', { class: 'reason skipped' }, element('h3', null, 'Nothing was asked'), element('p', null, prose(skipWords(sample.skipped)))),
+      findings(sample).map((assertion) => {
+        const { fail, error } = assertion.outcome;
+        const weight = assertion.severity === 'fail' ? undefined : element('span', { class: `badge ${assertion.severity === 'warn' ? 'warned' : 'failed'}` }, assertion.severity === 'warn' ? 'warning' : 'critical');
+        return element('div', { class: `reason ${assertion.severity === 'warn' ? 'warn' : error ? 'error' : 'fail'}` },
+          element('h3', null, shown(assertion.name), weight, place(assertion.site)),
+          fail ? element('dl', { class: 'expected' }, element('dt', null, 'expected'), element('dd', null, prose(fail.expected)), element('dt', null, 'got'), element('dd', null, prose(fail.got))) : element('p', null, 'could not be judged: ', prose(error)),
+          fail?.diff && difference(fail.diff));
+      }),
+    ];
+  }
+
+  function snapshotBlock(cell) {
+    const { state: kind, diff, accepted_prompt: accepted, notes, reason, message } = cell.snapshot;
+    if (kind === 'changed') {
+      const other = accepted !== `${cell.address.prompt}@${cell.address.version}`;
+      return [element('h3', { class: 'part' }, 'Changed since it was accepted', other && element('span', { class: 'muted' }, ' as an output of ', element('code', null, line(accepted)))), notes?.map((note) => element('p', { class: 'muted' }, prose(note))), difference(diff)];
+    }
+    if (kind === 'unreadable') return element('div', { class: 'reason error' }, element('h3', null, 'The snapshot cannot be read'), element('p', null, prose(message)));
+    if (kind === 'new' && reason) return element('p', { class: 'muted' }, 'New: ', prose(reason));
+    return undefined;
+  }
+
+  function answer(reply, label) {
+    return [
+      element('h3', { class: 'part' }, 'Output', reply.stop_reason !== 'end_turn' && element('span', { class: 'badge' }, `stopped: ${plain(reply.stop_reason)}`)),
+      reply.refusal && element('p', { class: 'muted' }, 'refused', reply.refusal.category && [' as ', element('code', null, line(reply.refusal.category))], reply.refusal.explanation && [': ', shown(reply.refusal.explanation)]),
+      outputBlock(reply.text, label),
+      reply.other_blocks?.length > 0 && [element('h3', { class: 'part' }, reply.other_blocks.every((block) => block.type === 'tool_use') ? counted(reply.other_blocks.length, 'tool call') : counted(reply.other_blocks.length, 'other block')), reply.other_blocks.map(jsonBlock)],
+    ];
+  }
+
+  function holding(sample) {
+    const holds = sample.assertions.filter((assertion) => outcomeOf(assertion) === 'pass');
+    if (!holds.length) return undefined;
+    return element('details', null, element('summary', null, `${counted(holds.length, 'assertion')} ${holds.length === 1 ? 'holds' : 'hold'}`), element('ul', { class: 'holding' }, holds.map((assertion) => element('li', null, element('span', { class: 'mark pass', 'aria-hidden': 'true' }, '✓'), ' ', shown(assertion.name), ' ', place(assertion.site)))));
+  }
+
+  function request(cell) {
+    if (!cell.request) return undefined;
+    const turn = (role, indexes) => element('div', { class: 'turn' }, element('h4', null, plain(role)), passage(texts(indexes), `Request: ${role}`));
+    return element('details', { class: 'request' }, element('summary', null, 'Request'), cell.request.system?.length > 0 && turn('system', cell.request.system), (cell.request.turns ?? []).map((one) => turn(one.role, one.texts)));
+  }
+
+  function taken(cell, sample) {
+    const { reply, error } = sample;
+    const attempts = reply?.attempts ?? error?.attempts ?? [];
+    const usage = reply?.usage ?? {};
+    const pairs = [
+      ['model', cell.model_id], ['endpoint', cell.endpoint],
+      ...(reply ? [
+        ['served', reply.served], ['answered', reply.answered_at?.replace('T', ' ').replace(/\.\d+/, '')], ['request id', reply.request_id], ['stop reason', reply.stop_reason],
+        ['cost', reply.cost_usd && `$${reply.cost_usd}${reply.simulated ? ' simulated' : ''}`], ['without cache', reply.uncached_cost_usd && reply.uncached_cost_usd !== reply.cost_usd && `$${reply.uncached_cost_usd}`],
+        ...Object.entries(usage).filter(([, value]) => value).map(([key, value]) => [plain(key).replace(/ tokens$/, ''), typeof value === 'number' ? count(value) : value]),
+      ] : []),
+      ['snapshot', cell.snapshot_path], ['answer key', sample.key],
+    ].filter(([, value]) => value);
+    return element('details', null, element('summary', null, `Usage and ${counted(attempts.length, 'attempt')}`),
+      element('dl', { class: 'pairs' }, pairs.map(([key, value]) => [element('dt', null, key), element('dd', null, line(value))])),
+      attempts.length > 0 && element('ol', { class: 'attempts' }, attempts.map((attempt) => element('li', { class: attempt.error ? 'fail' : 'pass' },
+        element('strong', null, attempt.status ?? 'no response'), ` ${attempt.error ? plain(attempt.error) : 'answered'} in ${duration(attempt.duration_ms)}`,
+        attempt.unsent && ', nothing was sent', attempt.message && [': ', shown(attempt.message)], attempt.request_id && element('span', { class: 'site' }, line(attempt.request_id))))));
+  }
+
+  function step(by) {
+    const list = selection().rows;
+    const at = list.indexOf(state.row);
+    const next = at < 0 ? list[0] : list[at + by];
+    if (next) go({ view: 'case', row: next, compare: '' });
+  }
+
+  function key(event) {
+    if (event.key === 'j' || event.key === 'ArrowRight') step(1);
+    else if (event.key === 'k' || event.key === 'ArrowLeft') step(-1);
+    else if (event.key === 'Escape') {
+      if (state.compare) go({ compare: '' });
+      else go({ view: 'cells' });
+    } else if (event.key === 'c' && state.row && answered(state.row).length > 1) go({ compare: state.compare ? '' : usual(state.row).join(':') });
+    else if ((event.key === 'a' || event.key === 'r') && state.row) decisions.decide(state.row.cells.filter(Boolean), event.key === 'a' ? 'accept' : 'reject');
+    else return false;
+    return true;
+  }
+
+  return { view, update, key };
+})();

@@ -1,0 +1,51 @@
+// Can everyone use it: contrast, names and roles, 400 pixels, paper? And what does it look like?
+import path from "node:path";
+import { axe, check, closed, equal, opened, pictures, step } from "./browser.mjs";
+
+const CASE = "#case=release-summary::calendar-view-en";
+const CHANGED = "#case=invoice-extraction::discount-and-shipping&filter=changed";
+const VIEWS = { overview: "#", matrix: "#cells", filtered: "#cells&filter=changed,new", case: CASE, changed: CHANGED, compare: `${CHANGED}&compare=0:1` };
+
+async function shownAt(page, hash) {
+  await page.evaluate((target) => { location.hash = target; }, hash);
+  await page.evaluate(() => new Promise((done) => setTimeout(() => requestAnimationFrame(() => setTimeout(done)))));
+}
+
+export async function everyView() {
+  for (const colorScheme of ["light", "dark"]) {
+    for (const width of [1280, 400]) {
+      const one = await opened("review", "", { colorScheme, viewport: { width, height: 860 } });
+      const { page } = one;
+      await page.evaluate(axe);
+      for (const [name, hash] of Object.entries(VIEWS)) {
+        await shownAt(page, hash);
+        const where = `${name}, ${colorScheme}, ${width} pixels`;
+        const { violations } = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"] }));
+        equal(violations.flatMap((one) => one.nodes.slice(0, 3).map((node) => `${one.id}: ${node.target.join(" ")}: ${node.failureSummary.split("\n")[1]}`)), [], `${where}: accessible`);
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+        check(wide <= 0, `${where}: the page itself does not scroll sideways`, wide);
+        await page.screenshot({ path: path.join(pictures, `${name}-${colorScheme}-${width}.png`), fullPage: name !== "matrix" && name !== "filtered" });
+      }
+      await closed(one, `${colorScheme}, ${width}`);
+    }
+  }
+  step(`every view is accessible in light and dark, at 1280 and 400 pixels; screenshots in ${pictures}`);
+}
+
+export async function paper() {
+  const one = await opened("review", "#cells");
+  const { page } = one;
+  await page.emulateMedia({ media: "print" });
+  await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+  equal(await page.locator(".case-row").count(), 74, "every case stands on paper");
+  check(!(await page.locator("nav[aria-label=Views]").isVisible()), "what can only be clicked does not");
+  await page.evaluate(() => dispatchEvent(new Event("afterprint")));
+  await shownAt(page, CASE);
+  const pdf = await page.pdf({ path: path.join(pictures, "case.pdf"), format: "A4" });
+  check(pdf.length > 10_000, "a case is printed");
+  await closed(one, "paper");
+  const still = await opened("review", "", { reducedMotion: "reduce" });
+  equal(await still.page.evaluate(() => [...new Set([...document.querySelectorAll("button, a")].map((node) => getComputedStyle(node).transitionDuration))]), ["0s"], "nothing moves where that is asked for");
+  await closed(still, "reduced motion");
+  step("paper, and no motion where none is wanted");
+}

@@ -1,0 +1,14 @@
+// Runs every check of the pages; one line each, the first that does not hold ends it.
+import { browser } from "./browser.mjs";
+import { everyView, paper } from "./looks.mjs";
+import { deciding, filtering, keys, oneCase, overview } from "./reviewing.mjs";
+import { hostile, large, long, policy } from "./safe.mjs";
+
+try {
+  for (const checked of [overview, filtering, keys, oneCase, deciding, hostile, policy, long, large, everyView, paper]) await checked();
+} catch (error) {
+  console.error(`FAILED: ${error.message}\n${error.stack.split("\n").filter((line) => line.includes(".mjs:")).slice(0, 4).join("\n")}`);
+  process.exitCode = 1;
+} finally {
+  await browser.close();
+}
