@@ -5,7 +5,8 @@ import { deciding, filtering, keys, oneCase, overview } from "./reviewing.mjs";
 import { hostile, large, long, policy } from "./safe.mjs";
 
 try {
-  for (const checked of [overview, filtering, keys, oneCase, deciding, hostile, policy, long, large, everyView, paper]) await checked();
+  const only = process.env.ONLY?.split(",");
+  for (const checked of [overview, filtering, keys, oneCase, deciding, hostile, policy, long, large, everyView, paper]) if (!only || only.includes(checked.name)) await checked();
 } catch (error) {
   console.error(`FAILED: ${error.message}\n${error.stack.split("\n").filter((line) => line.includes(".mjs:")).slice(0, 4).join("\n")}`);
   process.exitCode = 1;

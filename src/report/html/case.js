@@ -161,8 +161,10 @@ const caseView = (() => {
 
   function request(cell) {
     if (!cell.request) return undefined;
-    const turn = (role, indexes) => element('div', { class: 'turn' }, element('h4', null, plain(role)), passage(texts(indexes), `Request: ${role}`));
-    return element('details', { class: 'request' }, element('summary', null, 'Request'), cell.request.system?.length > 0 && turn('system', cell.request.system), (cell.request.turns ?? []).map((one) => turn(one.role, one.texts)));
+    const turn = (name, indexes) => element('div', { class: 'turn' }, element('h4', null, name), (indexes ?? []).map((index) => passage(run.texts?.[index] ?? '', `Request: ${name}`)));
+    const { system, turns, parameters } = cell.request;
+    return element('details', { class: 'request' }, element('summary', null, 'Request'), system?.length > 0 && turn('system', system), (turns ?? []).map((one) => turn(plain(one.role), one.content)),
+      parameters !== undefined && turn('parameters', [parameters]));
   }
 
   function taken(cell, sample) {

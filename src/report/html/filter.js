@@ -96,7 +96,7 @@ const filterBar = (() => {
     replace(chips,
       element('button', { type: 'button', class: 'chip', 'data-key': 'all', 'aria-pressed': String(state.filter.length === 0), click: () => go({ filter: [] }) }, 'All'),
       made.map(({ filter, number }) => element('button', { type: 'button', class: `chip ${filter.key}`, 'data-key': filter.key, title: filter.title, 'aria-pressed': String(state.filter.includes(filter.key)), click: () => toggle(filter.key) },
-        filter.label, element('span', { class: 'number' }, count(number)))));
+        filter.label, ' ', element('span', { class: 'number' }, count(number)))));
     if (focused) chips.querySelector(`[data-key="${focused}"]`)?.focus();
     const cells = left.reduce((sum, row) => sum + row.cells.filter(Boolean).length, 0);
     replace(result, isFiltered() ? `${count(left.length)} of ${counted(rows.length, 'case')}` : `${counted(rows.length, 'case')}, ${counted(cells, 'cell')}`,

@@ -117,7 +117,7 @@ const matrix = (() => {
     const { row } = item;
     const node = element('div', { class: 'case-row', role: 'row', 'aria-rowindex': item.number, 'data-row': row.index },
       element('div', { role: 'rowheader', class: 'case-name' }, element('a', { href: caseAddress(row), tabindex: '-1', title: line(row.id) }, line(row.id, 120))),
-      row.cells.map((cell, column) => cell ? cellOf(row, cell, column) : element('div', { role: 'gridcell', class: 'cell absent', id: idOf(row, column), 'data-column': column, 'aria-label': 'not planned' })));
+      row.cells.map((cell, column) => cell ? cellOf(row, cell, column) : element('div', { role: 'gridcell', class: 'cell absent', id: idOf(row, column), 'data-column': column, 'aria-label': 'not planned' }, '')));
     columns(node, row.suite);
     if (place.row === row) mark(node);
     return node;
@@ -129,9 +129,8 @@ const matrix = (() => {
     const news = snapshot === 'changed' || snapshot === 'new' || snapshot === 'unreadable';
     const warned = isWarned(cell);
     const text = headline(cell);
-    return element('div', { role: 'gridcell', class: `cell ${verdict.kind}${cell.gated ? '' : ' informs'}`, id: idOf(row, column), 'data-column': column,
-      'aria-label': `${line(row.suite.columns[column].label)}: ${verdict.word}${news ? `, snapshot ${SNAPSHOTS[snapshot]}` : ''}${warned ? ', with a warning' : ''}` },
-      element('span', { class: `mark ${verdict.kind}`, 'aria-hidden': 'true' }, verdict.mark),
+    return element('div', { role: 'gridcell', class: `cell ${verdict.kind}${cell.gated ? '' : ' informs'}`, id: idOf(row, column), 'data-column': column },
+      element('span', { class: `mark ${verdict.kind}`, 'aria-hidden': 'true' }, verdict.mark), element('span', { class: 'visually-hidden' }, verdict.word),
       news && element('span', { class: `badge ${snapshot}` }, SNAPSHOTS[snapshot]),
       warned && element('span', { class: 'badge warned' }, 'warning'),
       element('span', { class: 'excerpt', dir: 'auto' }, line(text, 160)), decided(cell));
@@ -230,6 +229,6 @@ const matrix = (() => {
   addEventListener('beforeprint', () => { if (grid.isConnected) show(0, Math.min(items.length, 3000)); });
   addEventListener('afterprint', () => { if (grid.isConnected) draw(); });
 
-  const view = element('section', { class: 'cells', 'aria-label': 'Cells' }, filterBar.bar, keys, empty, grid);
+  const view = element('section', { class: 'cells', 'aria-label': 'Cells' }, element('h1', { class: 'visually-hidden', tabindex: '-1' }, 'Cells'), filterBar.bar, keys, empty, grid);
   return { view, update, key, select: (row) => { place = { row, column: place.row === row ? place.column : 0 }; }, focus: () => grid.focus({ preventScroll: true }) };
 })();

@@ -131,10 +131,6 @@ function differ(row, what) {
   return false;
 }
 
-function texts(indexes) {
-  return (indexes ?? []).map((index) => run.texts?.[index] ?? '').join('');
-}
-
 const nearby = new Map();
 
 // Answers in the order of their latency, of every model of every suite: for the charts.

@@ -50,8 +50,8 @@ function frame() {
     element('nav', { 'aria-label': 'Views' }, links.overview, links.cells),
     element('div', { class: 'tools' }, theme, element('button', { type: 'button', class: 'quiet', 'aria-label': 'Keys', title: 'Keys (?)', click: () => help.showModal() }, '?')));
   const simulated = run.run.simulated || run.cells.some((cell) => cell.samples.some((sample) => sample.reply?.simulated));
-  const banner = simulated && element('p', { class: 'simulated-banner', role: 'note' }, element('strong', null, 'Simulated. '), run.run.simulated ? 'Every reply came from a simulator: no number here is about a real model.' : 'Some replies came from a simulator; they are marked, and their costs are never added to real money.');
-  const skip = element('button', { type: 'button', class: 'skip', click: () => (main.querySelector('h1, #matrix') ?? main).focus() }, 'Skip to the content');
+  const banner = simulated && element('aside', { class: 'simulated-banner', 'aria-label': 'Simulated' }, element('strong', null, 'Simulated. '), run.run.simulated ? 'Every reply came from a simulator: no number here is about a real model.' : 'Some replies came from a simulator; they are marked, and their costs are never added to real money.');
+  const skip = element('button', { type: 'button', class: 'skip', click: () => (main.querySelector('#matrix') ?? main.querySelector('h1') ?? main).focus() }, 'Skip to the content');
   replace(document.getElementById('page'), skip, header, banner, main, decisions.bar, live, help);
 }
 
