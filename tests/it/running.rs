@@ -141,15 +141,32 @@ fn a_cut_reply_fails_even_if_its_text_matches() {
 #[test]
 fn a_simulated_run_says_so_everywhere_and_spends_nothing() {
     let project = Project::passing();
-    let ran = project.run(&["run", "--json", "report.json", "--junit", "junit.xml", "--markdown", "report.md"]);
+    let ran = project.run(&["run", "--json", "report.json", "--junit", "junit.xml", "--markdown", "report.md", "--html", "report.html"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     let report: Value = serde_json::from_str(&project.read("report.json")).unwrap();
     assert_eq!(report["run"]["simulated"], true);
     assert_eq!(report["bill"]["spent_usd"], "0.00");
     assert_ne!(report["bill"]["simulated_usd"], "0.00");
-    for text in [&ran.stdout, &project.read("junit.xml"), &project.read("report.md")] {
+    for text in [&ran.stdout, &project.read("junit.xml"), &project.read("report.md"), &title(&project.read("report.html"))] {
         assert!(text.to_lowercase().contains("simulated"), "{text}");
     }
+}
+
+/// What a browser shows of a page in its tab: `PASSED (simulated) · ...`.
+fn title(page: &str) -> String {
+    page.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>")).unwrap().0.to_owned()
+}
+
+#[test]
+fn a_page_made_later_is_the_page_of_the_run() {
+    let project = Project::passing();
+    let ran = project.run(&["run", "--json", "run.json", "--html", "at-once.html"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(project.run(&["report", "run.json", "--html", "later.html"]).code, 0);
+    assert_eq!(project.run(&["merge", "run.json", "--html", "merged.html"]).code, 0);
+    let page = project.read("at-once.html");
+    assert_eq!(project.read("later.html"), page);
+    assert_eq!(title(&project.read("merged.html")), title(&page));
 }
 
 #[test]

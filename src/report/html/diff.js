@@ -83,7 +83,9 @@ function compared(left, right) {
   const change = (gone, come) => {
     const words = worded(gone.join('\n'), come.join('\n'), until);
     cut ||= words.cut;
-    blocks.push({ same: false, left: gone.length ? words.left : [], right: come.length ? words.right : [] });
+    // An empty line is a line too.
+    const side = (lines, parts) => (lines.length === 0 ? [] : parts.length ? parts : [{ text: '', changed: true }]);
+    blocks.push({ same: false, left: side(gone, words.left), right: side(come, words.right) });
   };
   same(a.slice(0, head));
   const [middleA, middleB] = [a.slice(head, a.length - tail), b.slice(head, b.length - tail)];
@@ -91,7 +93,7 @@ function compared(left, right) {
   const runs = script(numbersA, numbersB, MOST_LINE_EDITS, until);
   if (!runs) {
     cut = true;
-    blocks.push({ same: false, left: [{ text: middleA.join('\n'), changed: true }], right: [{ text: middleB.join('\n'), changed: true }] });
+    blocks.push({ same: false, left: middleA.length ? [{ text: middleA.join('\n'), changed: true }] : [], right: middleB.length ? [{ text: middleB.join('\n'), changed: true }] : [] });
   } else {
     let [x, y] = [0, 0];
     let [gone, come] = [[], []];

@@ -3,14 +3,20 @@
 const FIRST_SIGHT = 40_000;
 const EACH_MORE = 400_000;
 
+// Where a text can be cut near `at` without cutting a character.
+function whole(text, at) {
+  return /[\ud800-\udbff]/.test(text[at - 1] ?? '') ? at - 1 : at;
+}
+
 // A text as it came. A very long one is shown in parts, so that the page stays quick.
 function passage(text, label) {
-  const pre = element('pre', { class: 'output', dir: 'auto', tabindex: '0', 'aria-label': label }, shown(text.slice(0, FIRST_SIGHT)));
+  const pre = element('pre', { class: 'output', dir: 'auto', tabindex: '0', 'aria-label': label }, shown(text.slice(0, whole(text, FIRST_SIGHT))));
   if (text.length <= FIRST_SIGHT) return pre;
-  let from = FIRST_SIGHT;
+  let from = whole(text, FIRST_SIGHT);
   const more = element('button', { type: 'button', class: 'quiet', click: () => {
-    append(pre, shown(text.slice(from, from + EACH_MORE)));
-    from += EACH_MORE;
+    const to = whole(text, from + EACH_MORE);
+    append(pre, shown(text.slice(from, to)));
+    from = to;
     if (from >= text.length) more.remove();
     else more.textContent = rest();
   } });
@@ -67,7 +73,7 @@ function jsonDifference(changes) {
 
 // Blanks that changed are coloured, but nothing is struck through or underlined where there is no word.
 function changedPart(tag, text) {
-  return element(tag, { class: /\S/.test(text) ? undefined : 'blank' }, shown(text));
+  return element(tag, { class: /\S/.test(text) ? undefined : 'blank' }, text === '' ? '⏎' : shown(text));
 }
 
 const CONTEXT = 3;
