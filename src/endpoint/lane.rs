@@ -63,14 +63,17 @@ pub(crate) enum Outcome<'a> {
     Other,
 }
 
-/// The right to send one request. Dropping it gives the place back.
-pub(crate) struct Permit<'a> {
-    lane: &'a Lane,
+/// The right to send one request.
+pub(crate) struct Permit {
+    seat: Seat,
     size: Size,
     tokens: Tokens,
     begun: Begun,
     requests: (Option<Instant>, Option<Instant>),
 }
+
+/// A place among those that are under way; dropping it gives the place to the next one.
+pub(crate) struct Seat(Arc<Lane>);
 
 impl Lane {
     pub(crate) fn new(config: &EndpointConfig) -> Self {
@@ -100,11 +103,11 @@ impl Lane {
     /// # Errors
     /// If patience ends first.
     pub(crate) async fn turn(
-        &self,
+        self: &Arc<Self>,
         size: Size,
         patience: &Patience,
         cool_until: impl Fn() -> Option<Instant>,
-    ) -> Result<Permit<'_>, GaveUp> {
+    ) -> Result<Permit, GaveUp> {
         let before_others = patience.has_begun();
         let waiting = {
             let mut state = self.state();
@@ -150,8 +153,8 @@ impl Lane {
 }
 
 /// Whether a request may begin.
-enum Turn<'a> {
-    Now(Permit<'a>),
+enum Turn {
+    Now(Permit),
     At(Instant),
     NoPlace,
 }
@@ -161,7 +164,7 @@ impl State {
         self.lines.iter().find_map(VecDeque::front).map(|waiting| waiting.number)
     }
 
-    fn turn<'a>(&mut self, lane: &'a Lane, size: Size, cool_until: Option<Instant>) -> Turn<'a> {
+    fn turn(&mut self, lane: &Arc<Lane>, size: Size, cool_until: Option<Instant>) -> Turn {
         if self.under_way >= self.most {
             return Turn::NoPlace;
         }
@@ -177,7 +180,7 @@ impl State {
         self.requests.take(now, 1.0);
         self.tokens.take(now, tokens);
         let begun = self.pace.begin(now);
-        Turn::Now(Permit { lane, size, tokens, begun, requests: (before, self.requests.spent()) })
+        Turn::Now(Permit { seat: Seat(Arc::clone(lane)), size, tokens, begun, requests: (before, self.requests.spent()) })
     }
 
     fn join<'a>(&mut self, lane: &'a Lane, before_others: bool) -> Place<'a> {
@@ -221,10 +224,10 @@ impl Drop for Place<'_> {
     }
 }
 
-impl Permit<'_> {
+impl Permit {
     /// Nothing is sent: what it took is given back.
     pub(crate) fn give_back(self) {
-        let mut state = self.lane.state();
+        let mut state = self.seat.0.state();
         let now = Instant::now();
         // Only where nobody has begun since: what others built upon cannot be given back.
         if state.requests.spent() == self.requests.1 {
@@ -232,11 +235,13 @@ impl Permit<'_> {
         }
         state.tokens.give_back(now, self.tokens);
         state.pace.give_back(&self.begun);
+        // The place goes back with the permit, which needs the lock.
+        drop(state);
     }
 
     /// The request ended like this. Says how long everybody shall wait, where the server does not say it.
     pub(crate) fn ended(&self, outcome: &Outcome<'_>, limits: &RateLimits) -> Option<Duration> {
-        let mut state = self.lane.state();
+        let mut state = self.seat.0.state();
         let now = Instant::now();
         if *limits != RateLimits::default() {
             state.pace.told(limits.requests, matches!(outcome, Outcome::Refused), now);
@@ -262,17 +267,22 @@ impl Permit<'_> {
         None
     }
 
+    /// The place alone, for as long as its answer is not in safety.
+    pub(crate) fn seat(self) -> Seat {
+        self.seat
+    }
+
     /// Nothing is left of a limit for so long.
     pub(crate) fn hold(&self, time: Duration) {
-        let mut state = self.lane.state();
+        let mut state = self.seat.0.state();
         let until = Instant::now().checked_add(time);
         state.spent_until = state.spent_until.max(until);
     }
 }
 
-impl Drop for Permit<'_> {
+impl Drop for Seat {
     fn drop(&mut self) {
-        let mut state = self.lane.state();
+        let mut state = self.0.state();
         state.under_way -= 1;
         state.wake_head();
     }

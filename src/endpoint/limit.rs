@@ -154,7 +154,10 @@ impl<W: Wire> Limited<W> {
                 Class::Never => {}
             }
         }
-        drop(permit);
+        if attempted.result.is_ok() {
+            // What is paid stays in flight until it is stored: a process that is killed never loses more than may be under way.
+            call.flight.keep(permit.seat());
+        }
         Ok(attempted)
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::endpoint::Call;
 use crate::endpoint::breaker::Breaker;
+use crate::endpoint::lane::Seat;
 use crate::model::reply::Reply;
 use crate::model::verdict::CellError;
 
@@ -21,6 +22,7 @@ use crate::model::verdict::CellError;
 pub struct Flight {
     abandoned: CancellationToken,
     recheck: Option<Arc<dyn Fn() -> Recheck + Send + Sync>>,
+    kept: Arc<Mutex<Option<Seat>>>,
 }
 
 /// What the last look says.
@@ -39,13 +41,18 @@ pub enum Recheck {
 impl Flight {
     /// A flight that is abandoned with this token and looks again with this function, which must be quick.
     pub fn new(abandoned: CancellationToken, recheck: impl Fn() -> Recheck + Send + Sync + 'static) -> Self {
-        Self { abandoned, recheck: Some(Arc::new(recheck)) }
+        Self { abandoned, recheck: Some(Arc::new(recheck)), kept: Arc::default() }
     }
 
     /// The last look, with the permit in hand.
     #[must_use]
     pub fn recheck(&self) -> Recheck {
         self.recheck.as_ref().map_or(Recheck::Ask, |look| look())
+    }
+
+    /// Keeps a place until the flight is over: until its last copy is gone.
+    pub(crate) fn keep(&self, seat: Seat) {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(seat);
     }
 }
 

@@ -215,7 +215,7 @@ impl<E: Endpoint> Shared<E> {
         let (looking, asking) = (Arc::clone(self), Arc::new(Mutex::new(Asking::default())));
         let (key, patience, held) = (call.key, call.deadline, Arc::clone(&asking));
         let flight = Flight::new(abandoned, move || looking.recheck(&key, &mut lock(&held), patience));
-        let answer = self.inner.ask(Call { flight, ..call.clone() }).await?;
+        let answer = self.inner.ask(Call { flight: flight.clone(), ..call.clone() }).await?;
         if answer.served.is_paid() {
             let row = NewAnswer { key, endpoint: &call.endpoint, sample: call.sample, request: &call.request, reply: &answer.reply };
             match self.store.put(row).await {
@@ -229,6 +229,8 @@ impl<E: Endpoint> Shared<E> {
         }
         // Only now, stored, may another process look for it.
         drop(asking);
+        // And only now may another request take its place on the wire.
+        drop(flight);
         Ok(answer)
     }
 

@@ -283,6 +283,24 @@ async fn what_was_acknowledged_is_there_after_the_process_is_gone() {
     assert!(other.get(&call(1).key).unwrap().is_some());
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_in_flight_until_it_is_stored() {
+    let folder = folder();
+    let hand = Arc::new(Store::open(folder.path()).unwrap());
+    let looks = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let (store, seen) = (Arc::clone(&hand), Arc::clone(&looks));
+    // Whoever is sent looks which of those that were sent before are not stored yet.
+    let wire = Arc::new(Scripted::new(move |number, _| {
+        let unstored = (0..number).filter(|earlier| store.get(&call(*earlier).key).unwrap().is_none()).count();
+        seen.lock().unwrap().push(unstored);
+        (Duration::from_millis(10), Ok(fresh("ok")))
+    }));
+    let cached = cached_with(&folder, CacheMode::ReadWrite, &wire, |config| config.max_concurrency = 2);
+    join_all((0..40).map(|number| cached.ask(call(number)))).await;
+    let most = looks.lock().unwrap().iter().copied().max();
+    assert_eq!((wire.count(), most), (40, Some(1)), "a kill at any moment loses at most what may be under way at once");
+}
+
 /// Locks belong to the open file there, so that two stores of one process keep each other off as two processes do.
 #[cfg(target_os = "linux")]
 mod claims {
