@@ -287,7 +287,7 @@ async fn what_was_acknowledged_is_there_after_the_process_is_gone() {
 async fn an_answer_is_in_flight_until_it_is_stored() {
     let folder = folder();
     let hand = Arc::new(Store::open(folder.path()).unwrap());
-    let looks = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let looks = Arc::new(Mutex::new(Vec::new()));
     let (store, seen) = (Arc::clone(&hand), Arc::clone(&looks));
     // Whoever is sent looks which of those that were sent before are not stored yet.
     let wire = Arc::new(Scripted::new(move |number, _| {
