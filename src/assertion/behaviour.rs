@@ -57,7 +57,7 @@ impl StopReasonCheck {
     }
 
     pub(super) fn failure(&self, subject: &Subject<'_>, negated: bool) -> Failure {
-        let reasons = self.0.iter().map(|reason| format!("`{}`", reason.as_str())).collect::<Vec<_>>().join(" or ");
+        let reasons = self.0.iter().map(|reason| excerpt::quoted(reason.as_str())).collect::<Vec<_>>().join(" or ");
         Failure {
             expected: format!("{} {reasons}", if negated { "any stop reason but" } else { "the stop reason" }),
             got: format!("`{}` after {}", excerpt::clipped(subject.reply.stop_reason.as_str(), 80), excerpt::ending(subject.text())),

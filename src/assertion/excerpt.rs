@@ -11,6 +11,9 @@ use serde_json::Value;
 /// Most characters of an excerpt.
 const LONGEST: usize = 160;
 
+/// Most characters of a path into a reply: the names in it are the reply's own.
+pub(super) const LONGEST_PATH: usize = 400;
+
 /// One line, in backquotes: the whole text, or its beginning.
 pub(super) fn quoted(text: &str) -> String {
     let mut shown = "`".to_owned();

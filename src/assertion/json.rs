@@ -221,7 +221,7 @@ fn json_path(location: &jsonschema::paths::Location) -> String {
             jsonschema::paths::LocationSegment::Index(index) => path.push_index(index),
         }
     }
-    path.as_str().to_owned()
+    excerpt::clipped(path.as_str(), excerpt::LONGEST_PATH)
 }
 
 /// Compiles a schema: the draft that `$schema` names (2020-12 where there is none), formats asserted, nothing fetched.

@@ -277,7 +277,7 @@ fn shown(location: &NormalizedPath<'_>) -> String {
             PathElement::Index(index) => path.push_index(*index),
         }
     }
-    path.as_str().to_owned()
+    excerpt::clipped(path.as_str(), excerpt::LONGEST_PATH)
 }
 
 #[cfg(test)]

@@ -38,10 +38,10 @@ impl XmlShape {
     fn expected(&self, negated: bool) -> String {
         let mut expected = if negated { "anything but well-formed XML" } else { "well-formed XML" }.to_owned();
         if let Some(root) = &self.0.root {
-            expected.push_str(&format!(" with the root element `{root}`"));
+            expected.push_str(&format!(" with the root element {}", excerpt::quoted(root)));
         }
         if !self.0.contains.is_empty() {
-            let names = self.0.contains.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            let names = self.0.contains.iter().map(|name| excerpt::quoted(name)).collect::<Vec<_>>().join(", ");
             expected.push_str(&format!(" that has {names}"));
         }
         expected
@@ -53,7 +53,7 @@ impl XmlShape {
         let other_root =
             self.0.root.iter().filter(|expected| *expected != root).map(|_| format!("the root element {}", excerpt::quoted(root)));
         let has = |name: &str| document.descendants().any(|node| node.is_element() && node.tag_name().name() == name);
-        let missing = self.0.contains.iter().filter(|name| !has(name)).map(|name| format!("no element `{name}`"));
+        let missing = self.0.contains.iter().filter(|name| !has(name)).map(|name| format!("no element {}", excerpt::quoted(name)));
         other_root.chain(missing).collect()
     }
 }

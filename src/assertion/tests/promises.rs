@@ -96,6 +96,22 @@ proptest! {
 }
 
 #[test]
+fn a_path_into_a_reply_shows_its_names_and_obeys_none() {
+    let text = json!({"a\u{202e}\u{1b}[31m": {"b": "x".repeat(9)}, "c".repeat(9_000): {"b": 2}}).to_string();
+    for kind in [
+        json!({"json_path": {"path": "$.*.b", "equals": 1}}),
+        json!({"json_schema": {"additionalProperties": {"properties": {"b": {"type": "null"}}}}}),
+    ] {
+        let reply = reply(&text);
+        let Outcome::Fail(failure) = evaluate(&compiled(&assertion(kind)), &subject(&reply, Parse::default(), None)).outcome else {
+            panic!("it holds");
+        };
+        assert!(failure.got.contains("\\u{202e}") && !failure.got.contains(['\u{202e}', '\u{1b}', '\u{7f}']), "{}", failure.got);
+        assert!(failure.got.len() < 2_000, "{}", failure.got.len());
+    }
+}
+
+#[test]
 fn a_megabyte_of_anything_is_judged_in_bounded_time() {
     let texts = [
         "a".repeat(1 << 20),

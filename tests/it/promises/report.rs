@@ -23,7 +23,8 @@ pub fn holds(input: &[u8]) {
     }
     // A comment of GitHub or GitLab that is longer is refused as a whole.
     let markdown = drawn(&report, Format::Markdown);
-    assert!(markdown.chars().count() < 65_536 && is_harmless(&markdown), "{markdown:?}");
+    // A space of no width keeps a mention, a number or an address from becoming a link.
+    assert!(markdown.chars().count() < 65_536 && is_harmless(&markdown.replace('\u{200b}', "")), "{markdown:?}");
     for width in [40, 100] {
         let mut out = Vec::new();
         terminal::summary(&report, &mut out, Style { colour: false, width }).expect("memory takes every byte");
