@@ -161,7 +161,7 @@ const caseView = (() => {
 
   function request(cell) {
     if (!cell.request) return undefined;
-    const turn = (name, indexes) => element('div', { class: 'turn' }, element('h4', null, name), (indexes ?? []).map((index) => passage(run.texts?.[index] ?? '', `Request: ${name}`)));
+    const turn = (name, indexes) => element('div', { class: 'turn' }, element('h4', null, name), (indexes ?? []).map((index) => run.texts?.[index] ?? '').map((text) => passage(name === 'parameters' ? laidOut(text) ?? text : text, `Request: ${name}`)));
     const { system, turns, parameters } = cell.request;
     return element('details', { class: 'request' }, element('summary', null, 'Request'), system?.length > 0 && turn('system', system), (turns ?? []).map((one) => turn(plain(one.role), one.content)),
       parameters !== undefined && turn('parameters', [parameters]));
