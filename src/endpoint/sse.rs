@@ -53,6 +53,14 @@ impl Decoder {
     /// If an event is too long or not UTF-8; nothing can be read after that.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Vec<Event>, SseError> {
         let mut events = Vec::new();
+        self.feed_into(bytes, &mut events).map(|()| events)
+    }
+
+    /// The same; what was complete before an error is handed out with it, so that nothing depends on where the bytes were cut.
+    ///
+    /// # Errors
+    /// As [`Decoder::feed`].
+    pub fn feed_into(&mut self, bytes: &[u8], events: &mut Vec<Event>) -> Result<(), SseError> {
         let mut rest = bytes;
         while let Some(&next) = rest.first() {
             if std::mem::take(&mut self.after_return) && next == b'\n' {
@@ -66,7 +74,7 @@ impl Decoder {
             rest = &rest[end + 1..];
             events.extend(self.end_of_line()?);
         }
-        Ok(events)
+        Ok(())
     }
 
     /// The bytes are over: the event, if one was begun and lacks only its end.

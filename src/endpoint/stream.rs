@@ -48,7 +48,11 @@ impl Reader {
     /// # Errors
     /// If no message can come of this stream any more.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<(), StreamFault> {
-        self.decoder.feed(bytes)?.into_iter().try_for_each(|event| self.assembly.take(&event))
+        let mut events = Vec::new();
+        let fed = self.decoder.feed_into(bytes, &mut events);
+        events.iter().try_for_each(|event| self.assembly.take(event))?;
+        // Whatever follows `message_stop`, the message is there and paid.
+        if self.is_whole() { Ok(()) } else { Ok(fed?) }
     }
 
     /// `message_stop` came: the message is there, whatever happens to the connection.

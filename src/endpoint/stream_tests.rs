@@ -134,6 +134,17 @@ data: {"type":"message_stop"}
 }
 
 #[test]
+fn what_follows_a_whole_message_in_the_same_piece_takes_nothing_from_it() {
+    let whole = wire(&[start(), opened(0, a_text()), text(0, "Hi"), closed(0), ended("end_turn"), stop()]);
+    let behind = [whole.as_bytes(), b"data: \xff\xff\n\n"].concat();
+    assert_eq!(read([behind.as_slice()]), read([whole.as_bytes()]));
+    assert_eq!(read(behind.chunks(1)), read([whole.as_bytes()]));
+    // Before its end the first thing that is wrong is told, wherever the bytes were cut.
+    let wrong = [wire(&[start(), text(3, "x")]).as_bytes(), b"data: \xff\n\n"].concat();
+    assert_eq!(read([wrong.as_slice()]), read(wrong.chunks(1)));
+}
+
+#[test]
 fn a_signature_replaces_what_was_there() {
     let signature = |text: &str| delta(0, json!({"type": "signature_delta", "signature": text}));
     let block = json!({"type": "thinking", "thinking": "", "signature": ""});

@@ -90,7 +90,7 @@ pub fn stands_inside(problem: &Problem, text: impl Fn(&str) -> Option<String>) {
     assert!(place.line as usize <= lines, "line {} of {lines}: {place:?}", place.line);
     if !place.source.is_empty() {
         // A byte order mark is no part of the first line, and U+FFFD stands for what is no UTF-8.
-        let line = text.trim_start_matches('\u{feff}').split('\n').nth(place.line as usize - 1).unwrap_or_default();
+        let line = text.strip_prefix('\u{feff}').unwrap_or(&text).split('\n').nth(place.line as usize - 1).unwrap_or_default();
         assert!(line.starts_with(&place.source), "{place:?} shows another line than {line:?}");
     }
 }
