@@ -76,6 +76,9 @@ fn unquoted(text: &str) -> Option<(String, &str)> {
 
 /// By the rule of `json_diff`: a path speaks of the new value, except the last step of something removed, which is its old place.
 fn applied(old: &Value, changes: &[Located<'_>]) -> Value {
+    if changes.is_empty() {
+        return old.clone();
+    }
     if let Some((_, change)) = changes.iter().find(|(steps, _)| steps.is_empty()) {
         let before = change.old.as_ref().expect("a root that changed was there");
         assert!(json_equal(before, old), "{before} is not {old}");
