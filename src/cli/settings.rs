@@ -271,6 +271,8 @@ fn parse(name: &str, text: &[u8]) -> Result<(SettingsFile, Document), Vec<Proble
 fn resolve(defaults: SettingsFile, file: SettingsFile, document: Option<&Document>) -> Result<Settings, Vec<Problem>> {
     let run = file.run.over(defaults.run);
     let mut endpoints = defaults.endpoints;
+    let pages: BTreeMap<String, (Option<String>, Option<String>)> =
+        endpoints.iter().map(|(name, section)| (name.clone(), (section.base_url.clone(), section.status_page.clone()))).collect();
     for (name, section) in file.endpoints {
         let section = match endpoints.remove(&name) {
             Some(default) => section.over(default),
@@ -282,6 +284,15 @@ fn resolve(defaults: SettingsFile, file: SettingsFile, document: Option<&Documen
         && let Some(anthropic) = endpoints.get_mut("anthropic")
     {
         anthropic.base_url = Some(url);
+    }
+    for (name, (url, page)) in pages {
+        // The default's status page says nothing about another address.
+        if let Some(section) = endpoints.get_mut(&name)
+            && section.base_url != url
+            && section.status_page == page
+        {
+            section.status_page = None;
+        }
     }
     let mut problems = Vec::new();
     let mut resolved = BTreeMap::new();
@@ -452,6 +463,15 @@ mod tests {
         let settings = loaded("[run]\nstream = \"always\"\n[endpoints.simulated]\nstream = \"never\"\n").unwrap();
         assert_eq!((settings.endpoints["anthropic"].stream, settings.endpoints["simulated"].stream), (Streaming::Always, Streaming::Never));
         assert_eq!(load(None).unwrap().endpoints["anthropic"].stream, Streaming::Auto);
+    }
+
+    #[test]
+    fn the_status_page_of_a_default_goes_with_its_address() {
+        let page = |text: &str| loaded(text).unwrap().endpoints["anthropic"].status_page.clone();
+        assert_eq!(page("").as_deref(), Some("https://status.claude.com"));
+        assert_eq!(page("[endpoints.anthropic]\nbase_url = \"https://gateway.example\"\n"), None);
+        let own = "[endpoints.anthropic]\nbase_url = \"https://gateway.example\"\nstatus_page = \"ask Ada\"\n";
+        assert_eq!(page(own).as_deref(), Some("ask Ada"));
     }
 
     #[test]
