@@ -168,7 +168,8 @@ fn an_endpoint_that_is_down_costs_a_handful_of_requests_and_says_where_to_look()
     let failing = Server::start("otherwise: {status: 503}\n");
     let hanging = Server::start("otherwise: {fault: hang}\n");
     for (name, url, server) in [("nobody", nobody, None), ("503", failing.url(), Some(&failing)), ("hang", hanging.url(), Some(&hanging))] {
-        let mut project = project(200, "give_up_after = \"1s\"\nattempt_timeout = \"300ms\"\n");
+        let limits = "give_up_after = \"1s\"\nattempt_timeout = \"300ms\"\n";
+        let mut project = project(200, &format!("{limits}[endpoints.anthropic]\nstatus_page = \"https://status.example\"\n"));
         project.ask(&url);
         let started = Instant::now();
         let (ran, report) = project.report(&["--junit", "junit.xml"]);
@@ -183,7 +184,7 @@ fn an_endpoint_that_is_down_costs_a_handful_of_requests_and_says_where_to_look()
         }
         println!("{name}: {asked} requests, {elapsed:?}");
         // What was asked is an error with its attempts, the rest is skipped; both say why.
-        let page = "https://status.claude.com";
+        let page = "https://status.example";
         for cell in cells(&report) {
             let sample = &cell["samples"][0];
             if attempts(cell).is_empty() {
