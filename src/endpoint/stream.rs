@@ -34,11 +34,13 @@ impl From<SseError> for StreamFault {
 pub struct Reader {
     decoder: Decoder,
     assembly: Assembly,
+    /// The message was whole when something came that is no event: nothing behind it is read any more.
+    over: bool,
 }
 
 impl Default for Reader {
     fn default() -> Self {
-        Self { decoder: Decoder::new(LONGEST_EVENT), assembly: Assembly::default() }
+        Self { decoder: Decoder::new(LONGEST_EVENT), assembly: Assembly::default(), over: false }
     }
 }
 
@@ -48,11 +50,15 @@ impl Reader {
     /// # Errors
     /// If no message can come of this stream any more.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<(), StreamFault> {
+        if self.over {
+            return Ok(());
+        }
         let mut events = Vec::new();
         let fed = self.decoder.feed_into(bytes, &mut events);
         events.iter().try_for_each(|event| self.assembly.take(event))?;
         // Whatever follows `message_stop`, the message is there and paid.
-        if self.is_whole() { Ok(()) } else { Ok(fed?) }
+        self.over = fed.is_err() && self.is_whole();
+        if self.over { Ok(()) } else { Ok(fed?) }
     }
 
     /// `message_stop` came: the message is there, whatever happens to the connection.
@@ -66,7 +72,7 @@ impl Reader {
     /// # Errors
     /// If the stream ended too early, or says what no message can be.
     pub fn finish(self) -> Result<Value, StreamFault> {
-        let Self { decoder, mut assembly } = self;
+        let Self { decoder, mut assembly, over: _ } = self;
         // What was begun and is no JSON was cut off in the middle: that is an early end, not a wrong event.
         if !assembly.stopped
             && let Ok(Some(last)) = decoder.finish()

@@ -139,6 +139,9 @@ fn what_follows_a_whole_message_in_the_same_piece_takes_nothing_from_it() {
     let behind = [whole.as_bytes(), b"data: \xff\xff\n\n"].concat();
     assert_eq!(read([behind.as_slice()]), read([whole.as_bytes()]));
     assert_eq!(read(behind.chunks(1)), read([whole.as_bytes()]));
+    let and_more = [behind.as_slice(), wire(&[stop()]).as_bytes()].concat();
+    assert_eq!(read([and_more.as_slice()]), read([whole.as_bytes()]));
+    assert_eq!(read(and_more.chunks(1)), read([whole.as_bytes()]));
     // Before its end the first thing that is wrong is told, wherever the bytes were cut.
     let wrong = [wire(&[start(), text(3, "x")]).as_bytes(), b"data: \xff\n\n"].concat();
     assert_eq!(read([wrong.as_slice()]), read(wrong.chunks(1)));

@@ -14,6 +14,10 @@ pub fn holds(input: &[u8]) {
     assert_eq!(changes.is_empty(), json_equal(&old, &new));
     assert_eq!(json_equal(&old, &new), json_equal(&new, &old));
     assert!(json_equal(&old, &old) && json_diff(&old, &old).is_empty());
+    // A difference that is too large to be kept says so; a name that is too long for a path ends in an ellipsis.
+    if changes.iter().any(|change| change.shortened || change.left_out > 0 || change.path.contains('…')) {
+        return;
+    }
     let located: Vec<Located<'_>> = changes.iter().map(|change| (steps(&change.path), change)).collect();
     let result = applied(&old, &located);
     assert!(json_equal(&result, &new), "{old} became {result}, not {new}, by {changes:?}");
