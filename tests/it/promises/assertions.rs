@@ -23,7 +23,7 @@ pub fn holds(input: &[u8]) {
     let subject = subject(&reply, Parse { fenced: text.len().is_multiple_of(2) }, None);
     let result = evaluate(&plain, &subject);
     is_fit_to_show(&result);
-    assert_eq!(result, evaluate(&plain, &subject), "the same twice");
+    assert_eq!(said(&result), said(&evaluate(&plain, &subject)), "the same twice");
     let Some(Ok(negated)) = assertion(&kind, &argument, true).map(|assertion| made(&assertion)) else { return };
     let opposite = evaluate(&negated, &subject);
     is_fit_to_show(&opposite);
@@ -35,6 +35,15 @@ pub fn holds(input: &[u8]) {
         }
         _ => {}
     }
+}
+
+/// The result without its difference: which words are marked there is bounded in time, what is said of the reply is not.
+fn said(result: &AssertionResult) -> AssertionResult {
+    let mut result = result.clone();
+    if let Outcome::Fail(failure) = &mut result.outcome {
+        failure.diff = None;
+    }
+    result
 }
 
 /// An assertion of a kind by its one argument, ready for replies; `Err(None)` where there is no such kind.
