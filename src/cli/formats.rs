@@ -7,7 +7,6 @@ use std::sync::Arc;
 use crate::cli::arguments::{FormatArguments, MergeArguments, ReportArguments};
 use crate::cli::console::Console;
 use crate::cli::project::Failure;
-use crate::gate::exit::exit;
 use crate::model::gate::Exit;
 use crate::model::problem::Problem;
 use crate::model::run::RunReport;
@@ -15,7 +14,7 @@ use crate::model::suite::Suite;
 use crate::report::files::{Content, OutputError, Outputs, Wanted};
 use crate::report::json::{self, ReadError};
 use crate::report::{Format, terminal};
-use crate::runner::{merge, totals};
+use crate::runner::{evidence, merge};
 use crate::source::tree::read_regular;
 
 /// Largest run report that is read: 100,000 cells with their outputs are well below.
@@ -102,15 +101,10 @@ pub(crate) fn read(current: &Path, path: &Path) -> Result<RunReport, Failure> {
     })?;
     let report = json::read(&*bytes).map_err(|error| cannot(&error))?;
     // Nothing is believed that the cells do not bear out: a report is passed from machine to machine.
-    let sums = totals::sum(&report.cells, report.orphans.len());
-    if sums.totals != report.totals || exit(&report.gates) != report.exit {
-        let problem =
-            Problem::error(format!("the totals or the exit of the run report `{}` are not those of its cells and gates", path.display()));
-        return Err(problem
-            .hint("it was changed or cut after `promptkeel run --json FILE` wrote it; take the original, or run again")
-            .into());
-    }
-    Ok(report)
+    evidence::borne_out(report).map_err(|error| {
+        let problem = Problem::error(format!("the run report `{}` cannot be believed: {error}", path.display()));
+        Failure::from(problem.hint("it was changed or cut after `promptkeel run --json FILE` wrote it; take the original, or run again"))
+    })
 }
 
 fn write(report: &RunReport, formats: &FormatArguments, current: &Path, console: &Console) -> Result<Exit, Failure> {

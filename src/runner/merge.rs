@@ -124,8 +124,8 @@ fn bill(reports: &[RunReport]) -> Bill {
         sum.saved_by_store_usd += *saved_by_store_usd;
         sum.saved_by_prompt_cache_usd += *saved_by_prompt_cache_usd;
         sum.simulated_usd += *simulated_usd;
-        sum.unpriced_samples += unpriced_samples;
-        sum.unknown_attempts += unknown_attempts;
+        sum.unpriced_samples = sum.unpriced_samples.saturating_add(*unpriced_samples);
+        sum.unknown_attempts = sum.unknown_attempts.saturating_add(*unknown_attempts);
     }
     sum
 }

@@ -1,6 +1,7 @@
 //! From YAML to a script: what does each key mean, and what is wrong with it?
 
 mod answer;
+mod bounds;
 mod condition;
 mod fields;
 
@@ -79,6 +80,10 @@ fn environment() -> Environment<'static> {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     environment.set_fuel(Some(TEMPLATE_FUEL));
+    environment.set_formatter(|output, state, value| {
+        bounds::charge(state, value)?;
+        minijinja::escape_formatter(output, state, value)
+    });
     let mut syntax = SyntaxConfig::builder();
     syntax.keep_trailing_newline(true);
     environment.set_syntax(syntax.build().expect("the usual delimiters do not clash"));

@@ -3,6 +3,12 @@
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::Spanned;
 
+/// Deepest nesting of lists and mappings: what fits a thread of 2 MiB with the frames of an unoptimised build.
+const DEEPEST: usize = 32;
+
+/// Most values of a script, aliases expanded; one is written by hand.
+const MOST_VALUES: usize = 250_000;
+
 /// One value with its place (both from 1).
 #[derive(Debug, Clone)]
 pub(super) struct Node {
@@ -42,6 +48,16 @@ impl Node {
             reject_tagged_field_names: true,
             duplicate_keys: serde_yaml::options::DuplicateKeyPolicy::Error,
             with_snippet: false,
+            budget: serde_yaml::budget! {
+                max_depth: DEEPEST,
+                flow_nesting_limit: DEEPEST,
+                max_nodes: MOST_VALUES,
+                max_events: MOST_VALUES * 2,
+                max_documents: 2,
+                max_recorded_anchor_events: MOST_VALUES,
+                // An anchor may be used by every rule; what aliases expand into is counted above.
+                enforce_alias_anchor_ratio: false,
+            },
         };
         serde_yaml::from_str_with_options::<Self>(text, options).map_err(|error| {
             let (line, column) = error.location().map_or((1, 1), |place| (place.line().max(1), place.column().max(1)));
@@ -79,6 +95,18 @@ impl Node {
 
 /// The parser's words without the place that it adds: the place is ours to print.
 fn plain(message: &str) -> String {
+    let is_one_of = |words: &[&str]| words.iter().any(|words| message.contains(words));
+    if is_one_of(&["budget breached", "recursion limit", "alias replay", "alias expansion"]) {
+        return format!(
+            "it is nested too deep or expands into too much: {DEEPEST} levels and {MOST_VALUES} values may be, aliases expanded"
+        );
+    }
+    if is_one_of(&["recursive references"]) {
+        return "this alias stands inside of its own anchor".to_owned();
+    }
+    if is_one_of(&["multiple YAML documents"]) {
+        return "one YAML document is expected, and a second one begins here".to_owned();
+    }
     let first = message.lines().next().unwrap_or_default();
     let text = first.split(" at line ").next().unwrap_or(first);
     // Advice to whoever calls the parser, not to whoever wrote the script.

@@ -2,7 +2,8 @@
 //!
 //! A control, bidirectional or invisible character in a file can hide or reorder what a pull request shows, and a carriage return
 //! does not survive git's line-end conversion. A text with one of them is stored with `\\`, `\r` and `\u{202e}` in place of
-//! backslash, carriage return and every other such character; line feeds and tabs stay.
+//! backslash, carriage return and every other such character; line feeds and tabs stay. So is a text with a line that looks like the
+//! beginning of a merge conflict.
 
 /// The character could not be seen, or would change how its neighbours are seen.
 pub(super) fn is_concealed(character: char) -> bool {
@@ -24,16 +25,27 @@ pub(super) fn is_concealed(character: char) -> bool {
     }
 }
 
+/// What git writes around two versions that it could not merge. An output may hold the same, so there it is stored in escapes.
+const CONFLICT_BEGINS: &str = "<<<<<<< ";
+const CONFLICT_ENDS: &str = ">>>>>>> ";
+
 /// The text cannot be stored as it is.
 pub(super) fn needs_escape(text: &str) -> bool {
-    text.chars().any(is_concealed)
+    text.chars().any(is_concealed) || text.split('\n').any(|line| line.starts_with(CONFLICT_BEGINS))
+}
+
+/// The line of a file at which a merge conflict begins that nobody resolved.
+pub(super) fn conflict(file: &str) -> Option<usize> {
+    let begins = file.split('\n').position(|line| line.starts_with(CONFLICT_BEGINS))?;
+    file.split('\n').skip(begins).any(|line| line.starts_with(CONFLICT_ENDS)).then_some(begins + 1)
 }
 
 /// The text with every concealed character and backslash spelled out.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + text.len() / 8);
-    for character in text.chars() {
+    for (at, character) in text.char_indices() {
         match character {
+            '<' if text[at..].starts_with(CONFLICT_BEGINS) && (at == 0 || text.as_bytes()[at - 1] == b'\n') => escaped.push_str("\\u{3c}"),
             '\\' => escaped.push_str("\\\\"),
             '\r' => escaped.push_str("\\r"),
             other if is_concealed(other) => escaped.push_str(&format!("\\u{{{:x}}}", u32::from(other))),

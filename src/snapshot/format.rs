@@ -168,6 +168,9 @@ fn unspelled(value: &str, line: usize) -> Result<String, FormatError> {
 pub fn read(text: &str) -> Result<Snapshot, FormatError> {
     // The writer leaves no carriage return and no byte order mark: editors and git's line-end conversion put them there.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
+    if let Some(line) = escape::conflict(&text) {
+        return Err(FormatError::new(line, "a merge conflict is not resolved"));
+    }
     let head = Head::read(&text)?;
     let body_line = head.lines + 1;
     let prompt = head.prompt.ok_or_else(|| FormatError::new(head.lines, "the head has no `prompt`"))?;

@@ -18,7 +18,7 @@ const MOST_OUTPUT: usize = 100_000;
 const SUITE: &str = "suites/capitals.yaml";
 
 /// Runs promptkeel under limits of memory and time; a panic, a signal or a flood of output fails the test whatever it is about.
-fn guarded(project: &Project, arguments: &[&str]) -> Ran {
+pub(crate) fn guarded(project: &Project, arguments: &[&str]) -> Ran {
     let inner = project.command(arguments);
     let limits = format!("ulimit -v {MOST_KIB}; ulimit -t {MOST_SECONDS}; exec \"$0\" \"$@\"");
     #[expect(clippy::disallowed_methods, reason = "a shell sets the limits that the binary runs under")]
@@ -39,7 +39,7 @@ fn guarded(project: &Project, arguments: &[&str]) -> Ran {
 }
 
 /// `check` must refuse the project with these words, and `run` must send nothing.
-fn refused(project: &Project, words: &[&str]) {
+pub(crate) fn refused(project: &Project, words: &[&str]) {
     let ran = guarded(project, &["check"]);
     assert_eq!(ran.code, 2, "{words:?}: {}", ran.stderr.chars().take(2_000).collect::<String>());
     for word in words {

@@ -19,6 +19,7 @@ mod faults;
 mod harness;
 mod hostile_files;
 mod hostile_replies;
+mod hostile_state;
 mod limits;
 mod mistakes;
 #[expect(unreachable_pub, reason = "the fuzz targets reach it through a library of their own")]

@@ -8,6 +8,7 @@ use super::super::api_error;
 use super::super::fault::Fault;
 use super::super::script::{Answer, Block, ErrorAnswer, MessageAnswer, Refusal, Text, Then, UsageOverrides};
 use super::super::tree::{Node, Value};
+use super::bounds;
 use super::fields::{Fields, Problems, listed, nearest};
 
 const THEN: [&str; 16] = [
@@ -209,6 +210,10 @@ fn template(node: &Node, name: &str, templates: &mut Environment<'static>, probl
     };
     if !["{{", "{%", "{#"].iter().any(|mark| text.contains(mark)) {
         return Some(Text::Literal(text.clone()));
+    }
+    if let Some(message) = bounds::too_much(text) {
+        problems.node(node, format!("the template cannot be read: {message}"), Some("build the text in several steps".to_owned()));
+        return None;
     }
     let key = format!("{}:{}", node.line, node.column);
     if let Err(error) = templates.add_template_owned(key.clone(), text.clone()) {

@@ -5,15 +5,25 @@ use std::time::Duration;
 use super::super::script::ScriptProblem;
 use super::super::tree::{Node, Value};
 
+/// Mistakes that are kept: mending the first helps more than counting all.
+const MOST_PROBLEMS: usize = 100;
+
+/// Characters of one message: a name may be as long as the script.
+const LONGEST_MESSAGE: usize = 400;
+
+/// Longest name that is compared with those that would have been right.
+const LONGEST_NAME: usize = 60;
+
 /// The mistakes found so far.
 pub(in super::super) struct Problems {
     name: String,
     list: Vec<ScriptProblem>,
+    count: usize,
 }
 
 impl Problems {
     pub(super) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), list: Vec::new() }
+        Self { name: name.to_owned(), list: Vec::new(), count: 0 }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -21,7 +31,7 @@ impl Problems {
     }
 
     pub(super) const fn count(&self) -> usize {
-        self.list.len()
+        self.count
     }
 
     pub(super) fn into_list(mut self) -> Vec<ScriptProblem> {
@@ -30,7 +40,14 @@ impl Problems {
     }
 
     pub(super) fn at(&mut self, line: u64, column: u64, message: impl Into<String>, hint: Option<String>) {
-        self.list.push(ScriptProblem { name: self.name.clone(), line, column, message: message.into(), hint });
+        self.count += 1;
+        if self.list.len() < MOST_PROBLEMS {
+            let mut message = message.into();
+            if let Some((end, _)) = message.char_indices().nth(LONGEST_MESSAGE) {
+                message.replace_range(end.., "…");
+            }
+            self.list.push(ScriptProblem { name: self.name.clone(), line, column, message, hint });
+        }
     }
 
     pub(super) fn node(&mut self, node: &Node, message: impl Into<String>, hint: Option<String>) {
@@ -156,6 +173,10 @@ fn duration(text: &str) -> Option<Duration> {
 
 /// The known name that is most like this one, if one is.
 pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    // Comparing takes the product of both lengths.
+    if name.len() > LONGEST_NAME {
+        return None;
+    }
     known
         .iter()
         .map(|candidate| (strsim::normalized_damerau_levenshtein(name, candidate), *candidate))
