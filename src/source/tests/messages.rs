@@ -86,7 +86,7 @@ fn a_mistake_behind_lone_carriage_returns_stands_in_a_line_that_there_is() {
     let problems = project.load().problems;
     let place = problems[0].place.clone().unwrap();
     assert_eq!(place.line, 2, "{}", super::plain(&problems));
-    assert!(place.source.chars().nth(place.column as usize - 1) == Some('}'), "{place:?}");
+    assert!(place.source.chars().nth(place.column as usize - 1) == Some('['), "{place:?}");
 }
 
 #[test]
