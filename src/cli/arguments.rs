@@ -334,8 +334,19 @@ pub(crate) struct MergeArguments {
     /// The reports of all shards
     #[arg(value_name = "RUN.json", required = true)]
     pub(crate) runs: Vec<PathBuf>,
+    /// What orphaned snapshots do
+    #[arg(long, value_enum, default_value_t = MergeUnreferenced::Warn, value_name = "WHAT")]
+    pub(crate) unreferenced: MergeUnreferenced,
     #[command(flatten)]
     pub(crate) formats: FormatArguments,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MergeUnreferenced {
+    /// They are listed
+    Warn,
+    /// They fail the gate
+    Reject,
 }
 
 #[derive(Debug, Args)]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::cli::arguments::{FormatArguments, MergeArguments, ReportArguments};
+use crate::cli::arguments::{FormatArguments, MergeArguments, MergeUnreferenced, ReportArguments};
 use crate::cli::console::Console;
 use crate::cli::project::Failure;
 use crate::model::gate::Exit;
@@ -85,7 +85,7 @@ pub(crate) fn report(current: &Path, arguments: &ReportArguments, console: &Cons
 /// `promptkeel merge`: the shards of one run, judged as a whole.
 pub(crate) fn merge(current: &Path, arguments: &MergeArguments, console: &Console) -> Result<Exit, Failure> {
     let reports = arguments.runs.iter().map(|path| read(current, path)).collect::<Result<Vec<_>, _>>()?;
-    let report = merge::merge(reports)
+    let report = merge::merge(reports, arguments.unreferenced == MergeUnreferenced::Reject)
         .map_err(|error| Problem::error(error.to_string()).hint("give every `--json` report of one `--shard I/N` run, each once"))?;
     write(&report, &arguments.formats, current, console)
 }

@@ -51,6 +51,10 @@ pub(crate) async fn run(
         let problem = Problem::error("`--unreferenced delete` needs a run of every suite and case");
         return Err(problem.hint("leave the selection out, or use `--unreferenced reject`").into());
     }
+    if arguments.unreferenced == Unreferenced::Reject && arguments.selection.shard.is_some() {
+        let problem = Problem::error("a shard does not judge the whole, so `--unreferenced reject` would fail nothing");
+        return Err(problem.hint("give it to `promptkeel merge`, where the shards come together").into());
+    }
     let lock_problems = locks::check(project, &session.plan.suites);
     if lock_problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(lock_problems.into());

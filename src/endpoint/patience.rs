@@ -21,6 +21,7 @@ use crate::model::verdict::CellError;
 #[derive(Clone, Default)]
 pub struct Flight {
     abandoned: CancellationToken,
+    /// Holds the claim on the answer too, which is given up before the place is: in the order of these fields.
     recheck: Option<Arc<dyn Fn() -> Recheck + Send + Sync>>,
     kept: Arc<Mutex<Option<Seat>>>,
 }

@@ -37,11 +37,12 @@ pub enum MergeError {
     DifferentRevisions(String, String),
 }
 
-/// Merges the shards of one run and applies the gates to the whole. A missing shard is a missing verdict.
+/// Merges the shards of one run and applies the gates to the whole. A missing shard is a missing verdict; `orphans_fail` is
+/// `--unreferenced reject`.
 ///
 /// # Errors
 /// When the reports are no parts of one split.
-pub fn merge(mut reports: Vec<RunReport>) -> Result<RunReport, MergeError> {
+pub fn merge(mut reports: Vec<RunReport>, orphans_fail: bool) -> Result<RunReport, MergeError> {
     let shards = shards(&reports)?;
     reports.sort_by_key(|report| report.run.shard.map_or(1, |shard| shard.index));
     let mut info = merged_info(&reports)?;
@@ -66,8 +67,9 @@ pub fn merge(mut reports: Vec<RunReport>) -> Result<RunReport, MergeError> {
     let bill = bill(&reports);
     let texts = joined_texts(&mut reports);
     let cells = interleave(reports)?;
+    let rejected_orphans = if orphans_fail { orphans.len() } else { 0 };
     let parts = Parts { info, policies, cells, texts, orphans: orphans.into_iter().collect(), problems, carried };
-    let facts = RunFacts { missing_shards: missing, ..RunFacts::default() };
+    let facts = RunFacts { missing_shards: missing, rejected_orphans, ..RunFacts::default() };
     Ok(RunReport { bill, ..assemble::report(parts, &facts) })
 }
 

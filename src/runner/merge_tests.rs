@@ -55,7 +55,7 @@ proptest! {
         let whole = report(None, cells.clone());
         let mut parts = split(&cells, count);
         parts.reverse();
-        let merged = merge(parts).unwrap();
+        let merged = merge(parts, false).unwrap();
         prop_assert_eq!(&merged.cells, &whole.cells);
         prop_assert_eq!((merged.totals, merged.gates, merged.exit), (whole.totals, whole.gates, whole.exit));
     }
@@ -87,30 +87,30 @@ fn a_missing_shard_is_a_missing_verdict_however_many_are_missing() {
     let cells = passing(8);
     let mut parts = split(&cells, 4);
     parts.drain(1..3);
-    let merged = merge(parts).unwrap();
+    let merged = merge(parts, false).unwrap();
     assert_eq!(merged.exit, Exit::MissingVerdicts);
     assert!(merged.gates.iter().any(|gate| gate.outcome == GateOutcome::Missing && gate.message == "shards 2 to 3 of 4 are missing"));
     // A count that no machine could walk through is no reason to wait.
     let alone = vec![report(Some(Shard { index: 2, count: u32::MAX }), passing(1))];
-    assert_eq!(merge(alone).unwrap().gates.iter().filter(|gate| gate.message.contains("missing")).count(), 2);
+    assert_eq!(merge(alone, false).unwrap().gates.iter().filter(|gate| gate.message.contains("missing")).count(), 2);
 }
 
 #[test]
 fn parts_that_are_no_parts_of_one_split_are_refused() {
     let cells = passing(8);
-    assert_eq!(merge(Vec::new()), Err(MergeError::Empty));
+    assert_eq!(merge(Vec::new(), false), Err(MergeError::Empty));
     let twice = vec![split(&cells, 2).remove(0), split(&cells, 2).remove(0)];
-    assert_eq!(merge(twice), Err(MergeError::Twice(1)));
+    assert_eq!(merge(twice, false), Err(MergeError::Twice(1)));
     let others = vec![split(&cells, 2).remove(0), split(&cells, 3).remove(1)];
-    assert_eq!(merge(others), Err(MergeError::DifferentSplits(2, 3, 2)));
+    assert_eq!(merge(others, false), Err(MergeError::DifferentSplits(2, 3, 2)));
     let beyond = vec![report(Some(Shard { index: 3, count: 2 }), Vec::new())];
-    assert_eq!(merge(beyond), Err(MergeError::NoSuchPart(3, 2)));
+    assert_eq!(merge(beyond, false), Err(MergeError::NoSuchPart(3, 2)));
     // The second machine was given a filter that the first was not.
     let mut filtered = split(&cells, 2);
     filtered[1].cells.truncate(1);
-    assert_eq!(merge(filtered), Err(MergeError::UnevenParts(1, 4, 2, 1)));
+    assert_eq!(merge(filtered, false), Err(MergeError::UnevenParts(1, 4, 2, 1)));
     let overlapping = vec![report(Some(Shard { index: 1, count: 2 }), passing(1)), report(Some(Shard { index: 2, count: 2 }), passing(1))];
-    assert!(matches!(merge(overlapping), Err(MergeError::Overlap(_))));
+    assert!(matches!(merge(overlapping, false), Err(MergeError::Overlap(_))));
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn a_merged_bill_holds_what_is_in_no_cell() {
     let mut parts = split(&passing(2), 2);
     parts[1].bill.spent_usd = "0.25".parse().unwrap();
     parts[1].bill.unknown_attempts = 1;
-    let bill = merge(parts).unwrap().bill;
+    let bill = merge(parts, false).unwrap().bill;
     assert_eq!((bill.spent_usd, bill.unknown_attempts), ("0.25".parse().unwrap(), 1));
 }
 
@@ -127,13 +127,24 @@ fn what_only_a_shard_knows_is_carried_into_the_whole() {
     let mut parts = split(&passing(2), 2);
     let interrupted = RunFacts { interrupted: true, shard: parts[0].run.shard, ..RunFacts::default() };
     parts[0].gates = judge(&parts[0].cells, &[policy()], &interrupted);
-    assert_eq!(merge(parts).unwrap().exit, Exit::Interrupted);
+    assert_eq!(merge(parts, false).unwrap().exit, Exit::Interrupted);
     let mut parts = split(&passing(2), 2);
     parts[1].cells[0].verdict = Verdict::Skipped;
     let limit = Some(std::time::Duration::from_secs(90));
     let timed_out = RunFacts { timed_out: limit, shard: parts[1].run.shard, ..RunFacts::default() };
     parts[1].gates = judge(&parts[1].cells, &[policy()], &timed_out);
-    let whole = merge(parts).unwrap();
+    let whole = merge(parts, false).unwrap();
     assert_eq!(whole.exit, Exit::MissingVerdicts);
     assert_eq!(whole.gates.iter().filter(|gate| gate.message.starts_with("the run's time limit of 90s passed")).count(), 1);
+}
+
+#[test]
+fn orphans_fail_the_whole_where_that_is_asked_for() {
+    let parts = || {
+        let mut parts = split(&[cell("ada", Verdict::Pass), cell("bob", Verdict::Pass)], 2);
+        parts[1].orphans.push("snapshots/greetings/gone/claude-haiku-4-5.snap".to_owned());
+        parts
+    };
+    assert_eq!(merge(parts(), false).unwrap().exit, Exit::Holds);
+    assert_eq!(merge(parts(), true).unwrap().exit, Exit::Fails);
 }

@@ -156,7 +156,9 @@ impl<E: Endpoint> Endpoint for Cached<E> {
             match passenger.landing().await? {
                 Landing::Result(result) => return passenger.collect(result),
                 // Everything was stopped, or everybody had left just before we came.
-                Landing::Abandoned(error) => ended = Some(error),
+                // Its attempts are the story of whoever began it: told twice they would be billed twice.
+                Landing::Abandoned(error) if passenger.started_it => ended = Some(error),
+                Landing::Abandoned(error) => ended = Some(CellError { attempts: Vec::new(), ..error }),
             }
         }
         Err(ended.unwrap_or_else(stopped))
@@ -212,9 +214,9 @@ impl<E: Endpoint> Shared<E> {
     }
 
     async fn fly(self: &Arc<Self>, call: Call, abandoned: CancellationToken) -> Result<Answer, CellError> {
-        let (looking, asking) = (Arc::clone(self), Arc::new(Mutex::new(Asking::default())));
-        let (key, patience, held) = (call.key, call.deadline, Arc::clone(&asking));
-        let flight = Flight::new(abandoned, move || looking.recheck(&key, &mut lock(&held), patience));
+        let (looking, asking) = (Arc::clone(self), Mutex::new(Asking::default()));
+        let (key, patience) = (call.key, call.deadline);
+        let flight = Flight::new(abandoned, move || looking.recheck(&key, &mut lock(&asking), patience));
         let answer = self.inner.ask(Call { flight: flight.clone(), ..call.clone() }).await?;
         if answer.served.is_paid() {
             let row = NewAnswer { key, endpoint: &call.endpoint, sample: call.sample, request: &call.request, reply: &answer.reply };
@@ -227,9 +229,8 @@ impl<E: Endpoint> Shared<E> {
                 Err(error) => drop(self.fail(&error, "was paid and could not be stored")),
             }
         }
-        // Only now, stored, may another process look for it.
-        drop(asking);
-        // And only now may another request take its place on the wire.
+        // Only now, stored, may another process look for it, and another request take its place on the wire: the flight has both, the
+        // claim and the place.
         drop(flight);
         Ok(answer)
     }

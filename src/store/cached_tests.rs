@@ -284,6 +284,25 @@ async fn what_was_acknowledged_is_there_after_the_process_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_attempts_of_a_flight_that_is_stopped_are_told_once() {
+    let folder = folder();
+    let wire = Arc::new(Scripted::new(|_, _| {
+        (Duration::from_millis(10), Err(failed(ErrorKind::Connection, Advice { after: Some(Duration::from_secs(60)), should_retry: None })))
+    }));
+    let config = config("https://api.anthropic.com");
+    let stopped = CancellationToken::new();
+    let stack = Retrying::new(Limited::new(Arc::clone(&wire), &config), &config, 1);
+    let store = Arc::new(Store::open(folder.path()).unwrap());
+    let cached = Cached::until(store, CacheMode::ReadWrite, stack, stopped.clone());
+    let (one, two, ()) = tokio::join!(cached.ask(call(1)), cached.ask(call(1)), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        stopped.cancel();
+    });
+    let attempts = [one, two].map(|result| result.unwrap_err().attempts.len());
+    assert_eq!((attempts.iter().sum::<usize>(), wire.count()), (1, 1), "told twice they would be billed twice");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_is_in_flight_until_it_is_stored() {
     let folder = folder();
     let hand = Arc::new(Store::open(folder.path()).unwrap());

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::ErrorKind as Io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
@@ -81,10 +81,15 @@ pub(super) fn open(folder: &Path) -> Result<Opened, StoreError> {
     // locks there is only this rare race left. It stays empty, and what a link of that name leads to is not emptied.
     let lock = fs::File::options().write(true).create(true).truncate(false).open(folder.join("store.lock"));
     let lock = lock.map_err(|error| unusable(&error))?;
-    let _ = lock.lock();
+    locked(&lock, &path)?;
     let mut warnings = Vec::new();
     if mark_of_damage(&path).exists() {
-        warnings.push(set_aside(&path, "it was found damaged before")?);
+        // The mark goes by name: a run that still had the old file open may have made it beside a new one.
+        if is_whole(&path) {
+            let _ = fs::remove_file(mark_of_damage(&path));
+        } else {
+            warnings.push(set_aside(&path, "it was found damaged before")?);
+        }
     }
     if fs::metadata(&path).is_ok_and(|facts| facts.is_file() && facts.len() == 0) {
         let problem = Problem::warning(format!("the store `{}` was empty; a new one is begun", path.display()));
@@ -268,6 +273,29 @@ fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
 
 fn tables(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'", [], |row| row.get(0))
+}
+
+/// Waits its turn, as long as for a commit: whoever has it may be suspended. Where the file system knows no locks nobody waits.
+fn locked(lock: &fs::File, path: &Path) -> Result<(), StoreError> {
+    let begun = Instant::now();
+    loop {
+        match lock.try_lock() {
+            Ok(()) | Err(fs::TryLockError::Error(_)) => return Ok(()),
+            Err(fs::TryLockError::WouldBlock) if begun.elapsed() >= BUSY => {
+                return Err(StoreError::Database {
+                    path: path.to_owned(),
+                    reason: format!("another process has been opening it for {} s, or is suspended", BUSY.as_secs()),
+                });
+            }
+            Err(fs::TryLockError::WouldBlock) => std::thread::park_timeout(Duration::from_millis(20)),
+        }
+    }
+}
+
+/// Every page is what it should be.
+fn is_whole(path: &Path) -> bool {
+    let check = || Connection::open(path)?.query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0));
+    check().is_ok_and(|said| said == "ok")
 }
 
 fn mark_of_damage(path: &Path) -> PathBuf {

@@ -96,6 +96,16 @@ fn orphans_fail_or_go_only_where_that_is_asked_for() {
     let orphan = "snapshots/capitals/japan/claude-haiku-4-5.snap";
     assert_eq!(project.run(&["run"]).code, 0);
     assert_eq!(project.run(&["run", "--unreferenced", "reject"]).code, 1);
+    assert_eq!(
+        project.run(&["run", "--unreferenced", "reject", "--shard", "1/2"]).code,
+        2,
+        "a shard cannot say it, so it does not keep silent"
+    );
+    for shard in ["1/2", "2/2"] {
+        assert_eq!(project.run(&["run", "--shard", shard, "--json", &format!("shard-{}.json", &shard[..1])]).code, 0);
+    }
+    assert_eq!(project.run(&["merge", "shard-1.json", "shard-2.json"]).code, 0);
+    assert_eq!(project.run(&["merge", "shard-1.json", "shard-2.json", "--unreferenced", "reject"]).code, 1);
     assert_eq!(project.run(&["run", "--unreferenced", "delete", "--case", "france"]).code, 2);
     assert!(project.exists(orphan));
     assert_eq!(project.run(&["run", "--unreferenced", "delete"]).code, 0);
