@@ -2,7 +2,7 @@
 
 use promptkeel::endpoint::messages::{Parsed, parse};
 use promptkeel::endpoint::sse::{Decoder, Event, SseError};
-use promptkeel::endpoint::stream::{StreamFault, read};
+use promptkeel::endpoint::stream::{Reader, StreamFault, read};
 
 use super::excerpts::is_harmless;
 use super::reply::{LONGEST_REASON, is_usable};
@@ -18,10 +18,11 @@ pub fn holds(input: &[u8]) {
     match &whole {
         Ok(message) => {
             for cut in cuts(input.len()) {
-                assert!(
-                    read([&input[..cut]]).is_ok_and(|beginning| beginning == *message) || read([&input[..cut]]).is_err(),
-                    "cut at {cut}"
-                );
+                // Not where the last event lacks its blank line: it counts where nothing follows, and could go on where something does.
+                let mut beginning = Reader::default();
+                if beginning.feed(&input[..cut]).is_ok() && beginning.is_whole() {
+                    assert_eq!(beginning.finish().as_ref(), Ok(message), "cut at {cut}");
+                }
             }
             if let Ok(Parsed::Message(message)) = parse(&message.to_string()) {
                 is_usable(*message);
