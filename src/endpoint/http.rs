@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Client, Url};
+use reqwest::{Client, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout};
 
@@ -14,7 +14,7 @@ use crate::endpoint::heard;
 use crate::endpoint::messages::{self, Message, Parsed};
 use crate::endpoint::patience::Patience;
 use crate::endpoint::rate_limits::rate_limits;
-use crate::endpoint::receiving::{Broken, LONGEST_BODY, LONGEST_SILENCE, Progress, Received, Receiver};
+use crate::endpoint::receiving::{Broken, LONGEST_BODY, LONGEST_ERROR, LONGEST_SILENCE, Progress, Received, Receiver};
 use crate::endpoint::secret::Scrubber;
 use crate::endpoint::stream::{self, StreamFault};
 use crate::endpoint::wire::{Advice, Attempted, Failed, Wire};
@@ -73,6 +73,7 @@ impl Http {
                 address: address.as_str().to_owned(),
                 longest_body: LONGEST_BODY,
                 longest_silence: LONGEST_SILENCE,
+                longest_error: LONGEST_ERROR,
             },
             clock,
             client: OnceLock::new(),
@@ -101,8 +102,9 @@ impl Http {
         Asked { endpoint: &self.name, address: self.address.as_str(), model: &call.request.model, scrubber: &self.scrubber }
     }
 
-    /// Sends and reads to the end. The head is handed out as soon as it is there, so that a time limit later on does not lose it.
-    async fn exchange(&self, client: &Client, call: &Call, head: &mut Head) -> Result<Received, Broken> {
+    /// Sends, and reads a success to the end of its message; the body of a failure is left unread. The head is handed out as soon as it is there, so
+    /// that a time limit later on does not lose it.
+    async fn exchange(&self, client: &Client, call: &Call, head: &mut Head) -> Result<(Response, Option<Received>), Broken> {
         let streamed = self.stream.applies(&call.request.params);
         let body = messages::body(&call.request, streamed);
         head.sent = body.len();
@@ -118,10 +120,24 @@ impl Http {
         let status = response.status();
         head.status = Some(status.as_u16());
         head.headers = std::mem::take(response.headers_mut());
-        if status.is_success() {
-            self.receiver.whole(&mut response, &head.headers, &mut head.progress).await
-        } else {
-            Ok(Received::Bytes(self.receiver.beginning(&mut response).await))
+        let received =
+            if status.is_success() { Some(self.receiver.whole(&mut response, &head.headers, &mut head.progress).await?) } else { None };
+        Ok((response, received))
+    }
+
+    /// One exchange within the attempt's time limit. Once a message or a status is there, the limit takes neither away.
+    async fn within_limit(&self, client: &Client, call: &Call, head: &mut Head) -> Result<Received, Broken> {
+        let deadline = Instant::now() + self.attempt_timeout;
+        let exchanged = timeout(self.attempt_timeout, self.exchange(client, call, head)).await;
+        let (mut response, received) = exchanged.unwrap_or_else(|_| Err(self.receiver.too_late(self.attempt_timeout, &head.progress)))?;
+        match received {
+            Some(received) => {
+                if head.progress.whole.is_some() {
+                    self.receiver.rest(&mut response).await;
+                }
+                Ok(received)
+            }
+            None => Ok(Received::Bytes(self.receiver.beginning(&mut response, deadline).await)),
         }
     }
 
@@ -190,8 +206,7 @@ impl Http {
             })
         })?;
         let started = Instant::now();
-        let outcome = timeout(self.attempt_timeout, self.exchange(client, call, head)).await;
-        let outcome = outcome.unwrap_or_else(|_| Err(self.receiver.too_late(self.attempt_timeout, &head.progress)));
+        let outcome = self.within_limit(client, call, head).await;
         let duration = head.progress.whole.unwrap_or_else(Instant::now) - started;
         call.observer.tell(CallEvent::Exchange(Box::new(self.told(head, outcome.as_ref(), duration))));
         let request_id = head.headers.get("request-id").and_then(|id| id.to_str().ok());

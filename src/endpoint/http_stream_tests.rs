@@ -145,7 +145,6 @@ async fn every_way_to_break_a_stream_is_of_its_class() {
         ("a JSON error under a success", http("200 OK", EVENTS, &error("overloaded_error", "x")), K::Overloaded),
         ("an error status", http("529 x", "content-type: application/json\r\n", &error("overloaded_error", "x")), K::Overloaded),
         ("a second start", http("200 OK", EVENTS, &format!("{}{STREAM}", until("message_delta"))), K::MalformedReply),
-        ("an event after the end", http("200 OK", EVENTS, &format!("{STREAM}{STREAM}")), K::MalformedReply),
         ("no count of the output", http("200 OK", EVENTS, &STREAM.replace("output_tokens", "tokens")), K::MalformedReply),
         ("bytes that are no text", http("200 OK", EVENTS, &STREAM.replace("\"H\"", "\"\u{1}\"")), K::MalformedReply),
         ("a page that calls itself a stream", http("200 OK", EVENTS, "<html>log in</html>"), K::Connection),
@@ -195,6 +194,22 @@ async fn a_whole_message_needs_no_end_of_its_connection() {
             assert_eq!(answer.reply.text(), "Hi");
             assert!(answer.reply.latency_ms < 900, "the latency ends with the message: {}", answer.reply.latency_ms);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_whole_message_is_paid_once_whatever_follows_it_and_whenever_the_time_limit_falls() {
+    let open = |rest: &str| Step::Stall(format!("HTTP/1.1 200 OK\r\n{EVENTS}content-length: 100000\r\n\r\n{STREAM}{rest}"));
+    let late_error = event(&error("overloaded_error", "x"));
+    for step in [open(""), open(STREAM), open(&late_error), Step::Write(http("200 OK", EVENTS, &format!("{STREAM}{late_error}")))] {
+        let server = Server::start(vec![step]).await;
+        let mut config = config(&server.url);
+        config.stream = Streaming::Always;
+        // Shorter than the end of the body is awaited.
+        config.attempt_timeout = Duration::from_millis(600);
+        let stack = build_with_clock(vec![config], &unlimited(), 1, || DateTime::UNIX_EPOCH).unwrap();
+        let answer = stack.ask(call(1)).await.unwrap();
+        assert_eq!((answer.reply.text().as_str(), answer.reply.attempts.len(), server.received().len()), ("Hi", 1, 1));
     }
 }
 

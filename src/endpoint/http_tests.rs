@@ -236,6 +236,33 @@ async fn silence_and_a_stalled_body_are_timeouts_and_the_head_is_not_forgotten()
 }
 
 #[tokio::test]
+async fn a_failure_is_what_its_status_says_also_where_its_body_does_not_end() {
+    use ErrorKind as K;
+    let cut = "{\"type\":\"error\",\"error\":{\"ty";
+    let whole = error("rate_limit_error", "slow down");
+    for (status, body, kind) in [
+        ("401", cut, K::Denied),
+        ("404", "", K::NotFound),
+        ("429", whole.as_str(), K::RateLimited),
+        ("529", cut, K::Overloaded),
+        ("500", "<html>", K::Server),
+    ] {
+        let head = format!("HTTP/1.1 {status} x\r\nretry-after: 3\r\nrequest-id: req_h\r\ncontent-length: 900\r\n\r\n");
+        let server = Server::start(vec![Step::Stall(format!("{head}{body}"))]).await;
+        // Either of the two bounds is the shorter one.
+        for (attempt_timeout, longest_error) in [(60_000, 100), (200, 60_000)] {
+            let mut endpoint = endpoint(&server.url, |config| config.attempt_timeout = Duration::from_millis(attempt_timeout));
+            endpoint.receiver.longest_error = Duration::from_millis(longest_error);
+            let (error, attempt, advice) = parts(endpoint.attempt(&call(1), &Patience::of(&call(1))).await.result.unwrap_err());
+            assert_eq!((error.kind, attempt.status, attempt.error), (kind, status.parse().ok(), Some(kind)), "{}", error.message);
+            assert_eq!((advice.after, attempt.request_id.as_deref()), (Some(Duration::from_secs(3)), Some("req_h")));
+            assert!(attempt.duration_ms < 10_000 && error.message.starts_with(&format!("HTTP {status}")), "{attempt:?}");
+            assert_eq!(error.message.contains("slow down"), status == "429", "what is there is told: {}", error.message);
+        }
+    }
+}
+
+#[tokio::test]
 async fn nobody_at_the_address_is_a_connection_error_that_names_the_setting() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

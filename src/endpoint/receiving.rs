@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Response;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::Value;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::endpoint::client;
 use crate::endpoint::stream::{Reader, StreamFault};
@@ -19,6 +19,9 @@ const LONGEST_ERROR_BODY: usize = 64 << 10;
 
 /// A stream says something at least this often: the API sends `ping` events while a model thinks.
 pub(crate) const LONGEST_SILENCE: Duration = Duration::from_secs(120);
+
+/// Of a failed response, the body is awaited so long: the status has come, and says what failed.
+pub(crate) const LONGEST_ERROR: Duration = Duration::from_secs(5);
 
 /// After `message_stop` the end of the body is awaited so long, for the sake of the connection; the reply needs it no more.
 const GRACE: Duration = Duration::from_secs(1);
@@ -66,6 +69,7 @@ pub(crate) struct Receiver {
     pub(crate) address: String,
     pub(crate) longest_body: usize,
     pub(crate) longest_silence: Duration,
+    pub(crate) longest_error: Duration,
 }
 
 impl Receiver {
@@ -106,9 +110,6 @@ impl Receiver {
             }
             if reader.is_whole() {
                 progress.whole = progress.last;
-                if let Err(fault) = self.rest(response, &mut reader, progress).await {
-                    return Ok(Received::Faulty(fault));
-                }
                 break;
             }
         }
@@ -118,24 +119,19 @@ impl Receiver {
         })
     }
 
-    /// Nothing is expected after `message_stop`. What comes nevertheless is looked at; that nothing comes, or that the connection ends badly, takes
-    /// nothing from a whole message.
-    async fn rest(&self, response: &mut Response, reader: &mut Reader, progress: &mut Progress) -> Result<(), StreamFault> {
+    /// What stands behind `message_stop`, which nobody needs: a connection that came to its end can be used again. To be awaited outside of the
+    /// attempt's time limit, which would throw the message away.
+    pub(crate) async fn rest(&self, response: &mut Response) {
         let until = Instant::now() + GRACE;
-        while let Ok(Ok(Some(chunk))) = tokio::time::timeout_at(until, response.chunk()).await {
-            progress.streamed += chunk.len();
-            if progress.streamed > self.longest_body {
-                break;
-            }
-            reader.feed(&chunk)?;
-        }
-        Ok(())
+        while let Ok(Ok(Some(_))) = timeout_at(until, response.chunk()).await {}
     }
 
-    /// The body of a failed response, as far as its message needs it. The status says enough: that the body breaks off is no second failure.
-    pub(crate) async fn beginning(&self, response: &mut Response) -> Vec<u8> {
+    /// The body of a failed response, as far as its message needs it. The status says enough: that the body breaks off, or does not end before the
+    /// attempt has to, is no second failure. To be awaited outside of the attempt's time limit, which would take the status for a timeout.
+    pub(crate) async fn beginning(&self, response: &mut Response, deadline: Instant) -> Vec<u8> {
+        let until = deadline.min(Instant::now() + self.longest_error);
         let mut body = Vec::new();
-        while let Ok(Some(chunk)) = response.chunk().await {
+        while let Ok(Ok(Some(chunk))) = timeout_at(until, response.chunk()).await {
             body.extend_from_slice(&chunk);
             if body.len() >= LONGEST_ERROR_BODY {
                 body.truncate(LONGEST_ERROR_BODY);

@@ -34,34 +34,31 @@ impl From<SseError> for StreamFault {
 pub struct Reader {
     decoder: Decoder,
     assembly: Assembly,
-    /// The message was whole when something came that is no event: nothing behind it is read any more.
-    over: bool,
 }
 
 impl Default for Reader {
     fn default() -> Self {
-        Self { decoder: Decoder::new(LONGEST_EVENT), assembly: Assembly::default(), over: false }
+        Self { decoder: Decoder::new(LONGEST_EVENT), assembly: Assembly::default() }
     }
 }
 
 impl Reader {
-    /// Takes the next bytes.
+    /// Takes the next bytes; those behind the end of the message are nobody's.
     ///
     /// # Errors
     /// If no message can come of this stream any more.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<(), StreamFault> {
-        if self.over {
+        if self.is_whole() {
             return Ok(());
         }
         let mut events = Vec::new();
         let fed = self.decoder.feed_into(bytes, &mut events);
         events.iter().try_for_each(|event| self.assembly.take(event))?;
-        // Whatever follows `message_stop`, the message is there and paid.
-        self.over = fed.is_err() && self.is_whole();
-        if self.over { Ok(()) } else { Ok(fed?) }
+        if self.is_whole() { Ok(()) } else { Ok(fed?) }
     }
 
-    /// `message_stop` came: the message is there, whatever happens to the connection.
+    /// `message_stop` came: the message is there and paid. Whatever follows it, in events, in other bytes or in the fate of the connection, changes
+    /// nothing in it: asked again, it would be paid again.
     #[must_use]
     pub const fn is_whole(&self) -> bool {
         self.assembly.stopped
@@ -72,7 +69,7 @@ impl Reader {
     /// # Errors
     /// If the stream ended too early, or says what no message can be.
     pub fn finish(self) -> Result<Value, StreamFault> {
-        let Self { decoder, mut assembly, over: _ } = self;
+        let Self { decoder, mut assembly } = self;
         // What was begun and is no JSON was cut off in the middle: that is an early end, not a wrong event.
         if !assembly.stopped
             && let Ok(Some(last)) = decoder.finish()
@@ -119,6 +116,9 @@ struct Growing {
 
 impl Assembly {
     fn take(&mut self, event: &Event) -> Result<(), StreamFault> {
+        if self.stopped {
+            return Ok(());
+        }
         let (kind, mut data) = match serde_json::from_str::<Map<String, Value>>(&event.data) {
             Ok(data) => (data.get("type").and_then(Value::as_str).unwrap_or(&event.name).to_owned(), data),
             Err(_) => match event.name.as_str() {
@@ -135,11 +135,7 @@ impl Assembly {
                 _ => return Ok(()),
             },
         };
-        let known = Kind::of(&kind);
-        if self.stopped && known.is_some() {
-            return malformed(format!("`{kind}` came after `message_stop`"));
-        }
-        match known {
+        match Kind::of(&kind) {
             None => Ok(()),
             Some(Kind::Error) => Err(StreamFault::Error(spoken(&event.data))),
             Some(Kind::MessageStart) => self.start(data),
@@ -215,7 +211,7 @@ impl Assembly {
             _ => return Ok(()),
         };
         if !fits {
-            return malformed(format!("content block {index} is a `{}` block, and a `{}` came for it", brief(block), kind));
+            return malformed(format!("content block {index} is a `{block}` block, and a `{kind}` came for it"));
         }
         let said = delta.shift_remove(member);
         match (kind.as_str(), said) {
@@ -358,10 +354,6 @@ fn spoken(data: &str) -> ApiError {
         Ok(Parsed::Error(error)) => error,
         Ok(Parsed::Message(_)) | Err(_) => ApiError { message: Some(data.to_owned()), ..ApiError::default() },
     }
-}
-
-fn brief(kind: &str) -> &str {
-    kind.char_indices().nth(40).map_or(kind, |(end, _)| &kind[..end])
 }
 
 fn malformed<T>(reason: impl Into<String>) -> Result<T, StreamFault> {

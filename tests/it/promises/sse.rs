@@ -1,4 +1,4 @@
-//! Is a stream the same however it is cut into pieces, and a stream that was cut off never another message?
+//! Is a stream the same however it is cut into pieces, a stream that was cut off never another message, and a whole one the same whatever follows?
 
 use promptkeel::endpoint::messages::{Parsed, parse};
 use promptkeel::endpoint::sse::{Decoder, Event, SseError};
@@ -23,6 +23,9 @@ pub fn holds(input: &[u8]) {
                 if beginning.feed(&input[..cut]).is_ok() && beginning.is_whole() {
                     assert_eq!(beginning.finish().as_ref(), Ok(message), "cut at {cut}");
                 }
+            }
+            for behind in ["event: message_start\ndata: {}\n\n", "event: error\ndata: gone\n\n", "data: {\"type\":\"message_stop\"}\n\n"] {
+                assert_eq!(read([input, b"\n\n", behind.as_bytes()]).as_ref(), Ok(message), "{behind:?} behind a whole message");
             }
             if let Ok(Parsed::Message(message)) = parse(&message.to_string()) {
                 is_usable(*message);
