@@ -153,7 +153,7 @@ fn no_event_after_its_end_makes_a_paid_message_another_or_none() {
     let error = json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}});
     let more = json!({"type": "message_delta", "delta": {"stop_reason": "max_tokens"}, "usage": {"output_tokens": 900}});
     for behind in [start(), opened(1, a_text()), text(0, "!"), text(7, "!"), closed(0), more, stop(), error] {
-        let bytes = wire(&[&whole[..], &[behind.clone()]].concat());
+        let bytes = wire(&[&whole[..], std::slice::from_ref(&behind)].concat());
         assert_eq!(read([bytes.as_bytes()]), read_all(&whole), "{behind}");
         assert_eq!(read(bytes.as_bytes().chunks(1)), read_all(&whole), "{behind}");
     }
