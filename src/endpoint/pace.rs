@@ -9,7 +9,8 @@
 //! - **Grow.** Successes of requests that the pace held back let it grow, slowly near what was refused and faster the longer nothing is
 //!   (2 to the power of the square of time). The time to double starts at one second, gets four times as long with each shrink, up to a minute.
 //! - **Trouble** of the server (5xx, 529) lets growth pause.
-//! - **What headers say** about the limit of requests is the ceiling, a fiftieth below it so that the server's bucket fills up again.
+//! - **What headers say** about the limit of requests is the ceiling, a fiftieth below it so that the server's bucket fills up again, and never below
+//!   the slowest pace: what a server means it also refuses.
 //! - **Refusals that no pace avoids**, such as faults at random: where several shrinks in a row change nothing, they are taken back, and for half a
 //!   minute a refusal only cools down; so it is also where headers say that plenty is left. Once half of the requests are refused, it is the pace.
 //!
@@ -114,7 +115,12 @@ impl Pace {
     pub(crate) fn give_back(&mut self, begun: &Begun) {
         if begun.epoch == self.epoch {
             self.accepted -= 1;
+            if self.epoch == 0 && self.accepted == 0 {
+                // Nothing was sent so far.
+                self.since = None;
+            }
         }
+        self.meter.give_back(begun.at);
         // Only where nobody has begun since: what others built upon cannot be given back.
         if self.spent == begun.spent.1 {
             self.spent = begun.spent.0;
@@ -237,7 +243,7 @@ impl Pace {
     /// What headers say about the limit of requests. It is kept to from the first refusal on, or once half of it is used up.
     pub(crate) fn told(&mut self, standing: Standing, refused: bool, now: Instant) {
         let Some(limit) = standing.limit else { return };
-        let ceiling = limit as f64 * SHARE_OF_LIMIT / 60.0;
+        let ceiling = (limit as f64 * SHARE_OF_LIMIT / 60.0).max(SLOWEST);
         self.ceiling = Some(ceiling);
         let low = standing.remaining.is_some_and(|remaining| remaining <= limit / 2);
         match self.rate {
@@ -271,6 +277,12 @@ impl Meter {
         self.count += 1;
     }
 
+    fn give_back(&mut self, at: Instant) {
+        let this = self.second.is_some_and(|second| second <= at);
+        let count = if this { &mut self.count } else { &mut self.previous };
+        *count = count.saturating_sub(1);
+    }
+
     fn rate(&self) -> f64 {
         f64::from(self.count.max(self.previous)) + 1.0
     }
@@ -297,6 +309,31 @@ mod tests {
     fn the_first_burst_sets_the_pace_to_what_passed_in_a_second() {
         let pace = shrunk(Instant::now());
         assert!((pace.rate.unwrap() - 4.75).abs() < 1e-9, "{pace:?}");
+    }
+
+    #[test]
+    fn what_was_not_sent_after_all_counts_nowhere() {
+        let mut pace = Pace::default();
+        let start = Instant::now();
+        // A call that looks every 50 ms whether another process has its answer.
+        for look in 0..100 {
+            let begun = pace.begin(after(start, f64::from(look) * 0.05));
+            pace.give_back(&begun);
+        }
+        assert!(pace.meter.rate() <= 1.0, "{pace:?}");
+        // What passes is counted from the first request that was sent: ten in a second, of which five passed.
+        let begun: Vec<Begun> = (0..10).map(|_| pace.begin(after(start, 60.0))).collect();
+        begun[5..].iter().for_each(|begun| {
+            pace.refused(begun, false, after(start, 60.1));
+        });
+        assert!((pace.rate.unwrap() - 4.75).abs() < 1e-9, "{pace:?}");
+    }
+
+    #[test]
+    fn a_told_limit_makes_no_pace_slower_than_the_slowest() {
+        let mut pace = Pace::default();
+        pace.told(Standing { limit: Some(1), remaining: Some(0), reset: None }, false, Instant::now());
+        assert_eq!(pace.rate, Some(SLOWEST));
     }
 
     #[test]
