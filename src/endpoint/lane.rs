@@ -1,7 +1,7 @@
 //! Whose turn is it in the line of one model, and when?
 //!
-//! The head of the line alone watches the clock; whoever leaves or begins wakes the next head and nobody else. A call that was sent before goes
-//! before those that were not: its case's time limit is running.
+//! The head of the line alone watches the clock; whoever leaves or begins wakes the next head and nobody else, and whatever lets it begin earlier
+//! than its clock says wakes the head itself. A call that was sent before goes before those that were not: its case's time limit is running.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -43,7 +43,7 @@ struct State {
     bursts: u32,
     lines: [VecDeque<Waiting>; 2],
     number: u64,
-    /// Who has set a clock, and need not be woken before it rings.
+    /// Who has set a clock by this state, and need not be woken before it rings.
     watching: Option<u64>,
 }
 
@@ -120,6 +120,7 @@ impl Lane {
         loop {
             let ready = {
                 let mut state = self.state();
+                state.forget_clock_of(waiting.number);
                 if state.head() == Some(waiting.number) {
                     match state.turn(self, size, cool_until()) {
                         Turn::Now(permit) => {
@@ -140,11 +141,8 @@ impl Lane {
             };
             match ready {
                 Some(ready) => {
-                    patience.wait(tokio::time::sleep_until(ready)).await?;
-                    let mut state = self.state();
-                    if state.watching == Some(waiting.number) {
-                        state.watching = None;
-                    }
+                    // Either way it looks again.
+                    let _ = patience.wait(tokio::time::timeout_at(ready, waiting.wake.notified())).await?;
                 }
                 None => patience.wait(waiting.wake.notified()).await?,
             }
@@ -191,6 +189,12 @@ impl State {
         Place { lane, line, number: self.number, wake }
     }
 
+    fn forget_clock_of(&mut self, number: u64) {
+        if self.watching == Some(number) {
+            self.watching = None;
+        }
+    }
+
     /// There may be something to do for the head of the line.
     fn wake_head(&self) {
         if self.under_way < self.most
@@ -213,9 +217,7 @@ struct Place<'a> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         let mut state = self.lane.state();
-        if state.watching == Some(self.number) {
-            state.watching = None;
-        }
+        state.forget_clock_of(self.number);
         // Each line is in the order of its numbers.
         if let Ok(index) = state.lines[self.line].binary_search_by_key(&self.number, |waiting| waiting.number) {
             state.lines[self.line].remove(index);
@@ -235,14 +237,17 @@ impl Permit {
         }
         state.tokens.give_back(now, self.tokens);
         state.pace.give_back(&self.begun);
-        // The place goes back with the permit, which needs the lock.
+        state.watching = None;
+        // The place goes back with the permit, which needs the lock and wakes the head.
         drop(state);
     }
 
-    /// The request ended like this. Says how long everybody shall wait, where the server does not say it.
+    /// The request ended like this. Says how long everybody shall wait, where the server does not say it. The head of the line is woken when
+    /// the permit goes: whoever ends a request may have to say more first.
     pub(crate) fn ended(&self, outcome: &Outcome<'_>, limits: &RateLimits) -> Option<Duration> {
         let mut state = self.seat.0.state();
         let now = Instant::now();
+        state.watching = None;
         if *limits != RateLimits::default() {
             state.pace.told(limits.requests, matches!(outcome, Outcome::Refused), now);
             state.tokens.told(limits, now);
@@ -269,6 +274,8 @@ impl Permit {
 
     /// The place alone, for as long as its answer is not in safety.
     pub(crate) fn seat(self) -> Seat {
+        // What the reply told may let the head begin, if there is another place.
+        self.seat.0.state().wake_head();
         self.seat
     }
 

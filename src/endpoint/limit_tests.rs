@@ -10,6 +10,7 @@ use crate::endpoint::patience::Flight;
 use crate::endpoint::retry::Retrying;
 use crate::endpoint::testing::{Scripted, call, call_to, config, failed, fresh, heard, reply};
 use crate::endpoint::wire::Advice;
+use crate::model::reply::Usage;
 use crate::model::verdict::ErrorKind;
 
 fn seconds(seconds: u64) -> Duration {
@@ -41,6 +42,74 @@ async fn requests_per_minute_are_kept_to_and_used_up() {
     let times = wire.times();
     assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= Duration::from_millis(1999)), "{times:?}");
     assert!(times[60] <= seconds(121), "{times:?}");
+}
+
+/// An answer that took so many tokens.
+fn took(input_tokens: u64, output_tokens: u64) -> Answer {
+    let usage = Usage { input_tokens, output_tokens, ..Usage::default() };
+    Answer { reply: Arc::new(crate::model::reply::Reply { usage, ..reply("ok") }), served: Served::Fresh }
+}
+
+/// The n-th call, of which more tokens are expected than a minute of the limits below has.
+fn large(number: usize) -> Call {
+    let mut call = call(number);
+    let mut request = crate::endpoint::testing::request("m", &"word ".repeat(800));
+    request.params.max_tokens = Some(100_000);
+    call.request = Arc::new(request);
+    call
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_took_less_than_was_thought_lets_the_next_one_begin_at_once() {
+    for (input, output) in [(None, Some(256)), (Some(300), None), (Some(300), Some(256))] {
+        let wire = Arc::new(Scripted::new(|_, _| (seconds(1), Ok(took(3, 1)))));
+        let stack = stack(&wire, |config| (config.input_tokens_per_minute, config.output_tokens_per_minute) = (input, output));
+        let calls: Vec<_> = (0..3).map(large).collect();
+        // The places stay taken, as long as the answers are not stored.
+        let _storing: Vec<_> = calls.iter().map(|call| call.flight.clone()).collect();
+        join_all(calls.into_iter().map(|call| stack.ask(call))).await;
+        let times = wire.times();
+        assert!(times[1] == seconds(1) && times[2] <= seconds(2), "{input:?} {output:?}: {times:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_given_back_lets_the_next_one_begin_at_once() {
+    for (requests, output) in [(Some(1), None), (None, Some(256))] {
+        let mut config = config("http://127.0.0.1");
+        (config.requests_per_minute, config.output_tokens_per_minute) = (requests, output);
+        let lane = Arc::new(Lane::new(&config));
+        let call = large(0);
+        let (size, patience) = (Size::of(&call.request), Patience::of(&call));
+        let started = Instant::now();
+        let found = lane.turn(size, &patience, || None).await.unwrap();
+        // The next one sets its clock while the permit is out.
+        let (next, ()) = tokio::join!(lane.turn(size, &patience, || None), async {
+            tokio::time::sleep(seconds(1)).await;
+            found.give_back();
+        });
+        assert!(next.is_ok());
+        assert_eq!(started.elapsed(), seconds(1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_that_a_server_tells_are_no_way_to_keep_a_run_for_hours() {
+    struct Tiny;
+    impl Wire for Arc<Tiny> {
+        async fn attempt(&self, _: &Call, _: &Patience) -> Attempted {
+            tokio::time::sleep(seconds(1)).await;
+            let tiny = crate::endpoint::rate_limits::Standing { limit: Some(1), remaining: Some(0), reset: None };
+            let limits = crate::endpoint::rate_limits::RateLimits { requests: tiny, tokens: tiny, input_tokens: tiny, output_tokens: tiny };
+            Attempted { result: Ok(took(1000, 100)), limits }
+        }
+    }
+    let config = config("http://127.0.0.1");
+    let stack = Retrying::new(Limited::new(Arc::new(Tiny), &config), &config, 1);
+    let started = Instant::now();
+    let results = join_all((0..60).map(|number| stack.ask(large(number)))).await;
+    assert!(results.iter().all(Result::is_ok));
+    assert!(started.elapsed() <= seconds(600), "{:?}", started.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
@@ -162,11 +231,38 @@ async fn a_call_that_waits_for_another_process_ends_once_nobody_waits_for_it() {
     assert_eq!((result.unwrap_err().attempts.len(), wire.count()), (0, 0));
 }
 
+/// What the last look says to one call: so often that another process is asking, and then that it has the answer, or that this call may ask.
+fn looked(busy: usize, found: bool) -> Recheck {
+    match (busy, found) {
+        (1.., _) => Recheck::Busy,
+        (0, true) => Recheck::Found(Arc::new(reply("theirs"))),
+        (0, false) => Recheck::Ask,
+    }
+}
+
+/// A flight whose last look says that, and when nobody waits for it any more.
+fn looking(busy: usize, found: bool) -> (Flight, tokio_util::sync::CancellationToken) {
+    let abandoned = tokio_util::sync::CancellationToken::new();
+    let busy_left = Mutex::new(busy);
+    let flight = Flight::new(abandoned.clone(), move || {
+        let mut busy = busy_left.lock().unwrap();
+        let says = looked(*busy, found);
+        *busy = busy.saturating_sub(1);
+        says
+    });
+    (flight, abandoned)
+}
+
 /// One caller: when it comes, how long its attempt takes, what comes of it, and when nobody waits for it any more.
 type Caller = (u64, u64, u8, u64);
 
 /// Attempts with their beginnings, and the cool-downs that they caused: from when until when.
-async fn called(callers: Vec<Caller>, concurrency: usize, per_minute: u32) -> (Arc<Scripted>, Vec<(Instant, Instant)>) {
+async fn called(
+    callers: Vec<Caller>,
+    concurrency: usize,
+    per_minute: u32,
+    tokens_per_minute: u64,
+) -> (Arc<Scripted>, Vec<(Instant, Instant)>) {
     let pauses = Arc::new(Mutex::new(Vec::new()));
     let (told, script) = (Arc::clone(&pauses), callers.clone());
     let wire = Arc::new(Scripted::new(move |number, _| {
@@ -190,13 +286,14 @@ async fn called(callers: Vec<Caller>, concurrency: usize, per_minute: u32) -> (A
     let stack = stack(&wire, |config| {
         config.max_concurrency = concurrency;
         config.requests_per_minute = Some(per_minute);
+        (config.input_tokens_per_minute, config.output_tokens_per_minute) = (Some(tokens_per_minute), Some(tokens_per_minute));
         config.max_retry_after = seconds(20);
     });
-    let calls = callers.iter().enumerate().map(|(number, (comes, _, _, leaves))| {
+    let calls = callers.iter().enumerate().map(|(number, (comes, takes, _, leaves))| {
         let stack = &stack;
         async move {
-            let abandoned = tokio_util::sync::CancellationToken::new();
-            let flight = Flight::new(abandoned.clone(), || Recheck::Ask);
+            // Some find that another process is asking, or has asked.
+            let (flight, abandoned) = looking((*takes % 3) as usize, *takes % 5 == 0);
             tokio::time::sleep(Duration::from_millis(*comes)).await;
             let _ = tokio::join!(stack.ask(Call { flight, ..call(number) }), async {
                 tokio::time::sleep(Duration::from_millis(*leaves)).await;
@@ -218,9 +315,10 @@ proptest::proptest! {
         callers in proptest::collection::vec((0u64..3000, 1u64..900, 0u8..12, 1u64..60_000), 1..60),
         concurrency in 1usize..6,
         per_minute in 20u32..3000,
+        tokens_per_minute in 300u64..60_000,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        let (wire, pauses) = runtime.block_on(called(callers, concurrency, per_minute));
+        let (wire, pauses) = runtime.block_on(called(callers, concurrency, per_minute, tokens_per_minute));
         proptest::prop_assert!(wire.most_at_once.load(Ordering::SeqCst) <= concurrency);
         let begun = wire.begun.lock().unwrap();
         for moment in begun.iter() {
@@ -233,6 +331,44 @@ proptest::proptest! {
                 proptest::prop_assert!((count + 1) as f64 <= allowed + 1e-3, "{} requests within {:?}", count + 1, *to - *from);
             }
         }
+    }
+
+    /// And nobody waits for nothing: the lane is never idle for longer than its limits, its replies and the looks at other processes need.
+    #[test]
+    fn a_busy_lane_ends_as_soon_as_its_limits_allow(
+        callers in proptest::collection::vec((1u64..900, 1u64..200, 1u64..20, 0usize..4, proptest::bool::weighted(0.2)), 1..40),
+        concurrency in 1usize..6,
+        per_minute in 60u32..3000,
+        input_per_minute in 600u64..60_000,
+        output_per_minute in 60u64..6000,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let script = callers.clone();
+        let wire = Arc::new(Scripted::new(move |_, call| {
+            let number = usize::from_be_bytes(call.key.as_bytes()[..8].try_into().unwrap());
+            let (takes, input, output, ..) = script[number];
+            (Duration::from_millis(takes), Ok(took(input, output)))
+        }));
+        let stack = stack(&wire, |config| {
+            config.max_concurrency = concurrency;
+            config.requests_per_minute = Some(per_minute);
+            (config.input_tokens_per_minute, config.output_tokens_per_minute) = (Some(input_per_minute), Some(output_per_minute));
+        });
+        let elapsed = runtime.block_on(async {
+            let started = Instant::now();
+            let calls = callers.iter().enumerate().map(|(number, (.., busy, found))| stack.ask(Call { flight: looking(*busy, *found).0, ..large(number) }));
+            assert!(join_all(calls).await.iter().all(Result::is_ok));
+            started.elapsed()
+        });
+        // As if everything came one after the other.
+        let asked = callers.iter().filter(|(.., found)| !found);
+        let needed: f64 = asked.map(|(takes, input, output, ..)| {
+            let tokens = *input as f64 / input_per_minute as f64 + *output as f64 / output_per_minute as f64;
+            *takes as f64 / 1000.0 + 60.0 * (tokens + 1.0 / f64::from(per_minute))
+        }).sum();
+        let looks: usize = callers.iter().map(|(.., busy, _)| busy).sum();
+        let bound = needed + looks as f64 * LOOK_AGAIN.as_secs_f64() + 2.0;
+        proptest::prop_assert!(elapsed.as_secs_f64() <= bound, "{elapsed:?} of {bound} s");
     }
 }
 

@@ -18,6 +18,8 @@ use crate::model::request::{Block, Request};
 
 /// Of a limit that headers tell: as for requests.
 const SHARE_OF_LIMIT: f64 = 0.98;
+/// No told limit counts as less, a minute: a request takes hundreds of tokens, and below this it is the refusals that say how many requests pass.
+const LEAST_TOLD: u64 = 10_000;
 const BYTES_PER_TOKEN: u64 = 4;
 const IMAGE: u64 = 1600;
 /// What a request has beside its text.
@@ -100,11 +102,11 @@ impl Limit {
     /// Kept to once half of it is used up. Says how long to wait where nothing is left of a limit that is not told.
     fn told(&mut self, standing: Standing, now: Instant) {
         let Some(limit) = standing.limit else { return };
-        let paced = ((limit as f64 * SHARE_OF_LIMIT) as u64).max(1);
+        let paced = ((limit as f64 * SHARE_OF_LIMIT) as u64).max(LEAST_TOLD);
         match &mut self.told {
             Some(bucket) => bucket.set_per_minute(paced),
             None if standing.remaining.is_some_and(|remaining| remaining <= limit / 2) => {
-                let mut bucket = Bucket::per_minute(Some(paced));
+                let mut bucket = Bucket::told(paced);
                 bucket.empty(now);
                 self.told = Some(bucket);
             }
