@@ -240,7 +240,7 @@ pub(crate) fn load(text: Option<&[u8]>) -> Result<Settings, Vec<Problem>> {
 fn without_keys(mut problems: Vec<Problem>) -> Vec<Problem> {
     // The value of whatever is called a key, and whatever looks like one.
     let named = Regex::new(r#"(?i)((?:key|token|secret|password)\w*["']?\s*[:=]\s*["']?)[^"'\s]+"#).expect("this is a pattern");
-    let shaped = Regex::new(r"\bsk-[A-Za-z0-9_-]{8,}").expect("this is a pattern");
+    let shaped = Regex::new(r#"\bsk-[A-Za-z0-9_-]{8,}[^\s"'`]*"#).expect("this is a pattern");
     let clean = |text: &str| shaped.replace_all(&named.replace_all(text, "${1}…"), "…").into_owned();
     for problem in &mut problems {
         problem.message = shaped.replace_all(&problem.message, "…").into_owned();

@@ -46,7 +46,7 @@ pub(crate) async fn from_project(project: &Project, arguments: &ShowArguments, c
     let wanted = Wanted::new(&arguments.cells)?;
     session.plan.cells.retain(|cell| wanted.matches(&cell.address()));
     wanted.check(&session.plan.cells.iter().map(|cell| cell.address()).collect::<Vec<_>>().iter().collect::<Vec<_>>())?;
-    let store = Store::open(&project.store_folder()).map_err(|error| Problem::error(error.to_string()).hint(error.hint()))?;
+    let store = Store::open_to_read(&project.store_folder()).map_err(|error| Problem::error(error.to_string()).hint(error.hint()))?;
     let spending = Spending { budget: Arc::new(Budget::default()), catalog: Arc::clone(&project.catalog) };
     let nobody = endpoint::build(Vec::new(), &spending, 0).map_err(|error| Problem::error(error.to_string()))?;
     let cached = Arc::new(Cached::new(Arc::new(store), CacheMode::Only, nobody));

@@ -40,7 +40,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::endpoint::budget::{Budget, Budgeted};
 use crate::endpoint::http::Http;
@@ -264,6 +264,14 @@ pub enum EndpointError {
         /// The setting.
         what: &'static str,
     },
+    /// More than any service's key: a file, perhaps.
+    #[error("the key of endpoint `{endpoint}` is {bytes} bytes long, and no key is longer than {}", secret::LONGEST_KEY)]
+    LongKey {
+        /// The endpoint's name.
+        endpoint: String,
+        /// How long.
+        bytes: usize,
+    },
     /// The same name twice.
     #[error("endpoint `{0}` is configured twice")]
     Duplicate(String),
@@ -290,6 +298,7 @@ impl EndpointError {
         match self {
             Self::Address { .. } => Some("write it like `https://api.anthropic.com`"),
             Self::Header { .. } => Some("look for line breaks or spaces at its ends"),
+            Self::LongKey { .. } => Some("look at what the variable holds: the key alone belongs into it"),
             Self::Duplicate(_) | Self::Client { .. } => None,
             Self::NoCertificates { .. } => Some("install ca-certificates, or name a bundle with SSL_CERT_FILE"),
         }
@@ -329,6 +338,12 @@ pub fn build(configs: Vec<EndpointConfig>, spending: &Spending, seed: u64) -> Re
 /// As [`build`].
 pub fn build_with_clock(configs: Vec<EndpointConfig>, spending: &Spending, seed: u64, clock: Clock) -> Result<Stack, EndpointError> {
     let mut endpoints = Vec::with_capacity(configs.len());
+    for config in &configs {
+        let bytes = config.key.as_ref().map_or(0, |key| key.expose_secret().len());
+        if bytes > secret::LONGEST_KEY {
+            return Err(EndpointError::LongKey { endpoint: config.name.clone(), bytes });
+        }
+    }
     let scrubber = Scrubber::new(configs.iter().filter_map(EndpointConfig::secret));
     for config in configs {
         let name: Arc<str> = Arc::from(config.name.as_str());

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use regex::{Captures, Regex};
+use regex::{Captures, Regex, RegexBuilder};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
@@ -19,11 +19,14 @@ const REDACTED: &str = "[REDACTED]";
 /// `test` would change what is judged, and such a key protects nothing. Of such keys there are no other spellings either.
 const SHORTEST_IN_REPLIES: usize = 12;
 
+/// No service has a longer key, and a file that was taken for one does.
+pub(crate) const LONGEST_KEY: usize = 4096;
+
 /// In messages, only so short a key stays that the replacement would make them unreadable.
 const SHORTEST_IN_MESSAGES: usize = 3;
 
-/// Takes the keys of a run out of texts, in each way that they may be spelled: as they are, in capitals or small letters, as JSON escapes
-/// them, percent-encoded, and in Base64 wherever in the encoded text they stand.
+/// Takes the keys of a run out of texts, in each way that they may be spelled: as they are, in capitals or small letters, each character
+/// escaped for JSON, a URL or HTML or not, and in Base64 wherever in the encoded text they stand.
 #[derive(Clone, Default)]
 pub(crate) struct Scrubber {
     replies: Option<Arc<Regex>>,
@@ -53,10 +56,15 @@ impl Scrubber {
             spellings.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
             spellings.dedup();
             let pattern = spellings.join("|");
-            // A key is at most as long as a header, and so is far from the size limit of a pattern.
-            (!spellings.is_empty()).then(|| Arc::new(Regex::new(&pattern).expect("escaped texts are a pattern")))
+            (!spellings.is_empty()).then(|| {
+                let pattern = RegexBuilder::new(&pattern).size_limit(usize::MAX).build();
+                Arc::new(pattern.expect("escaped texts are a pattern, and LONGEST_KEY bounds it"))
+            })
         };
-        Self { replies: at_least(SHORTEST_IN_REPLIES), messages: at_least(SHORTEST_IN_MESSAGES) }
+        let replies = at_least(SHORTEST_IN_REPLIES);
+        let none_is_short = keys.iter().all(|key| key.len() >= SHORTEST_IN_REPLIES);
+        let messages = if none_is_short { replies.clone() } else { at_least(SHORTEST_IN_MESSAGES) };
+        Self { replies, messages }
     }
 
     /// A message for people.
@@ -114,29 +122,41 @@ fn replaced(pattern: Option<&Regex>, text: String) -> String {
 
 /// Patterns of every spelling of a key that is long enough to be looked for in replies.
 fn all_spellings(key: &str) -> Vec<String> {
-    let quoted = Value::from(key).to_string();
-    let escaped = quoted.trim_matches('"').to_owned();
-    let slashed = escaped.replace('/', "\\/");
-    let mut spellings: Vec<String> = [key.to_owned(), escaped, slashed, percent_encoded(key)]
-        .iter()
-        .map(|spelling| format!("(?i:{})", regex::escape(spelling)))
-        .collect();
+    let mut spellings = vec![key.chars().map(any_spelling).collect()];
     // In Base64 capitals and small letters are different bytes; both alphabets are told apart by two signs.
     let encoded = (0..3).map(|before| regex::escape(&base64(key.as_bytes(), before)).replace("\\+", "[+-]").replace('/', "[/_]"));
     spellings.extend(encoded);
     spellings
 }
 
-fn percent_encoded(key: &str) -> String {
-    let mut encoded = String::new();
-    for byte in key.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
+/// One character by itself or as anybody may encode it: `+` is also `%2B`, `%252B`, `\u002B`, `\x2b`, `&#43;` and `&#x2B;`. Encoders differ
+/// in which characters they leave alone, so each character stands for itself.
+fn any_spelling(character: char) -> String {
+    let mut buffer = [0; 4];
+    let percent: String = character.encode_utf8(&mut buffer).bytes().map(|byte| format!("%(?:25)?{byte:02x}")).collect();
+    let code = u32::from(character);
+    let mut spellings = vec![regex::escape(&character.to_string()), percent, format!("&#0*{code};"), format!("&#x0*{code:x};")];
+    if code <= 0xffff {
+        spellings.push(format!(r"\\+u{code:04x}"));
     }
-    encoded
+    if code <= 0xff {
+        spellings.push(format!(r"\\+x{code:02x}"));
+    }
+    if matches!(character, '/' | '"' | '\\') {
+        spellings.push(format!(r"\\+{}", regex::escape(&character.to_string())));
+    }
+    let named = match character {
+        '"' => Some("quot"),
+        '&' => Some("amp"),
+        '<' => Some("lt"),
+        '>' => Some("gt"),
+        '\'' => Some("apos"),
+        _ => None,
+    };
+    spellings.extend(named.map(|name| format!("&{name};")));
+    // A key is ASCII, where a pattern need not know the capitals of every script.
+    let flags = if character.is_ascii() { "(?i-u:" } else { "(?i:" };
+    format!("{flags}{})", spellings.join("|"))
 }
 
 /// The characters of Base64 that depend on these bytes alone, where `before` other bytes stand in front of them.
@@ -192,6 +212,16 @@ mod tests {
             r#"sk-ant\/abc+\"123?456"#,
             "sk-ant%2Fabc%2B%22123%3F456",
             "sk-ant%2fabc%2b%22123%3f456",
+            // What encoders leave alone differs from one to the next.
+            "sk-ant/abc%2B%22123%3F456",
+            "sk-ant/abc%252B%2522123?456",
+            r"sk-ant/abc\u002B\u0022123?456",
+            r"sk-ant\u002fabc\\u002b\\u0022123?456",
+            "sk-ant/abc&#43;&quot;123?456",
+            "sk-ant&#x2F;abc&#x2B;&#34;123&#063;456",
+            &KEY.chars().map(|character| format!("\\u{:04x}", u32::from(character))).collect::<String>(),
+            &KEY.chars().map(|character| format!("\\x{:02X}", u32::from(character))).collect::<String>(),
+            &KEY.chars().map(|character| format!("%{:02x}", u32::from(character))).collect::<String>(),
         ] {
             assert_eq!(scrubber.message(format!("so: {spelled}!")), "so: [REDACTED]!");
         }
@@ -205,6 +235,12 @@ mod tests {
             let said = scrubber.message(encoded.to_owned());
             assert!(said.contains(REDACTED) && said.starts_with(left) && said.len() < 18, "{encoded}: {said}");
         }
+    }
+
+    #[test]
+    fn the_longest_key_still_makes_a_pattern() {
+        let key = "aB3+/=".repeat(LONGEST_KEY / 6);
+        assert_eq!(scrubber(&[&key]).message(format!("so: {key}!")), "so: [REDACTED]!");
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl OutputError {
             Self::Twice { .. } => "nothing was sent; give each report a file of its own",
             Self::Open { .. } => "nothing was sent; choose a path in a folder that you may write to, or `-` for standard output",
             Self::Write { .. } => {
-                "look at the space of the disk and the permissions of the folder; every answer is stored, so running again asks nothing twice"
+                "look at the space of the disk and the permissions of the folder, and run again: what is stored is not asked twice"
             }
         }
     }

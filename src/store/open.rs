@@ -79,7 +79,7 @@ pub(super) fn open(folder: &Path) -> Result<Opened, StoreError> {
     let path = folder.join("store.db");
     // Two processes must not set the same damaged file aside, the second one the fresh file of the first. Where the file system knows no
     // locks there is only this rare race left. It stays empty, and what a link of that name leads to is not emptied.
-    let lock = fs::File::options().write(true).create(true).truncate(false).open(folder.join("store.lock"));
+    let lock = fs::File::options().read(true).write(true).create(true).truncate(false).open(folder.join("store.lock"));
     let lock = lock.map_err(|error| unusable(&error))?;
     locked(&lock, &path)?;
     let mut warnings = Vec::new();

@@ -313,3 +313,17 @@ fn a_key_that_comes_in_pieces_of_a_stream_is_taken_out_whole() {
         assert!(project.read("report.json").contains(told), "{told}: {}", ran.stdout);
     }
 }
+
+#[test]
+fn a_file_in_place_of_a_key_is_told_and_nothing_of_it_is_shown() {
+    let mut project = Project::passing();
+    project.ask("http://127.0.0.1:9");
+    project.set("ANTHROPIC_API_KEY", &"not-a-key-at-all/".repeat(4000));
+    let ran = project.run(&["run", "--endpoint", "anthropic"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(
+        ran.stderr.contains("the key of endpoint `anthropic` is 68000 bytes long") && !ran.stderr.contains("not-a-key"),
+        "{}",
+        ran.stderr
+    );
+}
