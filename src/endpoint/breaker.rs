@@ -1,17 +1,18 @@
 //! How do the calls of an endpoint wait while it is silent, and which of them asks next?
 //!
 //! They stand in one fair line. Its first one asks when the [`Circuit`] says so, and goes to the end if that failed. With the first sign of
-//! life all of them go on; when the endpoint is given up, all of them end, wherever they wait.
+//! life all of them go on; when the endpoint is given up, all of them end, wherever they wait. What is on the wire then is not torn down: its
+//! answer is kept.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::endpoint::circuit::{Circuit, Failure, Next, StreakId};
+use crate::endpoint::circuit::{Circuit, Failure, Next, PROBE_TIME, StreakId};
 use crate::endpoint::{Call, CallEvent, EndpointConfig};
 use crate::model::verdict::{CellError, ErrorKind};
 
@@ -24,24 +25,18 @@ pub(crate) struct Breaker {
     circuit: Mutex<Circuit>,
     calls: AtomicU64,
     /// One permit: whoever has it asks next. Tokio's semaphore is fair.
-    line: Semaphore,
+    line: Arc<Semaphore>,
     closed: watch::Sender<()>,
     given_up: CancellationToken,
+    /// The latest failure.
+    last: Mutex<Option<CellError>>,
     /// Why it was given up.
     reason: OnceLock<CellError>,
 }
 
-/// A call is let through: as everybody is, or alone, to find out whether the endpoint is back. Then the next one waits until this is dropped.
+/// The right to find out whether the endpoint is back: the next one waits until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Pass<'a>(Option<SemaphorePermit<'a>>);
-
-impl Pass<'_> {
-    const OPEN: Self = Self(None);
-
-    pub(crate) const fn is_probe(&self) -> bool {
-        self.0.is_some()
-    }
-}
+pub(crate) struct ProbeTurn(#[expect(dead_code, reason = "what counts is when it is dropped")] OwnedSemaphorePermit);
 
 impl Breaker {
     /// Closed.
@@ -52,9 +47,10 @@ impl Breaker {
             give_up_after: config.give_up_after,
             circuit: Mutex::new(Circuit::new(config.max_concurrency, config.give_up_after)),
             calls: AtomicU64::new(0),
-            line: Semaphore::new(1),
+            line: Arc::new(Semaphore::new(1)),
             closed: watch::Sender::new(()),
             given_up: CancellationToken::new(),
+            last: Mutex::default(),
             reason: OnceLock::new(),
         }
     }
@@ -64,23 +60,24 @@ impl Breaker {
         self.calls.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Waits until a call may send. Never ends once the endpoint is given up: [`Breaker::given_up`] says so.
-    pub(crate) async fn admit(&self) -> Pass<'_> {
+    /// Waits until a call may send: as everybody may, or alone, as a probe. Never ends once the endpoint is given up: [`Breaker::given_up`]
+    /// says so.
+    pub(crate) async fn admit(&self) -> Option<ProbeTurn> {
         let mut closed = self.closed.subscribe();
         if self.next() == Next::Now {
-            return Pass::OPEN;
+            return None;
         }
         let turn = tokio::select! {
             biased;
-            _ = closed.changed() => return Pass::OPEN,
-            turn = self.line.acquire() => turn.expect("the line is never closed"),
+            _ = closed.changed() => return None,
+            turn = Arc::clone(&self.line).acquire_owned() => turn.expect("the line is never closed"),
         };
         match self.next() {
-            Next::Now => Pass::OPEN,
+            Next::Now => None,
             Next::Probe(when) => tokio::select! {
                 biased;
-                _ = closed.changed() => Pass::OPEN,
-                () = tokio::time::sleep_until(when) => Pass(Some(turn)),
+                _ = closed.changed() => None,
+                () = tokio::time::sleep_until(when) => Some(ProbeTurn(turn)),
             },
             Next::Never => std::future::pending().await,
         }
@@ -94,19 +91,58 @@ impl Breaker {
     }
 
     /// An attempt of this call failed in a way that may be the endpoint's. Says which streak it belongs to.
-    pub(crate) fn failed(&self, call: &Call, failure: Failure, error: &CellError) -> StreakId {
+    pub(crate) fn failed(self: &Arc<Self>, call: &Call, failure: Failure, error: &CellError) -> StreakId {
         let now = Instant::now();
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
         let mut circuit = self.circuit();
         let before = circuit.next();
         let streak = circuit.failed(now, failure);
         if circuit.next() == Next::Never {
-            let (silent, attempts) = circuit.silence(now);
-            self.reason.get_or_init(|| self.unavailable(silent, attempts, error));
-            self.given_up.cancel();
+            self.give_up(&circuit, now);
         } else if before == Next::Now && circuit.next() != Next::Now {
+            drop(circuit);
             call.observer.tell(CallEvent::Silent { give_up_after: self.give_up_after });
+            tokio::spawn(Arc::clone(self).watch());
         }
         streak
+    }
+
+    /// Gives the endpoint up when its time is over, whether or not a probe came back by then, or could be sent at all.
+    async fn watch(self: Arc<Self>) {
+        let mut closed = self.closed.subscribe();
+        let mut wake = self.circuit().deadline();
+        while let Some(deadline) = wake {
+            tokio::select! {
+                _ = closed.changed() => {}
+                () = self.given_up.cancelled() => {}
+                () = tokio::time::sleep_until(deadline) => {
+                    let (now, mut circuit) = (Instant::now(), self.circuit());
+                    if circuit.expire(now) {
+                        self.give_up(&circuit, now);
+                    }
+                }
+            }
+            // Over, or a probe is just being answered, or the next outage has begun.
+            wake = self.circuit().deadline().map(|deadline| deadline.max(Instant::now() + PROBE_TIME));
+        }
+    }
+
+    fn give_up(&self, circuit: &Circuit, now: Instant) {
+        let (silent, attempts) = circuit.silence(now);
+        if let Some(last) = &*self.last.lock().unwrap_or_else(PoisonError::into_inner) {
+            self.reason.get_or_init(|| self.unavailable(silent, attempts, last));
+        }
+        self.given_up.cancel();
+    }
+
+    /// The probe is being answered.
+    pub(crate) fn heard(&self) {
+        self.circuit().heard();
+    }
+
+    /// The probe is being answered.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.circuit().is_heard()
     }
 
     /// The call must not send now, unless it is the probe.

@@ -222,3 +222,72 @@ async fn each_failed_attempt_is_told_with_the_time_until_the_next() {
     let retrying = events.iter().filter(|event| matches!(event, CallEvent::Retrying { .. })).count();
     assert_eq!((sent, retrying), (wire.count(), wire.count() - 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_has_no_place_leaves_its_turn_to_one_that_has() {
+    // One model's requests hang: its lane is full. The other one's are dropped until the server is back.
+    let start = Instant::now();
+    let first = std::sync::atomic::AtomicBool::new(true);
+    let wire = Arc::new(Scripted::new(move |_, call| {
+        let now = start.elapsed();
+        let dropped =
+            if call.request.model == "hangs" { first.swap(false, std::sync::atomic::Ordering::SeqCst) } else { now < seconds(20) };
+        match (dropped, now < seconds(20)) {
+            (true, _) => (Duration::from_millis(1), Err(down(ErrorKind::Connection))),
+            (false, true) => (seconds(300), Err(down(ErrorKind::Timeout))),
+            (false, false) => (Duration::from_millis(100), Ok(fresh("ok"))),
+        }
+    }));
+    let stack = stack(&wire, &settings(4));
+    let hanging = join_all((0..20).map(|number| stack.ask(call_to("hangs", number))));
+    let others = async {
+        let results = join_all((20..26).map(|number| stack.ask(call_to("other", number)))).await;
+        (results, start.elapsed())
+    };
+    let (hanging, (others, elapsed)) = tokio::join!(hanging, others);
+    assert!(hanging.iter().chain(&others).all(Result::is_ok));
+    assert!(elapsed < seconds(30), "{elapsed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_hangs_is_given_up_after_one_round_of_attempts() {
+    for concurrency in [4, 8] {
+        let wire = Arc::new(Scripted::new(|_, _| (seconds(300), Err(down(ErrorKind::Timeout)))));
+        let stack = stack(&wire, &settings(concurrency));
+        let started = Instant::now();
+        let ends = join_all((0..100).map(|number| {
+            let ask = stack.ask(call(number));
+            async move { (ask.await.unwrap_err(), started.elapsed()) }
+        }))
+        .await;
+        assert!(ends.iter().all(|(error, _)| error.kind == ErrorKind::Unavailable));
+        assert!(wire.count() <= concurrency + 4, "{} requests at concurrency {concurrency}", wire.count());
+        let at_once = ends.iter().filter(|(_, end)| *end <= seconds(300 + 30 + 10)).count();
+        assert!(at_once >= 100 - 4, "{at_once} at concurrency {concurrency}");
+        assert!(started.elapsed() <= seconds(300 + 40 + 300), "{:?}", started.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_on_the_wire_when_the_endpoint_is_given_up_is_kept() {
+    let start = Instant::now();
+    let wire = Arc::new(Scripted::new(move |_, _| match start.elapsed() {
+        now if now < Duration::from_millis(400) => (Duration::from_millis(1), Err(down(ErrorKind::Connection))),
+        _ => (seconds(60), Ok(fresh("late"))),
+    }));
+    let results = ask_all(&wire, &settings(8), 50).await;
+    // One after the other, each of them ten seconds after the one before.
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 4);
+    let told = results.iter().map(|result| result.as_ref().map_or_else(|error| error.attempts.len(), |answer| answer.reply.attempts.len()));
+    assert_eq!(told.sum::<usize>(), wire.count());
+    assert!(results.iter().all(|result| result.as_ref().err().is_none_or(|error| error.kind == ErrorKind::Unavailable)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_takes_long_to_answer_again_saves_everybody() {
+    let flaky = Arc::new(Scripted::new(move |number, _| match number {
+        0..9 => (Duration::from_millis(1), Err(down(ErrorKind::Connection))),
+        _ => (seconds(25), Ok(fresh("ok"))),
+    }));
+    assert!(ask_all(&flaky, &settings(8), 40).await.iter().all(Result::is_ok));
+}

@@ -191,7 +191,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::endpoint::testing::{Scripted, call, failed, fresh};
+    use crate::endpoint::Endpoint;
+    use crate::endpoint::limit::Limited;
+    use crate::endpoint::retry::Retrying;
+    use crate::endpoint::testing::{Scripted, call, config, failed, fresh};
     use crate::endpoint::wire::Advice;
 
     fn dollars(text: &str) -> Money {
@@ -261,6 +264,46 @@ mod tests {
         let torn_down = tokio::time::timeout(Duration::from_secs(1), attempt(&budgeted, costing(1, "0.50"))).await;
         assert!(torn_down.is_err());
         assert!(matches!(attempt(&budgeted, costing(2, "0.50")).await, Err(Failed::Refused(_))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_limit_of_a_case_does_not_run_while_it_waits_for_the_budget() {
+        let wire = Arc::new(Scripted::after(Duration::from_secs(30)));
+        let limited = Limited::new(Arc::into_inner(capped(Some("1.00"), None, &wire)).unwrap(), &config("http://127.0.0.1"));
+        let waits = Call { deadline: Duration::from_secs(10), ..costing(2, "0.70") };
+        let (one, two) = (costing(1, "0.70"), waits);
+        let (patience_one, patience_two) = (Patience::of(&one), Patience::of(&two));
+        let (one, two) = tokio::join!(limited.attempt(&one, &patience_one), limited.attempt(&two, &patience_two));
+        assert!(one.result.is_ok() && two.result.is_ok());
+        assert_eq!(wire.times(), [Duration::ZERO, Duration::from_secs(30)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_waits_for_the_budget_leaves_its_turn_to_another() {
+        let start = tokio::time::Instant::now();
+        // What the first suite may spend hangs on the wire; the endpoint drops everything else, and then it is back.
+        let wire = Arc::new(Scripted::new(move |number, _| match number {
+            0 => (Duration::from_secs(300), Err(failed(ErrorKind::Connection, Advice::default()))),
+            _ if start.elapsed() < Duration::from_secs(12) => {
+                (Duration::from_millis(1), Err(failed(ErrorKind::Connection, Advice::default())))
+            }
+            _ => (Duration::from_millis(1), Ok(fresh("ok"))),
+        }));
+        let config = config("http://127.0.0.1");
+        let budgeted = Arc::into_inner(capped(None, Some("0.50"), &wire)).unwrap();
+        let stack = Retrying::new(Limited::new(budgeted, &config), &config, 7);
+        let hanging = stack.ask(costing(0, "0.40"));
+        let capped = async {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            futures_util::future::join_all((1..4).map(|number| stack.ask(costing(number, "0.40")))).await
+        };
+        let others = async {
+            let calls = (10..13).map(|number| stack.ask(Call { suite: Arc::from("other"), ..costing(number, "0.40") }));
+            (futures_util::future::join_all(calls).await, start.elapsed())
+        };
+        let (_, _, (others, elapsed)) = tokio::join!(hanging, capped, others);
+        assert!(others.iter().all(Result::is_ok));
+        assert!(elapsed < Duration::from_secs(20), "{elapsed:?}");
     }
 
     mod property {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! closed --(nothing but failures)--> tripped --(any sign of life)--> closed
-//!                                    tripped --(silent for so long, and the last probe failed too)--> given up
+//!                                    tripped --(silent for so long, and the last probe failed or hangs too)--> given up
 //! ```
 //!
 //! Failures of one request say nothing about its endpoint; an unbroken streak of them over all requests does. Anything that an API
@@ -25,6 +25,9 @@ const FIRST_PROBE: Duration = Duration::from_millis(500);
 
 /// At most so long between two probes.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(4);
+
+/// A probe that has heard nothing for so long leaves its turn to the next one, and the last one is awaited no longer.
+pub(crate) const PROBE_TIME: Duration = Duration::from_secs(10);
 
 /// What an attempt says about its endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +58,8 @@ pub(crate) struct Failure {
     pub(crate) call: u64,
     /// Not even the head of a response came.
     pub(crate) headless: bool,
+    /// Nothing at all came until its time was over.
+    pub(crate) hung: bool,
     /// Its call has no attempt left.
     pub(crate) last_try: bool,
     /// It was sent to find out whether the endpoint is back.
@@ -81,6 +86,8 @@ pub(crate) struct StreakId(u64);
 pub(crate) struct Circuit {
     /// So many failures in a row trip it.
     most: u32,
+    /// So many where each took the whole time of an attempt: one round of what a model has under way.
+    most_hung: u32,
     give_up_after: Duration,
     phase: Phase,
     streak: Streak,
@@ -91,7 +98,7 @@ pub(crate) struct Circuit {
 #[derive(Debug, Clone, Copy)]
 enum Phase {
     Closed,
-    Tripped { since: Instant, next_probe: Instant, failed_probes: u32 },
+    Tripped { since: Instant, next_probe: Instant, failed_probes: u32, heard: bool },
     GivenUp,
 }
 
@@ -106,20 +113,23 @@ struct Streak {
     /// Other calls failed too. One request that fails again and again is no outage.
     several: bool,
     headless: bool,
+    hung: bool,
 }
 
 impl Streak {
     const fn new(id: StreakId) -> Self {
-        Self { id, begun: None, failures: 0, first: None, several: false, headless: true }
+        Self { id, begun: None, failures: 0, first: None, several: false, headless: true, hung: true }
     }
 }
 
 impl Circuit {
-    /// Closed. What is in flight at once fails at once when a connection breaks: that alone, one failure for each, trips nothing.
+    /// Closed. What one model has in flight at once fails at once when a connection breaks: that alone, one failure for each, trips nothing.
+    /// Where several models share the endpoint, more than that may fail together and trip it; the first probe then ends that.
     pub(crate) fn new(max_concurrency: usize, give_up_after: Duration) -> Self {
         let in_flight = u32::try_from(max_concurrency).unwrap_or(u32::MAX);
         Self {
             most: in_flight.saturating_add(1).max(LEAST_STREAK),
+            most_hung: in_flight.max(SILENT_STREAK),
             give_up_after,
             phase: Phase::Closed,
             streak: Streak::new(StreakId(0)),
@@ -148,17 +158,20 @@ impl Circuit {
         self.streak.failures = self.streak.failures.saturating_add(1);
         self.streak.several |= *self.streak.first.get_or_insert(failure.call) != failure.call;
         self.streak.headless &= failure.headless;
+        self.streak.hung &= failure.hung;
         match &mut self.phase {
             Phase::Closed => {
                 let silent = failure.last_try && self.streak.headless && self.streak.failures >= SILENT_STREAK;
-                if silent || (self.streak.several && self.streak.failures >= self.most) {
+                let most = if self.streak.hung { self.most_hung } else { self.most };
+                if silent || (self.streak.several && self.streak.failures >= most) {
                     self.outages.push(self.streak.id);
                     let next_probe = now + FIRST_PROBE.min(self.give_up_after);
-                    self.phase = Phase::Tripped { since: now, next_probe, failed_probes: 0 };
+                    self.phase = Phase::Tripped { since: now, next_probe, failed_probes: 0, heard: false };
                 }
             }
-            Phase::Tripped { since, next_probe, failed_probes } if failure.probe => {
+            Phase::Tripped { since, next_probe, failed_probes, heard } if failure.probe => {
                 *failed_probes += 1;
+                *heard = false;
                 let silent_for = now.saturating_duration_since(*since);
                 if silent_for >= self.give_up_after {
                     self.phase = Phase::GivenUp;
@@ -171,6 +184,35 @@ impl Circuit {
             Phase::Tripped { .. } | Phase::GivenUp => {}
         }
         self.streak.id
+    }
+
+    /// When it is given up, whatever the probes do; `None` where it is not tripped, or that is beyond all time.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Tripped { since, .. } => since.checked_add(self.give_up_after)?.checked_add(PROBE_TIME),
+            Phase::Closed | Phase::GivenUp => None,
+        }
+    }
+
+    /// Gives up if the time is over and no probe is being answered. Says whether it did.
+    pub(crate) fn expire(&mut self, now: Instant) -> bool {
+        let over = !self.is_heard() && self.deadline().is_some_and(|deadline| now >= deadline);
+        if over {
+            self.phase = Phase::GivenUp;
+        }
+        over
+    }
+
+    /// A probe is being answered: its end decides.
+    pub(crate) const fn heard(&mut self) {
+        if let Phase::Tripped { heard, .. } = &mut self.phase {
+            *heard = true;
+        }
+    }
+
+    /// A probe is being answered.
+    pub(crate) const fn is_heard(&self) -> bool {
+        matches!(self.phase, Phase::Tripped { heard: true, .. })
     }
 
     /// When a call may send.

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const FAILURE: Failure = Failure { call: 0, headless: false, last_try: false, probe: false };
+const FAILURE: Failure = Failure { call: 0, headless: false, hung: false, last_try: false, probe: false };
 const PROBE: Failure = Failure { probe: true, ..FAILURE };
 const GIVE_UP: Duration = Duration::from_secs(30);
 
@@ -88,7 +88,7 @@ fn failures_that_were_under_way_when_it_tripped_are_no_probes() {
 }
 
 #[test]
-fn all_that_was_under_way_breaks_at_once_and_trips_nothing() {
+fn all_that_one_model_had_under_way_breaks_at_once_and_trips_nothing() {
     let now = Instant::now();
     let mut circuit = circuit(20);
     fail(&mut circuit, 20, now);
@@ -130,6 +130,52 @@ fn a_call_at_its_end_trips_it_only_where_nothing_was_heard_at_all() {
 }
 
 #[test]
+fn one_round_of_attempts_that_hang_trips_it_and_a_single_request_does_not() {
+    let now = Instant::now();
+    let hung = Failure { hung: true, ..FAILURE };
+    for (concurrency, round) in [(1, 3), (3, 3), (8, 8), (20, 20)] {
+        let mut several = circuit(concurrency);
+        let mut alone = circuit(concurrency);
+        for call in 0..round {
+            assert_eq!(several.next(), Next::Now, "{call} at concurrency {concurrency}");
+            several.failed(now, Failure { call, ..hung });
+            alone.failed(now, hung);
+        }
+        assert_ne!(several.next(), Next::Now, "concurrency {concurrency}");
+        assert_eq!(alone.next(), Next::Now, "concurrency {concurrency}");
+    }
+}
+
+#[test]
+fn it_is_given_up_in_time_even_where_no_probe_comes_back() {
+    let start = Instant::now();
+    let mut circuit = tripped(start);
+    let end = start + GIVE_UP + PROBE_TIME;
+    assert_eq!(circuit.deadline(), Some(end));
+    assert!(!circuit.expire(end - Duration::from_millis(1)));
+    assert!(circuit.expire(end));
+    assert_eq!((circuit.next(), circuit.deadline()), (Next::Never, None));
+    let mut endless = Circuit::new(1, Duration::MAX);
+    fail(&mut endless, LEAST_STREAK, start);
+    assert_eq!(endless.deadline(), None);
+}
+
+#[test]
+fn a_probe_that_is_being_answered_is_awaited_to_its_end() {
+    let start = Instant::now();
+    let end = start + GIVE_UP + PROBE_TIME;
+    let mut broke_off = tripped(start);
+    broke_off.heard();
+    assert!(!broke_off.expire(end + GIVE_UP));
+    broke_off.failed(end + GIVE_UP, PROBE);
+    assert_eq!(broke_off.next(), Next::Never);
+    let mut answered = tripped(start);
+    answered.heard();
+    assert!(!answered.expire(end) && answered.alive());
+    assert_eq!(answered.next(), Next::Now);
+}
+
+#[test]
 fn a_streak_is_an_outage_from_the_moment_that_it_trips() {
     let now = Instant::now();
     let mut circuit = circuit(1);
@@ -161,7 +207,7 @@ proptest! {
             };
             now += Duration::from_millis(random.u64(1..400));
             if random.u32(0..3) == 0 {
-                circuit.failed(now, Failure { call: random.u64(0..300), headless: random.bool(), last_try: random.u32(0..27) == 0, probe });
+                circuit.failed(now, Failure { call: random.u64(0..300), headless: random.bool(), hung: random.bool(), last_try: random.u32(0..27) == 0, probe });
             } else {
                 circuit.alive();
             }

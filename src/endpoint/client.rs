@@ -41,7 +41,8 @@ fn builder() -> ClientBuilder {
         .retry(retry::never())
 }
 
-fn without_certificates(builder: ClientBuilder) -> reqwest::Result<Client> {
+/// Speaks plain http only.
+pub(crate) fn without_certificates(builder: ClientBuilder) -> reqwest::Result<Client> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -104,7 +104,13 @@ impl Http {
 
     /// Sends, and reads a success to the end of its message; the body of a failure is left unread. The head is handed out as soon as it is there, so
     /// that a time limit later on does not lose it.
-    async fn exchange(&self, client: &Client, call: &Call, head: &mut Head) -> Result<(Response, Option<Received>), Broken> {
+    async fn exchange(
+        &self,
+        client: &Client,
+        call: &Call,
+        patience: &Patience,
+        head: &mut Head,
+    ) -> Result<(Response, Option<Received>), Broken> {
         let streamed = self.stream.applies(&call.request.params);
         let body = messages::body(&call.request, streamed);
         head.sent = body.len();
@@ -120,15 +126,18 @@ impl Http {
         let status = response.status();
         head.status = Some(status.as_u16());
         head.headers = std::mem::take(response.headers_mut());
+        if status.is_success() {
+            patience.heard();
+        }
         let received =
             if status.is_success() { Some(self.receiver.whole(&mut response, &head.headers, &mut head.progress).await?) } else { None };
         Ok((response, received))
     }
 
     /// One exchange within the attempt's time limit. Once a message or a status is there, the limit takes neither away.
-    async fn within_limit(&self, client: &Client, call: &Call, head: &mut Head) -> Result<Received, Broken> {
+    async fn within_limit(&self, client: &Client, call: &Call, patience: &Patience, head: &mut Head) -> Result<Received, Broken> {
         let deadline = Instant::now() + self.attempt_timeout;
-        let exchanged = timeout(self.attempt_timeout, self.exchange(client, call, head)).await;
+        let exchanged = timeout(self.attempt_timeout, self.exchange(client, call, patience, head)).await;
         let (mut response, received) = exchanged.unwrap_or_else(|_| Err(self.receiver.too_late(self.attempt_timeout, &head.progress)))?;
         match received {
             Some(received) => {
@@ -188,15 +197,15 @@ impl Http {
 }
 
 impl Wire for Http {
-    async fn attempt(&self, call: &Call, _patience: &Patience) -> Attempted {
+    async fn attempt(&self, call: &Call, patience: &Patience) -> Attempted {
         let mut head = Head::default();
-        let result = self.once(call, &mut head).await;
+        let result = self.once(call, patience, &mut head).await;
         Attempted { result, limits: rate_limits(&head.headers, (self.clock)()) }
     }
 }
 
 impl Http {
-    async fn once(&self, call: &Call, head: &mut Head) -> Result<Answer, Failed> {
+    async fn once(&self, call: &Call, patience: &Patience, head: &mut Head) -> Result<Answer, Failed> {
         let client = self.client().map_err(|error| {
             Failed::Refused(CellError {
                 kind: ErrorKind::Connection,
@@ -205,8 +214,9 @@ impl Http {
                 attempts: Vec::new(),
             })
         })?;
+        patience.begin();
         let started = Instant::now();
-        let outcome = self.within_limit(client, call, head).await;
+        let outcome = self.within_limit(client, call, patience, head).await;
         let duration = head.progress.whole.unwrap_or_else(Instant::now) - started;
         call.observer.tell(CallEvent::Exchange(Box::new(self.told(head, outcome.as_ref(), duration))));
         let request_id = head.headers.get("request-id").and_then(|id| id.to_str().ok());

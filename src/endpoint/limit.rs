@@ -99,7 +99,6 @@ impl<W: Wire> Limited<W> {
                     Recheck::Found(reply) => Ok(Ok(Answer { reply, served: Served::Shared }).into()),
                     Recheck::Stop(error) => Err(Failed::Refused(error)),
                     Recheck::Busy => {
-                        patience.let_others_probe();
                         // Others may go first meanwhile.
                         permit.give_back();
                         patience.wait(tokio::time::sleep(LOOK_AGAIN)).await.map_err(Failed::GaveUp)?;
@@ -110,7 +109,6 @@ impl<W: Wire> Limited<W> {
             permit.give_back();
             return unsent;
         };
-        patience.begin();
         let attempted = self.inner.attempt(call, patience).await;
         let limits = &attempted.limits;
         let outcome = match &attempted.result {

@@ -69,7 +69,8 @@ impl Server {
 }
 
 impl Wire for Arc<Server> {
-    async fn attempt(&self, call: &Call, _patience: &Patience) -> Attempted {
+    async fn attempt(&self, call: &Call, patience: &Patience) -> Attempted {
+        patience.begin();
         let number = {
             let now = Instant::now();
             let forbidden = self.forbidden_until.lock().unwrap();

@@ -392,7 +392,8 @@ async fn what_is_sent_again_goes_before_what_was_never_sent() {
 async fn nothing_left_of_a_limit_that_is_not_told_waits_for_its_reset() {
     struct Spent(Mutex<Vec<Instant>>);
     impl Wire for Arc<Spent> {
-        async fn attempt(&self, _: &Call, _: &Patience) -> Attempted {
+        async fn attempt(&self, _: &Call, patience: &Patience) -> Attempted {
+            patience.begin();
             self.0.lock().unwrap().push(Instant::now());
             let requests = crate::endpoint::rate_limits::Standing { limit: None, remaining: Some(0), reset: Some(seconds(12)) };
             Attempted { result: Ok(fresh("ok")), limits: crate::endpoint::rate_limits::RateLimits { requests, ..Default::default() } }

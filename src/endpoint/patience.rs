@@ -3,8 +3,8 @@
 //! Three things end waiting and sleeping: the case's time limit, which runs from its first attempt, the departure of everybody who
 //! waited for the answer, and the end of hope for the endpoint. None ends an attempt under way: it is paid for.
 
+use std::convert::Infallible;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::endpoint::Call;
-use crate::endpoint::breaker::Breaker;
+use crate::endpoint::breaker::{Breaker, ProbeTurn};
 use crate::endpoint::lane::Seat;
 use crate::model::reply::Reply;
 use crate::model::verdict::CellError;
@@ -83,7 +83,7 @@ pub struct Patience {
     breaker: Option<Arc<Breaker>>,
     given_up: CancellationToken,
     /// The next attempt is the probe of an endpoint that is silent.
-    probing: AtomicBool,
+    probing: Mutex<Option<ProbeTurn>>,
 }
 
 impl Patience {
@@ -96,7 +96,7 @@ impl Patience {
             deadline: OnceLock::new(),
             breaker: None,
             given_up: CancellationToken::new(),
-            probing: AtomicBool::new(false),
+            probing: Mutex::default(),
         }
     }
 
@@ -106,12 +106,19 @@ impl Patience {
     }
 
     /// The next attempt is the probe of an endpoint that is silent, or is none.
-    pub(crate) fn set_probing(&self, probing: bool) {
-        self.probing.store(probing, Ordering::Release);
+    pub(crate) fn set_probing(&self, turn: Option<ProbeTurn>) {
+        *self.probing.lock().unwrap_or_else(PoisonError::into_inner) = turn;
     }
 
     pub(crate) fn is_probing(&self) -> bool {
-        self.probing.load(Ordering::Acquire)
+        self.probing.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// The head of a success is there: a probe that is being answered may take its time.
+    pub(crate) fn heard(&self) {
+        if let Some(breaker) = self.breaker.as_ref().filter(|_| self.is_probing()) {
+            breaker.heard();
+        }
     }
 
     /// The endpoint is silent, and this call must leave the line and come again when it is heard: what is sent now would be lost.
@@ -120,12 +127,12 @@ impl Patience {
         !self.is_probing() && self.breaker.as_ref().is_some_and(|breaker| breaker.holds())
     }
 
-    /// This call cannot send yet, for a reason of its own: if it was to find out whether the endpoint is back, another one does.
+    /// If this call was to find out whether the endpoint is back, another one does from now on.
     pub fn let_others_probe(&self) {
-        self.set_probing(false);
+        self.set_probing(None);
     }
 
-    /// The first attempt begins: from here on the case's time limit runs. Later calls change nothing.
+    /// The first attempt goes out: from here on the case's time limit runs. Later calls change nothing.
     pub fn begin(&self) {
         // A limit beyond what an `Instant` can hold is no limit.
         self.deadline.get_or_init(|| Instant::now().checked_add(self.limit));
@@ -136,17 +143,24 @@ impl Patience {
         self.deadline.get().is_some()
     }
 
-    /// Waits for this, unless patience ends first.
+    /// Waits for this, unless patience ends first. Who has to wait (for a place, a limit, money) is no probe any more: another call may be
+    /// able to send at once.
     ///
     /// # Errors
     /// Says which end it was.
     pub async fn wait<F: Future>(&self, future: F) -> Result<F::Output, GaveUp> {
         let deadline = self.deadline.get().copied().flatten();
+        // Comes after `future`: it runs only where that is not there yet.
+        let others_probe = async {
+            self.let_others_probe();
+            std::future::pending::<Infallible>().await
+        };
         tokio::select! {
             biased;
             () = self.abandoned.cancelled() => Err(GaveUp::Abandoned),
             () = self.given_up.cancelled() => Err(GaveUp::Unavailable),
             output = future => Ok(output),
+            never = others_probe => match never {},
             () = sleep_until(deadline), if deadline.is_some() => Err(GaveUp::Deadline),
         }
     }

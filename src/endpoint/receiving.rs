@@ -158,7 +158,8 @@ impl Receiver {
     pub(crate) fn broken(&self, error: &reqwest::Error) -> Broken {
         let words = client::chain(error);
         let address = &self.address;
-        let kind = if error.is_timeout() { ErrorKind::Timeout } else { ErrorKind::Connection };
+        // Connecting has a time limit of its own: one that is over is no answer that takes long.
+        let kind = if error.is_timeout() && !error.is_connect() { ErrorKind::Timeout } else { ErrorKind::Connection };
         let (message, hint) = if error.is_connect() {
             let hint = if words.contains("ertificate") {
                 "the server's certificate is not trusted here: install ca-certificates, or name a bundle with SSL_CERT_FILE".to_owned()
@@ -215,4 +216,37 @@ impl Receiver {
 fn is_event_stream(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     kind.trim_start().get(..17).is_some_and(|kind| kind.eq_ignore_ascii_case("text/event-stream"))
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::dns::{Name, Resolve, Resolving};
+
+    use super::*;
+
+    /// Knows no address and never says so: connecting takes until its time limit.
+    struct Never;
+
+    impl Resolve for Never {
+        fn resolve(&self, _: Name) -> Resolving {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_takes_too_long_is_no_connection_and_no_slow_answer() {
+        let builder = reqwest::Client::builder().no_proxy().connect_timeout(Duration::from_millis(1));
+        let client = client::without_certificates(builder.dns_resolver(std::sync::Arc::new(Never))).unwrap();
+        let error = client.get("http://nowhere.test").send().await.unwrap_err();
+        assert!(error.is_timeout());
+        let receiver = Receiver {
+            endpoint: "anthropic".to_owned(),
+            address: "http://nowhere.test".to_owned(),
+            longest_body: LONGEST_BODY,
+            longest_error: LONGEST_SILENCE,
+            longest_silence: LONGEST_SILENCE,
+        };
+        let broken = receiver.broken(&error);
+        assert_eq!((broken.kind, broken.unsent), (ErrorKind::Connection, true));
+    }
 }

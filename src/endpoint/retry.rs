@@ -1,13 +1,14 @@
 //! Is a failure worth another attempt, and when? One exhaustive match, full jitter, and what the server asks for
 //! (wire reference, 3.1 to 3.3).
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::endpoint::breaker::Breaker;
-use crate::endpoint::circuit::{Failure, Sign, StreakId, sign};
+use crate::endpoint::circuit::{Failure, PROBE_TIME, Sign, StreakId, sign};
 use crate::endpoint::patience::{GaveUp, Patience};
-use crate::endpoint::wire::{Advice, Failed, Wire};
+use crate::endpoint::wire::{Advice, Attempted, Failed, Wire};
 use crate::endpoint::{Call, CallEvent, Endpoint, EndpointConfig};
 use crate::model::reply::{Answer, Attempt};
 use crate::model::verdict::{CellError, ErrorKind};
@@ -17,6 +18,9 @@ const BASE: Duration = Duration::from_millis(500);
 
 /// Never more than this without the server's asking.
 const CAP: Duration = Duration::from_secs(8);
+
+/// Before a call that was held stands in line again.
+const LINE_UP_AGAIN: Duration = Duration::from_millis(50);
 
 /// What a failure means for the calls that follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,12 +113,11 @@ impl<W: Wire> Endpoint for Retrying<W> {
         let mut tally = Tally { call: breaker.number(), ..Tally::default() };
         let mut last: Option<CellError> = None;
         let reason = loop {
-            let pass = match patience.wait(breaker.admit()).await {
-                Ok(pass) => pass,
+            match patience.wait(breaker.admit()).await {
+                Ok(turn) => patience.set_probing(turn),
                 Err(reason) => break reason,
-            };
-            patience.set_probing(pass.is_probe());
-            match self.inner.attempt(&call, &patience).await.result {
+            }
+            match self.attempt(&call, &patience).await.result {
                 Ok(answer) => {
                     // What somebody else asked for says nothing about the endpoint as it is now.
                     if answer.served.is_paid() {
@@ -122,19 +125,28 @@ impl<W: Wire> Endpoint for Retrying<W> {
                     }
                     return Ok(with_earlier(answer, attempts));
                 }
-                Err(Failed::Held) => {}
+                // Between the line of its model and the line of its endpoint nobody goes round without time passing: those who are ready leave
+                // the first one meanwhile, so that the next probe finds it empty.
+                Err(Failed::Held) => {
+                    if let Err(reason) = patience.wait(tokio::time::sleep(LINE_UP_AGAIN)).await {
+                        break reason;
+                    }
+                }
                 Err(Failed::Refused(error)) => return Err(CellError { attempts, ..error }),
                 Err(Failed::GaveUp(reason)) => break reason,
                 Err(Failed::Attempt { error, attempt, advice }) => {
                     // A request that takes too long may be alone with it.
                     let headless = error.kind == ErrorKind::Connection && attempt.status.is_none();
+                    let hung = error.kind == ErrorKind::Timeout && attempt.status.is_none();
                     attempts.push(attempt);
                     // The API was still answering when the time was over: nothing is silent there.
                     let answering = error.kind == ErrorKind::Timeout && advice.should_retry == Some(false);
                     let sign = if answering { Sign::Alive } else { sign(error.kind) };
-                    self.count(&call, &mut tally, sign, &error, headless, patience.is_probing());
+                    let last_try = tally.made(breaker) + 1 >= self.max_attempts;
+                    let failure = Failure { call: tally.call, headless, hung, last_try, probe: patience.is_probing() };
+                    self.count(&call, &mut tally, sign, &error, failure);
                     // Whoever stands in line behind a probe takes the next turn.
-                    drop(pass);
+                    patience.let_others_probe();
                     if !worth_retrying(error.kind, advice) || tally.made(breaker) >= self.max_attempts {
                         return Err(CellError { message: after_attempts(error.message, attempts.len()), attempts, ..error });
                     }
@@ -160,11 +172,10 @@ impl<W: Wire> Endpoint for Retrying<W> {
 }
 
 impl<W> Retrying<W> {
-    fn count(&self, call: &Call, tally: &mut Tally, sign: Sign, error: &CellError, headless: bool, probe: bool) {
+    fn count(&self, call: &Call, tally: &mut Tally, sign: Sign, error: &CellError, failure: Failure) {
         match sign {
             Sign::Down => {
-                let last_try = tally.made(&self.breaker) + 1 >= self.max_attempts;
-                let streak = self.breaker.failed(call, Failure { call: tally.call, headless, last_try, probe }, error);
+                let streak = self.breaker.failed(call, failure, error);
                 tally.failed_in(streak, &self.breaker);
             }
             Sign::Alive => {
@@ -173,6 +184,21 @@ impl<W> Retrying<W> {
             }
             Sign::Silent => tally.own += 1,
         }
+    }
+}
+
+impl<W: Wire> Retrying<W> {
+    /// One attempt. A probe that hears nothing for a while lets others find out, and goes on: it may be paid for.
+    async fn attempt(&self, call: &Call, patience: &Patience) -> Attempted {
+        let mut attempt = pin!(self.inner.attempt(call, patience));
+        if patience.is_probing() {
+            match tokio::time::timeout(PROBE_TIME, &mut attempt).await {
+                Ok(attempted) => return attempted,
+                Err(_) if self.breaker.is_heard() => {}
+                Err(_) => patience.let_others_probe(),
+            }
+        }
+        attempt.await
     }
 }
 

@@ -161,7 +161,8 @@ impl Scripted {
 }
 
 impl Wire for Arc<Scripted> {
-    async fn attempt(&self, call: &Call, _patience: &Patience) -> Attempted {
+    async fn attempt(&self, call: &Call, patience: &Patience) -> Attempted {
+        patience.begin();
         let number = {
             let mut begun = self.begun.lock().unwrap();
             begun.push(Instant::now());

@@ -13,7 +13,7 @@ use crate::model::verdict::CellError;
 
 /// Something that makes one attempt: one request on the wire, at most.
 pub trait Wire: Send + Sync + 'static {
-    /// The outcome of this attempt. A fresh reply holds exactly this attempt in its `attempts`.
+    /// The outcome of this attempt. What sends begins the patience right before it does. A fresh reply holds exactly this attempt in its `attempts`.
     fn attempt(&self, call: &Call, patience: &Patience) -> impl Future<Output = Attempted> + Send;
 }
 

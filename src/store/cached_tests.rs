@@ -164,7 +164,8 @@ struct Gated {
 }
 
 impl Wire for Arc<Gated> {
-    async fn attempt(&self, _call: &Call, _patience: &Patience) -> Attempted {
+    async fn attempt(&self, _call: &Call, patience: &Patience) -> Attempted {
+        patience.begin();
         if self.asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0 {
             self.gate.notified().await;
         }
