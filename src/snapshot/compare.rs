@@ -41,6 +41,12 @@ impl Comparison {
         Ok(Self { compare: policy.compare, ignored, threshold: policy.threshold, parse })
     }
 
+    /// For whoever knows no suite: equal is only what is equal.
+    #[must_use]
+    pub fn exact() -> Self {
+        Self { compare: Compare::Exact, ignored: Ignored::default(), threshold: 1.0, parse: Parse::default() }
+    }
+
     /// How the new outputs stand to the accepted ones: the same if each of them matches a variant.
     #[must_use]
     pub fn state(&self, accepted: Option<&Snapshot>, new: &Snapshot) -> SnapshotState {

@@ -27,7 +27,7 @@ pub const GIT_IGNORE: &str = "*.snap.new\n.promptkeel-*.tmp\n";
 /// The snapshot folder of one project. Opening it touches no disk; a missing folder is an empty one.
 #[derive(Debug, Clone)]
 pub struct Folder {
-    root: PathBuf,
+    pub(super) root: PathBuf,
 }
 
 /// The cell whose snapshot is written.
@@ -110,26 +110,6 @@ impl Folder {
 
     fn holds_other_kind(&self, path: &str, simulated: bool) -> bool {
         matches!(self.read(path), Ok(Some(there)) if there.simulated != simulated)
-    }
-
-    /// Makes a pending snapshot the accepted one and returns it; its prompt version is to be [locked](Self::lock) next.
-    ///
-    /// # Errors
-    /// A pending file that is gone or cannot be read, a simulated one beside a real one, a disk that cannot be written.
-    pub fn accept(&self, accepted: &str) -> Result<Snapshot, SnapshotError> {
-        disk::locate(&self.root, accepted)?;
-        let pending = pending_path(accepted);
-        let gone = || SnapshotError::NotPending { path: pending.clone() };
-        let new = self.read(&pending)?.ok_or_else(gone)?;
-        let replaced = self.read(accepted);
-        let may_be_real = match &replaced {
-            Ok(there) => there.as_ref().is_some_and(|there| !there.simulated),
-            Err(_) => true,
-        };
-        if new.simulated && may_be_real {
-            return Err(SnapshotError::SimulatedOverReal { path: accepted.to_owned() });
-        }
-        if disk::rename(&self.root, &pending, accepted)? { Ok(new) } else { Err(gone()) }
     }
 
     /// Deletes a pending snapshot.

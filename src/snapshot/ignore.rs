@@ -6,7 +6,7 @@ use serde_json_path::{JsonPath, PathElement};
 use crate::snapshot::SnapshotError;
 
 /// Compiled JSONPaths (RFC 9535).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Ignored {
     paths: Vec<JsonPath>,
 }

@@ -7,6 +7,7 @@
 
 use std::io;
 
+pub mod accept;
 pub mod compare;
 pub mod folder;
 pub mod format;
@@ -76,6 +77,22 @@ pub enum SnapshotError {
         /// The accepted file, project-relative.
         path: String,
     },
+    /// Variants of one file are all simulated or all real.
+    #[error("`{path}` was answered by a simulator, and a real output does not stand beside a simulated one")]
+    OtherKind {
+        /// The accepted file, project-relative.
+        path: String,
+    },
+    /// A variant that is to be replaced and is not there.
+    #[error("there is no variant {number} in `{path}`: it holds {variants} accepted variants")]
+    NoVariant {
+        /// The accepted file, project-relative.
+        path: String,
+        /// As it was asked for, from 1.
+        number: usize,
+        /// How many there are.
+        variants: usize,
+    },
     /// A lock of prompt versions that makes no sense.
     #[error("`{path}` is no lock of prompt versions: {message}")]
     Lock {
@@ -107,6 +124,8 @@ impl SnapshotError {
             Self::Outside { .. } => "snapshots stay in the project's `snapshots` folder: replace the link by a folder".to_owned(),
             Self::NotPending { .. } => "`promptkeel pending` lists what is left".to_owned(),
             Self::SimulatedOverReal { path } => format!("to replace it all the same, delete `{path}` first"),
+            Self::OtherKind { .. } => "accept it without `--add`: it replaces what the simulator said".to_owned(),
+            Self::NoVariant { .. } => "variants count from 1, in the order of the file".to_owned(),
             Self::Lock { path, .. } => {
                 format!(
                     "restore it (`git checkout -- {path}`); after a merge keep one line per version, or delete it and run with `--update`"

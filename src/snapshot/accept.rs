@@ -1,0 +1,128 @@
+//! How does an output that waits become an accepted one: in place of the variants, beside them, or in place of one of them?
+
+use crate::snapshot::SnapshotError;
+use crate::snapshot::compare::Comparison;
+use crate::snapshot::disk;
+use crate::snapshot::folder::Folder;
+use crate::snapshot::format;
+use crate::snapshot::output::Snapshot;
+use crate::snapshot::path::pending_path;
+
+/// What happens to the variants that stand when others are accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acceptance {
+    /// They go: the new outputs are the accepted set.
+    Replace,
+    /// They stay: the new outputs that match none of them stand behind them.
+    Add,
+    /// The one with this number, from 1 as reports count, goes; the new outputs that match none of the others take its place.
+    ReplaceVariant(usize),
+}
+
+/// How many variants a cell has, and would have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Variants {
+    /// Accepted now.
+    pub accepted: usize,
+    /// After the new outputs replace them.
+    pub replaced: usize,
+    /// After the new outputs join them.
+    pub added: usize,
+}
+
+impl Variants {
+    /// Of an accepted snapshot, where there is one, and one that waits.
+    #[must_use]
+    pub fn of(accepted: Option<&Snapshot>, new: &Snapshot, comparison: &Comparison) -> Self {
+        let replaced = comparison.distinct(new).outputs.len();
+        let Some(accepted) = accepted else {
+            return Self { accepted: 0, replaced, added: replaced };
+        };
+        // A simulated output and a real one never stand side by side.
+        let joined = accepted.simulated == new.simulated;
+        let added = if joined { comparison.extended(accepted, new).outputs.len() } else { replaced };
+        Self { accepted: accepted.outputs.len(), replaced, added }
+    }
+}
+
+impl Folder {
+    /// Makes a pending snapshot the accepted one and returns it; its prompt version is to be [locked](Self::lock) next.
+    ///
+    /// # Errors
+    /// A pending file that is gone or cannot be read, a simulated one beside a real one, a disk that cannot be written.
+    pub fn accept(&self, accepted: &str) -> Result<Snapshot, SnapshotError> {
+        let (pending, new) = self.waiting(accepted)?;
+        self.spare_real(accepted, &new)?;
+        if disk::rename(&self.root, &pending, accepted)? { Ok(new) } else { Err(SnapshotError::NotPending { path: pending }) }
+    }
+
+    /// The same for whoever may keep variants that stand; returns the snapshot that is accepted now. `comparison` is the suite's, or
+    /// [`Comparison::exact`] where no suite is known: it says which new outputs are further variants at all.
+    ///
+    /// # Errors
+    /// What [`accept`](Self::accept) answers; an accepted file that cannot be read or is of the other kind (simulated, real), and a number
+    /// that no variant has.
+    pub fn accept_as(&self, accepted: &str, how: Acceptance, comparison: &Comparison) -> Result<Snapshot, SnapshotError> {
+        if how == Acceptance::Replace {
+            return self.accept(accepted);
+        }
+        let (pending, new) = self.waiting(accepted)?;
+        let Some(mut standing) = self.read(accepted)? else {
+            // Nothing stands that could be kept.
+            return if how == Acceptance::Add { self.accept(accepted) } else { Err(no_variant(accepted, how, 0)) };
+        };
+        self.spare_real(accepted, &new)?;
+        if standing.simulated != new.simulated {
+            return Err(SnapshotError::OtherKind { path: accepted.to_owned() });
+        }
+        let variants = standing.outputs.len();
+        let at = match how {
+            Acceptance::Replace | Acceptance::Add => variants,
+            Acceptance::ReplaceVariant(number) => {
+                let at = number.checked_sub(1).filter(|at| *at < variants).ok_or_else(|| no_variant(accepted, how, variants))?;
+                standing.outputs.remove(at);
+                at
+            }
+        };
+        let kept = standing.outputs.len();
+        let mut joined = comparison.extended(&standing, &new);
+        let further = joined.outputs.len() - kept;
+        if further == 0 && kept == variants {
+            // An equal output leaves the file alone, head included.
+            disk::remove(&self.root, &pending)?;
+            return Ok(standing);
+        }
+        joined.outputs[at.min(kept)..].rotate_right(further);
+        disk::put(&self.root, accepted, &format::write(&joined))?;
+        disk::remove(&self.root, &pending)?;
+        Ok(joined)
+    }
+
+    /// The pending file beside an accepted path, and what is in it.
+    fn waiting(&self, accepted: &str) -> Result<(String, Snapshot), SnapshotError> {
+        disk::locate(&self.root, accepted)?;
+        let pending = pending_path(accepted);
+        match self.read(&pending)? {
+            Some(new) => Ok((pending, new)),
+            None => Err(SnapshotError::NotPending { path: pending }),
+        }
+    }
+
+    /// A simulated output takes no real one's place, nor that of a file that may be one.
+    fn spare_real(&self, accepted: &str, new: &Snapshot) -> Result<(), SnapshotError> {
+        let may_be_real = match self.read(accepted) {
+            Ok(there) => there.as_ref().is_some_and(|there| !there.simulated),
+            Err(_) => true,
+        };
+        if new.simulated && may_be_real { Err(SnapshotError::SimulatedOverReal { path: accepted.to_owned() }) } else { Ok(()) }
+    }
+}
+
+fn no_variant(path: &str, how: Acceptance, variants: usize) -> SnapshotError {
+    let number = if let Acceptance::ReplaceVariant(number) = how { number } else { 0 };
+    SnapshotError::NoVariant { path: path.to_owned(), number, variants }
+}
+
+#[cfg(test)]
+#[path = "accept_tests.rs"]
+mod tests;
