@@ -66,14 +66,15 @@ impl StopReasonCheck {
     }
 }
 
-/// The failures of the two rules that hold for every cell: the reply is whole, and the API did not refuse it.
+/// The failure of the rules that hold for every cell: the reply is whole, and the API did not refuse it. Whether a reply is whole that
+/// stopped for a reason which is newer than this program, nobody can know: that is an error.
 ///
 /// An assertion that names the stop reason (or wants or allows refusals) lifts the rule; one that will fail for the same cause takes
 /// its place, so that one cause is one failure. A `severity: warn` assertion cannot take the place of a rule, but it can lift one.
 pub(super) fn rules_of_every_cell(compiled: &[Compiled], subject: &Subject<'_>) -> Option<AssertionResult> {
     let reason = &subject.reply.stop_reason;
     let refused = *reason == StopReason::Refusal;
-    if !refused && !reason.is_truncated() {
+    if reason.is_whole() {
         return None;
     }
     let speaks = |assertion: &Compiled| {
@@ -93,15 +94,31 @@ pub(super) fn rules_of_every_cell(compiled: &[Compiled], subject: &Subject<'_>) 
     if compiled.iter().any(speaks) {
         return None;
     }
-    let (name, failure) = if refused {
-        let got = refusal::structural(subject.reply).as_ref().map_or_else(String::new, describe);
-        let hint = "`refusal: allowed` or `refusal: always` accepts it";
-        ("not refused", Failure { expected: format!("a reply that was not refused ({hint})"), got, diff: None })
-    } else {
-        let tokens = subject.reply.usage.output_tokens;
-        let got = format!("`{}` after {} output tokens: {}", reason.as_str(), excerpt::thousands(tokens), excerpt::ending(subject.text()));
-        let hint = format!("raise `max_tokens`, or accept it with `stop_reason: {}`", reason.as_str());
-        ("not truncated", Failure { expected: format!("a whole reply ({hint})"), got, diff: None })
+    let tokens = || excerpt::thousands(subject.reply.usage.output_tokens);
+    let got = || format!("`{}` after {} output tokens: {}", reason.as_str(), tokens(), excerpt::ending(subject.text()));
+    let (name, outcome) = match reason {
+        StopReason::EndTurn | StopReason::StopSequence | StopReason::ToolUse => return None,
+        StopReason::Refusal => {
+            let got = refusal::structural(subject.reply).as_ref().map_or_else(String::new, describe);
+            let hint = "`refusal: allowed` or `refusal: always` accepts it";
+            ("not refused", Outcome::Fail(Failure { expected: format!("a reply that was not refused ({hint})"), got, diff: None }))
+        }
+        StopReason::MaxTokens | StopReason::ModelContextWindowExceeded => {
+            let hint = format!("raise `max_tokens`, or accept it with `stop_reason: {}`", reason.as_str());
+            ("not truncated", Outcome::Fail(Failure { expected: format!("a whole reply ({hint})"), got: got(), diff: None }))
+        }
+        StopReason::PauseTurn => {
+            let hint = "a server tool paused it, and it is not continued; accept it with `stop_reason: pause_turn`";
+            ("not paused", Outcome::Fail(Failure { expected: format!("a whole reply ({hint})"), got: got(), diff: None }))
+        }
+        StopReason::Other(other) => {
+            let other = excerpt::clipped(other, 80);
+            let said = format!(
+                "nobody can know whether the reply is whole: promptkeel does not know the stop reason `{other}` (look it up in the API's \
+                 documentation, and accept it with `stop_reason: {other}`)"
+            );
+            ("known stop reason", Outcome::Error(said))
+        }
     };
-    Some(AssertionResult { name: name.to_owned(), severity: AssertionSeverity::Fail, outcome: Outcome::Fail(failure), site: None })
+    Some(AssertionResult { name: name.to_owned(), severity: AssertionSeverity::Fail, outcome, site: None })
 }

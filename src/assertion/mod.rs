@@ -142,9 +142,9 @@ pub fn evaluate(compiled: &Compiled, subject: &Subject<'_>) -> AssertionResult {
     AssertionResult { name: compiled.name.as_ref().to_owned(), severity: compiled.severity, outcome, site: Some(compiled.site.clone()) }
 }
 
-/// What all assertions of a case say of one reply, in their order, and behind them the failures of the two rules that every cell
-/// has: a reply that was cut at a token limit fails, and so does one that the API refused, unless a `stop_reason` or a `refusal`
-/// assertion says otherwise.
+/// What all assertions of a case say of one reply, in their order, and behind them the failure of the rules that every cell
+/// has: a reply that was cut at a token limit or paused fails, and so does one that the API refused; one that stopped for a reason which
+/// is not known is an error. A `stop_reason` or a `refusal` assertion may say otherwise.
 ///
 /// Under `refusal: allowed` a refused reply passes: what the other assertions ask of its content is not judged and has no result.
 #[must_use]

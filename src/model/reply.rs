@@ -55,6 +55,16 @@ impl StopReason {
     pub const fn is_truncated(&self) -> bool {
         matches!(self, Self::MaxTokens | Self::ModelContextWindowExceeded)
     }
+
+    /// The model said all that it was going to say: it ended, it met a stop sequence, or it waits for a tool of ours.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        match self {
+            Self::EndTurn | Self::StopSequence | Self::ToolUse => true,
+            // What is not known to be whole is not whole.
+            Self::MaxTokens | Self::PauseTurn | Self::Refusal | Self::ModelContextWindowExceeded | Self::Other(_) => false,
+        }
+    }
 }
 
 impl From<String> for StopReason {

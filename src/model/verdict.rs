@@ -57,7 +57,7 @@ pub struct AssertionResult {
     pub severity: AssertionSeverity,
     /// What came of it.
     pub outcome: Outcome,
-    /// Where it stands. `None` for the two rules that every cell has: not truncated, not refused.
+    /// Where it stands. `None` for the rules that every cell has: a whole reply, and no refusal.
     pub site: Option<Site>,
 }
 

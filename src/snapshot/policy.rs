@@ -101,10 +101,7 @@ impl UpdatePolicy {
 
 /// Nobody has to look at it before it is accepted: it passed, it is whole, and it is no refusal, even where a refusal is allowed.
 fn is_acceptable(verdict: Verdict, new: &Snapshot) -> bool {
-    let whole = |stop_reason: &String| {
-        let reason = StopReason::from(stop_reason.clone());
-        !reason.is_truncated() && reason != StopReason::Refusal
-    };
+    let whole = |stop_reason: &String| StopReason::from(stop_reason.clone()).is_whole();
     verdict == Verdict::Pass && new.outputs.iter().all(|output| whole(&output.stop_reason))
 }
 

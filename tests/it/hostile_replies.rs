@@ -380,6 +380,22 @@ fn what_is_odd_and_still_a_reply_is_taken() {
 }
 
 #[test]
+fn a_reply_that_stopped_for_no_known_reason_reaches_no_verdict_and_a_paused_one_fails() {
+    let pass = |stop_reason: &str| saying("fine").replace("end_turn", stop_reason);
+    let (project, ran, report) = judged(pass("taking_a_break"), SUITE);
+    assert_eq!((ran.code, report["cells"][0]["verdict"].as_str()), (3, Some("error")));
+    let said = |ran: &Ran| format!("{}{}", ran.stdout, ran.stderr);
+    assert!(said(&ran).contains("does not know the stop reason `taking_a_break`"), "{}", said(&ran));
+    // It is paid and stored: who accepts it pays nothing.
+    project.edit("suites/hostile.yaml", "assert:\n", "assert:\n  - stop_reason: [end_turn, taking_a_break]\n");
+    let ran = run(&project, &["--cache", "only"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let (_project, ran, report) = judged(pass("pause_turn"), SUITE);
+    assert_eq!((ran.code, report["cells"][0]["verdict"].as_str()), (1, Some("fail")));
+    assert!(said(&ran).contains("a server tool paused it"), "{}", said(&ran));
+}
+
+#[test]
 fn a_reply_of_another_known_model_reaches_no_verdict() {
     let (_, ran, _) = judged(saying("x").replace("claude-haiku-4-5", "claude-sonnet-4-6"), SUITE);
     assert_eq!(ran.code, 3, "{}", ran.stdout);

@@ -32,6 +32,32 @@ fn a_truncated_reply_fails_even_where_everything_matches() {
 }
 
 #[test]
+fn a_paused_reply_fails_and_one_that_stopped_for_an_unknown_reason_is_an_error() {
+    let contains = assertion(json!({"contains": "ok"}));
+    for (reason, rule, is_error) in [("pause_turn", "not paused", false), ("compaction", "known stop reason", true)] {
+        let stopped = Reply { stop_reason: StopReason::from(reason.to_owned()), ..reply("ok") };
+        assert_eq!(failed(std::slice::from_ref(&contains), &stopped), [rule]);
+        let results = judge(&[], &subject(&stopped, Parse::default(), None));
+        assert_eq!(matches!(results[0].outcome, Outcome::Error(_)), is_error, "{reason}");
+        assert_eq!(results[0].severity, AssertionSeverity::Fail);
+        assert_eq!(failed(&[assertion(json!({"stop_reason": ["end_turn", reason]}))], &stopped), [""; 0]);
+        assert_eq!(failed(&[assertion(json!({"stop_reason": ["end_turn"]}))], &stopped), ["stop_reason"]);
+        assert_eq!(failed(&[assertion(json!({"refusal": "allowed"}))], &stopped), [rule]);
+    }
+    for reason in ["end_turn", "stop_sequence", "tool_use"] {
+        let whole = Reply { stop_reason: StopReason::from(reason.to_owned()), ..reply("ok") };
+        assert_eq!(failed(std::slice::from_ref(&contains), &whole), [""; 0]);
+    }
+    let paused = Reply { stop_reason: StopReason::PauseTurn, ..reply("Let me look") };
+    insta::assert_snapshot!(words(&judge(&[], &subject(&paused, Parse::default(), None))[0]), @r"
+    expected a whole reply (a server tool paused it, and it is not continued; accept it with `stop_reason: pause_turn`)
+    got `pause_turn` after 340 output tokens: `Let me look`
+    ");
+    let newer = Reply { stop_reason: StopReason::from("out of\nbreath".to_owned()), ..reply("x") };
+    insta::assert_snapshot!(words(&judge(&[], &subject(&newer, Parse::default(), None))[0]), @r"error: nobody can know whether the reply is whole: promptkeel does not know the stop reason `out of\nbreath` (look it up in the API's documentation, and accept it with `stop_reason: out of\nbreath`)");
+}
+
+#[test]
 fn an_assertion_that_names_the_stop_reason_lifts_the_rule() {
     assert_eq!(failed(&[assertion(json!({"stop_reason": ["max_tokens"]}))], &cut("ok")), [""; 0]);
     assert_eq!(failed(&[warn(json!({"stop_reason": ["max_tokens"]}))], &cut("ok")), [""; 0]);
