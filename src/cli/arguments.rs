@@ -178,6 +178,26 @@ pub(crate) struct FormatArguments {
     pub(crate) html: Option<PathBuf>,
 }
 
+/// What GitHub Actions is told beside the exit code.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Reports (`-` is standard output)")]
+pub(crate) struct GithubArguments {
+    /// Write GitHub's job summary and annotations on the lines of suites
+    #[arg(long, value_enum, default_value_t = GithubArgument::Auto, value_name = "WHEN")]
+    pub(crate) github: GithubArgument,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GithubArgument {
+    /// In GitHub Actions; not for one shard of a run, which `merge` tells of
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct RunArguments {
     #[command(flatten)]
@@ -186,6 +206,8 @@ pub(crate) struct RunArguments {
     pub(crate) answers: AnswerArguments,
     #[command(flatten)]
     pub(crate) formats: FormatArguments,
+    #[command(flatten)]
+    pub(crate) github: GithubArguments,
     /// Write events as JSON Lines while it runs
     #[arg(long, value_name = "FILE", help_heading = "Reports (`-` is standard output)")]
     pub(crate) events: Option<PathBuf>,
@@ -247,6 +269,8 @@ pub(crate) struct CheckArguments {
     /// Print problems as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) github: GithubArguments,
 }
 
 #[derive(Debug, Args)]
@@ -303,6 +327,10 @@ pub(crate) struct ReportArguments {
     pub(crate) run: PathBuf,
     #[command(flatten)]
     pub(crate) formats: FormatArguments,
+    // Not by itself: the run that wrote the report has told it.
+    /// Write GitHub's job summary and annotations on the lines of suites
+    #[arg(long, value_enum, default_value_t = GithubArgument::Never, value_name = "WHEN")]
+    pub(crate) github: GithubArgument,
 }
 
 #[derive(Debug, Args)]
@@ -339,6 +367,8 @@ pub(crate) struct MergeArguments {
     pub(crate) unreferenced: MergeUnreferenced,
     #[command(flatten)]
     pub(crate) formats: FormatArguments,
+    #[command(flatten)]
+    pub(crate) github: GithubArguments,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use crate::cli::arguments::{CheckArguments, SelectionArguments};
 use crate::cli::console::{Console, counted};
+use crate::cli::github::Github;
 use crate::cli::project::{Failure, Project};
 use crate::cli::{locks, session};
 use crate::model::gate::Exit;
@@ -34,6 +35,9 @@ pub(crate) fn run(project: &Project, arguments: &CheckArguments, console: &Conso
             let parts = [counted(suites, "suite"), counted(cases, "case"), counted(cells, "cell")];
             console.line(format_args!("ok: {}; nothing was sent", parts.join(", ")))?;
         }
+    }
+    if let Some(github) = Github::of(arguments.github.github, &project.root) {
+        github.annotate(&problems, console);
     }
     console.out().flush().map_err(Console::broken)?;
     Ok(if invalid { Exit::Invalid } else { Exit::Holds })

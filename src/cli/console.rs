@@ -80,6 +80,12 @@ impl Console {
         let _ = terminal::plain(&format!("{line}\n"), &mut io::stderr().lock());
     }
 
+    /// Commands to the CI system, as they are: no other line may be one. Standard error, so that standard output holds the result alone;
+    /// the runner reads both.
+    pub(crate) fn command(&self, lines: &[u8]) {
+        let _ = io::stderr().lock().write_all(lines);
+    }
+
     /// Pretty JSON to standard output.
     pub(crate) fn json(&self, value: &impl Serialize) -> Result<(), Failure> {
         let mut out = self.out();

@@ -33,6 +33,21 @@ impl Environment {
         Self::variable("CI").is_some_and(|value| !matches!(value.as_str(), "false" | "0"))
     }
 
+    /// GitHub Actions runs this job.
+    pub(crate) fn is_github() -> bool {
+        Self::variable("GITHUB_ACTIONS").is_some_and(|value| value == "true")
+    }
+
+    /// The folder that a job of GitHub Actions works in.
+    pub(crate) fn github_workspace() -> Option<PathBuf> {
+        Self::variable("GITHUB_WORKSPACE").map(PathBuf::from)
+    }
+
+    /// The file that becomes the page of a job of GitHub Actions, a step's part of it.
+    pub(crate) fn github_summary() -> Option<PathBuf> {
+        Self::variable("GITHUB_STEP_SUMMARY").map(PathBuf::from)
+    }
+
     /// Adds the variables of an env file.
     ///
     /// # Errors

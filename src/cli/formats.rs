@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::cli::arguments::{FormatArguments, MergeArguments, MergeUnreferenced, ReportArguments};
+use crate::cli::arguments::{FormatArguments, GithubArgument, MergeArguments, MergeUnreferenced, ReportArguments};
 use crate::cli::console::Console;
-use crate::cli::project::Failure;
+use crate::cli::github::Github;
+use crate::cli::project::{self, Failure};
 use crate::model::gate::Exit;
 use crate::model::problem::Problem;
 use crate::model::run::RunReport;
@@ -79,7 +80,7 @@ impl Kept {
 /// `promptkeel report`: renders a run again; the exit code is the run's own.
 pub(crate) fn report(current: &Path, arguments: &ReportArguments, console: &Console) -> Result<Exit, Failure> {
     let report = read(current, &arguments.run)?;
-    write(&report, &arguments.formats, current, console)
+    write(&report, &arguments.formats, arguments.github, current, console)
 }
 
 /// `promptkeel merge`: the shards of one run, judged as a whole.
@@ -87,7 +88,7 @@ pub(crate) fn merge(current: &Path, arguments: &MergeArguments, console: &Consol
     let reports = arguments.runs.iter().map(|path| read(current, path)).collect::<Result<Vec<_>, _>>()?;
     let report = merge::merge(reports, arguments.unreferenced == MergeUnreferenced::Reject)
         .map_err(|error| Problem::error(error.to_string()).hint("give every `--json` report of one `--shard I/N` run, each once"))?;
-    write(&report, &arguments.formats, current, console)
+    write(&report, &arguments.formats, arguments.github.github, current, console)
 }
 
 /// Reads a run report.
@@ -107,7 +108,13 @@ pub(crate) fn read(current: &Path, path: &Path) -> Result<RunReport, Failure> {
     })
 }
 
-fn write(report: &RunReport, formats: &FormatArguments, current: &Path, console: &Console) -> Result<Exit, Failure> {
+fn write(
+    report: &RunReport,
+    formats: &FormatArguments,
+    github: GithubArgument,
+    current: &Path,
+    console: &Console,
+) -> Result<Exit, Failure> {
     let outputs = open(formats, None, current, &Kept::default())?;
     let to_stdout = !outputs.uses_stdout();
     if let Err(errors) = outputs.commit(report) {
@@ -117,6 +124,9 @@ fn write(report: &RunReport, formats: &FormatArguments, current: &Path, console:
     if to_stdout {
         let mut out = console.out();
         terminal::summary(report, &mut out, console.style()).and_then(|()| std::io::Write::flush(&mut out)).map_err(Console::broken)?;
+    }
+    if let Some(github) = Github::of(github, &project::root(current)) {
+        github.tell(report, console);
     }
     Ok(report.exit)
 }

@@ -12,6 +12,7 @@ mod decisions;
 mod detail;
 mod environment;
 mod formats;
+mod github;
 mod init;
 mod list;
 mod locks;
@@ -52,6 +53,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, end_now: fn(u8) -> !)
         Ok(exit) => exit.code(),
         Err(failure) => {
             console.problems(&failure.problems);
+            github::failed(&cli.command, cli.directory.as_deref(), &failure, &console);
             failure.exit.code()
         }
     }

@@ -197,7 +197,7 @@ pub(crate) fn current(directory: Option<&Path>) -> Result<PathBuf, Failure> {
 }
 
 /// The nearest folder upwards with `promptkeel.toml`, else with `.git`, else the current one.
-fn root(current: &Path) -> PathBuf {
+pub(crate) fn root(current: &Path) -> PathBuf {
     let nearest = |marker: &str| current.ancestors().find(|folder| folder.join(marker).exists());
     nearest(settings::FILE).or_else(|| nearest(".git")).unwrap_or(current).to_path_buf()
 }

@@ -8,10 +8,11 @@ use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::answers::{self, Answers, Wanted};
-use crate::cli::arguments::{CacheArgument, RunArguments, Unreferenced};
+use crate::cli::arguments::{CacheArgument, GithubArgument, RunArguments, Unreferenced};
 use crate::cli::console::{Console, counted};
 use crate::cli::decisions::Decisions;
 use crate::cli::formats::{self, Kept};
+use crate::cli::github::Github;
 use crate::cli::project::{Failure, Project};
 use crate::cli::session::{self, Session};
 use crate::cli::{caps, locks, orphans};
@@ -25,6 +26,7 @@ use crate::model::reply::Answer;
 use crate::model::run::{RunEvent, RunInfo, RunReport};
 use crate::model::verdict::CellError;
 use crate::report::events;
+use crate::report::files::Outputs;
 use crate::report::terminal::{self, progress::Progress};
 use crate::runner::assemble::{self, Parts};
 use crate::runner::plan::Plan;
@@ -188,14 +190,23 @@ pub(crate) async fn run(
     {
         console.problems(&[Problem::warning(format!("this run is not in the history: {error}"))]);
     }
-    let exit = finish(report, outputs, unwritten, console);
+    // One part of a run does not know what the whole comes to: `merge` tells it, once.
+    let tells = arguments.selection.shard.is_none() || arguments.github.github == GithubArgument::Always;
+    let github = tells.then(|| Github::of(arguments.github.github, &project.root)).flatten();
+    let exit = finish(report, outputs, unwritten, github.as_ref(), console);
     // The process may end before everybody has let go of the store.
     store.settle();
     exit
 }
 
 /// Writes the files first, so that the terminal's last word is the whole truth.
-fn finish(report: RunReport, outputs: crate::report::files::Outputs, unwritten: Vec<String>, console: &Console) -> Result<Exit, Failure> {
+fn finish(
+    report: RunReport,
+    outputs: Outputs,
+    unwritten: Vec<String>,
+    github: Option<&Github>,
+    console: &Console,
+) -> Result<Exit, Failure> {
     let to_stdout = !outputs.uses_stdout();
     let errors = outputs.commit(&report).err().unwrap_or_default();
     let mut problems: Vec<Problem> = errors.iter().map(|error| Problem::error(error.to_string()).hint(error.hint())).collect();
@@ -210,6 +221,10 @@ fn finish(report: RunReport, outputs: crate::report::files::Outputs, unwritten: 
         let _ = terminal::summary(&report, &mut out, style);
     }
     console.problems(&problems);
+    if let Some(github) = github {
+        github.annotate(&problems, console);
+        github.tell(&report, console);
+    }
     let written = if problems.is_empty() { report.exit } else { Exit::NotWritten };
     Ok(match report.exit {
         Exit::Interrupted => Exit::Interrupted,

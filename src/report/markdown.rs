@@ -1,6 +1,7 @@
 //! The run as a pull request comment or a job summary: verdict first, then what to look at, within the limit of a comment?
 //!
 //! ```markdown
+//! <!-- promptkeel: report -->
 //! ## ❌ promptkeel: the gate fails
 //!
 //! 20 cells: 18 passed, 1 failed, 1 errored, 0 skipped
@@ -12,56 +13,71 @@
 //! Nothing that a model wrote is Markdown or HTML here: it stands in code spans, or in fences that are longer than any run of
 //! backquotes in it, so it mentions nobody, links nothing and closes nothing.
 
+mod escaped;
+
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io;
 
 use crate::model::gate::{Exit, GateOutcome, GateResult};
 use crate::model::money::Money;
+use crate::model::problem::Problem;
 use crate::model::run::{CellResult, Group, RunReport};
-use crate::model::verdict::SnapshotState;
+use crate::model::verdict::{SnapshotState, Verdict};
 use crate::report::finding::{self, Layout};
+use crate::report::markdown::escaped::{cell_code, code, fenced, html, prose};
 use crate::report::standing::{self, GatedRates, Standing, Standings};
-use crate::report::{difference, figures, retries, visible, words};
+use crate::report::style::Style;
+use crate::report::{difference, figures, problem, retries, words};
 
-/// Bytes of the whole page. GitHub takes 65,536 characters; bytes are never fewer.
+/// By this a bot finds its own comment again and replaces it. Nothing of an output can look like it.
+const MARKER: &str = "<!-- promptkeel: report -->\n";
+
+/// Characters of the whole page. GitHub takes 65,536; whoever posts the page has room for a line of his own.
 const PAGE: usize = 65_000;
-/// Bytes of the part above the details, and of the part below them.
+/// Characters of the part above the details, and of the part below them.
 const FRAME: usize = 14_000;
-/// Bytes that are kept for the notices of what was left out.
-const NOTICES: usize = 2_000;
+/// Characters that are kept for the notices of what was left out.
+const NOTICES: usize = 4_000;
 /// Most retried cells that are listed.
 const RETRIED: usize = 20;
-/// Most characters of one cell's details.
-const DETAILS: usize = 6_000;
+/// Most orphaned snapshots that are listed.
+const ORPHANS: usize = 50;
 
 /// Writes `report` as Markdown.
 pub(crate) fn write(report: &RunReport, out: &mut dyn io::Write) -> io::Result<()> {
     // At most a comment's worth of text: here, and only here, a whole document may be held.
     let head = head(report);
     let tail = tail(report);
-    let mut page = Page { text: head, most: PAGE - tail.len() - NOTICES };
+    let mut page = Page { most: PAGE - head.length - tail.length - NOTICES, ..Page::default() };
     details(report, &mut page);
-    out.write_all(page.text.as_bytes())?;
-    out.write_all(tail.as_bytes())
+    [head, page, tail].iter().try_for_each(|part| out.write_all(part.text.as_bytes()))
+}
+
+/// Writes why nothing was run.
+pub(crate) fn write_failure(exit: Exit, problems: &[Problem], out: &mut dyn io::Write) -> io::Result<()> {
+    write!(out, "{MARKER}## {} promptkeel: {}\n\n", sign(exit), words::exit(exit))?;
+    write!(out, "{}", fenced(&problem::render(problems, Style { colour: false, width: 100 })))
 }
 
 /// A text that does not grow beyond its limit.
+#[derive(Default)]
 struct Page {
     text: String,
+    length: usize,
     most: usize,
 }
 
 impl Page {
-    const fn frame() -> Self {
-        Self { text: String::new(), most: FRAME }
+    fn frame() -> Self {
+        Self { most: FRAME, ..Self::default() }
     }
 
     /// Adds the text whole, or not at all.
     fn add(&mut self, text: &str) -> bool {
-        let fits = self.text.len() + text.len() <= self.most;
+        let fits = self.length + length(text) <= self.most;
         if fits {
-            self.text.push_str(text);
+            self.note(text);
         }
         fits
     }
@@ -69,7 +85,13 @@ impl Page {
     /// Adds a short text that must stand there; [`NOTICES`] has room for it.
     fn note(&mut self, text: &str) {
         self.text.push_str(text);
+        self.length += length(text);
     }
+}
+
+/// In UTF-16: GitHub's forms count so, its API counts code points, which are never more.
+fn length(text: &str) -> usize {
+    text.encode_utf16().count()
 }
 
 const fn sign(exit: Exit) -> &'static str {
@@ -80,10 +102,10 @@ const fn sign(exit: Exit) -> &'static str {
     }
 }
 
-fn head(report: &RunReport) -> String {
+fn head(report: &RunReport) -> Page {
     let mut page = Page::frame();
     let totals = &report.totals;
-    page.note(&format!("## {} promptkeel: {}\n\n", sign(report.exit), words::exit(report.exit)));
+    page.note(&format!("{MARKER}## {} promptkeel: {}\n\n", sign(report.exit), words::exit(report.exit)));
     if report.run.simulated {
         page.note("> **Simulated:** every reply came from a simulator. No number here is about a real model, and nothing was paid.\n\n");
     } else if report.bill.simulated_usd != Money::ZERO {
@@ -113,7 +135,7 @@ fn head(report: &RunReport) -> String {
     }
     page.note(&format!("{sums}.\n\n"));
     gates(report, &mut page);
-    page.text
+    page
 }
 
 fn gates(report: &RunReport, page: &mut Page) {
@@ -162,15 +184,19 @@ fn details(report: &RunReport, page: &mut Page) {
     let errored = of(|standing| standing == Standing::Errored);
     let skipped = of(|standing| standing == Standing::Skipped);
     let informs = of(|standing| matches!(standing, Standing::Informs(_)));
-    let news = |cell: &&CellResult| standing::is_news(&cell.snapshot);
+    // What failed shows its difference there.
+    let news = |cell: &&CellResult| standing::is_news(&cell.snapshot) && cell.verdict != Verdict::Fail;
     let is_new = |cell: &&CellResult| matches!(cell.snapshot, SnapshotState::New { .. });
     let is_broken = |cell: &&CellResult| matches!(cell.snapshot, SnapshotState::Unreadable { .. });
     let (new, differing): (Vec<&CellResult>, Vec<&CellResult>) = report.cells.iter().filter(news).partition(is_new);
     let (broken, changed): (Vec<&CellResult>, Vec<&CellResult>) = differing.into_iter().partition(is_broken);
     let warned: Vec<&CellResult> = report.cells.iter().filter(|cell| finding::warnings(cell).next().is_some()).collect();
 
-    section(page, "Failures", "failures", &failed, |cell| Item { summary: html_line("❌", cell, &headline(cell)), body: story(cell) });
-    section(page, "Changed snapshots", "changed snapshots", &changed, |cell| Item {
+    section(page, "Failures", "failures", &failed, |cell| Item {
+        summary: html_line("❌", cell, &headline(cell)),
+        body: story(cell) + &snapshot(cell),
+    });
+    section(page, "Changed outputs that pass: to be reviewed", "changed outputs", &changed, |cell| Item {
         summary: html_line("📝", cell, &change(cell)),
         body: snapshot(cell),
     });
@@ -182,13 +208,14 @@ fn details(report: &RunReport, page: &mut Page) {
         summary: html_line("⚠️", cell, &headline(cell)),
         body: story(cell),
     });
-    section(page, "New snapshots", "new snapshots", &new, |cell| Item {
+    section(page, "New outputs: nothing is accepted yet", "new outputs", &new, |cell| Item {
         summary: html_line("🆕", cell, &finding::snapshot_line(&cell.snapshot)),
         body: String::new(),
     });
+    orphans(report, page);
     section(page, "For information: the gate does not count these", "cells that only inform", &informs, |cell| Item {
         summary: html_line("ℹ️", cell, &headline(cell)),
-        body: story(cell),
+        body: story(cell) + &snapshot(cell),
     });
     section(page, "Warnings", "cells with warnings", &warned, |cell| Item {
         summary: html_line("⚠️", cell, &warning(cell)),
@@ -198,7 +225,45 @@ fn details(report: &RunReport, page: &mut Page) {
         summary: html_line("⏭️", cell, &headline(cell)),
         body: String::new(),
     });
+    problems(report, page);
     retried(report, page);
+}
+
+/// Accepted outputs that no case owns any more.
+fn orphans(report: &RunReport, page: &mut Page) {
+    if report.orphans.is_empty() {
+        return;
+    }
+    let all = report.orphans.len();
+    let mut text = format!("<details><summary>🗑️ {} of no case</summary>\n\n", figures::counted(all as u64, "snapshot", "snapshots"));
+    for path in report.orphans.iter().take(ORPHANS) {
+        let _ = writeln!(text, "- {}", code(path));
+    }
+    if all > ORPHANS {
+        let _ = writeln!(text, "- … and {} more, in the JSON report", figures::count((all - ORPHANS) as u64));
+    }
+    text.push_str("\n</details>\n");
+    page.note("### Orphaned snapshots\n\n");
+    if !page.add(&text) {
+        page.note(&format!(
+            "<p>🗑️ {} of no case; the JSON report names them.</p>\n",
+            figures::counted(all as u64, "snapshot", "snapshots")
+        ));
+    }
+    page.note("\n");
+}
+
+/// What the run has to say about what it read.
+fn problems(report: &RunReport, page: &mut Page) {
+    if report.problems.is_empty() {
+        return;
+    }
+    let counts = problem::counts(&report.problems);
+    let told = fenced(&problem::render(&report.problems, Style { colour: false, width: 100 }));
+    page.note("### What was noticed\n\n");
+    if !page.add(&format!("<details><summary>{counts}</summary>\n\n{told}\n</details>\n\n")) {
+        page.note(&format!("{counts}; the JSON report has them.\n\n"));
+    }
 }
 
 /// Nothing to look at, so it unfolds only for those who want to know.
@@ -228,7 +293,7 @@ fn section(page: &mut Page, title: &str, noun: &str, cells: &[&CellResult], item
     let mut shown = 0;
     for cell in cells {
         let Item { summary, body } = item(cell);
-        let folded = format!("<details><summary>{summary}</summary>\n\n{body}\n</details>\n");
+        let folded = format!("<details><summary>{summary}</summary>\n\n{}\n</details>\n", body.trim_start());
         let line = format!("<p>{summary}</p>\n");
         let added = if body.is_empty() { page.add(&line) } else { page.add(&folded) || page.add(&line) };
         if !added {
@@ -287,13 +352,14 @@ fn story(cell: &CellResult) -> String {
     format!("{}\n\n{}", code(&cell.site.to_string()), fenced(&text))
 }
 
+/// Empty where there is nothing to be seen.
 fn snapshot(cell: &CellResult) -> String {
     let mut text = String::new();
     finding::tell_snapshot(cell, Layout::Diff, &mut text);
-    fenced(&text)
+    if text.is_empty() { text } else { format!("\n{}", fenced(&text)) }
 }
 
-fn tail(report: &RunReport) -> String {
+fn tail(report: &RunReport) -> Page {
     let mut page = Page::frame();
     let models: Vec<&Group> = report.models.iter().collect();
     let rates = GatedRates::of(report);
@@ -319,7 +385,7 @@ fn tail(report: &RunReport) -> String {
         figures::duration(run.duration_ms),
         report.exit.code()
     ));
-    page.text
+    page
 }
 
 fn table(page: &mut Page, title: &str, groups: &[&Group], rates: &GatedRates<'_>) {
@@ -380,70 +446,4 @@ fn bill(report: &RunReport) -> String {
         parts.push(format!("**incomplete**, not in these sums: {}", missing.collect::<Vec<_>>().join(", ")));
     }
     parts.join("; ").replace('$', "\\$")
-}
-
-/// A comment mark in an output could pass for the mark by which a bot finds its own comment again.
-fn unmarked(text: &str) -> String {
-    text.replace("<!--", "<!\u{200b}--")
-}
-
-/// A code span: nothing in it is Markdown, a link or a mention.
-fn code(text: &str) -> String {
-    let text = unmarked(&visible::name(text.trim()));
-    if text.is_empty() {
-        return "–".to_owned();
-    }
-    let fence = "`".repeat(longest_run(&text) + 1);
-    let pad = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
-    format!("{fence}{pad}{text}{pad}{fence}")
-}
-
-/// The same in a table, where a bar ends a cell even inside a code span.
-fn cell_code(text: &str) -> String {
-    code(text).replace('|', "\\|")
-}
-
-/// A fenced block. Cut at a line where it is too long.
-fn fenced(text: &str) -> String {
-    let mut text = unmarked(text.trim_end());
-    if let Some((end, _)) = text.char_indices().nth(DETAILS) {
-        let end = text[..end].rfind('\n').unwrap_or(end);
-        let left = text[end..].trim().lines().count();
-        text.truncate(end);
-        let _ = write!(text, "\n… {left} more lines are in the JSON and JUnit reports");
-    }
-    let fence = "`".repeat(longest_run(&text).max(2) + 1);
-    format!("{fence}diff\n{text}\n{fence}\n")
-}
-
-fn longest_run(text: &str) -> usize {
-    text.split(|character| character != '`').map(str::len).max().unwrap_or_default()
-}
-
-/// Text for inside HTML tags.
-fn html(text: &str, most: usize) -> String {
-    visible::brief(text, most).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-/// Our own sentence with a user's names in it: readable, and still neither Markdown nor a mention.
-fn prose(text: &str, most: usize) -> String {
-    let line = visible::brief(text, most);
-    let mut safe = String::with_capacity(line.len());
-    let mut before = ' ';
-    for character in line.chars() {
-        match character {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            // A zero-width space behind it: no mention, no reference to an issue, no address that links itself. The `@` of
-            // `ticket-triage@3` mentions nobody, and stays as it can be copied.
-            '@' if !before.is_alphanumeric() => safe.push_str("@\u{200b}"),
-            '#' => safe.push_str("#\u{200b}"),
-            '/' if before == ':' => safe.push_str("\u{200b}/"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '$' | '!' => safe.extend(['\\', character]),
-            other => safe.push(other),
-        }
-        before = character;
-    }
-    safe
 }

@@ -11,6 +11,7 @@ pub mod events;
 mod figures;
 pub mod files;
 mod finding;
+pub mod github;
 #[cfg(test)]
 mod golden;
 mod html;

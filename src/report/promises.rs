@@ -67,16 +67,20 @@ fn a_comment_fits_its_limit_and_says_what_was_cut() {
     assert!(text.chars().count() < 65_536, "{}", text.chars().count());
     assert!(text.contains("of 5,000 failures are left out here"), "{}", &text[text.len() - 3_000..]);
     assert!(text.contains("**Bill:**"), "the bill is never cut");
-    for size in [1_000, 20_000] {
-        let text = written(Format::Markdown, &filled(&"ok `` @octocat <!-- | 返金 ".repeat(size)));
-        assert!(text.len() < 65_536, "{}", text.len());
+    for piece in ["ok `` @octocat <!-- | 返金 ", "::\n", "\u{1b}\n ::", "<&\"", "🧾", "`` "] {
+        for size in [1, 40, 1_000, 20_000] {
+            let text = written(Format::Markdown, &filled(&piece.repeat(size)));
+            let length = text.encode_utf16().count();
+            assert!(length < 65_536, "{length} of {piece:?}");
+        }
     }
 }
 
 #[test]
 fn a_comment_has_no_more_details_opened_than_closed_and_no_fence_left_open() {
     let text = written(Format::Markdown, &filled(sample::HOSTILE));
-    assert!(!text.contains("<!--"), "a comment mark would hide what follows, or be taken for a bot's own");
+    assert!(text.starts_with("<!-- promptkeel: report -->\n"), "a bot finds its comment again");
+    assert_eq!(text.matches("<!--").count(), 1, "another comment mark would hide what follows, or be taken for a bot's own");
     let mut fence: Option<&str> = None;
     let (mut opened, mut closed) = (0, 0);
     for line in text.lines() {
@@ -151,11 +155,11 @@ proptest! {
         let shown = summary(&report, width);
         prop_assert!(!shown.chars().any(|c| c != '\n' && visible::is_hidden(c)));
         let page = written(Format::Markdown, &report);
-        prop_assert!(page.len() < 65_536);
+        prop_assert!(page.encode_utf16().count() < 65_536);
         // The zero-width space is ours: it takes the meaning from a mention.
         let hidden = page.chars().any(|c| c != '\n' && c != '\u{200b}' && visible::is_hidden(c));
         prop_assert!(!hidden);
-        prop_assert!(!page.contains("<!--"));
+        prop_assert_eq!(page.matches("<!--").count(), 1);
     }
 }
 

@@ -16,6 +16,7 @@ mod documentation;
 mod documented_assertions;
 mod examples;
 mod faults;
+mod github;
 mod harness;
 mod hostile_files;
 mod hostile_replies;
