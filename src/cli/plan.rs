@@ -1,6 +1,6 @@
 //! `promptkeel plan`: what would a run ask, and what could it cost at most?
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write;
 
 use crate::cli::arguments::{CacheArgument, PlanArguments};
@@ -22,13 +22,37 @@ pub(crate) fn run(project: &Project, arguments: &PlanArguments, console: &Consol
         CacheArgument::Refresh | CacheArgument::Off => HashSet::new(),
     };
     let price = price::price(&session.plan, |key| known.contains(key));
+    let missing_keys = missing_keys(project, &price);
     if arguments.json {
-        console.json(&price)?;
+        console.json(&Printed { price: &price, missing_keys: &missing_keys })?;
     } else {
         console.text(&text(&session, &price)?)?;
     }
     console.problems(&session.problems);
+    if arguments.answers.cache != CacheArgument::Only {
+        let missing = missing_keys.iter().map(|name| {
+            Problem::warning(format!("`{name}` is not set: a run would end before its first request"))
+                .hint("set it, or judge what is stored with `--cache only`")
+        });
+        console.problems(&missing.collect::<Vec<_>>());
+    }
     Ok(Exit::Holds)
+}
+
+/// What `--json` prints.
+#[derive(serde::Serialize)]
+struct Printed<'a> {
+    #[serde(flatten)]
+    price: &'a PlanPrice,
+    /// Environment variables that hold no key, of endpoints that something must be asked of.
+    missing_keys: &'a BTreeSet<&'a str>,
+}
+
+fn missing_keys<'a>(project: &'a Project, price: &PlanPrice) -> BTreeSet<&'a str> {
+    let asked = price.models.iter().filter(|model| model.to_ask > 0);
+    let endpoints = asked.filter_map(|model| project.settings.endpoints.get(&model.endpoint));
+    let variables = endpoints.filter_map(|endpoint| endpoint.api_key_env.as_deref());
+    variables.filter(|name| project.environment.secret(name).is_none()).collect()
 }
 
 /// Which samples are answered already. A project without a store knows none, and none is created for it.
