@@ -20,7 +20,7 @@ use crate::model::cost;
 use crate::model::key::Key;
 use crate::model::reply::{Answer, Reply};
 use crate::model::request::{Block, Request};
-use crate::model::run::{CellResult, ReplyFacts, RequestFacts, SampleResult};
+use crate::model::run::{CellDigests, CellResult, ReplyFacts, RequestFacts, SampleResult};
 use crate::model::verdict::{AssertionResult, CellError, ErrorKind, Outcome, SkipReason, SnapshotState, Verdict};
 use crate::runner::plan::{Plan, PlannedCell};
 use crate::runner::texts::Texts;
@@ -91,11 +91,9 @@ impl<E: Endpoint> Shared<E> {
     /// Answers, judges and folds one sample. Never fails: trouble is a result.
     pub(super) async fn run(self: Arc<Self>, job: Job) {
         let key = self.plan.cells[job.cell].keys[job.sample as usize];
-        let (sent, answer) = match self.request(job) {
-            Ok(request) => {
-                let sent = self.texts.request(&request, &self.plan.cells[job.cell].variant.parameters);
-                (Some(sent), self.ask(job, key, request).await)
-            }
+        let request = contained(|| self.request(job)).unwrap_or_else(|error| Err(Unanswered::Error(error)));
+        let (sent, answer) = match request {
+            Ok((request, sent)) => (Some(sent), self.ask(job, key, request).await),
             Err(unanswered) => (None, Err(unanswered)),
         };
         let (done, finished) = oneshot::channel();
@@ -113,12 +111,15 @@ impl<E: Endpoint> Shared<E> {
         let _ = finished.await;
     }
 
-    fn request(&self, job: Job) -> Result<Request, Unanswered> {
+    /// The request, and what reports keep of it.
+    fn request(&self, job: Job) -> Result<(Request, RequestFacts), Unanswered> {
         if let Some(reason) = self.skip_reason() {
             return Err(Unanswered::Skipped(reason));
         }
         let cell = &self.plan.cells[job.cell];
-        cell.request().map_err(|error| Unanswered::Error(template_error(cell, &error.message)))
+        let request = cell.request().map_err(|error| Unanswered::Error(template_error(cell, &error.message)))?;
+        let sent = self.texts.request(&request, &cell.variant.parameters);
+        Ok((request, sent))
     }
 
     async fn ask(&self, job: Job, key: Key, request: Request) -> Result<Answer, Unanswered> {
@@ -273,20 +274,14 @@ impl<E: Endpoint> Shared<E> {
             simulated,
             outputs,
         });
-        let accepted = cell.snapshot_path.as_deref().map_or(Ok(None), |path| self.folder.read(path));
-        let snapshot = match (&new, &accepted) {
-            (Some(new), Ok(accepted)) => contained(|| variant.comparison.state(accepted.as_ref(), new))
-                .unwrap_or_else(|error| SnapshotState::Unreadable { message: error.message }),
-            (Some(_), Err(error)) => SnapshotState::Unreadable { message: error.to_string() },
-            (None, _) => SnapshotState::None,
-        };
-        let candidate = match &snapshot {
-            SnapshotState::Changed { .. } | SnapshotState::New { .. } | SnapshotState::Unreadable { .. } => {
-                new.as_ref().map(|new| Arc::from(format::write(&variant.comparison.distinct(new))))
+        // What was paid stays in the report, whatever becomes of the comparison.
+        let Compared { snapshot, candidate, digests } = contained(|| self.compared(cell, new.as_ref())).unwrap_or_else(|error| {
+            for sample in samples.iter_mut().filter(|sample| sample.skipped.is_none()) {
+                sample.verdict = Verdict::Error;
+                sample.error.get_or_insert_with(|| error.clone());
             }
-            SnapshotState::Same | SnapshotState::None => None,
-        };
-        let accepted_text = accepted.ok().flatten().map(|accepted| format::write(&accepted));
+            Compared { snapshot: SnapshotState::None, candidate: None, digests: CellDigests::default() }
+        });
         let result = CellResult {
             address: cell.address(),
             model_id: Arc::clone(&variant.model_id),
@@ -299,12 +294,45 @@ impl<E: Endpoint> Shared<E> {
             snapshot,
             snapshot_path: cell.snapshot_path.clone(),
             candidate,
-            digests: fingerprint::digests(cell, accepted_text.as_deref()),
+            digests,
             request: None,
             samples,
         };
         FinishedCell { result, outputs: new, request }
     }
+
+    /// How a cell's outputs stand to the accepted ones.
+    fn compared(&self, cell: &PlannedCell, new: Option<&Snapshot>) -> Compared {
+        #[cfg(test)]
+        assert_ne!(&*cell.case_id, PANICS, "a mistake while comparing");
+        let comparison = &cell.variant.comparison;
+        let accepted = cell.snapshot_path.as_deref().map_or(Ok(None), |path| self.folder.read(path));
+        let snapshot = match (new, &accepted) {
+            (Some(new), Ok(accepted)) => contained(|| comparison.state(accepted.as_ref(), new))
+                .unwrap_or_else(|error| SnapshotState::Unreadable { message: error.message }),
+            (Some(_), Err(error)) => SnapshotState::Unreadable { message: error.to_string() },
+            (None, _) => SnapshotState::None,
+        };
+        let candidate = match &snapshot {
+            SnapshotState::Changed { .. } | SnapshotState::New { .. } | SnapshotState::Unreadable { .. } => {
+                new.map(|new| Arc::from(format::write(&comparison.distinct(new))))
+            }
+            SnapshotState::Same | SnapshotState::None => None,
+        };
+        let accepted_text = accepted.ok().flatten().map(|accepted| format::write(&accepted));
+        Compared { snapshot, candidate, digests: fingerprint::digests(cell, accepted_text.as_deref()) }
+    }
+}
+
+/// A case with this name panics where no endpoint can make it.
+#[cfg(test)]
+pub(super) const PANICS: &str = "panics-when-compared";
+
+/// What the accepted outputs of a cell say of its new ones.
+struct Compared {
+    snapshot: SnapshotState,
+    candidate: Option<Arc<str>>,
+    digests: CellDigests,
 }
 
 /// Why there is no answer.

@@ -8,6 +8,7 @@ use crate::endpoint::testing::fresh;
 use crate::model::reply::{Answer, Attempt};
 use crate::model::run::Totals;
 use crate::model::verdict::{CellError, ErrorKind, SkipReason};
+use crate::runner::execute::PANICS;
 use crate::runner::testing::{planned, suite};
 use crate::runner::totals;
 
@@ -85,6 +86,17 @@ async fn a_panic_below_costs_one_cell_its_verdict_and_no_other() {
     assert_eq!(counts(&cells), (3, 0, 1, 0));
     let told = cells.iter().filter_map(|cell| cell.samples[0].error.as_ref()).map(|error| error.message.as_str());
     assert_eq!(told.collect::<Vec<_>>(), ["promptkeel failed: a mistake below"]);
+}
+
+#[tokio::test]
+async fn a_panic_in_a_comparison_costs_one_cell_its_verdict_and_keeps_what_was_paid() {
+    let cells = cells(&["ada", PANICS], Fake::new(|_, _| Ok(fresh("ok"))), options()).await;
+    assert_eq!(counts(&cells), (4, 0, 4, 0));
+    let broken = cells.iter().filter(|cell| &*cell.address.case == PANICS).map(|cell| &cell.samples[0]);
+    for sample in broken {
+        assert!(sample.error.as_ref().is_some_and(|error| error.message.starts_with("promptkeel failed: ")), "{:?}", sample.error);
+        assert!(sample.reply.as_ref().is_some_and(|reply| reply.cost_usd.is_some()), "it is paid");
+    }
 }
 
 #[tokio::test]
