@@ -29,6 +29,7 @@ use crate::report::events;
 use crate::report::files::Outputs;
 use crate::report::terminal::{self, progress::Progress};
 use crate::runner::assemble::{self, Parts};
+use crate::runner::doubt;
 use crate::runner::plan::Plan;
 use crate::runner::price::{self, PlanPrice};
 use crate::runner::run::{self, Options};
@@ -169,6 +170,8 @@ pub(crate) async fn run(
     session.problems.extend(caps::left_out(&plan, &cells));
     let mut noticed: Vec<Problem> = store.warnings().into_iter().filter(|warning| !told.contains(warning)).collect();
     noticed.extend(cached.failure().map(unstored));
+    let (doubtful, doubts) = doubt::doubts(&plan, &project.catalog, &cells);
+    noticed.extend(doubts);
     session.problems.extend(noticed.iter().cloned());
     let parts = Parts {
         info,
@@ -180,6 +183,7 @@ pub(crate) async fn run(
         carried: Vec::new(),
     };
     let mut report = assemble::report(parts, &facts);
+    report.bill.doubtful_samples = doubtful;
     add_late(&mut report, &plan, &project.catalog, &late);
     report.run.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     narrate(&RunEvent::Finished { totals: report.totals.clone(), bill: report.bill.clone(), exit: report.exit });

@@ -52,7 +52,7 @@ pub fn cost(catalog: &Catalog, model: &str, reply: &Reply) -> Option<Cost> {
 pub fn upper_bound(catalog: &Catalog, model: &str, prompt_bytes: u64, params: &Params, day: NaiveDate) -> Option<Money> {
     let entry = catalog.find(model);
     let output = params.max_tokens.or_else(|| entry.map(|entry| entry.max_output_tokens))?;
-    if params.tools.iter().flatten().any(runs_on_the_server) {
+    if has_server_tools(params) {
         return None;
     }
     let prompt = prompt_bytes.saturating_add(hidden_tokens(params));
@@ -131,6 +131,12 @@ fn hidden_tokens(params: &Params) -> u64 {
     let structured =
         u64::from(params.output_config.as_ref().is_some_and(|config| config.get("format").is_some_and(|format| !format.is_null())));
     FRAME_TOKENS + HIDDEN_TOKENS * (u64::from(tools > 0) + written_by_the_provider + structured)
+}
+
+/// Whether the provider runs tools of its own for this request.
+#[must_use]
+pub fn has_server_tools(params: &Params) -> bool {
+    params.tools.iter().flatten().any(runs_on_the_server)
 }
 
 /// Tools that the provider runs: their results become prompt tokens of further turns, and searches are billed by the piece.

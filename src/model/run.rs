@@ -168,6 +168,9 @@ pub struct Bill {
     pub unpriced_samples: u64,
     /// Attempts that failed after they were sent, and may have been billed; not in any sum.
     pub unknown_attempts: u64,
+    /// Samples whose counted tokens cannot be right: they are in the sums, which may be wrong by them.
+    #[serde(default)]
+    pub doubtful_samples: u64,
 }
 
 impl Bill {

@@ -445,5 +445,9 @@ fn bill(report: &RunReport) -> String {
         let missing = missing.iter().filter(|(number, ..)| *number > 0).map(|(number, one, many)| figures::counted(*number, one, many));
         parts.push(format!("**incomplete**, not in these sums: {}", missing.collect::<Vec<_>>().join(", ")));
     }
+    if bill.doubtful_samples > 0 {
+        let answers = figures::counted(bill.doubtful_samples, "answer", "answers");
+        parts.push(format!("**may be wrong**: the endpoint's counts of {answers} cannot be right"));
+    }
     parts.join("; ").replace('$', "\\$")
 }

@@ -115,8 +115,9 @@ fn is_judged(sample: &SampleResult) -> bool {
 
 /// Answers that came after their cell had given up are in the bill and in no cell.
 fn covers(bill: &Bill, cells: &Bill) -> bool {
-    // What the prompt cache saved may be less than nothing, so it has no least amount.
-    let Bill { spent_usd, saved_by_store_usd, saved_by_prompt_cache_usd: _, simulated_usd, unpriced_samples, unknown_attempts } = cells;
+    // What the prompt cache saved may be less than nothing, so it has no least amount; what is doubtful stands in no cell.
+    let Bill { spent_usd, saved_by_store_usd, saved_by_prompt_cache_usd: _, simulated_usd, .. } = cells;
+    let Bill { unpriced_samples, unknown_attempts, doubtful_samples: _, .. } = cells;
     bill.spent_usd >= *spent_usd
         && bill.saved_by_store_usd >= *saved_by_store_usd
         && bill.simulated_usd >= *simulated_usd

@@ -119,15 +119,16 @@ fn missing(reports: &[RunReport], count: u32) -> Vec<String> {
 /// The sum of their bills, not of their cells: an answer that came after its cell had given up is in no cell.
 fn bill(reports: &[RunReport]) -> Bill {
     let mut sum = Bill::default();
-    for Bill { spent_usd, saved_by_store_usd, saved_by_prompt_cache_usd, simulated_usd, unpriced_samples, unknown_attempts } in
-        reports.iter().map(|report| &report.bill)
-    {
+    for bill in reports.iter().map(|report| &report.bill) {
+        let Bill { spent_usd, saved_by_store_usd, saved_by_prompt_cache_usd, simulated_usd, .. } = bill;
+        let Bill { unpriced_samples, unknown_attempts, doubtful_samples, .. } = bill;
         sum.spent_usd += *spent_usd;
         sum.saved_by_store_usd += *saved_by_store_usd;
         sum.saved_by_prompt_cache_usd += *saved_by_prompt_cache_usd;
         sum.simulated_usd += *simulated_usd;
         sum.unpriced_samples = sum.unpriced_samples.saturating_add(*unpriced_samples);
         sum.unknown_attempts = sum.unknown_attempts.saturating_add(*unknown_attempts);
+        sum.doubtful_samples = sum.doubtful_samples.saturating_add(*doubtful_samples);
     }
     sum
 }

@@ -1,6 +1,7 @@
 //! How does a plan become results? `plan` and `price` are pure; `run` is the one loop that narrates.
 
 pub mod assemble;
+pub mod doubt;
 pub mod evidence;
 pub mod execute;
 pub mod fingerprint;

@@ -418,6 +418,28 @@ fn counts_at_the_end_of_all_numbers_neither_panic_nor_become_small() {
 }
 
 #[test]
+fn counts_that_cannot_be_right_are_warned_of_and_change_no_verdict() {
+    let suite = SUITE.replace("cases:", "request: {max_tokens: 64}\ncases:");
+    let counted = |input: &str, output: &str| saying("fine").replace("_tokens\":10", input).replace("_tokens\":5", output);
+    for (input, output, said) in [
+        ("_tokens\":10", "_tokens\":65", "65 output tokens where `max_tokens` is 64"),
+        ("_tokens\":18446744073709551615", "_tokens\":5", "18446744073709551615 prompt tokens, and the model reads at most"),
+        ("_tokens\":0", "_tokens\":5", "no prompt tokens at all"),
+        ("_tokens\":10", "_tokens\":0", "no output tokens for 4 bytes of text"),
+    ] {
+        let (_project, ran, report) = judged(counted(input, output), &suite);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let name =
+            "endpoint `anthropic` counts tokens of `claude-haiku-4-5` that cannot be right: hostile::one::question@1::claude-haiku-4-5: ";
+        assert!(ran.stderr.contains(&format!("{name}{said}")), "{}", ran.stderr);
+        assert_eq!(report["bill"]["doubtful_samples"], 1);
+        assert!(ran.stdout.contains("may be wrong: the endpoint's counts of 1 answer cannot be right"), "{}", ran.stdout);
+    }
+    let (_project, ran, report) = judged(counted("_tokens\":10", "_tokens\":64"), &suite);
+    assert_eq!((ran.code, &report["bill"]["doubtful_samples"]), (0, &json!(0)), "{}", ran.stderr);
+}
+
+#[test]
 fn a_body_that_drips_ends_with_its_attempt() {
     let server = RawServer::start(|_, stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{")?;

@@ -124,6 +124,10 @@ fn bill(report: &RunReport) -> Vec<String> {
         }
         lines.push(format!("incomplete, not in these sums: {}", missing.join(", ")));
     }
+    if bill.doubtful_samples > 0 {
+        let answers = figures::counted(bill.doubtful_samples, "answer", "answers");
+        lines.push(format!("may be wrong: the endpoint's counts of {answers} cannot be right"));
+    }
     lines
 }
 
