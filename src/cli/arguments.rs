@@ -310,11 +310,15 @@ pub(crate) struct DecideArguments {
 #[command(after_help = "Examples:
   promptkeel accept 'ticket-triage/*'                   pending outputs of a suite
   promptkeel accept --all
+  promptkeel accept --add 'ticket-triage/*'             beside the variants that are accepted
   promptkeel accept --from run.json 'ticket-triage/*'   outputs of a run in CI: nothing is asked\n\n\
 With `--from`, an output is refused if its prompt, its inputs or its parameters are not those of the run any more.")]
 pub(crate) struct AcceptArguments {
     #[command(flatten)]
     pub(crate) which: DecideArguments,
+    /// Accept them as further variants, beside what was accepted
+    #[arg(long)]
+    pub(crate) add: bool,
     /// Take the outputs of this report of `run --json` or `merge --json` instead of the pending ones
     #[arg(long, value_name = "RUN.json")]
     pub(crate) from: Option<PathBuf>,

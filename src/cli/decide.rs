@@ -1,20 +1,21 @@
 //! `promptkeel pending`, `accept`, `reject`: what waits for a decision, and what is decided?
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::cli::arguments::{DecideArguments, PendingArguments};
-use crate::cli::console::Console;
+use crate::cli::console::{Console, counted};
+use crate::cli::owners::Owners;
 use crate::cli::project::{Failure, Project};
-use crate::cli::session;
 use crate::model::gate::Exit;
 use crate::model::problem::Problem;
 use crate::model::suite::PromptVersion;
 use crate::model::verdict::SnapshotState;
 use crate::report::terminal;
 use crate::snapshot::SnapshotError;
+use crate::snapshot::accept::{Acceptance, Variants};
 use crate::snapshot::folder::Folder;
 use crate::snapshot::pending::Selection;
 
@@ -23,18 +24,34 @@ use crate::snapshot::pending::Selection;
 struct Waiting<'a> {
     path: &'a str,
     address: String,
+    /// The version that gave it.
+    prompt: &'a str,
+    accepted_variants: usize,
+    /// After `accept`.
+    variants_after_accept: usize,
+    /// After `accept --add`.
+    variants_after_add: usize,
     #[serde(flatten)]
     state: &'a SnapshotState,
 }
 
 /// Lists what waits; exit 0 whether something does or not.
 pub(crate) fn pending(project: &Project, arguments: &PendingArguments, console: &Console) -> Result<Exit, Failure> {
-    let selection = Folder::open(&project.root).select_pending(&[]).map_err(failure)?;
+    let owners = Owners::of(project);
+    let selection = Folder::open(&project.root).select_pending_by(&[], |path| owners.comparison(path)).map_err(failure)?;
     if arguments.json {
         let waiting: Vec<Waiting<'_>> = selection
             .pending
             .iter()
-            .map(|pending| Waiting { path: &pending.path, address: pending.address(), state: &pending.state })
+            .map(|pending| Waiting {
+                path: &pending.path,
+                address: pending.address(),
+                prompt: pending.prompt_version(),
+                accepted_variants: pending.variants.accepted,
+                variants_after_accept: pending.variants.replaced,
+                variants_after_add: pending.variants.added,
+                state: &pending.state,
+            })
             .collect();
         console.json(&waiting)?;
         return Ok(Exit::Holds);
@@ -42,7 +59,15 @@ pub(crate) fn pending(project: &Project, arguments: &PendingArguments, console: 
     let mut out = console.out();
     for pending in &selection.pending {
         let (address, text) = (pending.address(), pending.new_text());
-        terminal::pending(&address, &pending.path, &pending.state, &text, &mut out, console.style()).map_err(Console::broken)?;
+        let waiting = terminal::Waiting {
+            address: &address,
+            path: &pending.path,
+            prompt: pending.prompt_version(),
+            state: &pending.state,
+            new_text: &text,
+            variants: variants(pending.variants),
+        };
+        terminal::pending(&waiting, &mut out, console.style()).map_err(Console::broken)?;
     }
     std::io::Write::flush(&mut out).map_err(Console::broken)?;
     drop(out);
@@ -56,21 +81,40 @@ pub(crate) fn pending(project: &Project, arguments: &PendingArguments, console: 
     Ok(Exit::Holds)
 }
 
+/// How many variants stand and would stand; nothing where there is one and would be one.
+fn variants(variants: Variants) -> Option<String> {
+    let Variants { accepted, replaced, added } = variants;
+    let stand = match accepted {
+        0 => return (replaced > 1).then(|| format!("accepting it makes {replaced} variants")),
+        1 => "1 variant is accepted".to_owned(),
+        many => format!("{many} variants are accepted"),
+    };
+    let would = match (replaced, added) {
+        (1, 1) if accepted == 1 => return None,
+        (replaced, added) if replaced == added => format!("after `accept` there would be {replaced}"),
+        (replaced, added) => format!("after `accept` there would be {replaced}, after `accept --add` {added}"),
+    };
+    (accepted > 1 || replaced > 1).then(|| format!("{stand}; {would}"))
+}
+
 /// Accepts pending outputs and locks the prompt versions that gave them.
-pub(crate) fn accept(project: &Project, arguments: &DecideArguments, console: &Console) -> Result<Exit, Failure> {
+pub(crate) fn accept(project: &Project, arguments: &DecideArguments, add: bool, console: &Console) -> Result<Exit, Failure> {
     let folder = Folder::open(&project.root);
     let selection = selected(&folder, arguments)?;
-    let versions = versions(project);
+    let owners = Owners::of(project);
+    let how = if add { Acceptance::Add } else { Acceptance::Replace };
     let mut accepted: BTreeMap<String, Vec<Arc<PromptVersion>>> = BTreeMap::new();
     let mut problems = Vec::new();
     for pending in &selection.pending {
-        match folder.accept(&pending.path) {
+        match folder.accept_as(&pending.path, how, owners.comparison_or_exact(&pending.path)) {
             Ok(snapshot) => {
-                console.line(format_args!("accepted {}", pending.path))?;
-                match versions.get(&(pending.path.clone(), snapshot.prompt.clone())) {
-                    Some((suite, version)) => accepted.entry(suite.clone()).or_default().push(Arc::clone(version)),
+                let count = if add { format!(": {}", counted(snapshot.outputs.len(), "variant")) } else { String::new() };
+                console.line(format_args!("accepted {}{count}", pending.path))?;
+                let prompt = pending.prompt_version();
+                match owners.version(&pending.path, prompt) {
+                    Some((suite, version)) => accepted.entry(suite.to_owned()).or_default().push(Arc::clone(version)),
                     None => problems.push(
-                        Problem::warning(format!("`{}` was answered by {}, which no suite lists any more", pending.path, snapshot.prompt))
+                        Problem::warning(format!("`{}` was answered by {prompt}, which no suite lists any more", pending.path))
                             .hint("run again to see whether the listed version still gives this output"),
                     ),
                 }
@@ -117,24 +161,6 @@ fn ended(selection: &Selection, done: &str, problems: Vec<Problem>, console: &Co
     console.line(format_args!("{} {done}", selection.pending.len().saturating_sub(failed)))?;
     console.problems(&problems);
     Ok(if failed > 0 { Exit::NotWritten } else { Exit::Holds })
-}
-
-/// The suite and version behind each snapshot path and `prompt@version`, from all suites on disk.
-fn versions(project: &Project) -> HashMap<(String, String), (String, Arc<PromptVersion>)> {
-    let mut versions = HashMap::new();
-    for suite in session::all_suites(project).unwrap_or_default() {
-        let several = suite.prompts.len() > 1;
-        for prompt in &suite.prompts {
-            for version in &prompt.versions {
-                for (case, model) in suite.cases.iter().flat_map(|case| suite.models.iter().map(move |model| (case, model))) {
-                    let path = crate::snapshot::path::path(&suite.name, &case.id, several.then_some(prompt.name.as_str()), model.name());
-                    let name = format!("{}@{}", version.prompt, version.version);
-                    versions.insert((path, name), (suite.name.clone(), Arc::clone(version)));
-                }
-            }
-        }
-    }
-    versions
 }
 
 fn problem(error: &SnapshotError) -> Problem {

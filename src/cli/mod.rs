@@ -17,6 +17,7 @@ mod init;
 mod list;
 mod locks;
 mod orphans;
+mod owners;
 mod plan;
 mod project;
 mod run;
@@ -87,8 +88,8 @@ fn dispatch(cli: &Cli, console: &Console, end_now: fn(u8) -> !) -> Result<Exit, 
         Command::Init(arguments) => init::run(&current()?, arguments, console),
         Command::Pending(arguments) => decide::pending(&project()?, arguments, console),
         Command::Accept(arguments) => match &arguments.from {
-            Some(path) => adopt::run(&project()?, &current()?, path, &arguments.which, console),
-            None => decide::accept(&project()?, &arguments.which, console),
+            Some(path) => adopt::run(&project()?, &current()?, path, &arguments.which, arguments.add, console),
+            None => decide::accept(&project()?, &arguments.which, arguments.add, console),
         },
         Command::Reject(arguments) => decide::reject(&project()?, arguments, console),
         Command::Report(arguments) => formats::report(&current()?, arguments, console),

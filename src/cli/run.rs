@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::answers::{self, Answers, Wanted};
 use crate::cli::arguments::{CacheArgument, GithubArgument, RunArguments, Unreferenced};
 use crate::cli::console::{Console, counted};
-use crate::cli::decisions::Decisions;
+use crate::cli::decisions::{Decided, Decisions};
 use crate::cli::formats::{self, Kept};
 use crate::cli::github::Github;
 use crate::cli::project::{Failure, Project};
@@ -149,9 +149,14 @@ pub(crate) async fn run(
         session.problems.push(problem);
         Vec::new()
     });
-    let (accepted, mut unwritten_snapshots) = decisions.finish();
+    let Decided { accepted, dropped, unwritten: mut unwritten_snapshots } = decisions.finish();
     if accepted > 0 {
-        console.tell(format_args!("accepted {} as snapshots", counted(accepted, "output")));
+        let gone = match dropped {
+            0 => String::new(),
+            1 => "; 1 accepted variant that no sample gave any more is gone (`--add` keeps them)".to_owned(),
+            many => format!("; {many} accepted variants that no sample gave any more are gone (`--add` keeps them)"),
+        };
+        console.tell(format_args!("accepted {} as snapshots{gone}", counted(accepted, "output")));
     }
     if arguments.unreferenced == Unreferenced::Delete {
         match orphans::delete(project, &orphans) {

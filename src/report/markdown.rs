@@ -27,8 +27,9 @@ use crate::model::verdict::{SnapshotState, Verdict};
 use crate::report::finding::{self, Layout};
 use crate::report::markdown::escaped::{cell_code, code, fenced, html, prose};
 use crate::report::standing::{self, GatedRates, Standing, Standings};
+use crate::report::strange::{self, Noun};
 use crate::report::style::Style;
-use crate::report::{difference, figures, problem, retries, words};
+use crate::report::{figures, problem, retries, words};
 
 /// By this a bot finds its own comment again and replaces it. Nothing of an output can look like it.
 const MARKER: &str = "<!-- promptkeel: report -->\n";
@@ -201,7 +202,7 @@ fn details(report: &RunReport, page: &mut Page) {
         body: snapshot(cell),
     });
     section(page, "Unreadable snapshots", "unreadable snapshots", &broken, |cell| Item {
-        summary: html_line("⚠️", cell, &finding::snapshot_line(&cell.snapshot)),
+        summary: html_line("⚠️", cell, &finding::snapshot_line(cell)),
         body: String::new(),
     });
     section(page, "Errors: no verdict could be reached", "errors", &errored, |cell| Item {
@@ -209,7 +210,7 @@ fn details(report: &RunReport, page: &mut Page) {
         body: story(cell),
     });
     section(page, "New outputs: nothing is accepted yet", "new outputs", &new, |cell| Item {
-        summary: html_line("🆕", cell, &finding::snapshot_line(&cell.snapshot)),
+        summary: html_line("🆕", cell, &finding::snapshot_line(cell)),
         body: String::new(),
     });
     orphans(report, page);
@@ -337,9 +338,13 @@ fn warning(cell: &CellResult) -> String {
 
 fn change(cell: &CellResult) -> String {
     match &cell.snapshot {
-        SnapshotState::Changed { diff, .. } => difference::size(diff),
-        state @ (SnapshotState::Same | SnapshotState::New { .. } | SnapshotState::Unreadable { .. } | SnapshotState::None) => {
-            finding::snapshot_line(state)
+        SnapshotState::Changed { accepted_prompt, .. } => {
+            let now = format!("{}@{}", cell.address.prompt, cell.address.version);
+            let way = if *accepted_prompt == now { String::new() } else { format!("{accepted_prompt} -> {now}: ") };
+            format!("{way}{}", strange::size(&cell.snapshot, Noun::Sample))
+        }
+        SnapshotState::Same | SnapshotState::New { .. } | SnapshotState::Unreadable { .. } | SnapshotState::None => {
+            finding::snapshot_line(cell)
         }
     }
 }

@@ -26,6 +26,7 @@ mod retries;
 mod sample;
 pub mod spelled;
 mod standing;
+mod strange;
 pub mod style;
 pub mod terminal;
 mod visible;
