@@ -18,7 +18,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("endpoint", &["model"]),
     ("gate", &["model"]),
     ("report", &["model", "diff"]),
-    ("sim", &[]),
+    ("sim", &["template"]),
     ("source", &["model", "template", "assertion"]),
     ("store", &["model", "endpoint"]),
     ("runner", &["model", "template", "assertion", "snapshot", "endpoint", "gate"]),
