@@ -88,6 +88,7 @@ const RUN_EXAMPLES: &str = "\
 Examples:
   promptkeel run                                      every suite
   promptkeel run --changed-since origin/main          only the cells that differ from the merge base
+  promptkeel run --watch                              again after each edit, what it touches
   promptkeel run --failed                             what did not pass last time
   promptkeel run --cache only --junit junit.xml       replay stored answers; a miss is an error
   promptkeel run --cache refresh --case 'refund-*'    ask again
@@ -238,6 +239,17 @@ pub(crate) struct RunArguments {
     /// Print no progress, only what the run came to
     #[arg(short, long)]
     pub(crate) quiet: bool,
+    /// Stay, and after each edit run the cells that it touches; `--max-cost` then holds for all rounds together
+    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "events", value_name = "HOW")]
+    pub(crate) watch: Option<WatchArgument>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WatchArgument {
+    /// The system tells of edits
+    Events,
+    /// Look at the files every second: for network file systems, where nobody tells
+    Poll,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -19,7 +19,7 @@ pub(crate) struct Decisions {
     policy: UpdatePolicy,
     plan: Arc<Plan>,
     positions: HashMap<Address, usize>,
-    accepted: usize,
+    accepted: Vec<Address>,
     dropped: usize,
     unwritten: Vec<String>,
 }
@@ -28,7 +28,7 @@ pub(crate) struct Decisions {
 #[derive(Debug)]
 pub(crate) struct Decided {
     /// Cells whose output was accepted.
-    pub(crate) accepted: usize,
+    pub(crate) accepted: Vec<Address>,
     /// Accepted variants that were replaced, and that no sample of this run gave.
     pub(crate) dropped: usize,
     /// What could not be written.
@@ -43,7 +43,7 @@ impl Decisions {
             policy: UpdatePolicy::of(arguments.update, arguments.add, Environment::is_ci()),
             positions: owners.map(|(position, cell)| (cell.address(), position)).collect(),
             plan,
-            accepted: 0,
+            accepted: Vec::new(),
             dropped: 0,
             unwritten: Vec::new(),
         }
@@ -65,7 +65,7 @@ impl Decisions {
                     }
                     result.snapshot = SnapshotState::Same;
                     result.candidate = None;
-                    self.accepted += 1;
+                    self.accepted.push(result.address.clone());
                 }
                 Action::Leave | Action::RemovePending | Action::Confirm | Action::WritePending => {}
             },

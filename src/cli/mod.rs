@@ -26,6 +26,7 @@ mod session;
 mod settings;
 mod show;
 mod sim;
+mod watch;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -73,7 +74,12 @@ fn dispatch(cli: &Cli, console: &Console, end_now: fn(u8) -> !) -> Result<Exit, 
     match &cli.command {
         Command::Run(arguments) => {
             let project = project()?;
-            block_on(end_now, |interrupted| async move { run::run(&project, arguments, console, interrupted).await })
+            block_on(end_now, |interrupted| async move {
+                match arguments.watch {
+                    Some(how) => watch::run(project, arguments, how, console, interrupted).await,
+                    None => run::run(&project, arguments, console, interrupted).await,
+                }
+            })
         }
         Command::Plan(arguments) => plan::run(&project()?, arguments, console),
         Command::Check(arguments) => check::run(&project()?, arguments, console),

@@ -26,7 +26,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
 ];
 
 /// Crates that are an effect or a language of their own, and the rooms that speak them.
-const ADDRESSES: [(&str, &[&str]); 8] = [
+const ADDRESSES: [(&str, &[&str]); 9] = [
     ("axum", &["sim"]),
     ("hyper", &["sim"]),
     ("hyper_util", &["sim"]),
@@ -35,6 +35,7 @@ const ADDRESSES: [(&str, &[&str]); 8] = [
     ("rusqlite", &["store"]),
     ("quick_xml", &["report"]),
     ("clap", &["cli"]),
+    ("notify", &["cli"]),
 ];
 
 /// Names that would collect what belongs to a room.

@@ -36,3 +36,5 @@ mod stack;
 mod starting;
 mod streaming;
 mod telling;
+#[cfg(unix)]
+mod watching;

@@ -16,6 +16,7 @@ mod log;
 mod models;
 mod paint;
 pub mod progress;
+pub mod rounds;
 mod table;
 mod whole;
 
