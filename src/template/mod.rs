@@ -265,7 +265,7 @@ mod tests {
             ),
             ("{{ 'x' * 100000000 }}", "the template takes too many steps or makes too much text"),
             ("{{ 'x' * 10000000 }}", "the rendered text is larger than 8 MiB"),
-            ("{{ ['x'] * 100000000 }}", "the template takes too many steps or makes too much text"),
+            ("{{ [x] * 100000000 }}", "the template takes too many steps or makes too much text"),
             (
                 "{% set n = namespace(x=[1]) %}{% for i in range(100) %}{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x }}",
                 "the template takes too many steps or makes too much text",

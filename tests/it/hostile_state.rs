@@ -275,7 +275,7 @@ fn simulator_scripts_that_explode_or_nest_are_refused_with_their_bounds() {
     script(&template("{{ [1] * 100000000 == [1] * 100000000 }}"), &["more than 10000 items"]);
     // What a template makes of itself is known when it is asked.
     for text in [
-        "{{ ['x'] * 100000000 }}",
+        "{{ [prompt] * 100000000 }}",
         "{% set n = namespace(x=[1]) %}{% for i in range(500) %}{% set n.x = [n.x] %}{% endfor %}{{ n.x }}",
         "{% set n = namespace(x=[1]) %}{% for i in range(100) %}{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x }}",
         "{{ 'x' * 1000000000 }}",
