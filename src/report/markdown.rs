@@ -29,7 +29,7 @@ use crate::report::markdown::escaped::{cell_code, code, fenced, html, prose};
 use crate::report::standing::{self, GatedRates, Standing, Standings};
 use crate::report::strange::{self, Noun};
 use crate::report::style::Style;
-use crate::report::{figures, problem, retries, words};
+use crate::report::{figures, problem, retries, visible, words};
 
 /// By this a bot finds its own comment again and replaces it. Nothing of an output can look like it.
 const MARKER: &str = "<!-- promptkeel: report -->\n";
@@ -382,11 +382,12 @@ fn tail(report: &RunReport) -> Page {
         page.note("Take changed and new outputs with `promptkeel accept`, then commit the snapshots.\n\n");
     }
     let run = &report.run;
-    let revision = run.revision.as_deref().map(|revision| format!(" at <code>{}</code>", html(revision, 60))).unwrap_or_default();
+    // Within `<sub>` Markdown is read, other than within `<summary>`.
+    let revision = run.revision.as_deref().map(|revision| format!(" at {}", code(&visible::brief(revision, 60)))).unwrap_or_default();
     let shard = run.shard.map(|shard| format!(", shard {}/{}", shard.index, shard.count)).unwrap_or_default();
-    let (id, tool) = (html(&run.id, 60), html(&run.tool, 60));
+    let (id, tool) = (code(&visible::brief(&run.id, 60)), prose(&run.tool, 60));
     page.note(&format!(
-        "<sub>run <code>{id}</code>{revision}, {tool}, {}{shard}, exit {}</sub>\n",
+        "<sub>run {id}{revision}, {tool}, {}{shard}, exit {}</sub>\n",
         figures::duration(run.duration_ms),
         report.exit.code()
     ));
