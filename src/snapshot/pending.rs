@@ -5,8 +5,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use crate::model::suite::{Compare, Parse, SnapshotPolicy};
 use crate::model::verdict::SnapshotState;
 use crate::snapshot::SnapshotError;
-use crate::snapshot::accept::Variants;
-use crate::snapshot::compare::Comparison;
+use crate::snapshot::compare::{Comparison, shown};
 use crate::snapshot::folder::{Folder, unreadable};
 use crate::snapshot::output::{Output, Snapshot};
 use crate::snapshot::path::{self, ACCEPTED, FOLDER, PENDING};
@@ -29,8 +28,6 @@ pub struct Pending {
     pub content: Result<Snapshot, String>,
     /// How it stands to what is accepted now.
     pub state: SnapshotState,
-    /// How many variants stand, and how many would.
-    pub variants: Variants,
 }
 
 impl Pending {
@@ -38,15 +35,9 @@ impl Pending {
     /// had to be altered.
     #[must_use]
     pub fn address(&self) -> String {
-        let prompt = self.prompt_version();
+        let prompt = self.content.as_ref().map_or("?", |content| &content.prompt);
         let told = self.content.as_ref().ok().map(|content| content.model.as_str()).filter(|model| path::part(model) == self.model);
         format!("{}::{}::{prompt}::{}", self.suite, self.case, told.unwrap_or(&self.model))
-    }
-
-    /// The prompt version that gave it, `ticket-triage@3`; `?` where the file cannot be read.
-    #[must_use]
-    pub fn prompt_version(&self) -> &str {
-        self.content.as_ref().map_or("?", |content| &content.prompt)
     }
 
     /// What a person should read before taking an output that has nothing to be compared with; empty for any other.
@@ -77,22 +68,10 @@ impl Folder {
     /// # Errors
     /// A pattern that is none, a folder that cannot be read. A pending file that cannot be read is an entry that says so.
     pub fn select_pending(&self, patterns: &[String]) -> Result<Selection, SnapshotError> {
-        self.select_pending_by(patterns, |_| None)
-    }
-
-    /// The same, compared as `comparison` says of each path: as its suite does, where one owns it.
-    ///
-    /// # Errors
-    /// What [`select_pending`](Self::select_pending) answers.
-    pub fn select_pending_by<'a>(
-        &self,
-        patterns: &[String],
-        comparison: impl Fn(&str) -> Option<&'a Comparison>,
-    ) -> Result<Selection, SnapshotError> {
         let mut patterns = Patterns::compile(patterns)?;
         let mut selection = Selection::default();
         for path in self.pending()? {
-            let pending = self.review(&path, comparison(&path));
+            let pending = self.pending_at(&path);
             if patterns.select(&pending.path, &pending.address()) {
                 selection.pending.push(pending);
             }
@@ -101,7 +80,9 @@ impl Folder {
         Ok(selection)
     }
 
-    fn review(&self, path: &str, comparison: Option<&Comparison>) -> Pending {
+    /// What waits beside an accepted path; its content says so where nothing does.
+    #[must_use]
+    pub fn pending_at(&self, path: &str) -> Pending {
         let stem = path.strip_suffix(ACCEPTED).unwrap_or(path);
         let parts: Vec<&str> = stem.split('/').skip(1).collect();
         let part = |index: usize| parts.get(index).copied().unwrap_or_default().to_owned();
@@ -115,24 +96,17 @@ impl Folder {
             Ok(None) => Err("it was accepted or rejected meanwhile".to_owned()),
             Err(error) => Err(error.to_string()),
         };
-        let exact = Comparison::exact();
-        let (state, variants) = match (self.read(path), &content) {
-            (Err(error), _) => (unreadable(&error), Variants::default()),
-            (Ok(accepted), Ok(new)) => {
-                let accepted = accepted.as_ref();
-                let state = comparison.map(|comparison| comparison.state(accepted, new));
-                // What the suite takes for the same by now was a difference when it was laid here.
-                let state = state.filter(|state| !matches!(state, SnapshotState::Same | SnapshotState::None));
-                (state.unwrap_or_else(|| shown_state(accepted, new)), Variants::of(accepted, new, comparison.unwrap_or(&exact)))
-            }
-            (Ok(_), Err(_)) => (SnapshotState::None, Variants::default()),
+        let state = match (self.read(path), &content) {
+            (Err(error), _) => unreadable(&error),
+            (Ok(accepted), Ok(new)) => shown_state(accepted.as_ref(), new),
+            (Ok(_), Err(_)) => SnapshotState::None,
         };
-        Pending { path: path.to_owned(), suite: part(0), case: part(1), model, prompt, content, state, variants }
+        Pending { path: path.to_owned(), suite: part(0), case: part(1), model, prompt, content, state }
     }
 }
 
-/// How a pending output differs, for people, where no suite says how to compare: value by value where both are JSON objects or arrays and
-/// differ in a value, else line by line. There was a difference when the file was written.
+/// How a pending output differs, for people: value by value where both are JSON objects or arrays, else line by line. The suite's
+/// comparison already found a difference when the file was written.
 fn shown_state(accepted: Option<&Snapshot>, new: &Snapshot) -> SnapshotState {
     let structured = |snapshot: &Snapshot| {
         snapshot.outputs.iter().all(|output| {
@@ -140,15 +114,34 @@ fn shown_state(accepted: Option<&Snapshot>, new: &Snapshot) -> SnapshotState {
             text.trim_start().starts_with(['{', '[']) && tokens::value(&text).is_some()
         })
     };
-    if structured(new) && accepted.is_some_and(structured) {
-        let policy = SnapshotPolicy { compare: Compare::Json, ..SnapshotPolicy::default() };
-        let comparison = Comparison::new(&policy, Parse::default()).expect("there is no path that could be wrong");
-        let state = comparison.state(accepted, new);
-        if state != SnapshotState::Same {
-            return state;
-        }
+    let json = structured(new) && accepted.is_some_and(structured);
+    let compare = if json { Compare::Json } else { Compare::Exact };
+    let compared = |compare| {
+        let policy = SnapshotPolicy { compare, ..SnapshotPolicy::default() };
+        Comparison::new(&policy, Parse::default()).expect("there is no path that could be wrong").state(accepted, new)
+    };
+    match compared(compare) {
+        // The suite compares texts, and sees more than a reader of JSON does.
+        SnapshotState::Same if json => match compared(Compare::Exact) {
+            SnapshotState::Changed { diff, accepted_prompt, mut notes } => {
+                notes.push("the same JSON values: only the order of keys or the layout differs".to_owned());
+                SnapshotState::Changed { diff, accepted_prompt, notes }
+            }
+            state => state,
+        },
+        state => state,
     }
-    Comparison::exact().state(accepted, new)
+}
+
+/// All outputs of a snapshot as a person reads them; several variants stand each under a line of its own.
+#[must_use]
+pub fn readable(snapshot: &Snapshot) -> String {
+    let [one] = snapshot.outputs.as_slice() else {
+        let all = snapshot.outputs.len();
+        let variants = snapshot.outputs.iter().enumerate();
+        return variants.map(|(index, output)| format!("variant {} of {all}\n{}\n", index + 1, shown(output))).collect();
+    };
+    shown(one)
 }
 
 /// What a person asked for, and whether anything was found for it.
