@@ -2,4 +2,3 @@
 
 pub mod exit;
 pub mod judge;
-pub mod statistics;

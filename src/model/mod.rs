@@ -2,7 +2,6 @@
 
 pub mod assertion;
 pub mod catalog;
-pub mod comparison;
 pub mod cost;
 pub mod gate;
 pub mod key;
