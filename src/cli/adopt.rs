@@ -32,7 +32,14 @@ struct Adopted<'a> {
 }
 
 /// Accepts every selected output of the report, or none if one of them cannot be taken.
-pub(crate) fn run(project: &Project, current: &Path, path: &Path, which: &DecideArguments, console: &Console) -> Result<Exit, Failure> {
+pub(crate) fn run(
+    project: &Project,
+    current: &Path,
+    path: &Path,
+    which: &DecideArguments,
+    add: bool,
+    console: &Console,
+) -> Result<Exit, Failure> {
     let report = formats::read(current, path)?;
     let mut patterns = Patterns::compile(&which.globs).map_err(|error| Problem::error(error.to_string()).hint(error.hint()))?;
     let wanted: Vec<&CellResult> = report
@@ -55,7 +62,7 @@ pub(crate) fn run(project: &Project, current: &Path, path: &Path, which: &Decide
     let mut adopted = Vec::new();
     let mut problems = Vec::new();
     for result in wanted {
-        match adopt(result, &report, &planned, &folder) {
+        match adopt(result, &report, &planned, &folder, add) {
             Ok(output) => adopted.push(output),
             Err(problem) => problems.push(problem),
         }
@@ -66,9 +73,10 @@ pub(crate) fn run(project: &Project, current: &Path, path: &Path, which: &Decide
     }
     let mut unwritten = Vec::new();
     let mut accepted = 0;
+    let action = if add { Action::Extend } else { Action::Accept };
     for Adopted { cell, path, output } in &adopted {
         let owner = Owner { suite: &cell.variant.suite.name, path, version: &cell.variant.version };
-        match folder.carry_out(Action::Accept, owner, output, &cell.variant.comparison) {
+        match folder.carry_out(action, owner, output, &cell.variant.comparison) {
             Ok(_) => {
                 accepted += 1;
                 console.line(format_args!("accepted {path}"))?;
@@ -87,6 +95,7 @@ fn adopt<'a>(
     report: &RunReport,
     planned: &BTreeMap<String, &'a PlannedCell>,
     folder: &Folder,
+    add: bool,
 ) -> Result<Adopted<'a>, Problem> {
     let address = result.address.to_string();
     let refused = |why: String| Problem::error(format!("the output of {} cannot be accepted: {why}", address.escape_debug()));
@@ -112,6 +121,16 @@ fn adopt<'a>(
     let over_real = output.simulated && folder.read(path).is_ok_and(|there| there.is_some_and(|there| !there.simulated));
     if over_real {
         return Err(refused(format!("a simulator gave it, and `{path}` was answered by a real endpoint")));
+    }
+    if add {
+        match folder.read(path) {
+            Err(error) => return Err(refused(format!("it cannot stand beside what is accepted: {error}")).hint(error.hint())),
+            Ok(Some(there)) if there.simulated != output.simulated => {
+                return Err(refused(format!("a real output does not stand beside a simulated one (`{path}`)"))
+                    .hint("accept it without `--add`: it replaces what the simulator said"));
+            }
+            Ok(_) => {}
+        }
     }
     Ok(Adopted { cell, path, output })
 }

@@ -24,6 +24,8 @@ use crate::store::cached::{CacheMode, Cached};
 pub(crate) struct Answers {
     pub(crate) cached: Cached<Stack>,
     pub(crate) simulators: Vec<Simulator>,
+    /// Counts what is spent, where anything is capped.
+    pub(crate) budget: Arc<Budget>,
 }
 
 /// How answers are wanted in a run.
@@ -34,6 +36,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) known: &'a HashSet<Key>,
     /// `--max-cost`; suites bring their own caps.
     pub(crate) max_cost: Option<Money>,
+    /// What earlier rounds of a watch spent of it.
+    pub(crate) spent: Money,
     /// `--max-concurrency`.
     pub(crate) max_concurrency: Option<u32>,
     /// Nothing more is sent once it is cancelled.
@@ -44,7 +48,7 @@ pub(crate) struct Wanted<'a> {
 
 /// Builds the stack. Only endpoints that something must be asked of need a key or a CA store.
 pub(crate) async fn open(project: &Project, plan: &Plan, wanted: Wanted<'_>) -> Result<Answers, Failure> {
-    let Wanted { store, mode, known, max_cost, max_concurrency, stopping, now } = wanted;
+    let Wanted { store, mode, known, max_cost, spent, max_concurrency, stopping, now } = wanted;
     let asked: BTreeSet<&str> = match mode {
         CacheArgument::Only => BTreeSet::new(),
         CacheArgument::ReadWrite | CacheArgument::Refresh | CacheArgument::Off => {
@@ -108,7 +112,8 @@ pub(crate) async fn open(project: &Project, plan: &Plan, wanted: Wanted<'_>) -> 
         return Err(problems.into());
     }
     let seed = now.timestamp_subsec_nanos();
-    let spending = Spending { budget: Arc::new(budget(plan, max_cost)), catalog: Arc::clone(&project.catalog) };
+    let budget = Arc::new(budget(plan, max_cost).having_spent(spent));
+    let spending = Spending { budget: Arc::clone(&budget), catalog: Arc::clone(&project.catalog) };
     let stack = endpoint::build(configs, &spending, u64::from(seed)).map_err(|error| endpoint_problem(&error))?;
     for name in asked {
         stack.prepare(name).map_err(|error| endpoint_problem(&error))?;
@@ -123,7 +128,7 @@ pub(crate) async fn open(project: &Project, plan: &Plan, wanted: Wanted<'_>) -> 
     if mode == CacheMode::Refresh {
         cached = cached.resuming(known.iter().copied());
     }
-    Ok(Answers { cached, simulators })
+    Ok(Answers { cached, simulators, budget })
 }
 
 fn budget(plan: &Plan, run_cap: Option<Money>) -> Budget {

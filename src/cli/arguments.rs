@@ -31,7 +31,6 @@ Examples:
   promptkeel run suites/triage.yaml --model '*haiku*' --junit junit.xml
   promptkeel run --endpoint simulated        the same, answered by the simulator: no key, no cost
   promptkeel plan                            what would be asked, and what it could cost
-  promptkeel review                          go through what changed: accept, reject, skip
   promptkeel accept 'ticket-triage/*'        accept pending outputs as snapshots
 
 Exit codes of `run`: 0 the gate holds, 1 it fails, 2 something is invalid and nothing was sent, 3 a verdict is missing,
@@ -62,8 +61,6 @@ pub(crate) enum Command {
     Show(ShowArguments),
     /// Create a first suite that runs at once
     Init(InitArguments),
-    /// Go through changed, new and orphaned outputs in the terminal, and decide about each
-    Review(ReviewArguments),
     /// List outputs that wait for a decision
     Pending(PendingArguments),
     /// Accept pending outputs as snapshots
@@ -91,6 +88,7 @@ const RUN_EXAMPLES: &str = "\
 Examples:
   promptkeel run                                      every suite
   promptkeel run --changed-since origin/main          only the cells that differ from the merge base
+  promptkeel run --watch                              again after each edit, what it touches
   promptkeel run --failed                             what did not pass last time
   promptkeel run --cache only --junit junit.xml       replay stored answers; a miss is an error
   promptkeel run --cache refresh --case 'refund-*'    ask again
@@ -241,6 +239,17 @@ pub(crate) struct RunArguments {
     /// Print no progress, only what the run came to
     #[arg(short, long)]
     pub(crate) quiet: bool,
+    /// Stay, and after each edit run the cells that it touches; `--max-cost` then holds for all rounds together
+    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "events", value_name = "HOW")]
+    pub(crate) watch: Option<WatchArgument>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WatchArgument {
+    /// The system tells of edits
+    Events,
+    /// Look at the files every second: for network file systems, where nobody tells
+    Poll,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -293,24 +302,6 @@ pub(crate) struct InitArguments {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Keys: a accept, r reject, s skip, A and R all that share the same change, u undo, ? the others, q quit.\n\
-Every decision is carried out at once, so a review can be left at any time; the next one goes on. Nothing is asked.\n\n\
-Examples:
-  promptkeel review                                everything that waits
-  promptkeel review 'ticket-triage/*'              one suite
-  promptkeel review '*/refund-*/*' '*haiku*'       some cases, and a model
-
-Without a terminal it lists what waits, and the commands to use instead: pending, accept, reject.")]
-pub(crate) struct ReviewArguments {
-    /// suite/case/model, globs allowed: 'ticket-triage/*', '*/refund-*/*'; everything that waits by default
-    #[arg(value_name = "GLOB")]
-    pub(crate) globs: Vec<String>,
-    /// The endpoint whose stored answers tell the assertions, for every model
-    #[arg(long, value_name = "NAME")]
-    pub(crate) endpoint: Option<String>,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct PendingArguments {
     /// Print JSON
     #[arg(long)]
@@ -331,11 +322,15 @@ pub(crate) struct DecideArguments {
 #[command(after_help = "Examples:
   promptkeel accept 'ticket-triage/*'                   pending outputs of a suite
   promptkeel accept --all
+  promptkeel accept --add 'ticket-triage/*'             beside the variants that are accepted
   promptkeel accept --from run.json 'ticket-triage/*'   outputs of a run in CI: nothing is asked\n\n\
 With `--from`, an output is refused if its prompt, its inputs or its parameters are not those of the run any more.")]
 pub(crate) struct AcceptArguments {
     #[command(flatten)]
     pub(crate) which: DecideArguments,
+    /// Accept them as further variants, beside what was accepted
+    #[arg(long)]
+    pub(crate) add: bool,
     /// Take the outputs of this report of `run --json` or `merge --json` instead of the pending ones
     #[arg(long, value_name = "RUN.json")]
     pub(crate) from: Option<PathBuf>,

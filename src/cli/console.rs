@@ -93,6 +93,16 @@ impl Console {
         writeln!(out).and_then(|()| out.flush()).map_err(Self::broken)
     }
 
+    /// Takes everything from the screen, but nothing from what can be scrolled back to. Answers whether there is a screen.
+    pub(crate) fn clear(&self) -> Result<bool, Failure> {
+        let is_screen = io::stdout().is_terminal();
+        if is_screen {
+            let mut out = io::stdout().lock();
+            out.write_all(b"\x1b[H\x1b[2J").and_then(|()| out.flush()).map_err(Self::broken)?;
+        }
+        Ok(is_screen)
+    }
+
     /// Problems to standard error, with their lines and carets.
     pub(crate) fn problems(&self, problems: &[Problem]) {
         if !problems.is_empty() {

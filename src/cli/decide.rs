@@ -1,19 +1,22 @@
 //! `promptkeel pending`, `accept`, `reject`: what waits for a decision, and what is decided?
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::cli::arguments::{DecideArguments, PendingArguments};
 use crate::cli::console::{Console, counted};
-use crate::cli::desk::Desk;
-use crate::cli::orphans;
+use crate::cli::owners::Owners;
 use crate::cli::project::{Failure, Project};
 use crate::model::gate::Exit;
 use crate::model::problem::Problem;
+use crate::model::suite::PromptVersion;
 use crate::model::verdict::SnapshotState;
 use crate::report::terminal;
 use crate::snapshot::SnapshotError;
+use crate::snapshot::accept::{Acceptance, Variants};
 use crate::snapshot::folder::Folder;
-use crate::snapshot::path::PENDING;
 use crate::snapshot::pending::Selection;
 
 /// One pending output, for programs.
@@ -21,71 +24,108 @@ use crate::snapshot::pending::Selection;
 struct Waiting<'a> {
     path: &'a str,
     address: String,
+    /// The version that gave it.
+    prompt: &'a str,
+    accepted_variants: usize,
+    /// After `accept`.
+    variants_after_accept: usize,
+    /// After `accept --add`.
+    variants_after_add: usize,
     #[serde(flatten)]
-    state: State<'a>,
-}
-
-/// How it stands to what is accepted; an accepted file that no cell owns waits for a decision too.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum State<'a> {
-    Pending(&'a SnapshotState),
-    Orphaned { state: &'static str },
+    state: &'a SnapshotState,
 }
 
 /// Lists what waits; exit 0 whether something does or not.
 pub(crate) fn pending(project: &Project, arguments: &PendingArguments, console: &Console) -> Result<Exit, Failure> {
-    let selection = Folder::open(&project.root).select_pending(&[]).map_err(failure)?;
-    let mut orphans = orphans::find(project, None).map_err(|problem| Failure::of(Exit::NotWritten, problem))?;
-    // A pending file stands in the list whoever owns it.
-    orphans.retain(|path| !path.ends_with(PENDING));
+    let owners = Owners::of(project);
+    let selection = Folder::open(&project.root).select_pending_by(&[], |path| owners.comparison(path)).map_err(failure)?;
     if arguments.json {
-        let pending = selection.pending.iter();
-        let pending =
-            pending.map(|pending| Waiting { path: &pending.path, address: pending.address(), state: State::Pending(&pending.state) });
-        let orphaned = orphans.iter().map(|path| Waiting { path, address: path.clone(), state: State::Orphaned { state: "orphaned" } });
-        console.json(&pending.chain(orphaned).collect::<Vec<_>>())?;
+        let waiting: Vec<Waiting<'_>> = selection
+            .pending
+            .iter()
+            .map(|pending| Waiting {
+                path: &pending.path,
+                address: pending.address(),
+                prompt: pending.prompt_version(),
+                accepted_variants: pending.variants.accepted,
+                variants_after_accept: pending.variants.replaced,
+                variants_after_add: pending.variants.added,
+                state: &pending.state,
+            })
+            .collect();
+        console.json(&waiting)?;
         return Ok(Exit::Holds);
     }
     let mut out = console.out();
     for pending in &selection.pending {
         let (address, text) = (pending.address(), pending.new_text());
-        terminal::pending(&address, &pending.path, &pending.state, &text, &mut out, console.style()).map_err(Console::broken)?;
+        let waiting = terminal::Waiting {
+            address: &address,
+            path: &pending.path,
+            prompt: pending.prompt_version(),
+            state: &pending.state,
+            new_text: &text,
+            variants: variants(pending.variants),
+        };
+        terminal::pending(&waiting, &mut out, console.style()).map_err(Console::broken)?;
     }
     std::io::Write::flush(&mut out).map_err(Console::broken)?;
     drop(out);
-    for path in &orphans {
-        console.line(format_args!("orphaned, no case of any suite owns it: {path}"))?;
-    }
     match selection.pending.len() {
         0 => console.line(format_args!("nothing is pending"))?,
         count => {
             let files = if count == 1 { "1 output is".to_owned() } else { format!("{count} outputs are") };
-            console.line(format_args!(
-                "{files} pending: `promptkeel review` goes through them, `promptkeel accept GLOB` or `reject GLOB` decides without (`--all`: all)"
-            ))?;
+            console.line(format_args!("{files} pending: `promptkeel accept GLOB` or `reject GLOB`, or `--all`"))?;
         }
-    }
-    if !orphans.is_empty() {
-        let files = counted(orphans.len(), "snapshot");
-        console.line(format_args!("{files} orphaned: `promptkeel review` or `promptkeel run --unreferenced delete` removes them"))?;
     }
     Ok(Exit::Holds)
 }
 
+/// How many variants stand and would stand; nothing where there is one and would be one.
+fn variants(variants: Variants) -> Option<String> {
+    let Variants { accepted, replaced, added } = variants;
+    let stand = match accepted {
+        0 => return (replaced > 1).then(|| format!("accepting it makes {replaced} variants")),
+        1 => "1 variant is accepted".to_owned(),
+        many => format!("{many} variants are accepted"),
+    };
+    let would = match (replaced, added) {
+        (1, 1) if accepted == 1 => return None,
+        (replaced, added) if replaced == added => format!("after `accept` there would be {replaced}"),
+        (replaced, added) => format!("after `accept` there would be {replaced}, after `accept --add` {added}"),
+    };
+    (accepted > 1 || replaced > 1).then(|| format!("{stand}; {would}"))
+}
+
 /// Accepts pending outputs and locks the prompt versions that gave them.
-pub(crate) fn accept(project: &Project, arguments: &DecideArguments, console: &Console) -> Result<Exit, Failure> {
-    let desk = Desk::open(project);
-    let selection = selected(desk.folder(), arguments)?;
-    let paths: Vec<&str> = selection.pending.iter().map(|pending| pending.path.as_str()).collect();
+pub(crate) fn accept(project: &Project, arguments: &DecideArguments, add: bool, console: &Console) -> Result<Exit, Failure> {
+    let folder = Folder::open(&project.root);
+    let selection = selected(&folder, arguments)?;
+    let owners = Owners::of(project);
+    let how = if add { Acceptance::Add } else { Acceptance::Replace };
+    let mut accepted: BTreeMap<String, Vec<Arc<PromptVersion>>> = BTreeMap::new();
     let mut problems = Vec::new();
-    for (path, result) in paths.iter().zip(desk.accept(&paths)) {
-        match result {
-            Ok(told) => {
-                console.line(format_args!("accepted {path}"))?;
-                problems.extend(told);
+    for pending in &selection.pending {
+        match folder.accept_as(&pending.path, how, owners.comparison_or_exact(&pending.path)) {
+            Ok(snapshot) => {
+                let count = if add { format!(": {}", counted(snapshot.outputs.len(), "variant")) } else { String::new() };
+                console.line(format_args!("accepted {}{count}", pending.path))?;
+                let prompt = pending.prompt_version();
+                match owners.version(&pending.path, prompt) {
+                    Some((suite, version)) => accepted.entry(suite.to_owned()).or_default().push(Arc::clone(version)),
+                    None => problems.push(
+                        Problem::warning(format!("`{}` was answered by {prompt}, which no suite lists any more", pending.path))
+                            .hint("run again to see whether the listed version still gives this output"),
+                    ),
+                }
             }
             Err(error) => problems.push(problem(&error)),
+        }
+    }
+    for (suite, versions) in &accepted {
+        let versions: Vec<&PromptVersion> = versions.iter().map(|version| &**version).collect();
+        if let Err(error) = folder.lock(suite, &versions) {
+            problems.push(problem(&error));
         }
     }
     ended(&selection, "accepted", problems, console)

@@ -19,8 +19,20 @@ pub(crate) struct Decisions {
     policy: UpdatePolicy,
     plan: Arc<Plan>,
     positions: HashMap<Address, usize>,
-    accepted: usize,
+    accepted: Vec<Address>,
+    dropped: usize,
     unwritten: Vec<String>,
+}
+
+/// What came of one run's decisions.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    /// Cells whose output was accepted.
+    pub(crate) accepted: Vec<Address>,
+    /// Accepted variants that were replaced, and that no sample of this run gave.
+    pub(crate) dropped: usize,
+    /// What could not be written.
+    pub(crate) unwritten: Vec<String>,
 }
 
 impl Decisions {
@@ -31,7 +43,8 @@ impl Decisions {
             policy: UpdatePolicy::of(arguments.update, arguments.add, Environment::is_ci()),
             positions: owners.map(|(position, cell)| (cell.address(), position)).collect(),
             plan,
-            accepted: 0,
+            accepted: Vec::new(),
+            dropped: 0,
             unwritten: Vec::new(),
         }
     }
@@ -47,9 +60,12 @@ impl Decisions {
         match self.folder.carry_out(action, owner, new, &cell.variant.comparison) {
             Ok(_) => match action {
                 Action::Accept | Action::Extend => {
+                    if action == Action::Accept {
+                        self.dropped += unmatched(&result.snapshot);
+                    }
                     result.snapshot = SnapshotState::Same;
                     result.candidate = None;
-                    self.accepted += 1;
+                    self.accepted.push(result.address.clone());
                 }
                 Action::Leave | Action::RemovePending | Action::Confirm | Action::WritePending => {}
             },
@@ -62,8 +78,20 @@ impl Decisions {
         }
     }
 
-    /// How many outputs were accepted, and what could not be written.
-    pub(crate) fn finish(self) -> (usize, Vec<String>) {
-        (self.accepted, self.unwritten)
+    /// What came of them all.
+    pub(crate) fn finish(self) -> Decided {
+        Decided { accepted: self.accepted, dropped: self.dropped, unwritten: self.unwritten }
+    }
+}
+
+/// Accepted variants that no sample gave, where there are several: that one replaces another is what accepting is.
+fn unmatched(state: &SnapshotState) -> usize {
+    match state {
+        SnapshotState::Changed { variants: Some(variants), .. } if variants.accepted > 1 => variants.unmatched.len(),
+        SnapshotState::Changed { .. }
+        | SnapshotState::Same
+        | SnapshotState::New { .. }
+        | SnapshotState::Unreadable { .. }
+        | SnapshotState::None => 0,
     }
 }

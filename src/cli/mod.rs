@@ -9,7 +9,6 @@ mod check;
 mod console;
 mod decide;
 mod decisions;
-mod desk;
 mod detail;
 mod environment;
 mod formats;
@@ -18,16 +17,16 @@ mod init;
 mod list;
 mod locks;
 mod orphans;
+mod owners;
 mod plan;
 mod project;
-mod review;
 mod run;
 mod schema;
-mod screen;
 mod session;
 mod settings;
 mod show;
 mod sim;
+mod watch;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -75,7 +74,12 @@ fn dispatch(cli: &Cli, console: &Console, end_now: fn(u8) -> !) -> Result<Exit, 
     match &cli.command {
         Command::Run(arguments) => {
             let project = project()?;
-            block_on(end_now, |interrupted| async move { run::run(&project, arguments, console, interrupted).await })
+            block_on(end_now, |interrupted| async move {
+                match arguments.watch {
+                    Some(how) => watch::run(project, arguments, how, console, interrupted).await,
+                    None => run::run(&project, arguments, console, interrupted).await,
+                }
+            })
         }
         Command::Plan(arguments) => plan::run(&project()?, arguments, console),
         Command::Check(arguments) => check::run(&project()?, arguments, console),
@@ -88,14 +92,10 @@ fn dispatch(cli: &Cli, console: &Console, end_now: fn(u8) -> !) -> Result<Exit, 
             }
         },
         Command::Init(arguments) => init::run(&current()?, arguments, console),
-        Command::Review(arguments) => {
-            let project = project()?;
-            block_on(end_now, |interrupted| async move { review::run(&project, arguments, console, interrupted).await })
-        }
         Command::Pending(arguments) => decide::pending(&project()?, arguments, console),
         Command::Accept(arguments) => match &arguments.from {
-            Some(path) => adopt::run(&project()?, &current()?, path, &arguments.which, console),
-            None => decide::accept(&project()?, &arguments.which, console),
+            Some(path) => adopt::run(&project()?, &current()?, path, &arguments.which, arguments.add, console),
+            None => decide::accept(&project()?, &arguments.which, arguments.add, console),
         },
         Command::Reject(arguments) => decide::reject(&project()?, arguments, console),
         Command::Report(arguments) => formats::report(&current()?, arguments, console),

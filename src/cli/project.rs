@@ -67,6 +67,15 @@ impl Project {
     pub(crate) fn open(directory: Option<&Path>) -> Result<Self, Failure> {
         let current = current(directory)?;
         let root = root(&current);
+        Self::at(root, current)
+    }
+
+    /// The same project with its settings as they are now.
+    pub(crate) fn again(&self) -> Result<Self, Failure> {
+        Self::at(self.root.clone(), self.current.clone())
+    }
+
+    fn at(root: PathBuf, current: PathBuf) -> Result<Self, Failure> {
         let path = root.join(settings::FILE);
         let text = match read_regular(&path, settings::LARGEST) {
             Ok(text) => Some(text),

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::answers::{self, Answers, Wanted};
 use crate::cli::arguments::{CacheArgument, GithubArgument, RunArguments, Unreferenced};
 use crate::cli::console::{Console, counted};
-use crate::cli::decisions::Decisions;
+use crate::cli::decisions::{Decided, Decisions};
 use crate::cli::formats::{self, Kept};
 use crate::cli::github::Github;
 use crate::cli::project::{Failure, Project};
@@ -21,9 +21,10 @@ use crate::model::catalog::Catalog;
 use crate::model::cost;
 use crate::model::gate::{Exit, SuitePolicy};
 use crate::model::key::Key;
+use crate::model::money::Money;
 use crate::model::problem::{Problem, Severity};
 use crate::model::reply::Answer;
-use crate::model::run::{RunEvent, RunInfo, RunReport};
+use crate::model::run::{Address, RunEvent, RunInfo, RunReport};
 use crate::model::verdict::CellError;
 use crate::report::events;
 use crate::report::files::Outputs;
@@ -32,6 +33,7 @@ use crate::runner::assemble::{self, Parts};
 use crate::runner::doubt;
 use crate::runner::plan::Plan;
 use crate::runner::price::{self, PlanPrice};
+use crate::runner::rounds::Held;
 use crate::runner::run::{self, Options};
 use crate::runner::select;
 use crate::source::git;
@@ -41,6 +43,31 @@ use crate::store::history::RunRecord;
 /// Least samples in the air per lane; the limiter decides how many of them are on the wire.
 const LANE_WIDTH: usize = 256;
 
+/// What is run: everything that was selected, or what is left of it in a round of a watch.
+pub(crate) struct Round {
+    pub(crate) now: DateTime<Utc>,
+    /// Its plan has the cells that run.
+    pub(crate) session: Session,
+    /// Results of earlier rounds that still hold.
+    pub(crate) held: Held,
+    /// What earlier rounds took from `--max-cost`.
+    pub(crate) spent: Money,
+}
+
+/// What came of it, before a report is written.
+pub(crate) struct Ended {
+    pub(crate) report: RunReport,
+    /// The cells that ran.
+    pub(crate) plan: Arc<Plan>,
+    /// Whose outputs were accepted.
+    pub(crate) accepted: Vec<Address>,
+    /// What all rounds took from `--max-cost`, this one included.
+    pub(crate) spent: Money,
+    outputs: Outputs,
+    unwritten: Vec<String>,
+    github: Option<Github>,
+}
+
 /// Runs the selected cells.
 pub(crate) async fn run(
     project: &Project,
@@ -48,8 +75,23 @@ pub(crate) async fn run(
     console: &Console,
     interrupted: CancellationToken,
 ) -> Result<Exit, Failure> {
-    let (now, clock) = (session::now(), Instant::now());
-    let mut session = session::open(project, &arguments.selection, arguments.answers.endpoint.as_deref(), now)?;
+    let now = session::now();
+    let session = session::open(project, &arguments.selection, arguments.answers.endpoint.as_deref(), now)?;
+    let all = Round { now, session, held: Held::default(), spent: Money::ZERO };
+    let ended = round(project, arguments, console, interrupted, all).await?;
+    finish(ended, console).map(|(exit, _)| exit)
+}
+
+/// Runs the cells of a plan, and judges them together with the results that still hold.
+pub(crate) async fn round(
+    project: &Project,
+    arguments: &RunArguments,
+    console: &Console,
+    interrupted: CancellationToken,
+    round: Round,
+) -> Result<Ended, Failure> {
+    let clock = Instant::now();
+    let Round { now, mut session, held, spent } = round;
     if arguments.unreferenced == Unreferenced::Delete && (session.filtered || arguments.selection.shard.is_some()) {
         let problem = Problem::error("`--unreferenced delete` needs a run of every suite and case");
         return Err(problem.hint("leave the selection out, or use `--unreferenced reject`").into());
@@ -63,7 +105,7 @@ pub(crate) async fn run(
         return Err(lock_problems.into());
     }
     session.problems.extend(lock_problems);
-    session.problems.extend(nothing_gated(&session.plan));
+    session.problems.extend(nothing_gated(&session.plan, &held));
     let revision = revision(project);
     let kept = Kept::of(&project.root, &project.store_folder(), &session.plan.suites);
     let mut outputs = formats::open(&arguments.formats, arguments.events.as_deref(), &project.current, &kept)?;
@@ -88,13 +130,14 @@ pub(crate) async fn run(
         mode: arguments.answers.cache,
         known: &known,
         max_cost: arguments.max_cost,
+        spent,
         max_concurrency: arguments.max_concurrency,
         stopping: stopping.clone(),
         now,
     };
-    let Answers { cached, simulators } = answers::open(project, &session.plan, wanted).await?;
+    let Answers { cached, simulators, budget } = answers::open(project, &session.plan, wanted).await?;
     let cached = Arc::new(cached);
-    let info = info(&session, arguments, revision, now);
+    let info = info(&session, &held, arguments, revision, now);
     console.problems(&session.problems);
     if session.selected.left < session.selected.all && !outputs.uses_stdout() {
         console.line(format_args!("{} of {} cells selected", session.selected.left, session.selected.all))?;
@@ -132,7 +175,7 @@ pub(crate) async fn run(
         stopping,
         timed_out: timed_out.clone(),
     };
-    let run::Ran { cells, texts } = run::run(
+    let ran = run::run(
         Arc::clone(&plan),
         Arc::clone(&cached),
         session::folder(project),
@@ -149,9 +192,14 @@ pub(crate) async fn run(
         session.problems.push(problem);
         Vec::new()
     });
-    let (accepted, mut unwritten_snapshots) = decisions.finish();
-    if accepted > 0 {
-        console.tell(format_args!("accepted {} as snapshots", counted(accepted, "output")));
+    let Decided { accepted, dropped, unwritten: mut unwritten_snapshots } = decisions.finish();
+    if !accepted.is_empty() {
+        let gone = match dropped {
+            0 => String::new(),
+            1 => "; 1 accepted variant that no sample gave any more is gone (`--add` keeps them)".to_owned(),
+            many => format!("; {many} accepted variants that no sample gave any more are gone (`--add` keeps them)"),
+        };
+        console.tell(format_args!("accepted {} as snapshots{gone}", counted(accepted.len(), "output")));
     }
     if arguments.unreferenced == Unreferenced::Delete {
         match orphans::delete(project, &orphans) {
@@ -167,10 +215,11 @@ pub(crate) async fn run(
         shard: arguments.selection.shard,
         ..RunFacts::default()
     };
-    session.problems.extend(caps::left_out(&plan, &cells));
+    session.problems.extend(caps::left_out(&plan, &ran.cells));
+    let (doubtful, doubts) = doubt::doubts(&plan, &project.catalog, &ran.cells);
+    let run::Ran { cells, texts } = held.whole(ran);
     let mut noticed: Vec<Problem> = store.warnings().into_iter().filter(|warning| !told.contains(warning)).collect();
     noticed.extend(cached.failure().map(unstored));
-    let (doubtful, doubts) = doubt::doubts(&plan, &project.catalog, &cells);
     noticed.extend(doubts);
     session.problems.extend(noticed.iter().cloned());
     let parts = Parts {
@@ -194,23 +243,18 @@ pub(crate) async fn run(
     {
         console.problems(&[Problem::warning(format!("this run is not in the history: {error}"))]);
     }
-    // One part of a run does not know what the whole comes to: `merge` tells it, once.
-    let tells = arguments.selection.shard.is_none() || arguments.github.github == GithubArgument::Always;
+    // One part of a run does not know what the whole comes to: `merge` tells it, once. A watch is looked at where it runs.
+    let is_whole = arguments.selection.shard.is_none() && arguments.watch.is_none();
+    let tells = is_whole || arguments.github.github == GithubArgument::Always;
     let github = tells.then(|| Github::of(arguments.github.github, &project.root)).flatten();
-    let exit = finish(report, outputs, unwritten, github.as_ref(), console);
     // The process may end before everybody has let go of the store.
     store.settle();
-    exit
+    Ok(Ended { report, plan, accepted, spent: budget.spent(), outputs, unwritten, github })
 }
 
 /// Writes the files first, so that the terminal's last word is the whole truth.
-fn finish(
-    report: RunReport,
-    outputs: Outputs,
-    unwritten: Vec<String>,
-    github: Option<&Github>,
-    console: &Console,
-) -> Result<Exit, Failure> {
+pub(crate) fn finish(ended: Ended, console: &Console) -> Result<(Exit, RunReport), Failure> {
+    let Ended { report, outputs, unwritten, github, .. } = ended;
     let to_stdout = !outputs.uses_stdout();
     let errors = outputs.commit(&report).err().unwrap_or_default();
     let mut problems: Vec<Problem> = errors.iter().map(|error| Problem::error(error.to_string()).hint(error.hint())).collect();
@@ -225,12 +269,12 @@ fn finish(
         let _ = terminal::summary(&report, &mut out, style);
     }
     console.problems(&problems);
-    if let Some(github) = github {
+    if let Some(github) = &github {
         github.annotate(&problems, console);
         github.tell(&report, console);
     }
     let written = if problems.is_empty() { report.exit } else { Exit::NotWritten };
-    Ok(match report.exit {
+    let exit = match report.exit {
         Exit::Interrupted => Exit::Interrupted,
         Exit::Holds
         | Exit::Fails
@@ -240,7 +284,8 @@ fn finish(
         | Exit::NotWritten
         | Exit::Budget
         | Exit::Undecided => written,
-    })
+    };
+    Ok((exit, report))
 }
 
 fn known(session: &Session, store: &Store, arguments: &RunArguments) -> Result<HashSet<Key>, Failure> {
@@ -278,11 +323,12 @@ fn lane_width(project: &Project, arguments: &RunArguments) -> usize {
     LANE_WIDTH.max(widest.saturating_mul(2))
 }
 
-fn info(session: &Session, arguments: &RunArguments, revision: Option<String>, now: DateTime<Utc>) -> RunInfo {
+fn info(session: &Session, held: &Held, arguments: &RunArguments, revision: Option<String>, now: DateTime<Utc>) -> RunInfo {
     let mut endpoints: Vec<String> = Vec::new();
-    for cell in &session.plan.cells {
-        if !endpoints.iter().any(|name| **name == *cell.variant.endpoint) {
-            endpoints.push(cell.variant.endpoint.to_string());
+    let named = held.results().map(|cell| &cell.endpoint).chain(session.plan.cells.iter().map(|cell| &cell.variant.endpoint));
+    for endpoint in named {
+        if !endpoints.iter().any(|name| **name == **endpoint) {
+            endpoints.push(endpoint.to_string());
         }
     }
     RunInfo {
@@ -299,10 +345,11 @@ fn info(session: &Session, arguments: &RunArguments, revision: Option<String>, n
 }
 
 /// A run that no gate looks at says so: its exit code says nothing about the prompts.
-fn nothing_gated(plan: &Plan) -> Option<Problem> {
-    let informs = !plan.cells.is_empty() && !plan.cells.iter().any(|cell| cell.variant.gated);
-    informs.then(|| {
-        Problem::warning(format!("0 of {} count for the gate", counted(plan.cells.len(), "cell")))
+fn nothing_gated(plan: &Plan, held: &Held) -> Option<Problem> {
+    let all = plan.cells.len() + held.results().count();
+    let gated = plan.cells.iter().any(|cell| cell.variant.gated) || held.results().any(|cell| cell.gated);
+    (all > 0 && !gated).then(|| {
+        Problem::warning(format!("0 of {} count for the gate", counted(all, "cell")))
             .hint("older prompt versions and models with `gate: false` only inform; exit 0 says nothing about them")
     })
 }

@@ -19,6 +19,7 @@ use crate::runner::plan::{self, Context, Plan};
 use crate::runner::select::{Pattern, Selected, Selection};
 use crate::snapshot::folder::Folder;
 use crate::snapshot::format;
+use crate::source::Loaded;
 use crate::source::git;
 use crate::source::tree::{Reader, Tree};
 use crate::store::{Store, StoreError};
@@ -51,8 +52,24 @@ pub(crate) fn open(
     endpoint: Option<&str>,
     now: DateTime<Utc>,
 ) -> Result<Session, Failure> {
-    let tree = Tree::Disk(project.root.clone());
-    let (plan, problems) = planned(project, &tree, arguments, endpoint, now)?;
+    let loaded = load(project, arguments, endpoint)?;
+    of(project, loaded, arguments, endpoint, now)
+}
+
+/// Reads the suites of the project's folder, right or wrong.
+pub(crate) fn load(project: &Project, arguments: &SelectionArguments, endpoint: Option<&str>) -> Result<Loaded, Failure> {
+    project.load(&Tree::Disk(project.root.clone()), &arguments.suites, endpoint)
+}
+
+/// Plans what was loaded, and selects.
+pub(crate) fn of(
+    project: &Project,
+    loaded: Loaded,
+    arguments: &SelectionArguments,
+    endpoint: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<Session, Failure> {
+    let (plan, problems) = planned(project, loaded, endpoint, now)?;
     let mut plan = plan;
     let all_suites = arguments.suites.is_empty().then(|| plan.suites.clone());
     let folder = folder(project);
@@ -74,14 +91,7 @@ pub(crate) fn all_suites(project: &Project) -> Option<Vec<Arc<Suite>>> {
     (!has_error).then_some(loaded.suites)
 }
 
-fn planned(
-    project: &Project,
-    tree: &Tree,
-    arguments: &SelectionArguments,
-    endpoint: Option<&str>,
-    now: DateTime<Utc>,
-) -> Result<(Plan, Vec<Problem>), Failure> {
-    let loaded = project.load(tree, &arguments.suites, endpoint)?;
+fn planned(project: &Project, loaded: Loaded, endpoint: Option<&str>, now: DateTime<Utc>) -> Result<(Plan, Vec<Problem>), Failure> {
     if loaded.problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(loaded.problems.into());
     }
@@ -144,9 +154,9 @@ fn fingerprints_at(
             .hint("name a branch, a tag or a commit of this repository; in CI fetch enough history (fetch-depth: 0)")
     })?;
     let tree = Tree::Git { root: project.root.clone(), revision: base };
-    let before = SelectionArguments { suites: arguments.suites.clone(), ..SelectionArguments::default() };
     // What could not be loaded or planned then has no fingerprint: every cell of today counts as changed.
-    let Ok((plan, _)) = planned(project, &tree, &before, endpoint, now) else { return Ok(HashMap::new()) };
+    let before = project.load(&tree, &arguments.suites, endpoint).and_then(|loaded| planned(project, loaded, endpoint, now));
+    let Ok((plan, _)) = before else { return Ok(HashMap::new()) };
     let reader = Reader::open(&tree, false).map_err(|error| Problem::error(error.to_string()))?;
     let accepted = |path: &str| {
         let file = reader.read(path).ok()?;

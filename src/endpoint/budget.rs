@@ -60,6 +60,19 @@ impl Budget {
         Self { run_cap, suite_caps, ..Self::default() }
     }
 
+    /// The same, where the run goes on with what others spent of its cap. The caps of suites hold for each run alone.
+    #[must_use]
+    pub fn having_spent(self, spent: Money) -> Self {
+        self.state().run.spent = spent;
+        self
+    }
+
+    /// What the cap of the run has paid for: spent, or possibly spent where the bill of an attempt stayed unknown.
+    #[must_use]
+    pub fn spent(&self) -> Money {
+        self.state().run.spent
+    }
+
     /// Nothing is capped, so nothing needs counting.
     fn is_unlimited(&self) -> bool {
         self.run_cap.is_none() && self.suite_caps.is_empty()

@@ -2,6 +2,7 @@
 
 pub mod assertion;
 pub mod catalog;
+pub mod comparison;
 pub mod cost;
 pub mod gate;
 pub mod key;

@@ -195,9 +195,12 @@ pub enum SnapshotState {
         diff: Diff,
         /// The prompt version in the accepted head, `ticket-triage@2`.
         accepted_prompt: String,
-        /// What the diff alone does not say, a sentence each: another stop reason, an output that is not JSON, how many samples match no variant.
+        /// What the diff alone does not say, a sentence each: another stop reason, an output that is not JSON.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         notes: Vec<String>,
+        /// Where there are several new outputs or several accepted variants: which of them `diff` compares, and the other differences.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        variants: Option<Box<VariantDifferences>>,
     },
     /// No accepted snapshot, or one of the other kind (simulated, real).
     New {
@@ -212,6 +215,68 @@ pub enum SnapshotState {
     },
     /// The suite keeps no snapshots, or another version or no reply at all owns this comparison.
     None,
+}
+
+impl SnapshotState {
+    /// Names outputs by the samples that gave them: `samples` has the index of each compared output, and `all` is how many there are.
+    pub fn of_samples(&mut self, samples: &[u32], all: u32) {
+        let Self::Changed { variants: Some(variants), .. } = self else { return };
+        variants.outputs = all;
+        for output in std::iter::once(&mut variants.first).chain(variants.others.iter_mut().map(|other| &mut other.pair)) {
+            for number in &mut output.outputs {
+                *number = samples.get(*number as usize).copied().unwrap_or(*number);
+            }
+        }
+    }
+}
+
+/// Several new outputs against several accepted variants. All numbers count from 0.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct VariantDifferences {
+    /// How many new outputs there are: the samples of a run.
+    pub outputs: u32,
+    /// How many variants are accepted.
+    pub accepted: u32,
+    /// New outputs that match no variant.
+    pub strange: u32,
+    /// Accepted variants that no new output matches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmatched: Vec<u32>,
+    /// What the `diff` beside it compares.
+    pub first: VariantPair,
+    /// The other outputs that match no variant, each kind once, against the variant that is nearest to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<VariantDifference>,
+    /// Further kinds of outputs that match no variant, left out because there are too many or they are too large.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_out: u32,
+}
+
+/// A new output and the variant that is nearest to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct VariantPair {
+    /// Which new outputs, equal under the suite's comparison; the first of them is shown. Those of a run are the samples' indices.
+    pub outputs: Vec<u32>,
+    /// Which variant.
+    pub variant: u32,
+}
+
+/// One of several differences.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct VariantDifference {
+    /// What is compared.
+    #[serde(flatten)]
+    pub pair: VariantPair,
+    /// The variant to the output.
+    pub diff: Diff,
+    /// What the diff alone does not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Which class of trouble kept a sample from an answer. Decides retries and exit codes.

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::model::verdict::{Change, Diff, DiffLine, DiffPart, JsonChange, TextDiff};
+use crate::model::verdict::{Change, Diff, DiffPart, JsonChange, TextDiff};
 use crate::report::{figures, visible};
 
 /// Longest pair of JSON values, in characters, that still reads well on one line with an arrow.
@@ -124,16 +124,11 @@ fn text_rows(text: &TextDiff) -> impl Iterator<Item = Row<'_>> {
     let heads = text.hunks.len() > 1 || text.hunks.first().is_some_and(|hunk| hunk.old_start > 1);
     let hunks = text.hunks.iter().flat_map(move |hunk| {
         let head = heads.then(|| Row::plain(Sign::Note, format!("@@ -{} +{} @@", hunk.old_start, hunk.new_start)));
-        let lines = hunk.lines.iter().map(line);
+        let lines = hunk.lines.iter().map(|line| Row { sign: sign(line.change), parts: parts(&line.parts) });
         head.into_iter().chain(lines)
     });
     let cut = text.cut.then(|| Row::plain(Sign::Note, "… some of the difference was left out: it is too large to compare whole"));
     hunks.chain(cut)
-}
-
-/// One line of a text difference.
-pub(crate) fn line(line: &DiffLine) -> Row<'_> {
-    Row { sign: sign(line.change), parts: parts(&line.parts) }
 }
 
 const fn sign(change: Change) -> Sign {

@@ -11,8 +11,9 @@ use std::fmt::Write as _;
 
 use crate::model::assertion::AssertionSeverity;
 use crate::model::run::{CellResult, SampleResult};
-use crate::model::verdict::{AssertionResult, CellError, Diff, Outcome, SnapshotState, Verdict};
-use crate::report::{difference, visible, words};
+use crate::model::verdict::{AssertionResult, CellError, Diff, Outcome, Verdict};
+use crate::report::strange::{self, Noun, Strange};
+use crate::report::{difference, figures, visible, words};
 
 /// Most characters of one text (what was asked for, what came) in a plain report.
 const TEXT: usize = 8_000;
@@ -172,28 +173,43 @@ pub(crate) fn tell_error(error: &CellError, into: &mut String) {
 /// What is to be seen at a cell's snapshot; nothing where there is no news.
 pub(crate) fn tell_snapshot(cell: &CellResult, layout: Layout, into: &mut String) {
     let path = cell.snapshot_path.as_deref().map(|path| format!(" ({})", visible::name(path))).unwrap_or_default();
-    let headline = snapshot_line(&cell.snapshot);
+    let headline = snapshot_line(cell);
     if headline.is_empty() {
         return;
     }
     let _ = writeln!(into, "{headline}{path}");
-    if let SnapshotState::Changed { diff, notes, .. } = &cell.snapshot {
+    for note in strange::summary(&cell.snapshot, Noun::Sample) {
+        let _ = writeln!(into, "  {note}");
+    }
+    let start = into.len();
+    let mut strangers = strange::strange(&cell.snapshot, Noun::Sample).into_iter();
+    for Strange { title, notes, diff } in strangers.by_ref() {
+        if !title.is_empty() {
+            let _ = writeln!(into, "  {title}");
+        }
         for note in notes {
             let _ = writeln!(into, "  {}", visible::brief(note, 1_000));
         }
         tell_difference(diff, layout, into);
+        if into.len() - start > DIFFERENCE {
+            break;
+        }
+    }
+    match strangers.len() {
+        0 => {}
+        left => {
+            let differences = figures::counted(left as u64, "more difference is", "more differences are");
+            let _ = writeln!(into, "  … {differences} in the JSON report");
+        }
+    }
+    if let Some(left_out) = strange::left_out(&cell.snapshot, Noun::Sample) {
+        let _ = writeln!(into, "  {left_out}");
     }
 }
 
-/// `snapshot changed, accepted with ticket-triage@2`; empty where there is no news.
-pub(crate) fn snapshot_line(state: &SnapshotState) -> String {
-    match state {
-        SnapshotState::Same | SnapshotState::None => String::new(),
-        SnapshotState::Changed { accepted_prompt, .. } => format!("snapshot changed, accepted with {}", visible::name(accepted_prompt)),
-        SnapshotState::New { reason: None } => "snapshot new: nothing is accepted yet".to_owned(),
-        SnapshotState::New { reason: Some(reason) } => format!("snapshot new: {}", visible::brief(reason, 1_000)),
-        SnapshotState::Unreadable { message } => format!("snapshot unreadable: {}", visible::brief(message, 1_000)),
-    }
+/// `snapshot changed, ticket-triage@2 -> ticket-triage@3`; empty where there is no news.
+pub(crate) fn snapshot_line(cell: &CellResult) -> String {
+    strange::line(&cell.snapshot, &format!("{}@{}", cell.address.prompt, cell.address.version))
 }
 
 /// A difference in lines, cut where it is too long.

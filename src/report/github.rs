@@ -14,7 +14,8 @@ use crate::model::problem::{Problem, Severity, Site};
 use crate::model::run::{CellResult, RunReport};
 use crate::model::verdict::SnapshotState;
 use crate::report::standing::{Standing, Standings};
-use crate::report::{difference, figures, finding, markdown, visible, words};
+use crate::report::strange::{self, Noun};
+use crate::report::{figures, finding, markdown, visible, words};
 
 /// Most annotations of one kind that GitHub shows for a step; the others it drops without a word.
 const MOST: usize = 10;
@@ -124,11 +125,11 @@ impl News {
 
     fn cell(self, cell: &CellResult) -> String {
         match (self, &cell.snapshot) {
-            (Self::Changed(_), SnapshotState::Changed { diff, .. }) => {
-                format!("{}; {}", difference::size(diff), finding::snapshot_line(&cell.snapshot))
+            (Self::Changed(_), SnapshotState::Changed { .. }) => {
+                format!("{}; {}", strange::size(&cell.snapshot, Noun::Sample), finding::snapshot_line(cell))
             }
             (Self::Failed | Self::Errored, _) => finding::leading(cell).map(finding::headline).unwrap_or_default(),
-            (Self::Unreadable | Self::Changed(_) | Self::New(_), state) => finding::snapshot_line(state),
+            (Self::Unreadable | Self::Changed(_) | Self::New(_), _) => finding::snapshot_line(cell),
         }
     }
 }

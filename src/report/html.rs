@@ -39,6 +39,7 @@ const SCRIPT: &str = concat!(
     include_str!("html/filter.js"),
     include_str!("html/matrix.js"),
     include_str!("html/output.js"),
+    include_str!("html/strange.js"),
     include_str!("html/case.js"),
     include_str!("html/decide.js"),
     include_str!("html/start.js"),

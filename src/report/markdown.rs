@@ -27,8 +27,9 @@ use crate::model::verdict::{SnapshotState, Verdict};
 use crate::report::finding::{self, Layout};
 use crate::report::markdown::escaped::{cell_code, code, fenced, html, prose};
 use crate::report::standing::{self, GatedRates, Standing, Standings};
+use crate::report::strange::{self, Noun};
 use crate::report::style::Style;
-use crate::report::{difference, figures, problem, retries, words};
+use crate::report::{figures, problem, retries, visible, words};
 
 /// By this a bot finds its own comment again and replaces it. Nothing of an output can look like it.
 const MARKER: &str = "<!-- promptkeel: report -->\n";
@@ -201,7 +202,7 @@ fn details(report: &RunReport, page: &mut Page) {
         body: snapshot(cell),
     });
     section(page, "Unreadable snapshots", "unreadable snapshots", &broken, |cell| Item {
-        summary: html_line("⚠️", cell, &finding::snapshot_line(&cell.snapshot)),
+        summary: html_line("⚠️", cell, &finding::snapshot_line(cell)),
         body: String::new(),
     });
     section(page, "Errors: no verdict could be reached", "errors", &errored, |cell| Item {
@@ -209,7 +210,7 @@ fn details(report: &RunReport, page: &mut Page) {
         body: story(cell),
     });
     section(page, "New outputs: nothing is accepted yet", "new outputs", &new, |cell| Item {
-        summary: html_line("🆕", cell, &finding::snapshot_line(&cell.snapshot)),
+        summary: html_line("🆕", cell, &finding::snapshot_line(cell)),
         body: String::new(),
     });
     orphans(report, page);
@@ -337,9 +338,13 @@ fn warning(cell: &CellResult) -> String {
 
 fn change(cell: &CellResult) -> String {
     match &cell.snapshot {
-        SnapshotState::Changed { diff, .. } => difference::size(diff),
-        state @ (SnapshotState::Same | SnapshotState::New { .. } | SnapshotState::Unreadable { .. } | SnapshotState::None) => {
-            finding::snapshot_line(state)
+        SnapshotState::Changed { accepted_prompt, .. } => {
+            let now = format!("{}@{}", cell.address.prompt, cell.address.version);
+            let way = if *accepted_prompt == now { String::new() } else { format!("{accepted_prompt} -> {now}: ") };
+            format!("{way}{}", strange::size(&cell.snapshot, Noun::Sample))
+        }
+        SnapshotState::Same | SnapshotState::New { .. } | SnapshotState::Unreadable { .. } | SnapshotState::None => {
+            finding::snapshot_line(cell)
         }
     }
 }
@@ -377,11 +382,12 @@ fn tail(report: &RunReport) -> Page {
         page.note("Take changed and new outputs with `promptkeel accept`, then commit the snapshots.\n\n");
     }
     let run = &report.run;
-    let revision = run.revision.as_deref().map(|revision| format!(" at <code>{}</code>", html(revision, 60))).unwrap_or_default();
+    // Within `<sub>` Markdown is read, other than within `<summary>`.
+    let revision = run.revision.as_deref().map(|revision| format!(" at {}", code(&visible::brief(revision, 60)))).unwrap_or_default();
     let shard = run.shard.map(|shard| format!(", shard {}/{}", shard.index, shard.count)).unwrap_or_default();
-    let (id, tool) = (html(&run.id, 60), html(&run.tool, 60));
+    let (id, tool) = (code(&visible::brief(&run.id, 60)), prose(&run.tool, 60));
     page.note(&format!(
-        "<sub>run <code>{id}</code>{revision}, {tool}, {}{shard}, exit {}</sub>\n",
+        "<sub>run {id}{revision}, {tool}, {}{shard}, exit {}</sub>\n",
         figures::duration(run.duration_ms),
         report.exit.code()
     ));

@@ -6,11 +6,11 @@ use std::io;
 
 use crate::model::run::RunReport;
 
-pub(crate) mod difference;
+mod difference;
 pub mod events;
 mod figures;
 pub mod files;
-pub(crate) mod finding;
+mod finding;
 pub mod github;
 #[cfg(test)]
 mod golden;
@@ -26,10 +26,11 @@ mod retries;
 mod sample;
 pub mod spelled;
 mod standing;
+mod strange;
 pub mod style;
 pub mod terminal;
-pub(crate) mod visible;
-pub(crate) mod words;
+mod visible;
+mod words;
 
 /// The formats of a finished run that go into a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

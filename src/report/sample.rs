@@ -18,7 +18,7 @@ use crate::model::run::{
 use crate::model::suite::OnChange;
 use crate::model::verdict::{
     AssertionResult, CellError, Change, Diff, DiffLine, DiffPart, ErrorKind, Failure, Hunk, JsonChange, Outcome, SkipReason, SnapshotState,
-    TextDiff, Verdict,
+    TextDiff, VariantDifference, VariantDifferences, VariantPair, Verdict,
 };
 use crate::report::sample::sums::{bill, groups, totals};
 
@@ -104,7 +104,7 @@ fn cells() -> Vec<CellResult> {
         pass("ticket-triage", "password-reset", 3, HAIKU),
         with(cell("ticket-triage", "double-charge", 3, HAIKU, fails(vec![queue()])), |cell| cell.snapshot = changed(json_diff())),
         with(pass("ticket-triage", "double-charge", 3, SONNET), crate::report::retries::tests::after_failures),
-        with(pass("ticket-triage", "long-thread", 3, HAIKU), |cell| cell.snapshot = changed(text_diff())),
+        with(pass("ticket-triage", "long-thread", 3, HAIKU), |cell| cell.snapshot = one_of_three(changed(text_diff()))),
         with(pass("ticket-triage", "long-thread", 3, SONNET), |cell| cell.snapshot = SnapshotState::New { reason: None }),
         with(pass("ticket-triage", "billing-de", 3, SONNET), |cell| {
             cell.snapshot = SnapshotState::New { reason: Some("the accepted one was answered by the simulator".to_owned()) };
@@ -373,7 +373,27 @@ fn changed(diff: Diff) -> SnapshotState {
         diff,
         accepted_prompt: "ticket-triage@2".to_owned(),
         notes: vec!["stop reason `end_turn` became `max_tokens`".to_owned()],
+        variants: None,
     }
+}
+
+/// Two of three samples are strange, against two variants.
+fn one_of_three(mut state: SnapshotState) -> SnapshotState {
+    if let SnapshotState::Changed { variants, .. } = &mut state {
+        let pair = |output, variant| VariantPair { outputs: vec![output], variant };
+        let other = VariantDifference { pair: pair(2, 1), diff: json_diff(), notes: Vec::new() };
+        let all = VariantDifferences {
+            outputs: 3,
+            accepted: 2,
+            strange: 2,
+            unmatched: vec![1],
+            first: pair(1, 0),
+            others: vec![other],
+            left_out: 0,
+        };
+        *variants = Some(Box::new(all));
+    }
+    state
 }
 
 fn attempt(status: Option<u16>, error: ErrorKind, message: &str) -> Attempt {

@@ -258,11 +258,14 @@ impl<E: Endpoint> Shared<E> {
 
     fn fold(&self, cell: &PlannedCell, outcomes: Vec<SampleOutcome>) -> FinishedCell {
         let variant = &cell.variant;
-        let mut outputs = Vec::new();
+        let (mut outputs, mut answered) = (Vec::new(), Vec::new());
         let mut simulated = false;
         let mut request = None;
         let mut samples = Vec::with_capacity(outcomes.len());
         for outcome in outcomes {
+            if outcome.output.is_some() {
+                answered.push(outcome.result.index);
+            }
             outputs.extend(outcome.output);
             simulated |= outcome.simulated;
             request = request.or(outcome.sent);
@@ -275,13 +278,14 @@ impl<E: Endpoint> Shared<E> {
             outputs,
         });
         // What was paid stays in the report, whatever becomes of the comparison.
-        let Compared { snapshot, candidate, digests } = contained(|| self.compared(cell, new.as_ref())).unwrap_or_else(|error| {
+        let Compared { mut snapshot, candidate, digests } = contained(|| self.compared(cell, new.as_ref())).unwrap_or_else(|error| {
             for sample in samples.iter_mut().filter(|sample| sample.skipped.is_none()) {
                 sample.verdict = Verdict::Error;
                 sample.error.get_or_insert_with(|| error.clone());
             }
             Compared { snapshot: SnapshotState::None, candidate: None, digests: CellDigests::default() }
         });
+        snapshot.of_samples(&answered, u32::try_from(samples.len()).unwrap_or(u32::MAX));
         let result = CellResult {
             address: cell.address(),
             model_id: Arc::clone(&variant.model_id),

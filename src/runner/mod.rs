@@ -9,6 +9,7 @@ pub mod fold;
 pub mod merge;
 pub mod plan;
 pub mod price;
+pub mod rounds;
 pub mod run;
 pub mod select;
 #[cfg(test)]

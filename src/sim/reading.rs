@@ -1,7 +1,6 @@
 //! From YAML to a script: what does each key mean, and what is wrong with it?
 
 mod answer;
-mod bounds;
 mod condition;
 mod fields;
 
@@ -10,6 +9,7 @@ use minijinja::{Environment, UndefinedBehavior, syntax::SyntaxConfig};
 use super::fault::Fault;
 use super::script::{BEHAVIOUR, Faults, Rule, Script, ScriptProblem};
 use super::tree::{Node, Value};
+use crate::template::{bounds, walk};
 use fields::{Fields, Problems};
 
 /// Steps that one template may take: far above any honest one, and bounded.
@@ -80,6 +80,7 @@ fn environment() -> Environment<'static> {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     environment.set_fuel(Some(TEMPLATE_FUEL));
+    walk::equip(&mut environment);
     environment.set_formatter(|output, state, value| {
         bounds::charge(state, value)?;
         minijinja::escape_formatter(output, state, value)

@@ -7,6 +7,8 @@ use minijinja::Value as TemplateValue;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::template::metered;
+
 use super::api_error::ApiError;
 use super::matching::{Choice, Matcher};
 use super::models::{Generation, Model};
@@ -319,8 +321,7 @@ fn render(name: &str, asked: &Asked<'_>, choice: &Choice<'_>, matcher: &Matcher)
         call => choice.call,
         captures => TemplateValue::from(captures),
     };
-    let template = script.templates.get_template(name).map_err(|error| failed(error.to_string()))?;
-    let text = template.render(context).map_err(|error| {
+    let text = metered::render(&script.templates, name, context).map_err(|error| {
         let mut words = error.kind().to_string();
         if let Some(detail) = error.detail() {
             let _ = write!(words, ": {detail}");

@@ -8,11 +8,17 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::diff::{JsonPart, json_diff_of, json_equal, similarity, text_diff};
 use crate::model::suite::{Compare, Parse, SnapshotPolicy};
-use crate::model::verdict::{Diff, SnapshotState};
+use crate::model::verdict::{Diff, SnapshotState, VariantDifference, VariantDifferences, VariantPair};
 use crate::snapshot::SnapshotError;
 use crate::snapshot::ignore::Ignored;
 use crate::snapshot::output::{Output, Snapshot};
 use crate::snapshot::tokens;
+
+/// Most differences of one cell that are kept beside the first one: a report of thousands of cells keeps them all.
+const MAX_OTHERS: usize = 9;
+
+/// Bytes that those may take together, about.
+const MAX_BYTES: usize = 256 * 1024;
 
 /// A suite's comparison, ready to use on any number of cells.
 #[derive(Debug, Clone)]
@@ -62,13 +68,12 @@ impl Comparison {
         if accepted.outputs == new.outputs {
             return SnapshotState::Same;
         }
-        let matched = |output: &&Output| accepted.outputs.iter().any(|variant| self.matches(variant, output));
-        let strangers: Vec<&Output> = new.outputs.iter().filter(|output| !matched(output)).collect();
-        match (strangers.first(), accepted.outputs.is_empty()) {
-            (None, _) => SnapshotState::Same,
-            (Some(_), true) => SnapshotState::New { reason: None },
-            (Some(stranger), false) => self.changed(accepted, new, stranger, strangers.len()),
+        if accepted.outputs.is_empty() {
+            return SnapshotState::New { reason: None };
         }
+        let matched = |output: &Output| accepted.outputs.iter().any(|variant| self.matches(variant, output));
+        let strangers: Vec<usize> = (0..new.outputs.len()).filter(|index| !matched(&new.outputs[*index])).collect();
+        if strangers.is_empty() { SnapshotState::Same } else { self.changed(accepted, new, &strangers) }
     }
 
     /// The snapshot with one of each kind of output: what an accepted file holds of several samples.
@@ -124,23 +129,90 @@ impl Comparison {
         if self.compare == Compare::Json { self.ignored.without(block.clone()) } else { block.clone() }
     }
 
-    fn changed(&self, accepted: &Snapshot, new: &Snapshot, stranger: &Output, strangers: usize) -> SnapshotState {
-        let Some(nearest) = nearest(&accepted.outputs, stranger) else {
+    /// `strangers` are the places of the new outputs that match no variant, at least one.
+    fn changed(&self, accepted: &Snapshot, new: &Snapshot, strangers: &[usize]) -> SnapshotState {
+        let mut kinds = self.kinds(&new.outputs, strangers).into_iter();
+        let compared = kinds.next().and_then(|kind| self.compared(accepted, new, kind));
+        let Some(VariantDifference { pair, diff, notes }) = compared else {
             return SnapshotState::New { reason: None };
         };
-        let mut notes = Vec::new();
-        let (variants, samples) = (accepted.outputs.len(), new.outputs.len());
-        if variants > 1 || samples > 1 {
-            notes.push(match variants {
-                1 => format!("{strangers} of {samples} samples differ from the accepted output"),
-                _ => format!("{strangers} of {samples} samples match none of the {variants} accepted variants; the nearest one is shown"),
-            });
+        let (outputs, variants) = (new.outputs.len(), accepted.outputs.len());
+        let variants = (outputs > 1 || variants > 1).then(|| {
+            let (mut others, mut room) = (Vec::new(), MAX_BYTES);
+            for other in kinds.by_ref().take(MAX_OTHERS).map_while(|kind| self.compared(accepted, new, kind)) {
+                let size = serde_json::to_vec(&other.diff).map_or(usize::MAX, |json| json.len());
+                others.push(other);
+                room = room.saturating_sub(size);
+                if room == 0 {
+                    break;
+                }
+            }
+            let given = |variant: &Output| new.outputs.iter().any(|output| self.matches(variant, output));
+            let unmatched = accepted.outputs.iter().zip(0..).filter(|(variant, _)| !given(variant)).map(|(_, number)| number);
+            Box::new(VariantDifferences {
+                outputs: count(outputs),
+                accepted: count(variants),
+                strange: count(strangers.len()),
+                unmatched: unmatched.collect(),
+                first: pair,
+                others,
+                left_out: count(kinds.len()),
+            })
+        });
+        SnapshotState::Changed { diff, accepted_prompt: accepted.prompt.clone(), notes, variants }
+    }
+
+    /// The places of outputs, those that match each other together.
+    fn kinds(&self, outputs: &[Output], places: &[usize]) -> Vec<Vec<usize>> {
+        let mut kinds: Vec<Vec<usize>> = Vec::new();
+        for place in places {
+            match kinds.iter_mut().find(|kind| self.matches(&outputs[kind[0]], &outputs[*place])) {
+                Some(kind) => kind.push(*place),
+                None => kinds.push(vec![*place]),
+            }
         }
+        kinds
+    }
+
+    /// A kind of output against the variant that is nearest to it.
+    fn compared(&self, accepted: &Snapshot, new: &Snapshot, kind: Vec<usize>) -> Option<VariantDifference> {
+        let stranger = &new.outputs[*kind.first()?];
+        let variant = self.nearest(&accepted.outputs, stranger)?;
+        let nearest = &accepted.outputs[variant];
+        let mut notes = Vec::new();
         if nearest.stop_reason != stranger.stop_reason {
             notes.push(format!("the accepted output stopped with `{}`, this one with `{}`", nearest.stop_reason, stranger.stop_reason));
         }
         let diff = if self.compare == Compare::Json { self.json(nearest, stranger, &mut notes) } else { text(nearest, stranger) };
-        SnapshotState::Changed { diff, accepted_prompt: accepted.prompt.clone(), notes }
+        let pair = VariantPair { outputs: kind.into_iter().map(count).collect(), variant: count(variant) };
+        Some(VariantDifference { pair, diff, notes })
+    }
+
+    /// Which variant is most like `output`; of equally like ones the first that stopped alike, else the first.
+    fn nearest(&self, variants: &[Output], output: &Output) -> Option<usize> {
+        if variants.len() < 2 {
+            return (!variants.is_empty()).then_some(0);
+        }
+        let new = self.weighed(output);
+        let likeness = |variant: &Output| (similarity(&self.weighed(variant), &new), variant.stop_reason == output.stop_reason);
+        let mut best = (0, likeness(&variants[0]));
+        for (index, variant) in variants.iter().enumerate().skip(1) {
+            let likeness = likeness(variant);
+            if likeness > best.1 {
+                best = (index, likeness);
+            }
+        }
+        Some(best.0)
+    }
+
+    /// The text by which likeness is measured: without what is not compared.
+    fn weighed(&self, output: &Output) -> String {
+        let text = output.text();
+        let document = if self.compare == Compare::Json { self.document(&text) } else { None };
+        let Some(document) = document else { return shown(output) };
+        std::iter::once(document)
+            .chain(output.blocks().map(|block| self.block(block)))
+            .fold(String::new(), |text, value| format!("{text}{value}\n"))
     }
 
     fn json(&self, accepted: &Output, new_output: &Output, notes: &mut Vec<String>) -> Diff {
@@ -176,19 +248,9 @@ fn same_words(accepted: &str, new: &str) -> bool {
     !(accepted.is_ascii() && new.is_ascii()) && composed(accepted).split_whitespace().eq(composed(new).split_whitespace())
 }
 
-/// The variant that is most like `output`; of equally like ones the first.
-fn nearest<'a>(variants: &'a [Output], output: &Output) -> Option<&'a Output> {
-    let [first, rest @ ..] = variants else { return None };
-    let new = shown(output);
-    let likeness = |variant: &Output| similarity(&shown(variant), &new);
-    let mut best = (first, if rest.is_empty() { 1.0 } else { likeness(first) });
-    for variant in rest {
-        let likeness = likeness(variant);
-        if likeness > best.1 {
-            best = (variant, likeness);
-        }
-    }
-    Some(best.0)
+/// More than four thousand million outputs are not told apart any more.
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 fn text(accepted: &Output, new: &Output) -> Diff {

@@ -45,8 +45,22 @@ fn same(policy: &SnapshotPolicy, accepted: &str, new: &str) -> bool {
 
 /// Diff and notes of a changed state, for golden texts.
 fn told(state: SnapshotState) -> String {
-    let SnapshotState::Changed { diff, notes, accepted_prompt } = state else { panic!("{state:?}") };
+    let SnapshotState::Changed { diff, notes, accepted_prompt, variants } = state else { panic!("{state:?}") };
     assert_eq!(accepted_prompt, "triage@2");
+    let Some(variants) = variants else { return differs(diff, notes) };
+    let pair = |pair: &VariantPair| format!("= outputs {:?} against variant {}\n", pair.outputs, pair.variant);
+    let mut told = format!(
+        "{} of {} outputs are strange, variants {:?} of {} unmatched, {} left out\n",
+        variants.strange, variants.outputs, variants.unmatched, variants.accepted, variants.left_out
+    );
+    told += &(pair(&variants.first) + &differs(diff, notes));
+    for other in variants.others {
+        told += &(pair(&other.pair) + &differs(other.diff, other.notes));
+    }
+    told
+}
+
+fn differs(diff: Diff, notes: Vec<String>) -> String {
     let mut told = match diff {
         Diff::Json(changes) => changes
             .iter()
@@ -194,16 +208,53 @@ fn every_sample_must_match_a_variant() {
     assert_eq!(of(&["no, it is not"]), SnapshotState::Same);
     assert_eq!(of(&["no, it  is not", "no, it is not", "yes, it is"]), SnapshotState::Same);
     insta::assert_snapshot!(told(of(&["yes, it is", "no, it is never", "perhaps"])), @"
+    2 of 3 outputs are strange, variants [1] of 2 unmatched, 0 left out
+    = outputs [1] against variant 1
     Removed no, it is not
     Added no, it is never
-    (2 of 3 samples match none of the 2 accepted variants; the nearest one is shown)
+    = outputs [2] against variant 0
+    Removed yes, it is
+    Added perhaps
     ");
     let one = texts(Compare::Text, &["yes"]);
     insta::assert_snapshot!(told(compare(Some(&one), &texts(Compare::Text, &["yes", "no"]), &text, PARSE).unwrap()), @"
+    1 of 2 outputs are strange, variants [] of 1 unmatched, 0 left out
+    = outputs [1] against variant 0
     Removed yes
     Added no
-    (1 of 2 samples differ from the accepted output)
     ");
+}
+
+#[test]
+fn equal_strangers_are_one_difference_and_too_many_are_counted() {
+    let text = policy(Compare::Text);
+    let one = texts(Compare::Text, &["yes"]);
+    let of = |new: &[&str]| compare(Some(&one), &texts(Compare::Text, new), &text, PARSE).unwrap();
+    insta::assert_snapshot!(told(of(&["no", "yes", "no "])), @"
+    2 of 3 outputs are strange, variants [] of 1 unmatched, 0 left out
+    = outputs [0, 2] against variant 0
+    Removed yes
+    Added no
+    ");
+    let many: Vec<String> = (0..40).map(|number| format!("number {number}")).collect();
+    let SnapshotState::Changed { variants: Some(variants), .. } = of(&many.iter().map(String::as_str).collect::<Vec<_>>()) else {
+        panic!()
+    };
+    assert_eq!((variants.strange, variants.others.len(), variants.left_out), (40, MAX_OTHERS, 30));
+    let huge: Vec<String> = (0..8).map(|number| format!("{number}\n").repeat(60_000)).collect();
+    let state = of(&huge.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(serde_json::to_vec(&state).unwrap().len() < 2 * MAX_BYTES, "however much the samples say");
+}
+
+#[test]
+fn what_is_ignored_does_not_make_a_variant_near() {
+    let policy = ignoring(&["$.summary"]);
+    let long = "the very same words in a long summary that nobody compares";
+    let variant = |queue: &str, tone: &str, summary: &str| json!({"queue": queue, "tone": tone, "summary": summary}).to_string();
+    let accepted = texts(Compare::Json, &[&variant("billing", "calm", long), &variant("refunds", "angry", "other")]);
+    let new = texts(Compare::Json, &[&variant("refunds", "calm down", long), &variant("refunds", "very angry", long)]);
+    let SnapshotState::Changed { variants: Some(variants), .. } = compare(Some(&accepted), &new, &policy, PARSE).unwrap() else { panic!() };
+    assert_eq!(variants.others[0].pair, VariantPair { outputs: vec![1], variant: 1 });
 }
 
 #[test]
@@ -260,6 +311,40 @@ fn any_compare() -> impl Strategy<Value = Compare> {
 }
 
 proptest! {
+    #[test]
+    fn the_nearest_variant_is_never_farther_than_any_other(
+        compare_by in any_compare(),
+        variants in prop::collection::vec("[abc ]{0,12}", 1..6),
+        new in prop::collection::vec("[abcd ]{0,12}", 1..5),
+    ) {
+        let policy = policy(compare_by);
+        let comparison = Comparison::new(&policy, PARSE).unwrap();
+        let outputs = |texts: &[String]| snapshot(texts.iter().map(|text| output(compare_by, text)).collect());
+        let (accepted, new) = (outputs(&variants), outputs(&new));
+        let state = comparison.state(Some(&accepted), &new);
+        let strange: Vec<usize> = new.outputs.iter().enumerate()
+            .filter(|(_, output)| !accepted.outputs.iter().any(|variant| comparison.matches(variant, output)))
+            .map(|(index, _)| index).collect();
+        let SnapshotState::Changed { variants: found, .. } = state else {
+            prop_assert!(strange.is_empty());
+            return Ok(());
+        };
+        let Some(found) = found else {
+            prop_assert_eq!((accepted.outputs.len(), new.outputs.len()), (1, 1));
+            return Ok(());
+        };
+        let pairs: Vec<&VariantPair> = std::iter::once(&found.first).chain(found.others.iter().map(|other| &other.pair)).collect();
+        let mut told: Vec<usize> = pairs.iter().flat_map(|pair| &pair.outputs).map(|number| *number as usize).collect();
+        told.sort_unstable();
+        prop_assert_eq!(&told, &strange, "every output that matches nothing is told once");
+        for pair in pairs {
+            let shown = &new.outputs[pair.outputs[0] as usize];
+            let likeness = |variant: &Output| similarity(&comparison.weighed(variant), &comparison.weighed(shown));
+            let chosen = likeness(&accepted.outputs[pair.variant as usize]);
+            prop_assert!(accepted.outputs.iter().all(|variant| likeness(variant) <= chosen));
+        }
+    }
+
     #[test]
     fn an_output_that_was_accepted_is_the_same_on_the_next_run(
         compare_by in any_compare(),

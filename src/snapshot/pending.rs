@@ -5,7 +5,8 @@ use globset::{GlobBuilder, GlobMatcher};
 use crate::model::suite::{Compare, Parse, SnapshotPolicy};
 use crate::model::verdict::SnapshotState;
 use crate::snapshot::SnapshotError;
-use crate::snapshot::compare::{Comparison, shown};
+use crate::snapshot::accept::Variants;
+use crate::snapshot::compare::Comparison;
 use crate::snapshot::folder::{Folder, unreadable};
 use crate::snapshot::output::{Output, Snapshot};
 use crate::snapshot::path::{self, ACCEPTED, FOLDER, PENDING};
@@ -28,6 +29,8 @@ pub struct Pending {
     pub content: Result<Snapshot, String>,
     /// How it stands to what is accepted now.
     pub state: SnapshotState,
+    /// How many variants stand, and how many would.
+    pub variants: Variants,
 }
 
 impl Pending {
@@ -35,9 +38,15 @@ impl Pending {
     /// had to be altered.
     #[must_use]
     pub fn address(&self) -> String {
-        let prompt = self.content.as_ref().map_or("?", |content| &content.prompt);
+        let prompt = self.prompt_version();
         let told = self.content.as_ref().ok().map(|content| content.model.as_str()).filter(|model| path::part(model) == self.model);
         format!("{}::{}::{prompt}::{}", self.suite, self.case, told.unwrap_or(&self.model))
+    }
+
+    /// The prompt version that gave it, `ticket-triage@3`; `?` where the file cannot be read.
+    #[must_use]
+    pub fn prompt_version(&self) -> &str {
+        self.content.as_ref().map_or("?", |content| &content.prompt)
     }
 
     /// What a person should read before taking an output that has nothing to be compared with; empty for any other.
@@ -68,10 +77,22 @@ impl Folder {
     /// # Errors
     /// A pattern that is none, a folder that cannot be read. A pending file that cannot be read is an entry that says so.
     pub fn select_pending(&self, patterns: &[String]) -> Result<Selection, SnapshotError> {
+        self.select_pending_by(patterns, |_| None)
+    }
+
+    /// The same, compared as `comparison` says of each path: as its suite does, where one owns it.
+    ///
+    /// # Errors
+    /// What [`select_pending`](Self::select_pending) answers.
+    pub fn select_pending_by<'a>(
+        &self,
+        patterns: &[String],
+        comparison: impl Fn(&str) -> Option<&'a Comparison>,
+    ) -> Result<Selection, SnapshotError> {
         let mut patterns = Patterns::compile(patterns)?;
         let mut selection = Selection::default();
         for path in self.pending()? {
-            let pending = self.pending_at(&path);
+            let pending = self.review(&path, comparison(&path));
             if patterns.select(&pending.path, &pending.address()) {
                 selection.pending.push(pending);
             }
@@ -80,9 +101,7 @@ impl Folder {
         Ok(selection)
     }
 
-    /// What waits beside an accepted path; its content says so where nothing does.
-    #[must_use]
-    pub fn pending_at(&self, path: &str) -> Pending {
+    fn review(&self, path: &str, comparison: Option<&Comparison>) -> Pending {
         let stem = path.strip_suffix(ACCEPTED).unwrap_or(path);
         let parts: Vec<&str> = stem.split('/').skip(1).collect();
         let part = |index: usize| parts.get(index).copied().unwrap_or_default().to_owned();
@@ -96,17 +115,24 @@ impl Folder {
             Ok(None) => Err("it was accepted or rejected meanwhile".to_owned()),
             Err(error) => Err(error.to_string()),
         };
-        let state = match (self.read(path), &content) {
-            (Err(error), _) => unreadable(&error),
-            (Ok(accepted), Ok(new)) => shown_state(accepted.as_ref(), new),
-            (Ok(_), Err(_)) => SnapshotState::None,
+        let exact = Comparison::exact();
+        let (state, variants) = match (self.read(path), &content) {
+            (Err(error), _) => (unreadable(&error), Variants::default()),
+            (Ok(accepted), Ok(new)) => {
+                let accepted = accepted.as_ref();
+                let state = comparison.map(|comparison| comparison.state(accepted, new));
+                // What the suite takes for the same by now was a difference when it was laid here.
+                let state = state.filter(|state| !matches!(state, SnapshotState::Same | SnapshotState::None));
+                (state.unwrap_or_else(|| shown_state(accepted, new)), Variants::of(accepted, new, comparison.unwrap_or(&exact)))
+            }
+            (Ok(_), Err(_)) => (SnapshotState::None, Variants::default()),
         };
-        Pending { path: path.to_owned(), suite: part(0), case: part(1), model, prompt, content, state }
+        Pending { path: path.to_owned(), suite: part(0), case: part(1), model, prompt, content, state, variants }
     }
 }
 
-/// How a pending output differs, for people: value by value where both are JSON objects or arrays, else line by line. The suite's
-/// comparison already found a difference when the file was written.
+/// How a pending output differs, for people, where no suite says how to compare: value by value where both are JSON objects or arrays and
+/// differ in a value, else line by line. There was a difference when the file was written.
 fn shown_state(accepted: Option<&Snapshot>, new: &Snapshot) -> SnapshotState {
     let structured = |snapshot: &Snapshot| {
         snapshot.outputs.iter().all(|output| {
@@ -114,34 +140,15 @@ fn shown_state(accepted: Option<&Snapshot>, new: &Snapshot) -> SnapshotState {
             text.trim_start().starts_with(['{', '[']) && tokens::value(&text).is_some()
         })
     };
-    let json = structured(new) && accepted.is_some_and(structured);
-    let compare = if json { Compare::Json } else { Compare::Exact };
-    let compared = |compare| {
-        let policy = SnapshotPolicy { compare, ..SnapshotPolicy::default() };
-        Comparison::new(&policy, Parse::default()).expect("there is no path that could be wrong").state(accepted, new)
-    };
-    match compared(compare) {
-        // The suite compares texts, and sees more than a reader of JSON does.
-        SnapshotState::Same if json => match compared(Compare::Exact) {
-            SnapshotState::Changed { diff, accepted_prompt, mut notes } => {
-                notes.push("the same JSON values: only the order of keys or the layout differs".to_owned());
-                SnapshotState::Changed { diff, accepted_prompt, notes }
-            }
-            state => state,
-        },
-        state => state,
+    if structured(new) && accepted.is_some_and(structured) {
+        let policy = SnapshotPolicy { compare: Compare::Json, ..SnapshotPolicy::default() };
+        let comparison = Comparison::new(&policy, Parse::default()).expect("there is no path that could be wrong");
+        let state = comparison.state(accepted, new);
+        if state != SnapshotState::Same {
+            return state;
+        }
     }
-}
-
-/// All outputs of a snapshot as a person reads them; several variants stand each under a line of its own.
-#[must_use]
-pub fn readable(snapshot: &Snapshot) -> String {
-    let [one] = snapshot.outputs.as_slice() else {
-        let all = snapshot.outputs.len();
-        let variants = snapshot.outputs.iter().enumerate();
-        return variants.map(|(index, output)| format!("variant {} of {all}\n{}\n", index + 1, shown(output))).collect();
-    };
-    shown(one)
+    Comparison::exact().state(accepted, new)
 }
 
 /// What a person asked for, and whether anything was found for it.

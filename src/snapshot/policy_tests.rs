@@ -10,7 +10,7 @@ fn snapshot(stop_reason: &str, simulated: bool) -> Snapshot {
 }
 
 fn changed() -> SnapshotState {
-    SnapshotState::Changed { diff: Diff::Json(Vec::new()), accepted_prompt: "p@1".to_owned(), notes: Vec::new() }
+    SnapshotState::Changed { diff: Diff::Json(Vec::new()), accepted_prompt: "p@1".to_owned(), notes: Vec::new(), variants: None }
 }
 
 const POLICIES: [UpdatePolicy; 4] = [UpdatePolicy::Pending, UpdatePolicy::Nothing, UpdatePolicy::Update, UpdatePolicy::Add];

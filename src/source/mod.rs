@@ -52,6 +52,9 @@ pub struct Loaded {
     pub suites: Vec<Arc<Suite>>,
     /// Errors, warnings and notes, by file and line.
     pub problems: Vec<Problem>,
+    /// Every file that was looked for, by path, with the digest of what was in it; `None` where it could not be read. There even where
+    /// something is wrong: whoever waits for the mistake to be mended watches these.
+    pub looked_at: BTreeMap<String, Option<Arc<str>>>,
 }
 
 /// Loads the selected suites: paths or folders relative to the project root, or everything in `suites/` where none is given.
@@ -62,7 +65,7 @@ pub fn load(tree: &Tree, selected: &[String], known: &Known<'_>) -> Loaded {
         Err(error) => {
             let problem = Problem::error(error.to_string());
             let problem = if let Some(hint) = error.hint() { problem.hint(hint) } else { problem };
-            return Loaded { suites: Vec::new(), problems: vec![problem] };
+            return Loaded { suites: Vec::new(), problems: vec![problem], looked_at: BTreeMap::new() };
         }
     };
     let mut problems = Vec::new();
@@ -78,7 +81,8 @@ pub fn load(tree: &Tree, selected: &[String], known: &Known<'_>) -> Loaded {
     problems.sort_by(|one, other| order(one).cmp(&order(other)));
     problems.dedup();
     let failed = problems.iter().any(|problem| problem.severity == Severity::Error);
-    Loaded { suites: if failed { Vec::new() } else { suites.into_iter().map(|(suite, _)| Arc::new(suite)).collect() }, problems }
+    let suites = if failed { Vec::new() } else { suites.into_iter().map(|(suite, _)| Arc::new(suite)).collect() };
+    Loaded { suites, problems, looked_at: reader.looked_at() }
 }
 
 fn order(problem: &Problem) -> Option<(&str, u32, u32)> {

@@ -1,7 +1,7 @@
 //! Which files are there, and what is in them: on disk, or in a commit?
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -129,6 +129,13 @@ impl Reader {
             .map(|bytes| File { source: SourceFile { path: path.as_str().into(), digest: digest(&bytes) }, bytes: bytes.into() });
         self.read.borrow_mut().insert(path, result.clone());
         result
+    }
+
+    /// Every path that was read or could not be, with the digest of what was in it.
+    #[must_use]
+    pub fn looked_at(&self) -> BTreeMap<String, Option<Arc<str>>> {
+        let digest = |result: &Result<File, ReadError>| result.as_ref().ok().map(|file| Arc::clone(&file.source.digest));
+        self.read.borrow().iter().map(|(path, result)| (path.clone(), digest(result))).collect()
     }
 
     /// The normal form of a path that may be read.

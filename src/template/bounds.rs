@@ -3,8 +3,12 @@
 //! The engine bounds how deep brackets and blocks nest, how many steps a rendering takes and how much it makes. It does not bound the
 //! length of a chain, `1+1+1...` or `x|f|f|f...`, which becomes a tree as deep as the chain is long, nor what a formatter of ours does.
 
+use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{Error, ErrorKind, State, Value};
+
+use super::folding;
+use super::walk::DEEPEST_VALUE;
 
 /// Words, signs and texts that may stand in a tag without a comma between: a chain of that many operators.
 const LONGEST_CHAIN: usize = 300;
@@ -12,14 +16,16 @@ const LONGEST_CHAIN: usize = 300;
 /// Branches of all `{% if %}` together: each stands inside of the one before.
 const MOST_BRANCHES: usize = 300;
 
-/// Deepest nesting of a list or mapping that is written out: what JSON is read to.
-const DEEPEST_VALUE: usize = 128;
-
 /// Largest template: as large as the largest text that it may give.
 const LARGEST_TEMPLATE: usize = super::LARGEST_OUTPUT;
 
-/// What is too much in a template, and the offset at which it is.
-pub(super) fn too_much(text: &str) -> Option<(String, usize)> {
+/// What is too much in a template, and the offset at which it is; to be asked before the engine reads it.
+pub(crate) fn too_much(text: &str, syntax: &SyntaxConfig) -> Option<(String, usize)> {
+    // A tree as deep as a chain may be read only if no chain is too long.
+    chained_too_long(text).or_else(|| folding::too_much(text, syntax))
+}
+
+fn chained_too_long(text: &str) -> Option<(String, usize)> {
     if text.len() > LARGEST_TEMPLATE {
         return Some((format!("a template of {} MiB is too large: {} MiB may be", text.len() >> 20, LARGEST_TEMPLATE >> 20), 0));
     }
@@ -111,7 +117,7 @@ fn end_of_text(bytes: &[u8], mut at: usize, quote: u8) -> usize {
 
 /// Takes from the steps of a rendering what writing a value as JSON costs, before anything is written: a list that holds one other twice,
 /// and that one another twice, is small and has no end on paper.
-pub(super) fn charge(state: &State<'_, '_>, value: &Value) -> Result<(), Error> {
+pub(crate) fn charge(state: &State<'_, '_>, value: &Value) -> Result<(), Error> {
     charge_below(state, value, DEEPEST_VALUE)
 }
 
@@ -147,7 +153,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn message(text: &str) -> Option<String> {
-        too_much(text).map(|(message, _)| message)
+        too_much(text, &SyntaxConfig::default()).map(|(message, _)| message)
     }
 
     #[test]
@@ -171,7 +177,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "[{}%# a-c|.'\"\\\\\n(\\[ß-]{0,80}") {
-            let _ = too_much(&text);
+            let _ = too_much(&text, &SyntaxConfig::default());
         }
     }
 }

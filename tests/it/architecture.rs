@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::rust_source::Paths;
 
 /// Which room may import which; complete. A room may always import itself.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("model", &[]),
     ("template", &["model"]),
     ("diff", &["model"]),
@@ -18,15 +18,11 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("endpoint", &["model"]),
     ("gate", &["model"]),
     ("report", &["model", "diff"]),
-    ("review", &["model", "diff", "snapshot", "report"]),
-    ("sim", &[]),
+    ("sim", &["template"]),
     ("source", &["model", "template", "assertion"]),
     ("store", &["model", "endpoint"]),
     ("runner", &["model", "template", "assertion", "snapshot", "endpoint", "gate"]),
-    (
-        "cli",
-        &["model", "template", "diff", "assertion", "snapshot", "endpoint", "gate", "report", "review", "sim", "source", "store", "runner"],
-    ),
+    ("cli", &["model", "template", "diff", "assertion", "snapshot", "endpoint", "gate", "report", "sim", "source", "store", "runner"]),
 ];
 
 /// Crates that are an effect or a language of their own, and the rooms that speak them.
@@ -39,7 +35,7 @@ const ADDRESSES: [(&str, &[&str]); 9] = [
     ("rusqlite", &["store"]),
     ("quick_xml", &["report"]),
     ("clap", &["cli"]),
-    ("crossterm", &["cli"]),
+    ("notify", &["cli"]),
 ];
 
 /// Names that would collect what belongs to a room.

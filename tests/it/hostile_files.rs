@@ -230,7 +230,7 @@ fn ids_of_any_shape_stay_in_the_project_and_can_be_selected() {
 fn templates_end_whatever_they_ask_for() {
     for (template, words) in [
         ("{{ 'x' * 1000000000 }}".to_owned(), "too many steps or makes too much text"),
-        ("{{ ['x'] * 100000000 }}".to_owned(), "too many steps or makes too much text"),
+        ("{{ [country] * 100000000 }}".to_owned(), "too many steps or makes too much text"),
         ("{% for i in range(1000000000) %}x{% endfor %}".to_owned(), "too many elements"),
         ("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}".to_owned(), "too many steps"),
         ("{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}".to_owned(), "recursion limit"),
@@ -246,9 +246,21 @@ fn templates_end_whatever_they_ask_for() {
         refused(&prompt(&format!("{{{{ country }}}}{template}")), &[words]);
     }
     let nested = "{% set n = namespace(x=[1]) %}{% for i in range(50000) %}{% set n.x = [n.x] %}{% endfor %}";
-    let ran = guarded(&prompt(&format!("{{{{ country }}}}{nested}")), &["check"]);
-    assert_eq!(ran.code, 0, "a deep value is dropped without a trace: {}", ran.stderr);
-    refused(&prompt(&format!("{{{{ country }}}}{nested}{{{{ n.x }}}}")), &["nested deeper than 128 levels"]);
+    refused(&prompt(&format!("{{{{ country }}}}{nested}")), &["nested deeper than 128 levels"]);
+    // Small, and without an end once they are written, compared or hashed: in each command that renders.
+    for use_of_it in ["a ~ ''", "a == [a]"] {
+        let doubled = format!("{{% set a = [1] %}}{}{{{{ {use_of_it} }}}}", "{% set a = [a, a] %}".repeat(40));
+        let project = prompt(&format!("{{{{ country }}}}{doubled}"));
+        refused(&project, &["too many steps", "suites/prompts/capital/1.md:1"]);
+        for command in ["plan", "run"] {
+            let ran = guarded(&project, &[command]);
+            assert!(ran.code == 2 && ran.stderr.contains("too many steps"), "{command} {use_of_it}: {ran:?}");
+        }
+    }
+    refused(
+        &prompt("{{ country }}{{ [1] * 100000000 == [1] * 100000000 }}"),
+        &["more than 10000 items", "suites/prompts/capital/1.md:1:17"],
+    );
     // What a variable holds is never a template.
     let ran = guarded(&edited("country: Japan", "country: '{{ evil }} Japan'"), &["run"]);
     assert_eq!(ran.code, 0, "{ran:?}");

@@ -272,12 +272,18 @@ fn simulator_scripts_that_explode_or_nest_are_refused_with_their_bounds() {
         script(&template(&format!("{{{{ {}1 }}}}", chain.repeat(100_000))), &["chain of more than 300"]);
     }
     script(&template(&format!("{{% if 1 %}}{}{{% endif %}}", "{% elif 1 %}".repeat(10_000))), &["`elif` are too many"]);
+    script(&template("{{ [1] * 100000000 == [1] * 100000000 }}"), &["more than 10000 items"]);
     // What a template makes of itself is known when it is asked.
     for text in [
-        "{{ ['x'] * 100000000 }}",
+        "{{ [prompt] * 100000000 }}",
         "{% set n = namespace(x=[1]) %}{% for i in range(500) %}{% set n.x = [n.x] %}{% endfor %}{{ n.x }}",
         "{% set n = namespace(x=[1]) %}{% for i in range(100) %}{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x }}",
         "{{ 'x' * 1000000000 }}",
+        "{% set n = namespace(x=[1]) %}{% for i in range(50000) %}{% set n.x = [n.x] %}{% endfor %}",
+        "{% set n = namespace(x=[1]) %}{% for i in range(100) %}{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x ~ '' }}",
+        "{% set n = namespace(x=[1]) %}{% for i in range(100) %}{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x == [n.x] }}",
+        "{% macro f(x) %}{{ f([x, x]) }}{% endmacro %}{{ f(1) }}",
+        "{% for i in [[1]] recursive %}{{ loop([[i, i]]) }}{% endfor %}",
     ] {
         let project = Project::passing().write(SCRIPT, &template(text));
         says(&guarded(&project, &["run"]), 3, &["the template of the rule at line 2 failed"]);

@@ -27,7 +27,6 @@ mod mistakes;
 #[expect(unreachable_pub, reason = "the fuzz targets reach it through a library of their own")]
 mod promises;
 mod raw_server;
-mod reviewing;
 mod running;
 mod rust_source;
 mod secrets;
@@ -37,3 +36,5 @@ mod stack;
 mod starting;
 mod streaming;
 mod telling;
+#[cfg(unix)]
+mod watching;

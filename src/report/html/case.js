@@ -134,10 +134,10 @@ const caseView = (() => {
   }
 
   function snapshotBlock(cell) {
-    const { state: kind, diff, accepted_prompt: accepted, notes, reason, message } = cell.snapshot;
+    const { state: kind, accepted_prompt: accepted, reason, message } = cell.snapshot;
     if (kind === 'changed') {
       const other = accepted !== `${cell.address.prompt}@${cell.address.version}`;
-      return [element('h3', { class: 'part' }, 'Changed since it was accepted', other && element('span', { class: 'muted' }, ' as an output of ', element('code', null, line(accepted)))), notes?.map((note) => element('p', { class: 'muted' }, prose(note))), difference(diff)];
+      return [element('h3', { class: 'part' }, 'Changed since it was accepted', other && element('span', { class: 'muted' }, ' as an output of ', element('code', null, line(accepted)))), strangers(cell.snapshot)];
     }
     if (kind === 'unreadable') return element('div', { class: 'reason error' }, element('h3', null, 'The snapshot cannot be read'), element('p', null, prose(message)));
     if (kind === 'new' && reason) return element('p', { class: 'muted' }, 'New: ', prose(reason));

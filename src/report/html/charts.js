@@ -37,8 +37,10 @@ function bar(name, picture, value) {
 function costChart(models) {
   const most = models.reduce((highest, model) => (model.real + model.simulated > highest ? model.real + model.simulated : highest), 1n);
   const size = (amount) => Number((amount * 100_000n) / most) / 1000;
-  return chart('Cost', 'What all answers of a model are worth, whenever they were paid', models.map((model) => {
-    const value = [model.real > 0n || model.simulated === 0n ? (model.unpriced && model.real === 0n ? 'unpriced' : dollars(model.real)) : '', model.simulated > 0n ? `${dollars(model.simulated)} simulated` : ''].filter(Boolean).join(', ');
+  // Said once where it holds for all, so that the bars keep their room.
+  const all = models.every((model) => model.simulatedAnswers === model.latencies.length);
+  return chart('Cost', `What all answers of a model are worth${all ? ' at list prices; simulated, nobody paid' : ', whenever they were paid'}`, models.map((model) => {
+    const value = [model.real > 0n || model.simulated === 0n ? (model.unpriced && model.real === 0n ? 'unpriced' : dollars(model.real)) : '', model.simulated > 0n ? `${dollars(model.simulated)}${all ? '' : ' simulated'}` : ''].filter(Boolean).join(', ');
     const each = model.latencies.length - model.unpriced;
     const mean = each > 0 ? `${dollars((model.real + model.simulated) / BigInt(each))} an answer` : '';
     return bar(model.name, drawing('svg', { role: 'img', 'aria-label': `${line(model.name)}: ${value}`, width: '100%', height: '14' },

@@ -6,7 +6,7 @@ const matrix = (() => {
   const heading = element('div', { class: 'suite-row sticky', 'aria-hidden': 'true' });
   const grid = element('div', { class: 'matrix', role: 'grid', tabindex: '0', id: 'matrix', 'aria-label': 'Cases and models', 'aria-describedby': 'matrix-keys' }, heading, canvas);
   const keys = element('p', { class: 'visually-hidden', id: 'matrix-keys' }, 'Arrow keys move, Enter opens a case.');
-  const empty = element('p', { class: 'empty' }, 'No case is left by these filters.');
+  const empty = element('p', { class: 'empty' }, rows.length ? 'No case is left by these filters.' : 'This run has no cells.');
   const narrow = matchMedia('(max-width: 46rem)');
   // What stands in the canvas: heads of suites and rows of cases, each with its place.
   let items = [];
@@ -101,7 +101,7 @@ const matrix = (() => {
 
   function headCells(suite) {
     return [
-      element('div', { role: 'rowheader', class: 'case-name' }, element('strong', null, line(suite.name)), element('span', { class: 'muted' }, ` ${counted(suite.rows.length, 'case')}`)),
+      element('div', { role: 'rowheader', class: 'case-name' }, element('strong', { title: line(suite.name) }, line(suite.name)), element('span', { class: 'muted' }, ` ${counted(suite.rows.length, 'case')}`)),
       suite.columns.map((column) => element('div', { role: 'columnheader', class: 'column-name', title: `${line(column.prompt)}, ${line(column.model)}${column.gated ? '' : ' (informs only: the gate does not count it)'}` },
         element('span', { class: 'model' }, line(column.model, 60)), (suite.several || !column.gated) && element('span', { class: 'version' }, [suite.several && line(suite.prompts > 1 ? column.prompt : `@${column.version}`, 60), !column.gated && 'informs only'].filter(Boolean).join(' · ')))),
     ];
@@ -115,7 +115,7 @@ const matrix = (() => {
 
   function caseRow(item) {
     const { row } = item;
-    const node = element('div', { class: 'case-row', role: 'row', 'aria-rowindex': item.number, 'data-row': row.index },
+    const node = element('div', { class: `case-row${row.suite.columns.length > 6 ? ' many' : ''}`, role: 'row', 'aria-rowindex': item.number, 'data-row': row.index },
       element('div', { role: 'rowheader', class: 'case-name' }, element('a', { href: caseAddress(row), tabindex: '-1', title: line(row.id) }, line(row.id, 120))),
       row.cells.map((cell, column) => cell ? cellOf(row, cell, column) : element('div', { role: 'gridcell', class: 'cell absent', id: idOf(row, column), 'data-column': column, 'aria-label': 'not planned' }, '')));
     columns(node, row.suite);
@@ -129,7 +129,7 @@ const matrix = (() => {
     const news = snapshot === 'changed' || snapshot === 'new' || snapshot === 'unreadable';
     const warned = isWarned(cell);
     const text = headline(cell);
-    return element('div', { role: 'gridcell', class: `cell ${verdict.kind}${cell.gated ? '' : ' informs'}`, id: idOf(row, column), 'data-column': column },
+    return element('div', { role: 'gridcell', class: `cell ${verdict.kind}${cell.gated ? '' : ' informs'}${news ? ' news' : ''}`, id: idOf(row, column), 'data-column': column },
       element('span', { class: `mark ${verdict.kind}`, 'aria-hidden': 'true' }, verdict.mark), element('span', { class: 'visually-hidden' }, verdict.word),
       news && element('span', { class: `badge ${snapshot}` }, SNAPSHOTS[snapshot]),
       warned && element('span', { class: 'badge warned' }, 'warning'),

@@ -62,7 +62,8 @@ const overview = (() => {
     const rowOf = (gate) => element('li', null, element('span', { class: `verdict ${kind[gate.outcome] ?? 'error'}` }, GATES[gate.outcome] ?? plain(gate.outcome)),
       element('span', null, element('strong', null, [gate.suite, gate.model].filter(Boolean).map((name) => line(name, 80)).join(' · ') || 'The run'), element('span', null, `: ${line(gate.message, 600)}`)));
     const [open, hold] = [run.gates.filter((gate) => gate.outcome !== 'pass'), run.gates.filter((gate) => gate.outcome === 'pass')];
-    return element('section', { class: 'panel' }, element('h2', null, 'Gates'), open.length > 0 && element('ul', { class: 'gates' }, open.map(rowOf)),
+    return element('section', { class: 'panel' }, element('h2', null, 'Gates'), open.length > 0 && element('ul', { class: 'gates' }, open.slice(0, MOST).map(rowOf)),
+      open.length > MOST && element('details', null, element('summary', null, `${count(open.length - MOST)} more do not hold`), element('ul', { class: 'gates' }, open.slice(MOST).map(rowOf))),
       hold.length > 0 && element('details', null, element('summary', null, open.length ? `${count(hold.length)} more hold` : hold.length === 1 ? 'The one gate holds' : `All ${count(hold.length)} hold`), element('ul', { class: 'gates' }, hold.map(rowOf))));
   }
 

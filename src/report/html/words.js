@@ -15,6 +15,8 @@ const SKIPS = {
   max_fail: '`--max-fail` was reached',
   model_unavailable: 'the model cannot be reached',
   store_failed: 'a paid answer could not be stored, so nothing more was asked',
+  endpoint_down: 'the endpoint is down',
+  run_timeout: "the run's time limit passed",
 };
 
 const GATES = { pass: 'holds', fail: 'fails', missing: 'missing', undecided: 'undecided' };

@@ -48,7 +48,7 @@ pub(super) fn test_case(xml: &mut Xml<'_>, cell: &CellResult, standing: Standing
         Standing::Snapshot => {
             let mut text = String::new();
             finding::tell_snapshot(cell, Layout::Indented, &mut text);
-            xml.verdict("failure", "snapshot", &finding::snapshot_line(&cell.snapshot), &text)?;
+            xml.verdict("failure", "snapshot", &finding::snapshot_line(cell), &text)?;
         }
         Standing::Failed => {
             xml.verdict("failure", "assertion", &headline(cell, leading), &story(cell, leading))?;

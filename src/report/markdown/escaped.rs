@@ -59,25 +59,59 @@ pub(super) fn html(text: &str, most: usize) -> String {
     visible::brief(text, most).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// Our own sentence with a user's names in it: readable, and still neither Markdown nor a mention.
+/// Our own sentence with a user's names in it: readable, and still neither Markdown nor a mention, a link or a reference.
 pub(super) fn prose(text: &str, most: usize) -> String {
     let line = visible::brief(text, most);
     let mut safe = String::with_capacity(line.len());
-    let mut before = ' ';
-    for character in line.chars() {
+    // Hexadecimal digits in a row: seven may be a commit.
+    let mut digits = 0;
+    for (at, character) in line.char_indices() {
+        digits = if character.is_ascii_hexdigit() { digits + 1 } else { 0 };
+        if digits == 7 {
+            safe.push(BREAK);
+            digits = 1;
+        }
+        let before = &line[..at];
         match character {
             '&' => safe.push_str("&amp;"),
             '<' => safe.push_str("&lt;"),
             '>' => safe.push_str("&gt;"),
-            // A zero-width space behind it: no mention, no reference to an issue, no address that links itself. The `@` of
-            // `ticket-triage@3` mentions nobody, and stays as it can be copied.
-            '@' if !before.is_alphanumeric() => safe.push_str("@\u{200b}"),
-            '#' => safe.push_str("#\u{200b}"),
-            '/' if before == ':' => safe.push_str("\u{200b}/"),
+            // No mention and no address that links itself. The `@` of `ticket-triage@3` is neither, and stays as it can be copied.
+            '@' if !before.ends_with(char::is_alphanumeric) || is_address(&line[at + 1..]) => safe.extend(['@', BREAK]),
+            '#' => safe.extend(['#', BREAK]),
+            '/' if before.ends_with(':') => safe.extend([BREAK, '/']),
+            '.' if ends_with(before, "www") => safe.extend([BREAK, '.']),
+            '-' if ends_with(before, "gh") => safe.extend([BREAK, '-']),
             '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '$' | '!' => safe.extend(['\\', character]),
             other => safe.push(other),
         }
-        before = character;
     }
     safe
+}
+
+/// A zero-width space takes the meaning from what stands around it.
+const BREAK: char = '\u{200b}';
+
+fn ends_with(text: &str, letters: &str) -> bool {
+    text.len().checked_sub(letters.len()).and_then(|at| text.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case(letters))
+}
+
+/// What stands behind an `@` could be the domain of a mail address.
+fn is_address(text: &str) -> bool {
+    text.split_whitespace().next().is_some_and(|domain| domain.contains('.') && text.starts_with(|first: char| !first.is_whitespace()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_links_nothing() {
+        let text =
+            "in ticket-triage@3::a: @octocat a@b.example #12 GH-12 www.evil.example https://evil.example 4be1d2c9e0a7 <b> *x* [a](b)";
+        assert_eq!(
+            prose(text, 400).replace(BREAK, "·"),
+            r"in ticket-triage@3::a: @·octocat a@·b.example #·12 GH·-12 www·.evil.example https:·//evil.example 4be1d2·c9e0a7 &lt;b&gt; \*x\* \[a\](b)"
+        );
+    }
 }

@@ -5,11 +5,13 @@ use std::io;
 
 use anstyle::Style;
 
+use super::Waiting;
 use super::paint::{BAD, BOLD, DIM, GOOD, NAME, ODD, PLAIN, Screen, Span, span};
 use crate::model::assertion::AssertionSeverity;
 use crate::model::run::{CellResult, SampleResult};
 use crate::model::verdict::{AssertionResult, Diff, Outcome, SnapshotState, Verdict};
 use crate::report::difference::{self, Part, Sign};
+use crate::report::strange::{self, Noun, Strange};
 use crate::report::{figures, finding, visible, words};
 
 /// Most lines of one text.
@@ -82,13 +84,18 @@ pub(super) fn assertion(result: &AssertionResult, screen: &mut Screen<'_>) -> io
 
 /// What is to be seen at a cell's snapshot; nothing where there is no news.
 pub(super) fn snapshot(cell: &CellResult, screen: &mut Screen<'_>) -> io::Result<()> {
-    state(&cell.snapshot, cell.snapshot_path.as_deref(), screen)
+    let line = finding::snapshot_line(cell);
+    state(&line, &cell.snapshot, Noun::Sample, cell.snapshot_path.as_deref(), screen)
 }
 
 /// An output that waits for a decision.
-pub(super) fn pending(address: &str, path: &str, waiting: &SnapshotState, new_text: &str, screen: &mut Screen<'_>) -> io::Result<()> {
+pub(super) fn pending(waiting: &Waiting<'_>, screen: &mut Screen<'_>) -> io::Result<()> {
+    let Waiting { address, path, prompt, state: waits, new_text, variants } = waiting;
     screen.line(&[span(BOLD, visible::name(address))])?;
-    state(waiting, Some(path), screen)?;
+    state(&strange::line(waits, prompt), waits, Noun::Output, Some(path), screen)?;
+    if let Some(variants) = variants {
+        screen.wrapped(&[span(PLAIN, "    ")], &[span(DIM, variants.clone())], 3)?;
+    }
     let whole = new_text.trim_end_matches('\n');
     if !whole.is_empty() {
         let most = whole.match_indices('\n').nth(LINES - 1).map_or(whole.len(), |(at, _)| at);
@@ -101,8 +108,7 @@ pub(super) fn pending(address: &str, path: &str, waiting: &SnapshotState, new_te
     screen.blank()
 }
 
-fn state(state: &SnapshotState, path: Option<&str>, screen: &mut Screen<'_>) -> io::Result<()> {
-    let line = finding::snapshot_line(state);
+fn state(line: &str, state: &SnapshotState, noun: Noun, path: Option<&str>, screen: &mut Screen<'_>) -> io::Result<()> {
     if line.is_empty() {
         return Ok(());
     }
@@ -110,15 +116,21 @@ fn state(state: &SnapshotState, path: Option<&str>, screen: &mut Screen<'_>) -> 
     if let Some(path) = path {
         screen.line(&[span(DIM, format!("    {}", visible::name(path)))])?;
     }
-    match state {
-        SnapshotState::Changed { diff, notes, .. } => {
-            for note in notes {
-                screen.wrapped(&[span(PLAIN, "    ")], &[span(PLAIN, visible::brief(note, 1_000))], 3)?;
-            }
-            rows(diff, screen)
-        }
-        SnapshotState::Same | SnapshotState::New { .. } | SnapshotState::Unreadable { .. } | SnapshotState::None => Ok(()),
+    for told in strange::summary(state, noun) {
+        screen.wrapped(&[span(PLAIN, "    ")], &[span(PLAIN, told)], 3)?;
     }
+    let strangers = strange::strange(state, noun);
+    for Strange { title, notes, diff } in strangers.iter().take(SAMPLES) {
+        if !title.is_empty() {
+            screen.line(&[span(PLAIN, "    "), span(BOLD, title.as_str())])?;
+        }
+        for note in *notes {
+            screen.wrapped(&[span(PLAIN, "    ")], &[span(PLAIN, visible::brief(note, 1_000))], 3)?;
+        }
+        rows(diff, screen)?;
+    }
+    super::closing::more(strangers.len(), SAMPLES, "difference", "differences", screen)?;
+    strange::left_out(state, noun).map_or(Ok(()), |left_out| screen.line(&[span(DIM, format!("    {left_out}"))]))
 }
 
 /// A text behind its label, wrapped and bounded.

@@ -14,10 +14,28 @@ mod details;
 mod failures;
 mod log;
 mod models;
-pub(crate) mod paint;
+mod paint;
 pub mod progress;
+pub mod rounds;
 mod table;
 mod whole;
+
+/// An output that waits for a decision, as a terminal shows it.
+#[derive(Debug, Clone)]
+pub struct Waiting<'a> {
+    /// `suite::case::prompt@version::model`.
+    pub address: &'a str,
+    /// Where it goes.
+    pub path: &'a str,
+    /// The prompt version that gave it.
+    pub prompt: &'a str,
+    /// How it stands to what is accepted.
+    pub state: &'a SnapshotState,
+    /// Where it is not empty, it is shown from its beginning.
+    pub new_text: &'a str,
+    /// How many variants stand and would stand, in words.
+    pub variants: Option<String>,
+}
 
 /// Writes what a run came to: what informs first, then what failed, the numbers, and the verdict last, where the eye is.
 ///
@@ -43,15 +61,14 @@ pub fn plain(text: &str, out: &mut dyn io::Write) -> io::Result<()> {
     io::Write::flush(&mut out)
 }
 
-/// Writes one output that waits for a decision: whose it is, where it goes, and how it differs from what is accepted;
-/// `new_text`, where it is not empty, is shown from its beginning.
+/// Writes one output that waits for a decision: whose it is, where it goes, and how it differs from what is accepted.
 ///
 /// # Errors
 ///
 /// Only what `out` answers.
-pub fn pending(address: &str, path: &str, state: &SnapshotState, new_text: &str, out: &mut dyn io::Write, style: Style) -> io::Result<()> {
+pub fn pending(waiting: &Waiting<'_>, out: &mut dyn io::Write, style: Style) -> io::Result<()> {
     let mut screen = paint::Screen::new(out, style);
-    details::pending(address, path, state, new_text, &mut screen)
+    details::pending(waiting, &mut screen)
 }
 
 /// Writes one cell whole; `texts` are those of its report.
@@ -74,7 +91,15 @@ mod tests {
         let show = |text: &str| {
             let mut out = Vec::new();
             let style = Style { width: 80, ..Style::PLAIN };
-            pending("a::b::c@1::d", "snapshots/a/b/d.snap", &SnapshotState::New { reason: None }, text, &mut out, style).unwrap();
+            let waiting = Waiting {
+                address: "a::b::c@1::d",
+                path: "snapshots/a/b/d.snap",
+                prompt: "c@1",
+                state: &SnapshotState::New { reason: None },
+                new_text: text,
+                variants: None,
+            };
+            pending(&waiting, &mut out, style).unwrap();
             String::from_utf8(out).unwrap()
         };
         let shown = show(&text);

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use minijinja::Environment;
 
+use crate::template::bounds;
+
 use super::super::api_error;
 use super::super::fault::Fault;
 use super::super::script::{Answer, Block, ErrorAnswer, MessageAnswer, Refusal, Text, Then, UsageOverrides};
 use super::super::tree::{Node, Value};
-use super::bounds;
 use super::fields::{Fields, Problems, listed, nearest};
 
 const THEN: [&str; 16] = [
@@ -211,8 +212,13 @@ fn template(node: &Node, name: &str, templates: &mut Environment<'static>, probl
     if !["{{", "{%", "{#"].iter().any(|mark| text.contains(mark)) {
         return Some(Text::Literal(text.clone()));
     }
-    if let Some(message) = bounds::too_much(text) {
-        problems.node(node, format!("the template cannot be read: {message}"), Some("build the text in several steps".to_owned()));
+    if let Some((message, at)) = bounds::too_much(text, templates.syntax()) {
+        let line = text[..at].matches('\n').count() + 1;
+        problems.node(
+            node,
+            format!("the template cannot be read: {message} (its line {line})"),
+            Some("build the text in several steps".to_owned()),
+        );
         return None;
     }
     let key = format!("{}:{}", node.line, node.column);
@@ -242,5 +248,5 @@ fn template(node: &Node, name: &str, templates: &mut Environment<'static>, probl
 
 /// Functions that every template has.
 fn is_builtin(name: &str) -> bool {
-    ["range", "dict", "namespace", "debug"].contains(&name)
+    ["range", "dict", "namespace"].contains(&name)
 }

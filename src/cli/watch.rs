@@ -1,0 +1,199 @@
+//! `promptkeel run --watch`: after each edit, run what it touches, and show the whole.
+
+mod files;
+mod look;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::arguments::{CacheArgument, RunArguments, Unreferenced, WatchArgument};
+use crate::cli::console::Console;
+use crate::cli::project::{Failure, Project};
+use crate::cli::run::{self, Round};
+use crate::cli::session;
+use crate::cli::watch::files::Files;
+use crate::cli::watch::look::{Look, Ready, Seen};
+use crate::model::gate::Exit;
+use crate::model::money::Money;
+use crate::model::problem::Problem;
+use crate::report::style::Style;
+use crate::report::terminal::rounds::{self as screen, Change, Costs, Head};
+use crate::runner::rounds::{Also, Held, Picture};
+
+/// What is known between two rounds.
+struct Watch<'a> {
+    arguments: &'a RunArguments,
+    console: &'a Console,
+    interrupted: CancellationToken,
+    seen: Seen,
+    picture: Option<Picture>,
+    /// The last look or round came to nothing.
+    broken: bool,
+    exit: Exit,
+    costs: Costs,
+    /// What the caps of `--max-cost` counted: unknown bills at their worst case.
+    taken: Money,
+}
+
+/// Runs until somebody ends it. The exit code is that of the last round; 130 where that one was interrupted.
+pub(crate) async fn run(
+    project: Project,
+    arguments: &RunArguments,
+    how: WatchArgument,
+    console: &Console,
+    interrupted: CancellationToken,
+) -> Result<Exit, Failure> {
+    refuse(arguments)?;
+    let mut files = Files::new(how);
+    let mut watch = Watch {
+        arguments,
+        console,
+        interrupted: interrupted.clone(),
+        seen: Seen::default(),
+        picture: None,
+        broken: false,
+        exit: Exit::Invalid,
+        costs: Costs::default(),
+        taken: Money::ZERO,
+    };
+    let mut project = Arc::new(project);
+    loop {
+        let look = Look::at(&project, arguments, &watch.seen);
+        project = Arc::clone(&look.project);
+        let newly_watched = files.cover(look.wanted(arguments))?;
+        watch.take(look, Also::Nothing).await?;
+        let edit = async {
+            // What is watched only now may have changed between reading it and watching it, so it is looked at once more.
+            if newly_watched { files.quiet().await } else { files.changed().await }
+        };
+        tokio::select! {
+            () = interrupted.cancelled() => {}
+            () = edit => {}
+        }
+        if interrupted.is_cancelled() {
+            return Ok(watch.exit);
+        }
+    }
+}
+
+/// Flags that mean one run, or ask again what is known.
+fn refuse(arguments: &RunArguments) -> Result<(), Failure> {
+    let formats = &arguments.formats;
+    let to_stdout =
+        [&formats.json, &formats.junit, &formats.markdown, &formats.html].into_iter().flatten().any(|path| path.as_os_str() == "-");
+    let refused = [
+        (arguments.selection.shard.is_some(), "`--shard`", "a part of a run is for machines that run the other parts"),
+        (arguments.selection.failed, "`--failed`", "leave it out: a watch runs what an edit touches, and tells what passes now"),
+        (arguments.events.is_some(), "`--events`", "events tell of one run; `--json FILE` is written after every round"),
+        (
+            matches!(arguments.answers.cache, CacheArgument::Refresh | CacheArgument::Off),
+            "`--cache refresh` and `--cache off`",
+            "a watch asks nothing twice: refresh once without `--watch`, then watch",
+        ),
+        (
+            arguments.unreferenced == Unreferenced::Delete,
+            "`--unreferenced delete`",
+            "a suite that is being moved would lose its snapshots: delete orphans with a run of its own",
+        ),
+        (
+            to_stdout,
+            "a report to standard output",
+            "a watch shows its rounds on standard output; name a file, it is written after every round",
+        ),
+    ];
+    let problems: Vec<Problem> = refused
+        .into_iter()
+        .filter(|(is_given, ..)| *is_given)
+        .map(|(_, flag, hint)| Problem::error(format!("{flag} cannot go together with `--watch`")).hint(hint))
+        .collect();
+    if problems.is_empty() { Ok(()) } else { Err(problems.into()) }
+}
+
+impl Watch<'_> {
+    /// Runs a round if what is seen asks for one.
+    async fn take(&mut self, look: Look, also: Also) -> Result<(), Failure> {
+        let is_first = self.picture.is_none() && !self.broken;
+        let (differs, settings_differ) = (look.seen.differs(&self.seen), look.seen.settings_differ(&self.seen));
+        let is_touched = match (&look.ready, &self.picture) {
+            (Ok(ready), Some(picture)) => picture.differs(&ready.session.plan, &ready.marks),
+            (Err(_), _) | (Ok(_), None) => false,
+        };
+        let is_due =
+            is_first || is_touched || settings_differ || also != Also::Nothing || (differs && (self.broken || look.ready.is_err()));
+        let Look { seen, project, ready } = look;
+        let changes = if is_first { Vec::new() } else { seen.changes(&self.seen) };
+        self.seen = seen;
+        if !is_due {
+            if !changes.is_empty() {
+                self.draw(|out, style| screen::nothing(session::now(), &changes, out, style))?;
+            }
+            return Ok(());
+        }
+        let also = if settings_differ && !is_first { Also::Everything } else { also };
+        let ended = match ready {
+            Ok(ready) => self.round(&project, ready, &changes, also).await,
+            Err(failure) => {
+                self.console.clear()?;
+                self.head(&changes, None)?;
+                Err(failure)
+            }
+        };
+        self.broken = ended.is_err();
+        match ended {
+            Ok(()) => {}
+            // No edit can mend that.
+            Err(failure) if failure.exit == Exit::NotWritten => return Err(failure),
+            Err(failure) => {
+                self.console.problems(&failure.problems);
+                self.exit = failure.exit;
+            }
+        }
+        let files = self.seen.count();
+        let (costs, cap) = (self.costs, self.arguments.max_cost.map(|cap| (self.taken, cap)));
+        self.draw(|out, style| screen::foot(files, costs, cap, out, style))
+    }
+
+    async fn round(&mut self, project: &Project, ready: Ready, changes: &[Change], also: Also) -> Result<(), Failure> {
+        let Ready { now, mut session, mut marks } = ready;
+        let all = session.plan.cells.len();
+        let held = self.picture.as_ref().map_or_else(Held::default, |picture| picture.split(&mut session.plan, &marks, also));
+        let cells = Some((session.plan.cells.len(), all));
+        self.console.clear()?;
+        self.head(changes, cells)?;
+        let round = Round { now, session, held, spent: self.taken };
+        let ended = run::round(project, self.arguments, self.console, self.interrupted.clone(), round).await?;
+        self.taken = ended.spent;
+        self.costs.add(&ended.report);
+        // What we accepted ourselves is no edit.
+        let accepted: HashSet<_> = ended.accepted.iter().collect();
+        let folder = session::folder(project);
+        for cell in ended.plan.cells.iter().filter(|cell| accepted.contains(&cell.address())) {
+            marks.insert(cell.address(), look::mark(cell, &folder));
+        }
+        if self.arguments.update || self.arguments.add {
+            self.seen.look_at_snapshots(project, &ended.plan);
+        }
+        // The summary says again, and better, what was told on the way.
+        if self.console.clear()? {
+            self.head(changes, cells)?;
+        }
+        let (exit, report) = run::finish(ended, self.console)?;
+        self.exit = exit;
+        let before = self.picture.as_ref().map(Picture::report);
+        self.draw(|out, style| before.map_or(Ok(()), |before| screen::news(before, &report, out, style)))?;
+        self.picture = Some(Picture::of(marks, report));
+        Ok(())
+    }
+
+    fn head(&self, changes: &[Change], cells: Option<(usize, usize)>) -> Result<(), Failure> {
+        let head = Head { now: session::now(), changes, cells };
+        self.draw(|out, style| screen::head(&head, out, style))
+    }
+
+    fn draw(&self, draw: impl FnOnce(&mut dyn std::io::Write, Style) -> std::io::Result<()>) -> Result<(), Failure> {
+        let mut out = self.console.out();
+        draw(&mut out, self.console.style()).and_then(|()| std::io::Write::flush(&mut out)).map_err(Console::broken)
+    }
+}

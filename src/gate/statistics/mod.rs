@@ -1,0 +1,32 @@
+//! Is a candidate worse than its baseline, and how sure are we? Pure: counts in, numbers out.
+//!
+//! The unit is the case, never the sample: `d` of a case is the candidate's pass rate minus the baseline's. [`verdict`] puts the parts
+//! together; `docs/gating.md` tells it without formulas. What is here, with the formula and its source at each function:
+//!
+//! | file | question |
+//! | --- | --- |
+//! | [`sign_flip`] | could signs alone have made the sum of all `d`? |
+//! | [`confirm`] | which cases look worse, and do fresh samples confirm it? |
+//! | [`paired`] | how large is the mean of `d`, within which interval? |
+//! | [`discordant`] | the same for one sample per case: a table of four counts |
+//! | [`proportion`] | how large is one pass rate, within which interval? |
+//! | [`sampling`] | how much of the spread is noise that more samples would remove? |
+//! | [`power`] | how large a loss would be seen, and how many cases would it take? |
+//! | [`simulated`] | how often does the gate say what where the truth is known? |
+//! | [`distributions`] | quantiles and tails |
+//!
+//! The reference values in `vectors.json` were computed with scipy 1.17.1 and statsmodels 0.15.0; each file is tested against them.
+
+pub mod confirm;
+pub mod discordant;
+pub mod distributions;
+pub mod paired;
+pub mod power;
+pub mod proportion;
+pub mod sampling;
+pub mod sign_flip;
+pub mod simulated;
+pub mod verdict;
+
+#[cfg(test)]
+mod vectors;

@@ -1,0 +1,149 @@
+//! How often does the gate say what, on cases whose pass probabilities are known?
+//!
+//! Nothing else tells whether a gate keeps its word: `cargo bench --bench operating` prints the table, and the tests hold it.
+
+use fastrand::Rng;
+
+use super::verdict::compare;
+use crate::model::comparison::{Comparison, ComparisonPolicy, ComparisonVerdict, Counts, FreshSamples, Need, PairedCase};
+
+/// The probability that a sample passes, for each case in each arm.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Truth {
+    /// One per case.
+    pub baseline: Vec<f64>,
+    /// One per case, in the same order.
+    pub candidate: Vec<f64>,
+}
+
+impl Truth {
+    /// A suite as they are: of ten cases seven always pass, two pass nine times in ten, one six times. Nothing changed.
+    #[must_use]
+    pub fn unchanged(cases: usize) -> Self {
+        let probability = |index: usize| match index * 10 / cases {
+            0..=6 => 1.0,
+            7 | 8 => 0.9,
+            _ => 0.6,
+        };
+        let baseline: Vec<f64> = (0..cases).map(probability).collect();
+        Self { candidate: baseline.clone(), baseline }
+    }
+
+    /// The candidate's probability falls by `loss` in the cases that are chosen.
+    #[must_use]
+    pub fn losing(mut self, loss: f64, chosen: impl Fn(usize) -> bool) -> Self {
+        for (_, probability) in self.candidate.iter_mut().enumerate().filter(|(index, _)| chosen(*index)) {
+            *probability = (*probability - loss).max(0.0);
+        }
+        self
+    }
+
+    /// One run: `samples` of every case in both arms.
+    #[must_use]
+    pub fn cases(&self, samples: u32, random: &mut Rng) -> Vec<PairedCase> {
+        let arms = self.baseline.iter().zip(&self.candidate).enumerate();
+        arms.map(|(index, (baseline, candidate))| PairedCase {
+            case: index.to_string(),
+            cluster: None,
+            baseline: draw(*baseline, samples, random),
+            candidate: draw(*candidate, samples, random),
+        })
+        .collect()
+    }
+
+    /// The fresh samples that a comparison needs.
+    #[must_use]
+    pub fn fresh(&self, need: &Need, random: &mut Rng) -> Vec<FreshSamples> {
+        let sample = |case: &String| {
+            let index: usize = case.parse().ok()?;
+            let (baseline, candidate) = (self.baseline.get(index)?, self.candidate.get(index)?);
+            Some(FreshSamples {
+                case: case.clone(),
+                baseline: draw(*baseline, need.fresh_samples, random),
+                candidate: draw(*candidate, need.fresh_samples, random),
+            })
+        };
+        need.confirm.iter().filter_map(sample).collect()
+    }
+
+    /// One decision, from the first samples to the verdict on the fresh ones.
+    #[must_use]
+    pub fn decide(&self, samples: u32, policy: ComparisonPolicy, random: &mut Rng) -> Decision {
+        let cases = self.cases(samples, random);
+        let first = compare(&cases, &[], policy);
+        match &first.need {
+            Some(need) if !need.confirm.is_empty() => {
+                let fresh = self.fresh(need, random);
+                let bought = fresh.iter().map(|fresh| u64::from(fresh.baseline.samples) + u64::from(fresh.candidate.samples)).sum();
+                Decision { comparison: compare(&cases, &fresh, policy), cases, bought }
+            }
+            _ => Decision { comparison: first, cases, bought: 0 },
+        }
+    }
+
+    /// Many decisions from a seed.
+    #[must_use]
+    pub fn rates(&self, samples: u32, policy: ComparisonPolicy, runs: u32, seed: u64) -> Rates {
+        let mut random = Rng::with_seed(seed);
+        let mut rates = Rates { runs, ..Rates::default() };
+        for _ in 0..runs {
+            let decision = self.decide(samples, policy, &mut random);
+            match decision.comparison.verdict {
+                ComparisonVerdict::Regressed => rates.regressed += 1,
+                ComparisonVerdict::NotWorse => rates.not_worse += 1,
+                ComparisonVerdict::Undecided => rates.undecided += 1,
+            }
+            rates.bought += decision.bought;
+        }
+        rates
+    }
+}
+
+fn draw(probability: f64, samples: u32, random: &mut Rng) -> Counts {
+    let passes = (0..samples).filter(|_| random.f64() < probability).count();
+    Counts { passes: u32::try_from(passes).unwrap_or(samples), samples }
+}
+
+/// One simulated decision.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// The verdict with its numbers.
+    pub comparison: Comparison,
+    /// The samples that it was first made from.
+    pub cases: Vec<PairedCase>,
+    /// Fresh samples, of both arms together.
+    pub bought: u64,
+}
+
+/// How often which verdict was reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rates {
+    /// Decisions.
+    pub runs: u32,
+    /// Shown to be worse.
+    pub regressed: u32,
+    /// Shown to be not worse.
+    pub not_worse: u32,
+    /// Neither.
+    pub undecided: u32,
+    /// Fresh samples of all runs together.
+    pub bought: u64,
+}
+
+impl Rates {
+    /// A share of the runs.
+    #[must_use]
+    pub fn share(&self, count: u32) -> f64 {
+        f64::from(count) / f64::from(self.runs.max(1))
+    }
+
+    /// The standard error of a share that is truly `share` in so many runs.
+    #[must_use]
+    pub fn error(&self, share: f64) -> f64 {
+        (share * (1.0 - share) / f64::from(self.runs.max(1))).max(0.0).sqrt()
+    }
+}
+
+#[cfg(test)]
+#[path = "simulated_tests.rs"]
+mod tests;

@@ -1,0 +1,218 @@
+//! What does a person see of a watch beside each round's summary: what began it, what it changed, and what the watch waits for?
+//!
+//! ```text
+//! ── 14:31:07 UTC ── suites/prompts/triage/2.md changed: 12 of 40 cells ──────────
+//!
+//! since the last round: 1 newly failing, 2 newly passing, 7 other outputs
+//!   newly failing  ticket-triage::double-charge::ticket-triage@3::claude-haiku-4-5
+//!
+//! session    3 rounds, $0.0123 spent
+//! watching 14 files; Ctrl-C ends
+//! ```
+
+use std::collections::HashMap;
+use std::io;
+
+use chrono::{DateTime, Utc};
+
+use super::closing::more;
+use super::paint::{BAD, BOLD, DIM, GOOD, ODD, PLAIN, Screen, Span, span};
+use crate::model::money::Money;
+use crate::model::run::{Address, CellResult, RunReport};
+use crate::model::verdict::Verdict;
+use crate::report::style::Style;
+use crate::report::{figures, visible};
+
+/// Most files that are named in a head.
+const FILES: usize = 3;
+/// Most cells that are named under one piece of news.
+const NAMED: usize = 10;
+
+/// A file, and what became of it: `changed`, `is new`, `is gone`.
+pub type Change = (String, &'static str);
+
+/// What began a round.
+#[derive(Debug)]
+pub struct Head<'a> {
+    /// When.
+    pub now: DateTime<Utc>,
+    /// Empty for the first round.
+    pub changes: &'a [Change],
+    /// How many cells run, of how many; `None` where nothing can run.
+    pub cells: Option<(usize, usize)>,
+}
+
+/// What the rounds of a watch cost together.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Costs {
+    rounds: u64,
+    spent: Money,
+    simulated: Money,
+    incomplete: bool,
+}
+
+impl Costs {
+    /// Adds what a round asked and paid; answers of earlier rounds are not paid again.
+    pub fn add(&mut self, report: &RunReport) {
+        self.rounds += 1;
+        self.spent += report.bill.spent_usd;
+        let replies = report.cells.iter().flat_map(|cell| &cell.samples).filter_map(|sample| sample.reply.as_ref());
+        let paid = replies.filter(|reply| reply.served.is_paid());
+        for reply in paid {
+            match reply.cost_usd {
+                Some(cost) if reply.simulated => self.simulated += cost,
+                Some(_) => {}
+                None => self.incomplete = true,
+            }
+        }
+        self.incomplete |= report.bill.unknown_attempts > 0;
+    }
+}
+
+/// Writes what begins a round.
+///
+/// # Errors
+///
+/// Only what `out` answers.
+pub fn head(head: &Head<'_>, out: &mut dyn io::Write, style: Style) -> io::Result<()> {
+    let mut screen = Screen::new(out, style);
+    let cells = match head.cells {
+        Some((runs, all)) if runs == all => figures::counted(all as u64, "cell", "cells"),
+        Some((runs, all)) => format!("{} of {}", figures::count(runs as u64), figures::counted(all as u64, "cell", "cells")),
+        None => "nothing can run".to_owned(),
+    };
+    let what = if head.changes.is_empty() { cells } else { format!("{}: {cells}", changed(head.changes)) };
+    let time = format!("── {} UTC ── ", head.now.format("%H:%M:%S"));
+    let used = visible::width(&time) + visible::width(&what) + 1;
+    screen.line(&[span(DIM, time), span(BOLD, what), span(DIM, format!(" {}", "─".repeat(screen.width.saturating_sub(used).max(2))))])
+}
+
+/// Writes that an edit touched nothing.
+///
+/// # Errors
+///
+/// Only what `out` answers.
+pub fn nothing(now: DateTime<Utc>, changes: &[Change], out: &mut dyn io::Write, style: Style) -> io::Result<()> {
+    let text = format!("{} UTC  {}: no cell is touched", now.format("%H:%M:%S"), changed(changes));
+    Screen::new(out, style).line(&[span(DIM, text)])
+}
+
+/// `a.md changed, b.yaml is new and 3 more files`.
+fn changed(changes: &[Change]) -> String {
+    let named: Vec<String> = changes.iter().take(FILES).map(|(file, what)| format!("{} {what}", visible::name(file))).collect();
+    let named = named.join(", ");
+    match changes.len().saturating_sub(FILES) {
+        0 => named,
+        left => format!("{named} and {}", figures::counted(left as u64, "more file", "more files")),
+    }
+}
+
+/// Writes what is other than after the last round.
+///
+/// # Errors
+///
+/// Only what `out` answers.
+pub fn news(before: &RunReport, after: &RunReport, out: &mut dyn io::Write, style: Style) -> io::Result<()> {
+    let mut screen = Screen::new(out, style);
+    let news = News::of(before, after);
+    let verdicts =
+        [("newly failing", BAD, &news.failing), ("newly without a verdict", ODD, &news.unknown), ("newly passing", GOOD, &news.passing)];
+    let named = verdicts.iter().map(|(what, style, cells)| (cells.len(), (*what).to_owned(), *style));
+    let outputs = if news.outputs == 1 { "other output" } else { "other outputs" };
+    let counted = [
+        (news.outputs, outputs.to_owned(), PLAIN),
+        (news.new, if news.new == 1 { "new cell" } else { "new cells" }.to_owned(), PLAIN),
+        (news.gone, if news.gone == 1 { "cell less" } else { "cells less" }.to_owned(), PLAIN),
+    ];
+    let mut line: Vec<Span<'_>> = vec![span(BOLD, "since the last round: ")];
+    for (count, what, style) in named.chain(counted).filter(|(count, ..)| *count > 0) {
+        if line.len() > 1 {
+            line.push(span(PLAIN, ", "));
+        }
+        line.push(span(style, format!("{} {what}", figures::count(count as u64))));
+    }
+    if line.len() == 1 {
+        line.push(span(DIM, "every verdict and every output is the same"));
+    }
+    screen.blank()?;
+    screen.wrapped(&[], &line, usize::MAX)?;
+    for (what, style, cells) in verdicts {
+        for cell in cells.iter().take(NAMED) {
+            screen.line(&[span(style, format!("  {what:<14} ")), span(PLAIN, visible::name(&cell.address.to_string()))])?;
+        }
+        more(cells.len(), NAMED, what, what, &mut screen)?;
+    }
+    Ok(())
+}
+
+/// What is other than before.
+#[derive(Debug, Default)]
+struct News<'a> {
+    failing: Vec<&'a CellResult>,
+    passing: Vec<&'a CellResult>,
+    unknown: Vec<&'a CellResult>,
+    outputs: usize,
+    new: usize,
+    gone: usize,
+}
+
+impl<'a> News<'a> {
+    fn of(before: &RunReport, after: &'a RunReport) -> Self {
+        let mut known: HashMap<&Address, &CellResult> = before.cells.iter().map(|cell| (&cell.address, cell)).collect();
+        let mut news = Self::default();
+        for cell in &after.cells {
+            let old = known.remove(&cell.address);
+            news.new += usize::from(old.is_none());
+            news.outputs += usize::from(old.is_some_and(|old| is_other(old, cell)));
+            if old.is_some_and(|old| old.verdict == cell.verdict) {
+                continue;
+            }
+            match cell.verdict {
+                Verdict::Fail => news.failing.push(cell),
+                // A new cell that passes is no news beside its being new.
+                Verdict::Pass if old.is_some() => news.passing.push(cell),
+                Verdict::Error | Verdict::Skipped => news.unknown.push(cell),
+                Verdict::Pass => {}
+            }
+        }
+        news.gone = known.len();
+        news
+    }
+}
+
+/// Both were answered, and differently.
+fn is_other(old: &CellResult, new: &CellResult) -> bool {
+    let texts = |cell: &CellResult| -> Vec<Option<String>> {
+        let reply = |sample: &crate::model::run::SampleResult| {
+            sample.reply.as_ref().map(|reply| format!("{}\n{:?}", reply.text, reply.other_blocks))
+        };
+        cell.samples.iter().map(reply).collect()
+    };
+    let (old, new) = (texts(old), texts(new));
+    old.iter().flatten().next().is_some() && new.iter().flatten().next().is_some() && old != new
+}
+
+/// Writes what the watch cost so far, and what it waits for. `cap` is what was taken from `--max-cost`, and that.
+///
+/// # Errors
+///
+/// Only what `out` answers.
+pub fn foot(files: usize, costs: Costs, cap: Option<(Money, Money)>, out: &mut dyn io::Write, style: Style) -> io::Result<()> {
+    let mut screen = Screen::new(out, style);
+    let mut text = figures::counted(costs.rounds, "round", "rounds");
+    if costs.spent != Money::ZERO || costs.simulated == Money::ZERO {
+        text.push_str(&format!(", {} spent", figures::dollars(costs.spent)));
+    }
+    if costs.simulated != Money::ZERO {
+        text.push_str(&format!(", simulated: {} at list prices, which nobody paid", figures::dollars(costs.simulated)));
+    }
+    if costs.incomplete {
+        text.push_str(" (incomplete: some bills are not known)");
+    }
+    if let Some((taken, cap)) = cap {
+        text.push_str(&format!("; {} of `--max-cost` {} are taken", figures::dollars(taken), figures::dollars(cap)));
+    }
+    screen.blank()?;
+    screen.wrapped(&[span(DIM, format!("{:<11}", "session"))], &[span(PLAIN, text)], usize::MAX)?;
+    screen.line(&[span(DIM, format!("watching {}; Ctrl-C ends", figures::counted(files as u64, "file", "files")))])
+}

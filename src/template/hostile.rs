@@ -1,0 +1,228 @@
+//! Does a template that means harm end within its bounds, and one that means none do its work?
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::{Template, TemplateError};
+
+fn rendered(text: &str) -> Result<String, TemplateError> {
+    let variables = json!({"x": 1, "name": "Ann", "items": [{"id": 2, "tags": ["a", "b"]}, {"id": 1, "tags": []}], "list": [3, 1, 2]});
+    Template::compile(text)?.render(variables.as_object().expect("it is written as a mapping"))
+}
+
+/// A list that is small, and without an end once it is walked.
+fn doubled(times: usize) -> String {
+    "{% set a = [1] %}".to_owned() + &"{% set a = [a, a] %}".repeat(times)
+}
+
+const STEPS: &str = "the template takes too many steps or makes too much text";
+const DEEP: &str = "nested deeper than 128 levels";
+const HELD: &str = "cannot be put into a list, mapping or namespace";
+
+#[test]
+fn whatever_grows_without_an_end_is_stopped_where_it_is_made() {
+    let mut wrong = Vec::new();
+    for (text, words) in [
+        (doubled(40), STEPS),
+        ("{% set a = (1,) %}".to_owned() + &"{% set a = (a, a) %}".repeat(40), STEPS),
+        ("{% set a = 1 %}".to_owned() + &"{% set a = {'a': a, 'b': a} %}".repeat(40), STEPS),
+        ("{% set a = 1 %}".to_owned() + &"{% set a = dict(a=a, b=a) %}".repeat(40), STEPS),
+        ("{% set a = {'a': 1} %}".to_owned() + &"{% set a = {'a': a|chain({}), 'b': a} %}".repeat(40), STEPS),
+        ("{% set a = [1] %}".to_owned() + &"{% set a = a + a %}".repeat(40), STEPS),
+        ("{% set a = [1] %}".to_owned() + &"{% set a = a * 2 %}".repeat(40), STEPS),
+        ("{% set a = [1] %}".to_owned() + &"{% set a = [a] * 1000 %}".repeat(20), STEPS),
+        ("{% set a = [1] %}".to_owned() + &"{% set a = a|chain(a) %}".repeat(40), STEPS),
+        ("{% set a = [1] %}".to_owned() + &"{% set a = a|zip(a)|list %}".repeat(40), STEPS),
+        ("{% set a = [1, 1] %}".to_owned() + &"{% set a = a|batch(1, a)|list + [a] %}".repeat(40), STEPS),
+        ("{% set a = [1, 1] %}".to_owned() + &"{% set a = a|slice(1, a)|list + [a] %}".repeat(40), STEPS),
+        ("{% set a = [1] %}".to_owned() + &"{% with b = a %}{% set a = [b, b] %}".repeat(30) + &"{% endwith %}".repeat(30), STEPS),
+        ("{% set a = [1] %}".to_owned() + &"{% for b in [a] %}{% set a = [b, b] %}".repeat(30) + &"{% endfor %}".repeat(30), STEPS),
+        ("{% set n = namespace(a=[1]) %}{% for i in range(90000) %}{% set n.a = [n.a, n.a] %}{% endfor %}".to_owned(), STEPS),
+        ("{% set n = namespace(a='x') %}{% for i in range(90000) %}{% set n.a = n.a ~ n.a %}{% endfor %}".to_owned(), STEPS),
+        ("{% macro f(a, n) %}{% if n %}{{ f([a, a], n - 1) }}{% endif %}{% endmacro %}{{ f([1], 50) }}".to_owned(), STEPS),
+        ("{% macro f(a) %}{{ caller([a, a]) }}{% endmacro %}".to_owned() + &"{% call(a) f([1, x]) %}{% call(b) f([a, a]) %}{% endcall %}{% endcall %}".repeat(2) + &doubled(40), STEPS),
+        ("{% for a in [[1]] recursive %}{{ loop([[a, a]]) }}{% endfor %}".to_owned(), STEPS),
+        ("{% set s = 'x' %}".to_owned() + &"{% set s = s ~ s %}".repeat(40), STEPS),
+        ("{% set s = 'x' %}".to_owned() + &"{% set s = s + s %}".repeat(40), STEPS),
+        ("{% set s = 'x' %}".to_owned() + &"{% set s %}{{ s }}{{ s }}{% endset %}".repeat(40), STEPS),
+        ("{% set s = 'xx' %}".to_owned() + &"{% set s = s|replace('', s) %}".repeat(40), STEPS),
+        ("{% set s = 'x' %}".to_owned() + &"{% set s = '%s%s'|format(s, s) %}".repeat(40), STEPS),
+        ("{% set s = 'x' %}".to_owned() + &"{% set s = [s, s]|join %}".repeat(40), STEPS),
+        // Deep, lazy, or in itself.
+        ("{% set n = namespace(a=[1]) %}{% for i in range(50000) %}{% set n.a = [n.a] %}{% endfor %}".to_owned(), DEEP),
+        ("{% set n = namespace(a=[1]) %}{% for i in range(50000) %}{% set n.a = {'a': n.a} %}{% endfor %}".to_owned(), DEEP),
+        ("{% set n = namespace(a=[1]) %}{% for i in range(50000) %}{% set n.a = [n.a]|batch(1) %}{% endfor %}".to_owned(), DEEP),
+        ("{% set n = namespace() %}{% set n.a = n %}{{ n }}".to_owned(), HELD),
+        ("{% set n = namespace() %}{% set a = [n] %}".to_owned(), HELD),
+        ("{% set n = namespace() %}{% set a = {'a': n} %}".to_owned(), HELD),
+        ("{% set n = namespace() %}{% set a = dict(a=n) %}".to_owned(), HELD),
+        ("{% set n = namespace() %}{% set n = namespace(a=n) %}".to_owned(), HELD),
+        ("{% for i in list %}{% set a = [loop] %}{% endfor %}".to_owned(), HELD),
+        // Large at once.
+        ("{{ range(1000000000) }}".to_owned(), "too many elements"),
+        ("{{ range(9223372036854775807, -9223372036854775807, -1) }}".to_owned(), "too large"),
+        ("{{ range(0, -9223372036854775808, -9223372036854775808) }}".to_owned(), "too large"),
+        ("{{ 'x' * 1000000000 }}".to_owned(), STEPS),
+        ("{{ [1] * 100000000 == [1] * 100000000 }}".to_owned(), "more than 10000 items"),
+        ("{{ ([1] or 2) * (100000000 * 1) ~ '' }}".to_owned(), "more than 10000 items"),
+        ("{{ [x] * 100000000 == [x] * 100000000 }}".to_owned(), STEPS),
+        ("{{ [[x] * 100000000] * 100000000 == 1 }}".to_owned(), STEPS),
+        ("{% set a, b = [x] * 100000000 %}".to_owned(), STEPS),
+        ("{{ list|batch(1000000000, 1) }}".to_owned(), STEPS),
+        ("{{ list|slice(1000000000) }}".to_owned(), STEPS),
+        ("{{ name|indent(1000000000, true) }}".to_owned(), STEPS),
+        ("{{ list|tojson(indent=1000000000) }}".to_owned(), "100 blanks"),
+        ("{{ list|tojson(1000000000000000000000000) }}".to_owned(), "100 blanks"),
+        ("{{ range(99999)|list|batch(10)|list|tojson(100) }}".to_owned(), STEPS),
+        ("{{ '%1000000000d'|format(1) }}".to_owned(), STEPS),
+        ("{{ '%.1000000000f'|format(1.5) }}".to_owned(), STEPS),
+        ("{{ range(90000)|join('x' * 1000000) }}".to_owned(), STEPS),
+        ("{{ 10 ** 10 ** 10 }}".to_owned(), "unable to calculate"),
+        ("{{ [[1], [2]]|sum(start=[]) }}".to_owned(), "adds numbers"),
+        ("{{ debug() }}".to_owned(), "unknown"),
+        // Walked again and again.
+        ("{% set a = range(90000)|list %}{% for i in range(90000) %}{% if a == [i] + a %}{% endif %}{% endfor %}".to_owned(), STEPS),
+        ("{% set a = [range(90000)|list] %}{% set b = [range(90000)|list] %}{% for i in range(90000) %}{% if a == b %}{% endif %}{% endfor %}".to_owned(), STEPS),
+        ("{% set a = [range(90000)|list] %}{% for i in range(90000) %}{% if [range(90000)|list] in a %}{% endif %}{% endfor %}".to_owned(), STEPS),
+        ("{% set a = [range(90000)|list] %}{% for i in range(90000) %}{% if loop.changed(a) %}{% endif %}{% endfor %}".to_owned(), STEPS),
+        ("{% set a = range(90000)|list %}{{ range(90000)|select('in', a)|list|length }}".to_owned(), STEPS),
+        ("{% set a = range(90000)|list %}{{ [range(90000)|list]|map('select', 'in', a)|list|length }}".to_owned(), STEPS),
+        ("{% set a = range(90000)|list %}{{ ['x' * 90000]|map('select', 'in', a)|list|length }}".to_owned(), STEPS),
+        ("{% set a = [range(90000)|list] %}{% for i in range(90000) %}{% set b = {a: 1} %}{% endfor %}".to_owned(), STEPS),
+        ("{% set a = [range(90000)|list] %}{% for i in range(90000) %}{% set b = {}[a] is defined %}{% endfor %}".to_owned(), STEPS),
+        ("{% set s = 'x' * 8000000 %}{% set t = s ~ '' %}{% for i in range(90000) %}{% if s == t %}{% endif %}{% endfor %}".to_owned(), STEPS),
+    ] {
+        let shown: String = text.chars().take(200).collect();
+        match rendered(&text) {
+            Err(error) if error.message.contains(words) => {}
+            other => wrong.push(format!("{other:?} instead of {words}: {shown}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_value_that_is_too_much_is_never_walked_whatever_is_asked_of_it() {
+    // Twenty times is what may be made, and more than may be written.
+    let doubled = doubled(18);
+    for use_of_it in [
+        "a ~ ''",
+        "a|string",
+        "a|tojson(2)",
+        "a|pprint",
+        "a|join",
+        "'%s'|format(a)",
+        "a|escape",
+        "a == [a]",
+        "1 < 2 == a",
+        "a in [a]",
+        "[a, a]|unique|list",
+        "{a: 1}",
+        "{}[a]",
+        "a is eq [a]",
+        "[a]|select('eq', a)|list",
+        "a[::-1]|string",
+        "(a if x else 1)|string",
+    ] {
+        let text = format!("{doubled}{{% for i in range(9000) %}}{{% set b = {use_of_it} %}}{{% endfor %}}");
+        assert!(rendered(&text).is_err(), "{use_of_it}");
+    }
+}
+
+#[test]
+fn what_ordinary_templates_do_works_as_before() {
+    let mut wrong = Vec::new();
+    for (text, expected) in [
+        ("{% for i in items|sort(attribute='id') %}{{ loop.index }}:{{ i.id }}{{ ', ' if not loop.last }}{% endfor %}", "1:1, 2:2"),
+        ("{% for i in items if 'a' in i.tags %}{{ i.tags|join('+') }}{% else %}none{% endfor %}", "a+b"),
+        ("{% macro shot(q, a='?') %}Q: {{ q }} A: {{ a }};{% endmacro %}{{ shot('x') }}{{ shot('y', a=2) }}", "Q: x A: ?;Q: y A: 2;"),
+        ("{% macro f() %}[{{ caller(2) }}]{% endmacro %}{% call(n) f() %}{{ n * 2 }}{% endcall %}", "[4]"),
+        (
+            "{% set shots = [{'q': 'a', 'n': [1]}, {'q': name, 'n': []}] %}{{ shots|tojson }}",
+            r#"[{"q": "a", "n": [1]}, {"q": "Ann", "n": []}]"#,
+        ),
+        (
+            "{% set n = namespace(sum=0, all=[]) %}{% for i in range(1500) %}{% set n.sum = n.sum + i %}{% set n.all = n.all + [i] %}{% endfor %}{{ n.sum }} {{ n.all|length }}",
+            "1124250 1500",
+        ),
+        ("{% for a in [1, [2, [3]]] recursive %}{{ loop(a) if a is sequence else a }}{% endfor %}", "123"),
+        ("{% for k, v in items[0]|items %}{{ k }}={{ v }} {% endfor %}", r#"id=2 tags=["a","b"] "#),
+        (
+            "{{ items|map(attribute='id')|list }} {{ items|selectattr('id', 'gt', 1)|map(attribute='id')|first }} {{ list|sum }}",
+            "[2,1] 2 6",
+        ),
+        (
+            "{{ list[1:] }} {{ list[::-1] }} {{ list + [9] }} {{ [0] * 3 }} {{ range(3) }} {{ list|reverse|list }}",
+            "[1,2] [2,1,3] [3,1,2,9] [0,0,0] [0,1,2] [2,1,3]",
+        ),
+        ("{{ list|batch(2)|list }} {{ dict(a=1, b=x)|tojson }}", r#"[[3,1],[2]] {"a": 1, "b": 1}"#),
+        (
+            "{{ missing|default('none') }} {{ missing is defined }} {{ items[0].tags[5] is undefined }} {{ [missing]|length if false }}",
+            "none false true ",
+        ),
+        ("{% set s %}a{{ x }}{% endset %}{{ s * 3 }} {{ s in ['a1'] }} {{ 1 < x + 1 <= 2 }} {{ not (x == 2) }}", "a1a1a1 true true true"),
+        (
+            "{% block b %}in{% endblock %} {% filter upper %}a{{ name }}{% endfilter %} {% autoescape true %}{{ '<' }}{% endautoescape %}",
+            "in AANN &lt;",
+        ),
+        ("{% set a, b = [1, 2] %}{{ b }}{{ a }} {% with c = 3 %}{{ c }}{% endwith %} {{ 'a-b'|split('-') }}", r#"21 3 ["a","b"]"#),
+        ("{% for a in list %}{{ loop.cycle('o', 'e') }}{{ loop.changed(a) }}{% endfor %}", "otrueetrueotrue"),
+        ("{% for i in range(60000) %}{% if i == 59999 and name == 'Ann' %}last{% endif %}{% endfor %}", "last"),
+    ] {
+        match rendered(text) {
+            Ok(given) if given == expected => {}
+            other => wrong.push(format!("{other:?} instead of {expected}: {text}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A statement or two that make something of `a`, `b` and `n.v`.
+fn statement() -> impl Strategy<Value = String> {
+    let value = prop::sample::select(vec![
+        "[a, b]",
+        "(a, b)",
+        "{'k': a, 'l': b}",
+        "dict(k=a, l=b)",
+        "a + a",
+        "[a] * 99",
+        "[a]|chain([b], [a])|list",
+        "a|string",
+        "a ~ b",
+        "[a, b]|tojson",
+        "[n.v, n.v]",
+        "{a: b}",
+        "f(a)",
+        "[a, b]|zip([b, a])|list",
+        "[a, b]|batch(1, a)|list",
+        "a == b",
+        "[a, b]|unique|list",
+        "a[0:]",
+        "[b]|map('string')|list",
+        "'%s%s'|format(a, b)",
+        "[a, b]|groupby(0)|list",
+        "a|replace('', b|string)",
+        "namespace(v=a)",
+        "loop",
+        "[a, b]|sort",
+        "a in [b]",
+        "[a, b]|join(a)",
+    ]);
+    let target = prop::sample::select(vec!["a", "b", "n.v"]);
+    (value, target, prop::bool::ANY).prop_map(|(value, target, in_loop)| {
+        let set = format!("{{% set {target} = {value} %}}");
+        if in_loop { format!("{{% for i in range(30) %}}{set}{{% endfor %}}") } else { set }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn random_compositions_end_and_give_no_more_than_may_be_given(statements in prop::collection::vec(statement(), 1..40), times in 1..6_usize) {
+        let begin = "{% macro f(v) %}{{ v }}{% endmacro %}{% set n = namespace(v=1) %}{% set a = [1] %}{% set b = 'x' %}";
+        let text = format!("{begin}{}{{{{ a }}}}{{{{ b ~ '' }}}}{{{{ n.v|string|length }}}}", statements.concat().repeat(times));
+        if let Ok(text) = rendered(&text) {
+            prop_assert!(text.len() <= super::LARGEST_OUTPUT);
+        }
+    }
+}
