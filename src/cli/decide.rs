@@ -9,6 +9,7 @@ use crate::cli::arguments::{DecideArguments, PendingArguments};
 use crate::cli::console::{Console, counted};
 use crate::cli::owners::Owners;
 use crate::cli::project::{Failure, Project};
+use crate::cli::prompts::Texts;
 use crate::model::gate::Exit;
 use crate::model::problem::Problem;
 use crate::model::suite::PromptVersion;
@@ -122,6 +123,7 @@ pub(crate) fn accept(project: &Project, arguments: &DecideArguments, add: bool, 
             Err(error) => problems.push(problem(&error)),
         }
     }
+    Texts::of(project).keep(accepted.values().flatten());
     for (suite, versions) in &accepted {
         let versions: Vec<&PromptVersion> = versions.iter().map(|version| &**version).collect();
         if let Err(error) = folder.lock(suite, &versions) {

@@ -4,17 +4,23 @@ use std::sync::Arc;
 
 use crate::cli::environment::Environment;
 use crate::cli::project::Project;
+use crate::cli::prompts::Texts;
 use crate::model::problem::{Problem, Severity};
-use crate::model::suite::Suite;
+use crate::model::suite::{PromptVersion, Suite};
 use crate::snapshot::folder::Folder;
 
 /// One problem per accepted version whose text changed, and per lock that cannot be read.
 pub(crate) fn check(project: &Project, suites: &[Arc<Suite>]) -> Vec<Problem> {
     let folder = Folder::open(&project.root);
+    let texts = Texts::of(project);
+    let pair = |version: &PromptVersion, accepted: &str| {
+        let path = &version.file.path;
+        texts.accepted(path, accepted).zip(texts.now(path))
+    };
     let mut problems = Vec::new();
     for suite in suites {
         match folder.prompt_lock(&suite.name) {
-            Ok(lock) => problems.extend(lock.problems(suite)),
+            Ok(lock) => problems.extend(lock.problems(suite, pair)),
             Err(error) => problems.push(Problem::error(error.to_string()).hint(error.hint())),
         }
     }

@@ -20,6 +20,7 @@ mod orphans;
 mod owners;
 mod plan;
 mod project;
+mod prompts;
 mod run;
 mod schema;
 mod session;

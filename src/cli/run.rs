@@ -14,6 +14,7 @@ use crate::cli::decisions::{Decided, Decisions};
 use crate::cli::formats::{self, Kept};
 use crate::cli::github::Github;
 use crate::cli::project::{Failure, Project};
+use crate::cli::prompts::Texts;
 use crate::cli::session::{self, Session};
 use crate::cli::{caps, locks, orphans};
 use crate::gate::judge::RunFacts;
@@ -155,7 +156,9 @@ pub(crate) async fn round(
             stream = None;
         }
     };
+    let prompts = Texts::of(project);
     if store.is_writable() {
+        prompts.keep(session.plan.suites.iter().flat_map(|suite| &suite.prompts).flat_map(|prompt| &prompt.versions));
         store.save_run(&RunRecord::begun(&info, session.plan.cells.len() as u64)).map_err(|error| store_problem(&error))?;
     }
     narrate(&started(&info, &session, &price));
@@ -232,6 +235,7 @@ pub(crate) async fn round(
         carried: Vec::new(),
     };
     let mut report = assemble::report(parts, &facts);
+    report.prompt_changes = prompts.changes(&plan.suites, &report.cells);
     report.bill.doubtful_samples = doubtful;
     add_late(&mut report, &plan, &project.catalog, &late);
     report.run.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);

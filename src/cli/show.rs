@@ -11,12 +11,13 @@ use crate::cli::arguments::{SelectionArguments, ShowArguments};
 use crate::cli::console::{Console, counted};
 use crate::cli::formats;
 use crate::cli::project::{Failure, Project};
+use crate::cli::prompts::Texts;
 use crate::cli::session;
 use crate::endpoint::budget::Budget;
 use crate::endpoint::{self, Spending};
 use crate::model::gate::Exit;
 use crate::model::problem::Problem;
-use crate::model::run::{Address, CellResult};
+use crate::model::run::{Address, CellResult, PromptChange};
 use crate::report::terminal;
 use crate::runner::run::{self, Options, Ran};
 use crate::runner::select::Pattern;
@@ -27,6 +28,7 @@ use crate::store::cached::{CacheMode, Cached};
 #[derive(Serialize)]
 struct Shown<'a> {
     texts: &'a [Arc<str>],
+    prompt_changes: &'a [PromptChange],
     cells: &'a [CellResult],
 }
 
@@ -36,7 +38,7 @@ pub(crate) fn from_report(current: &Path, path: &Path, arguments: &ShowArguments
     let wanted = Wanted::new(&arguments.cells)?;
     report.cells.retain(|cell| wanted.matches(&cell.address));
     wanted.check(&report.cells.iter().map(|cell| &cell.address).collect::<Vec<_>>())?;
-    show(&report.cells, &report.texts, arguments, console)
+    show(&report.cells, &report.texts, &report.prompt_changes, arguments, console)
 }
 
 /// Shows cells of the project as it is: rendered, read from the store, judged, compared.
@@ -50,6 +52,7 @@ pub(crate) async fn from_project(project: &Project, arguments: &ShowArguments, c
     let spending = Spending { budget: Arc::new(Budget::default()), catalog: Arc::clone(&project.catalog) };
     let nobody = endpoint::build(Vec::new(), &spending, 0).map_err(|error| Problem::error(error.to_string()))?;
     let cached = Arc::new(Cached::new(Arc::new(store), CacheMode::Only, nobody));
+    let suites = session.plan.suites.clone();
     let plan = Arc::new(session.plan);
     let options = Options {
         catalog: Arc::clone(&project.catalog),
@@ -65,17 +68,23 @@ pub(crate) async fn from_project(project: &Project, arguments: &ShowArguments, c
     };
     let Ran { cells, texts } = run::run(plan, cached, session::folder(project), options, |_, _| {}, |_| {}).await;
     console.problems(&session.problems);
-    show(&cells, &texts, arguments, console)
+    show(&cells, &texts, &Texts::of(project).changes(&suites, &cells), arguments, console)
 }
 
-fn show(cells: &[CellResult], texts: &[Arc<str>], arguments: &ShowArguments, console: &Console) -> Result<Exit, Failure> {
+fn show(
+    cells: &[CellResult],
+    texts: &[Arc<str>],
+    prompt_changes: &[PromptChange],
+    arguments: &ShowArguments,
+    console: &Console,
+) -> Result<Exit, Failure> {
     if arguments.json {
-        console.json(&Shown { texts, cells })?;
+        console.json(&Shown { texts, prompt_changes, cells })?;
         return Ok(Exit::Holds);
     }
     let mut out = console.out();
     for cell in cells {
-        terminal::cell(cell, texts, &mut out, console.style()).map_err(Console::broken)?;
+        terminal::cell(cell, texts, prompt_changes, &mut out, console.style()).map_err(Console::broken)?;
     }
     std::io::Write::flush(&mut out).map_err(Console::broken)?;
     if cells.len() > 1 {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::verdict::TextDiff;
+
 /// Most characters of a message and of a hint: a name of megabytes is not echoed whole.
 const LONGEST: usize = 4_000;
 
@@ -30,13 +32,16 @@ pub struct Problem {
     pub place: Option<Place>,
     /// The next step, in words that can be followed: a key, a flag or a command.
     pub hint: Option<String>,
+    /// What is different from what it should be, or was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diff: Option<Box<TextDiff>>,
 }
 
 impl Problem {
     /// An error without a place yet.
     #[must_use]
     pub fn error(message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, message: bounded(message.into()), place: None, hint: None }
+        Self { severity: Severity::Error, message: bounded(message.into()), place: None, hint: None, diff: None }
     }
 
     /// A warning without a place yet.
@@ -55,6 +60,13 @@ impl Problem {
     #[must_use]
     pub fn at(mut self, place: Place) -> Self {
         self.place = Some(place);
+        self
+    }
+
+    /// The same problem with a difference to be shown below it.
+    #[must_use]
+    pub fn diff(mut self, diff: TextDiff) -> Self {
+        self.diff = Some(Box::new(diff));
         self
     }
 

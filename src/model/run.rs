@@ -11,7 +11,7 @@ use crate::model::problem::{Problem, Site};
 use crate::model::reply::{Attempt, RefusalDetails, Served, StopReason, Usage};
 use crate::model::request::Role;
 use crate::model::suite::SourceFile;
-use crate::model::verdict::{AssertionResult, CellError, SkipReason, SnapshotState, Verdict};
+use crate::model::verdict::{AssertionResult, CellError, SkipReason, SnapshotState, TextDiff, Verdict};
 
 /// The value of [`RunReport::schema`] that this version writes and reads.
 pub const SCHEMA: &str = "promptkeel.run/1";
@@ -45,11 +45,27 @@ pub struct RunReport {
     pub orphans: Vec<String>,
     /// Warnings and notes about what was read.
     pub problems: Vec<Problem>,
+    /// What changed from the prompt version of an accepted output to the one that gave a changed output, once for each pair.
+    #[serde(default)]
+    pub prompt_changes: Vec<PromptChange>,
     /// What the cells' requests say, each text once; [`RequestFacts`] points into it.
     #[serde(default)]
     pub texts: Vec<Arc<str>>,
     /// In plan order.
     pub cells: Vec<CellResult>,
+}
+
+/// Two versions of a prompt, or two prompts, that outputs were accepted with and came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct PromptChange {
+    /// The version of the accepted output: `ticket-triage@2`.
+    pub from: String,
+    /// The version that gave the new one.
+    pub to: String,
+    /// The new version's file, project-relative.
+    pub file: Arc<str>,
+    /// The accepted text to the new one: the files, templates and all.
+    pub diff: TextDiff,
 }
 
 /// Which run it was.

@@ -119,7 +119,8 @@ pub(crate) fn size(diff: &Diff) -> String {
     }
 }
 
-fn text_rows(text: &TextDiff) -> impl Iterator<Item = Row<'_>> {
+/// The lines of a difference of texts.
+pub(crate) fn text_rows(text: &TextDiff) -> impl Iterator<Item = Row<'_>> {
     // A short answer is one hunk from its first line on: its head would say nothing.
     let heads = text.hunks.len() > 1 || text.hunks.first().is_some_and(|hunk| hunk.old_start > 1);
     let hunks = text.hunks.iter().flat_map(move |hunk| {

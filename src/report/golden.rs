@@ -71,9 +71,9 @@ fn terminal_of_a_simulated_run() {
 fn whole_cells() {
     let report = sample::report();
     let mut out = Vec::new();
-    for case in ["double-charge", "angry-customer", "contract-a", "contract-d"] {
+    for case in ["double-charge", "long-thread", "angry-customer", "contract-a", "contract-d"] {
         let cell = report.cells.iter().find(|cell| *cell.address.case == *case).unwrap();
-        terminal::cell(cell, &report.texts, &mut out, Style { width: 100, colour: false }).unwrap();
+        terminal::cell(cell, &report.texts, &report.prompt_changes, &mut out, Style { width: 100, colour: false }).unwrap();
     }
     insta::assert_snapshot!(String::from_utf8(out).unwrap());
 }

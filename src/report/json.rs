@@ -74,8 +74,24 @@ struct Writer {
 /// Only what `out` answers.
 pub fn write(report: &RunReport, out: &mut dyn io::Write) -> io::Result<()> {
     // Taken apart without `..`, so that a new member cannot be forgotten here.
-    let RunReport { schema, run, totals, bill, policies, gates, exit, models, suites, versions, tags, orphans, problems, texts, cells } =
-        report;
+    let RunReport {
+        schema,
+        run,
+        totals,
+        bill,
+        policies,
+        gates,
+        exit,
+        models,
+        suites,
+        versions,
+        tags,
+        orphans,
+        problems,
+        prompt_changes,
+        texts,
+        cells,
+    } = report;
     out.write_all(b"{\n")?;
     member(out, "schema", schema)?;
     member(out, "run", run)?;
@@ -90,6 +106,7 @@ pub fn write(report: &RunReport, out: &mut dyn io::Write) -> io::Result<()> {
     list(out, "tags", tags)?;
     list(out, "orphans", orphans)?;
     list(out, "problems", problems)?;
+    list(out, "prompt_changes", prompt_changes)?;
     list(out, "texts", texts)?;
     items(out, "cells", cells)?;
     out.write_all(b"\n}\n")

@@ -22,14 +22,14 @@ use std::io;
 use crate::model::gate::{Exit, GateOutcome, GateResult};
 use crate::model::money::Money;
 use crate::model::problem::Problem;
-use crate::model::run::{CellResult, Group, RunReport};
+use crate::model::run::{CellResult, Group, PromptChange, RunReport};
 use crate::model::verdict::{SnapshotState, Verdict};
 use crate::report::finding::{self, Layout};
 use crate::report::markdown::escaped::{cell_code, code, fenced, html, prose};
 use crate::report::standing::{self, GatedRates, Standing, Standings};
 use crate::report::strange::{self, Noun};
 use crate::report::style::Style;
-use crate::report::{figures, problem, retries, visible, words};
+use crate::report::{difference, figures, problem, retries, visible, words};
 
 /// By this a bot finds its own comment again and replaces it. Nothing of an output can look like it.
 const MARKER: &str = "<!-- promptkeel: report -->\n";
@@ -226,6 +226,7 @@ fn details(report: &RunReport, page: &mut Page) {
         summary: html_line("⏭️", cell, &headline(cell)),
         body: String::new(),
     });
+    prompts(report, page);
     problems(report, page);
     retried(report, page);
 }
@@ -252,6 +253,25 @@ fn orphans(report: &RunReport, page: &mut Page) {
         ));
     }
     page.note("\n");
+}
+
+/// What changed in the prompts between accepted outputs and changed ones, a block for each.
+fn prompts(report: &RunReport, page: &mut Page) {
+    if report.prompt_changes.is_empty() {
+        return;
+    }
+    page.note(&format!("### Prompts ({})\n\n", figures::count(report.prompt_changes.len() as u64)));
+    let mut left = 0;
+    for PromptChange { from, to, file, diff } in &report.prompt_changes {
+        let lines: String = difference::text_rows(diff).map(|row| row.to_plain() + "\n").collect();
+        let summary = format!("{} {}", html(&format!("{from} -> {to}"), 300), html(file, 300));
+        let block = format!("<details><summary>📜 <code>{summary}</code></summary>\n\n{}\n</details>\n", fenced(&lines));
+        left += usize::from(left > 0 || !(page.add(&block) || page.add(&format!("<p>📜 <code>{summary}</code></p>\n"))));
+    }
+    page.note("\n");
+    if left > 0 {
+        page.note(&format!("_… and {left} more; the JSON report has them._\n\n"));
+    }
 }
 
 /// What the run has to say about what it read.

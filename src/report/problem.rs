@@ -20,11 +20,17 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use anstyle::AnsiColor;
 
 use crate::model::problem::{Place, Problem, Severity};
+use crate::model::verdict::TextDiff;
+use crate::report::difference::{self, Sign};
 use crate::report::style::Style;
 use crate::report::{figures, visible};
 
 /// Most problems that are drawn; more than that nobody reads before mending the first.
 const MOST: usize = 100;
+/// Most lines of a difference.
+const ROWS: usize = 80;
+/// Most characters of one of its lines, or of one part of it.
+const COLUMNS: usize = 2_000;
 /// Most columns of a drawn source line; longer lines are cut around the caret.
 const WIDTH: usize = 120;
 
@@ -36,6 +42,9 @@ pub fn render(problems: &[Problem], style: Style) -> String {
         match &problem.place {
             Some(place) => drawn(problem, place, style, &mut text),
             None => told(problem, style.colour, &mut text),
+        }
+        if let Some(diff) = &problem.diff {
+            differs(diff, style.colour, &mut text);
         }
         text.push_str("\n\n");
     }
@@ -91,6 +100,35 @@ fn told(problem: &Problem, colour: bool, text: &mut String) {
     if let Some(hint) = &problem.hint {
         let hint_style = paint(AnsiColor::BrightCyan.on_default());
         let _ = write!(text, "\n  = {hint_style}hint{hint_style:#}: {}", visible::lines(hint).replace('\n', "\n          "));
+    }
+}
+
+/// The difference below a problem, bounded. Removed and added begin their lines, as whoever highlights a diff expects.
+fn differs(diff: &TextDiff, colour: bool, text: &mut String) {
+    let mut rows = difference::text_rows(diff);
+    for row in rows.by_ref().take(ROWS) {
+        text.push('\n');
+        if !colour {
+            text.push_str(&visible::cut(&row.to_plain(), COLUMNS));
+            continue;
+        }
+        let style = match row.sign {
+            Sign::Removed => AnsiColor::Red.on_default(),
+            Sign::Added => AnsiColor::Green.on_default(),
+            Sign::Same | Sign::Changed => anstyle::Style::new().dimmed(),
+            Sign::Note => AnsiColor::Cyan.on_default(),
+        };
+        let _ = write!(text, "{style}{} {style:#}", if row.sign == Sign::Note { ' ' } else { row.sign.as_char() });
+        for part in &row.parts {
+            let style = if part.emphasised { style.bold().underline() } else { style };
+            let _ = write!(text, "{style}{}{style:#}", visible::cut(&part.text, COLUMNS));
+        }
+    }
+    match rows.count() {
+        0 => {}
+        left => {
+            let _ = write!(text, "\n… {left} more lines of the difference");
+        }
     }
 }
 
@@ -202,7 +240,7 @@ mod tests {
             source in any::<String>(), wide in "[ä日👩‍👩‍👧\t a-z\u{202e}]{0,300}", message in any::<String>(), hint in any::<Option<String>>(), colour in any::<bool>(), width in any::<u16>(),
         ) {
             for place in [place(line, column, length, &source), place(line, near, short, &source), place(1, near, short, &wide), place(0, near, length, &wide)] {
-                let problem = Problem { severity: Severity::Error, message: message.clone(), place: Some(place), hint: hint.clone() };
+                let problem = Problem { severity: Severity::Error, message: message.clone(), place: Some(place), hint: hint.clone(), diff: Some(Box::new(crate::diff::text_diff(&message, &source))) };
                 let text = render(&[problem], Style { colour, width });
                 prop_assert!(text.ends_with("1 error\n"));
             }

@@ -13,7 +13,8 @@ use crate::model::problem::{Place, Problem, Site};
 use crate::model::reply::{Attempt, RefusalDetails, Served, StopReason, Usage};
 use crate::model::request::Role;
 use crate::model::run::{
-    Address, Bill, CellDigests, CellResult, ReplyFacts, RequestFacts, RunInfo, RunReport, SCHEMA, SampleResult, Totals, TurnFacts,
+    Address, Bill, CellDigests, CellResult, PromptChange, ReplyFacts, RequestFacts, RunInfo, RunReport, SCHEMA, SampleResult, Totals,
+    TurnFacts,
 };
 use crate::model::suite::OnChange;
 use crate::model::verdict::{
@@ -58,6 +59,22 @@ pub(crate) fn report() -> RunReport {
         suites: groups(&cells, |cell| (None, cell.address.suite.to_string())),
         versions: groups(&cells, |cell| (None, format!("{}@{}", cell.address.prompt, cell.address.version))),
         tags: groups(&cells, |_| (None, "billing".to_owned())),
+        prompt_changes: vec![PromptChange {
+            from: "ticket-triage@2".to_owned(),
+            to: "ticket-triage@3".to_owned(),
+            file: Arc::from("suites/prompts/ticket-triage/3.md"),
+            diff: TextDiff {
+                hunks: vec![hunk(
+                    1,
+                    &[
+                        (Change::Same, &[("system:", false)]),
+                        (Change::Removed, &[("You route support tickets.", false)]),
+                        (Change::Added, &[("You route support tickets.", false), (" Answer with ``` JSON </details> only.", true)]),
+                    ],
+                )],
+                cut: false,
+            },
+        }],
         orphans: vec!["snapshots/ticket-triage/renamed-case/claude-haiku-4-5.snap".to_owned()],
         texts: TEXTS.map(Arc::from).to_vec(),
         problems: vec![Problem::warning("the text of `ticket-triage@3` changed since it was accepted").at(Place {

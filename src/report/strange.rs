@@ -6,6 +6,7 @@
 //! sample 2 of 3 against variant 1 of 2
 //! ```
 
+use crate::model::run::{CellResult, PromptChange};
 use crate::model::verdict::{Diff, SnapshotState, VariantDifferences, VariantPair};
 use crate::report::{difference, figures, visible};
 
@@ -132,6 +133,13 @@ pub(crate) fn line(state: &SnapshotState, prompt: &str) -> String {
         SnapshotState::New { reason: Some(reason) } => format!("snapshot new: {}", visible::brief(reason, 1_000)),
         SnapshotState::Unreadable { message } => format!("snapshot unreadable: {}", visible::brief(message, 1_000)),
     }
+}
+
+/// What changed in the prompt between the cell's accepted output and its new one, where that was another version.
+pub(crate) fn prompt_change<'a>(cell: &CellResult, changes: &'a [PromptChange]) -> Option<&'a PromptChange> {
+    let SnapshotState::Changed { accepted_prompt, .. } = &cell.snapshot else { return None };
+    let to = format!("{}@{}", cell.address.prompt, cell.address.version);
+    changes.iter().find(|change| change.from == *accepted_prompt && change.to == to)
 }
 
 #[cfg(test)]

@@ -52,6 +52,8 @@ pub fn report(parts: Parts, facts: &RunFacts) -> RunReport {
         tags: sums.tags,
         orphans,
         problems,
+        // From the files of prompts, which a report knows only where the project is.
+        prompt_changes: Vec::new(),
         texts,
         cells,
     }

@@ -64,13 +64,19 @@ pub fn merge(mut reports: Vec<RunReport>, orphans_fail: bool) -> Result<RunRepor
             problems.push(problem.clone());
         }
     }
+    let mut prompt_changes = Vec::new();
+    for change in reports.iter().flat_map(|report| &report.prompt_changes) {
+        if !prompt_changes.contains(change) {
+            prompt_changes.push(change.clone());
+        }
+    }
     let bill = bill(&reports);
     let texts = joined_texts(&mut reports);
     let cells = interleave(reports)?;
     let rejected_orphans = if orphans_fail { orphans.len() } else { 0 };
     let parts = Parts { info, policies, cells, texts, orphans: orphans.into_iter().collect(), problems, carried };
     let facts = RunFacts { missing_shards: missing, rejected_orphans, ..RunFacts::default() };
-    Ok(RunReport { bill, ..assemble::report(parts, &facts) })
+    Ok(RunReport { bill, prompt_changes, ..assemble::report(parts, &facts) })
 }
 
 /// The common split, every part at most once.

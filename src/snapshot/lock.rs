@@ -11,11 +11,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
+use crate::diff::text_diff;
 use crate::model::problem::Problem;
 use crate::model::suite::{PromptVersion, Suite};
+use crate::model::verdict::TextDiff;
 
 /// The accepted prompt versions of one suite.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -77,11 +80,23 @@ impl PromptLock {
         self.hashes.get(&name(version).into()).is_some_and(|accepted| **accepted != *version.file.digest)
     }
 
-    /// A warning for each version of the suite whose text changed since it was accepted.
+    /// The hash of the text that `name` (`ticket-triage@3`) had when an output of it was accepted.
     #[must_use]
-    pub fn problems(&self, suite: &Suite) -> Vec<Problem> {
+    pub fn accepted(&self, name: &str) -> Option<&str> {
+        self.hashes.get(&name.to_owned().into()).map(String::as_str)
+    }
+
+    /// A warning for each version of the suite whose text changed since it was accepted. `texts` gives the text with the accepted hash and
+    /// the present one, where both are known.
+    #[must_use]
+    pub fn problems(&self, suite: &Suite, texts: impl Fn(&PromptVersion, &str) -> Option<(String, String)>) -> Vec<Problem> {
         let versions = suite.prompts.iter().flat_map(|prompt| &prompt.versions);
-        versions.filter(|version| self.is_changed(version)).map(|version| changed(&suite.name, version)).collect()
+        let changed = |version: &Arc<PromptVersion>| {
+            let accepted = self.accepted(&name(version)).filter(|_| self.is_changed(version))?;
+            let texts = texts(version, accepted).map(|(before, now)| text_diff(&before, &now));
+            Some(changed(&suite.name, version, texts))
+        };
+        versions.filter_map(changed).collect()
     }
 }
 
@@ -89,13 +104,24 @@ fn name(version: &PromptVersion) -> String {
     format!("{}@{}", version.prompt, version.version)
 }
 
-fn changed(suite: &str, version: &PromptVersion) -> Problem {
+fn changed(suite: &str, version: &PromptVersion, diff: Option<TextDiff>) -> Problem {
     let (name, path) = (name(version), &version.file.path);
-    Problem::warning(format!("the text of `{name}` (`{path}`) changed since suite `{suite}` accepted an output of it")).hint(format!(
+    let problem = Problem::warning(format!("the text of `{name}` (`{path}`) changed since suite `{suite}` accepted an output of it"));
+    let mut hint = format!(
         "keep version {} as it was and write the new text as version {}, or accept again with `promptkeel run --update`",
         version.version,
         version.version.saturating_add(1)
-    ))
+    );
+    if diff.is_none() {
+        hint.push_str(&format!(
+            "\nthe accepted text is not known here, neither from the git history of this clone nor from a run: `git log -p --all -- {path}` may show it"
+        ));
+    }
+    let problem = problem.hint(hint);
+    match diff {
+        Some(diff) => problem.diff(diff),
+        None => problem,
+    }
 }
 
 impl fmt::Display for PromptLock {
@@ -118,8 +144,6 @@ fn quoted_key(key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -164,7 +188,8 @@ mod tests {
         assert!(!lock.is_changed(&version("triage", 4, "bb")), "a version that nobody accepted may change");
         let changed_version = version("triage", 3, "bb");
         assert!(lock.is_changed(&changed_version));
-        let problem = changed("ticket-triage", &changed_version);
+        let problem = changed("ticket-triage", &changed_version, Some(text_diff("a", "b")));
+        assert!(problem.diff.is_some());
         insta::assert_snapshot!(format!("{}\nhint: {}", problem.message, problem.hint.unwrap()), @"
         the text of `triage@3` (`suites/prompts/triage/3.md`) changed since suite `ticket-triage` accepted an output of it
         hint: keep version 3 as it was and write the new text as version 4, or accept again with `promptkeel run --update`

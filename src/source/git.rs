@@ -127,6 +127,27 @@ pub fn is_dirty(root: &Path) -> Result<bool, GitError> {
     Ok(!uncommitted(root)?.is_empty())
 }
 
+/// Most changes of one file that are looked at.
+const MOST_CHANGES: &str = "-n200";
+
+/// What `wanted` makes of the newest earlier state of a file that it takes: the staged one, then those of the commits on the way to HEAD that
+/// changed it. Bounded to its last 200 changes.
+///
+/// # Errors
+/// Where there is no repository.
+pub fn earlier<T>(root: &Path, path: &str, wanted: impl Fn(Vec<u8>) -> Option<T>) -> Result<Option<T>, GitError> {
+    let blob = |revision: &str| run(root, &["cat-file", "blob", &format!("{revision}:./{path}")]);
+    // A clone without any commit has no HEAD.
+    let commits = match run(root, &["rev-list", MOST_CHANGES, "HEAD", "--", path]) {
+        Ok(listing) => line(&listing),
+        Err(GitError::Failed { .. }) => String::new(),
+        Err(error) => return Err(error),
+    };
+    // In a commit that deleted the file there is nothing.
+    let mut states = std::iter::once("").chain(commits.lines()).filter_map(|revision| blob(revision).ok());
+    Ok(states.find_map(wanted))
+}
+
 /// The files of one commit, below the project root.
 #[derive(Debug)]
 pub struct Objects {

@@ -12,6 +12,7 @@ pub mod cached;
 mod claim;
 pub mod history;
 mod open;
+pub mod prompts;
 mod writer;
 
 use std::collections::HashMap;

@@ -36,5 +36,6 @@ mod stack;
 mod starting;
 mod streaming;
 mod telling;
+mod versions;
 #[cfg(unix)]
 mod watching;

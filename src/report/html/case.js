@@ -133,11 +133,17 @@ const caseView = (() => {
     ];
   }
 
+  // What changed in the prompt since the accepted output.
+  function promptChange(accepted, { address: { prompt, version } }) {
+    const change = run.prompt_changes?.find(({ from, to }) => from === accepted && to === `${prompt}@${version}`);
+    return change && element('details', { class: 'request' }, element('summary', null, 'The prompt: ', element('code', null, `${line(change.from)} → ${line(change.to)}`)), textDifference(change.diff));
+  }
+
   function snapshotBlock(cell) {
     const { state: kind, accepted_prompt: accepted, reason, message } = cell.snapshot;
     if (kind === 'changed') {
       const other = accepted !== `${cell.address.prompt}@${cell.address.version}`;
-      return [element('h3', { class: 'part' }, 'Changed since it was accepted', other && element('span', { class: 'muted' }, ' as an output of ', element('code', null, line(accepted)))), strangers(cell.snapshot)];
+      return [element('h3', { class: 'part' }, 'Changed since it was accepted', other && element('span', { class: 'muted' }, ' ', element('code', null, `${line(accepted)} → ${line(cell.address.prompt)}@${cell.address.version}`))), strangers(cell.snapshot), other && promptChange(accepted, cell)];
     }
     if (kind === 'unreadable') return element('div', { class: 'reason error' }, element('h3', null, 'The snapshot cannot be read'), element('p', null, prose(message)));
     if (kind === 'new' && reason) return element('p', { class: 'muted' }, 'New: ', prose(reason));

@@ -136,10 +136,10 @@ const overview = (() => {
   function problems() {
     if (!run.problems.length) return undefined;
     const kind = { error: 'fail', warning: 'warn', note: 'note' };
-    return element('section', { class: 'panel' }, element('h2', null, 'What was read'), run.problems.slice(0, 100).map(({ severity, message, place, hint }) => element('div', { class: `reason ${kind[severity] ?? 'note'}` },
+    return element('section', { class: 'panel' }, element('h2', null, 'What was read'), run.problems.slice(0, 100).map(({ severity, message, place, hint, diff }) => element('div', { class: `reason ${kind[severity] ?? 'note'}` },
       element('h3', null, element('span', null, `${severity}: `), prose(message), place && element('span', { class: 'site' }, `${line(place.file)}:${place.line}:${place.column}`)),
       place?.source && element('pre', { class: 'output source' }, shown(place.source), '\n', ' '.repeat(Math.min(500, Math.max(0, place.column - 1))), '^'.repeat(Math.min(200, Math.max(1, place.length)))),
-      hint && element('p', { class: 'muted' }, 'hint: ', prose(hint)))), run.problems.length > 100 && element('p', { class: 'muted' }, `and ${count(run.problems.length - 100)} more`));
+      hint && element('p', { class: 'muted' }, 'hint: ', prose(hint)), diff && textDifference(diff))), run.problems.length > 100 && element('p', { class: 'muted' }, `and ${count(run.problems.length - 100)} more`));
   }
 
   function orphans() {

@@ -9,8 +9,8 @@ use super::Waiting;
 use super::paint::{BAD, BOLD, DIM, GOOD, NAME, ODD, PLAIN, Screen, Span, span};
 use crate::model::assertion::AssertionSeverity;
 use crate::model::run::{CellResult, SampleResult};
-use crate::model::verdict::{AssertionResult, Diff, Outcome, SnapshotState, Verdict};
-use crate::report::difference::{self, Part, Sign};
+use crate::model::verdict::{AssertionResult, Diff, Outcome, SnapshotState, TextDiff, Verdict};
+use crate::report::difference::{self, Part, Row, Sign};
 use crate::report::strange::{self, Noun, Strange};
 use crate::report::{figures, finding, visible, words};
 
@@ -151,7 +151,15 @@ fn text(label: &str, text: &str, screen: &mut Screen<'_>) -> io::Result<()> {
 
 /// A difference, wrapped and bounded; long unchanged stretches give way to `…`.
 pub(super) fn rows(diff: &Diff, screen: &mut Screen<'_>) -> io::Result<()> {
-    let mut rows = difference::rows(diff, true);
+    draw(difference::rows(diff, true), screen)
+}
+
+/// The same of two texts.
+pub(super) fn text_rows(diff: &TextDiff, screen: &mut Screen<'_>) -> io::Result<()> {
+    draw(difference::text_rows(diff), screen)
+}
+
+fn draw<'a>(mut rows: impl Iterator<Item = Row<'a>>, screen: &mut Screen<'_>) -> io::Result<()> {
     let mut shown = 0;
     for row in rows.by_ref() {
         let style = match row.sign {

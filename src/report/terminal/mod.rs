@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::model::run::{CellResult, RunReport};
+use crate::model::run::{CellResult, PromptChange, RunReport};
 use crate::model::verdict::SnapshotState;
 use crate::report::standing::Standings;
 use crate::report::style::Style;
@@ -71,14 +71,14 @@ pub fn pending(waiting: &Waiting<'_>, out: &mut dyn io::Write, style: Style) -> 
     details::pending(waiting, &mut screen)
 }
 
-/// Writes one cell whole; `texts` are those of its report.
+/// Writes one cell whole; `texts` and `prompts` are those of its report.
 ///
 /// # Errors
 ///
 /// Only what `out` answers.
-pub fn cell(cell: &CellResult, texts: &[Arc<str>], out: &mut dyn io::Write, style: Style) -> io::Result<()> {
+pub fn cell(cell: &CellResult, texts: &[Arc<str>], prompts: &[PromptChange], out: &mut dyn io::Write, style: Style) -> io::Result<()> {
     let mut screen = paint::Screen::new(out, style);
-    whole::show(cell, texts, &mut screen)
+    whole::show(cell, texts, prompts, &mut screen)
 }
 
 #[cfg(test)]

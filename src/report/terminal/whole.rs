@@ -7,15 +7,15 @@ use super::paint::{BAD, BOLD, DIM, GOOD, NAME, ODD, PLAIN, Screen, span};
 use crate::model::assertion::AssertionSeverity;
 use crate::model::reply::{Attempt, Served, Usage};
 use crate::model::request::Role;
-use crate::model::run::{CellResult, ReplyFacts, RequestFacts, SampleResult};
+use crate::model::run::{CellResult, PromptChange, ReplyFacts, RequestFacts, SampleResult};
 use crate::model::verdict::{AssertionResult, Outcome, SnapshotState, Verdict};
-use crate::report::{figures, finding, visible, words};
+use crate::report::{figures, finding, strange, visible, words};
 
 /// Most lines of one text: whoever asks for a whole cell wants to read it, but a terminal is no place for a book.
 const LINES: usize = 2_000;
 
-/// Writes the cell; `texts` are those of its report.
-pub(super) fn show(cell: &CellResult, texts: &[impl AsRef<str>], screen: &mut Screen<'_>) -> io::Result<()> {
+/// Writes the cell; `texts` and `prompts` are those of its report.
+pub(super) fn show(cell: &CellResult, texts: &[impl AsRef<str>], prompts: &[PromptChange], screen: &mut Screen<'_>) -> io::Result<()> {
     let (word, style) = match cell.verdict {
         Verdict::Pass => ("PASS", GOOD),
         Verdict::Fail => ("FAIL", BAD),
@@ -38,7 +38,15 @@ pub(super) fn show(cell: &CellResult, texts: &[impl AsRef<str>], screen: &mut Sc
         }
         SnapshotState::Changed { .. } | SnapshotState::New { .. } | SnapshotState::Unreadable { .. } => {
             screen.heading("snapshot", "")?;
-            details::snapshot(cell, screen)
+            details::snapshot(cell, screen)?;
+            match strange::prompt_change(cell, prompts) {
+                Some(change) => {
+                    let way = format!("{} -> {}", visible::name(&change.from), visible::name(&change.to));
+                    screen.heading("prompt", &way)?;
+                    details::text_rows(&change.diff, screen)
+                }
+                None => Ok(()),
+            }
         }
     }
 }

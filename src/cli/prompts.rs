@@ -1,0 +1,105 @@
+//! What did a prompt version say when an output of it was accepted, and what changed from one version to another?
+//!
+//! The accepted text is looked for where it may be: the file itself, the texts that were run here, the file's history.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::cli::project::Project;
+use crate::cli::session;
+use crate::diff::text_diff;
+use crate::model::key::digest;
+use crate::model::run::{CellResult, PromptChange};
+use crate::model::suite::{PromptVersion, Suite};
+use crate::model::verdict::SnapshotState;
+use crate::source::git;
+use crate::source::tree::Tree;
+use crate::store::prompts;
+
+/// Most pairs of versions that are compared for one report.
+const MOST: usize = 50;
+
+/// Endings of a version's file.
+const ENDINGS: [&str; 3] = ["md", "yaml", "yml"];
+
+/// The texts of prompt versions, as their digests count them.
+pub(crate) struct Texts<'a> {
+    project: &'a Project,
+}
+
+impl<'a> Texts<'a> {
+    pub(crate) const fn of(project: &'a Project) -> Self {
+        Self { project }
+    }
+
+    /// What a file of the project says now.
+    pub(crate) fn now(&self, path: &str) -> Option<String> {
+        text(Tree::Disk(self.project.root.clone()).read(path).ok()?)
+    }
+
+    /// The text with this digest that the file has or had.
+    pub(crate) fn accepted(&self, path: &str, wanted: &str) -> Option<String> {
+        let is_wanted = |text: &String| *digest(text.as_bytes()) == *wanted;
+        self.now(path)
+            .filter(is_wanted)
+            .or_else(|| prompts::find(&self.project.store_folder(), wanted))
+            .or_else(|| git::earlier(&self.project.root, path, |bytes| text(bytes).filter(is_wanted)).ok().flatten())
+    }
+
+    /// Remembers what these versions say. A store that cannot be written only forgets it.
+    pub(crate) fn keep<'v>(&self, versions: impl IntoIterator<Item = &'v Arc<PromptVersion>>) {
+        let store = self.project.store_folder();
+        for version in versions {
+            let same = |text: &String| digest(text.as_bytes()) == version.file.digest;
+            if let Some(text) = self.now(&version.file.path).filter(same) {
+                let _ = prompts::keep(&store, &text);
+            }
+        }
+    }
+
+    /// What changed from the accepted version to the one that gave the output, once for each pair that a cell goes between.
+    pub(crate) fn changes(&self, suites: &[Arc<Suite>], cells: &[CellResult]) -> Vec<PromptChange> {
+        let mut pairs = BTreeSet::new();
+        for cell in cells {
+            let SnapshotState::Changed { accepted_prompt, .. } = &cell.snapshot else { continue };
+            let address = &cell.address;
+            let to = format!("{}@{}", address.prompt, address.version);
+            if *accepted_prompt != to {
+                pairs.insert((accepted_prompt.as_str(), to, &*address.suite, &*address.prompt, address.version));
+            }
+        }
+        let mut changes: Vec<PromptChange> = Vec::new();
+        for (from, to, suite, prompt, version) in pairs.into_iter().take(MOST) {
+            if changes.iter().any(|change| change.from == from && change.to == to) {
+                continue;
+            }
+            let Some(suite) = suites.iter().find(|known| known.name == suite) else { continue };
+            let versions = suite.prompts.iter().filter(|known| known.name == prompt).flat_map(|prompt| &prompt.versions);
+            let Some(version) = versions.into_iter().find(|known| known.version == version) else { continue };
+            let path = &version.file.path;
+            let Some((old, new)) = self.before(suite, from, path).zip(self.now(path)) else { continue };
+            changes.push(PromptChange { from: from.to_owned(), to, file: Arc::clone(path), diff: text_diff(&old, &new) });
+        }
+        changes
+    }
+
+    /// What `name` (`ticket-triage@2`) said when the suite accepted an output of it, else what it says now; `beside` is the file of another
+    /// version of it, or of a prompt that stands in the same folder of prompts.
+    fn before(&self, suite: &Suite, name: &str, beside: &str) -> Option<String> {
+        let (prompt, version) = name.rsplit_once('@')?;
+        let folder = Path::new(beside).parent()?.parent()?.to_str()?;
+        let path = |ending: &&str| format!("{folder}/{prompt}/{version}.{ending}");
+        let lock = session::folder(self.project).prompt_lock(&suite.name).ok();
+        let accepted = lock.as_ref().and_then(|lock| lock.accepted(name));
+        accepted
+            .and_then(|wanted| ENDINGS.iter().find_map(|ending| self.accepted(&path(ending), wanted)))
+            .or_else(|| ENDINGS.iter().find_map(|ending| self.now(&path(ending))))
+    }
+}
+
+/// As the digest of a version counts it: without a byte order mark, with line feeds.
+fn text(bytes: Vec<u8>) -> Option<String> {
+    let text = String::from_utf8(bytes).ok()?;
+    Some(text.strip_prefix('\u{feff}').unwrap_or(&text).replace("\r\n", "\n"))
+}
