@@ -32,6 +32,26 @@ export async function everyView() {
   step(`every view is accessible in light and dark, at 1280 and 400 pixels; screenshots in ${pictures}`);
 }
 
+// Twenty columns and names without an end.
+export async function muchOfEverything() {
+  for (const width of [1280, 400]) {
+    const one = await opened("wide", "", { viewport: { width, height: 860 } });
+    const { page } = one;
+    for (const [name, hash] of Object.entries({ overview: "#", matrix: "#cells" })) {
+      await shownAt(page, hash);
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      check(wide <= 0, `${name} of twenty models at ${width} pixels does not scroll sideways`, wide);
+      await page.screenshot({ path: path.join(pictures, `wide-${name}-${width}.png`), fullPage: name === "overview" });
+    }
+    const cut = await page.evaluate(() => [...document.querySelectorAll(".case-row .case-name a")].filter((name) => name.scrollWidth > name.clientWidth && getComputedStyle(name).textOverflow !== "ellipsis").length);
+    equal(cut, 0, "a name that is cut says so");
+    const marks = await page.evaluate(() => [...document.querySelectorAll(".case-row .cell .mark")].filter((mark) => mark.getBoundingClientRect().right > mark.closest(".cell").getBoundingClientRect().right + 0.5).length);
+    equal(marks, 0, `no mark is cut at ${width} pixels`);
+    await closed(one, `wide, ${width}`);
+  }
+  step("twenty models and long names keep to their places");
+}
+
 export async function paper() {
   const one = await opened("review", "#cells");
   const { page } = one;
