@@ -1,6 +1,7 @@
 //! `promptkeel run --watch`: after each edit, run what it touches, and show the whole.
 
 mod files;
+mod keys;
 mod look;
 
 use std::collections::HashSet;
@@ -14,6 +15,7 @@ use crate::cli::project::{Failure, Project};
 use crate::cli::run::{self, Round};
 use crate::cli::session;
 use crate::cli::watch::files::Files;
+use crate::cli::watch::keys::{Key, Keys};
 use crate::cli::watch::look::{Look, Ready, Seen};
 use crate::model::gate::Exit;
 use crate::model::money::Money;
@@ -35,6 +37,7 @@ struct Watch<'a> {
     costs: Costs,
     /// What the caps of `--max-cost` counted: unknown bills at their worst case.
     taken: Money,
+    has_keys: bool,
 }
 
 /// Runs until somebody ends it. The exit code is that of the last round; 130 where that one was interrupted.
@@ -47,6 +50,7 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     refuse(arguments)?;
     let mut files = Files::new(how);
+    let mut keys = Keys::open();
     let mut watch = Watch {
         arguments,
         console,
@@ -57,21 +61,35 @@ pub(crate) async fn run(
         exit: Exit::Invalid,
         costs: Costs::default(),
         taken: Money::ZERO,
+        has_keys: keys.is_some(),
     };
     let mut project = Arc::new(project);
+    let mut also = Also::Nothing;
     loop {
         let look = Look::at(&project, arguments, &watch.seen);
         project = Arc::clone(&look.project);
         let newly_watched = files.cover(look.wanted(arguments))?;
-        watch.take(look, Also::Nothing).await?;
+        watch.take(look, std::mem::replace(&mut also, Also::Nothing)).await?;
+        let listening = keys.as_ref().and_then(Keys::listen);
         let edit = async {
             // What is watched only now may have changed between reading it and watching it, so it is looked at once more.
             if newly_watched { files.quiet().await } else { files.changed().await }
         };
+        let key = async {
+            match &mut keys {
+                Some(keys) if listening.is_some() => keys.pressed().await,
+                Some(_) | None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = interrupted.cancelled() => {}
             () = edit => {}
+            key = key => match key {
+                Key::Run(these) => also = these,
+                Key::Quit => return Ok(watch.exit),
+            },
         }
+        drop(listening);
         if interrupted.is_cancelled() {
             return Ok(watch.exit);
         }
@@ -152,7 +170,7 @@ impl Watch<'_> {
         }
         let files = self.seen.count();
         let (costs, cap) = (self.costs, self.arguments.max_cost.map(|cap| (self.taken, cap)));
-        self.draw(|out, style| screen::foot(files, costs, cap, out, style))
+        self.draw(|out, style| screen::foot(files, self.has_keys, costs, cap, out, style))
     }
 
     async fn round(&mut self, project: &Project, ready: Ready, changes: &[Change], also: Also) -> Result<(), Failure> {

@@ -1,6 +1,6 @@
 //! Does a watch run what an edit touches, ask nothing that is known, and rest when nothing happens?
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -20,15 +20,16 @@ struct Watch {
 
 impl Watch {
     fn start(project: &Project, arguments: &[&str]) -> Self {
-        let mut all = vec!["run", "--watch"];
+        let mut all = vec!["run"];
+        if !arguments.contains(&"--watch=poll") {
+            all.push("--watch");
+        }
         all.extend(arguments);
         // One pipe for both streams, as a terminal is: their lines come in the order in which they were written.
         let (reader, writer) = std::io::pipe().unwrap();
         let mut command = project.command(&all);
         let child = command.stdout(writer.try_clone().unwrap()).stderr(writer).stdin(Stdio::null()).spawn().unwrap();
-        let (sender, lines) = channel();
-        std::thread::spawn(move || BufReader::new(reader).lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        Self { child, lines }
+        Self::reading(child, reader)
     }
 
     /// Everything up to the first line that holds `text`.
@@ -230,6 +231,16 @@ fn what_the_watch_writes_itself_begins_no_round() {
 }
 
 #[test]
+fn where_nobody_tells_of_edits_the_files_are_looked_at() {
+    let (server, project) = project();
+    let watch = Watch::start(&project, &["--watch=poll"]);
+    watch.round();
+    project.edit("suites/prompts/river/1.md", "Which river", "What river");
+    assert!(watch.round().contains("suites/prompts/river/1.md changed: 2 of 4 cells"));
+    assert_eq!((server.requests(), watch.end()), (6, 0));
+}
+
+#[test]
 fn a_cap_holds_for_all_rounds_together() {
     let (server, project) = project();
     // A request can cost about $0.0003 at most, and the simulator's short answers cost a tenth of it.
@@ -272,7 +283,47 @@ fn flags_that_mean_one_run_are_refused_together() {
     insta::assert_snapshot!(ran.stderr);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn at_a_terminal_each_round_takes_the_screen_and_keys_run_and_end() {
+    let (server, project) = project();
+    project.edit("suites/capitals.yaml", "equals: Paris", "equals: Lyon");
+    // util-linux's `script` gives the command a terminal of its own, and ends as the command does.
+    let binary = env!("CARGO_BIN_EXE_promptkeel");
+    let environment = project.command(&[]);
+    #[expect(clippy::disallowed_methods, reason = "the test plays the person at the keyboard")]
+    let mut command = std::process::Command::new("script");
+    command.args(["-qefc", &format!("{binary} run --watch"), "/dev/null"]).current_dir(project.root()).env_clear();
+    command.envs(environment.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("TERM", "xterm").env("SHELL", "/bin/sh");
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut child = command.stdin(Stdio::piped()).stdout(writer).stderr(Stdio::null()).spawn().unwrap();
+    drop(command);
+    let mut keyboard = child.stdin.take().unwrap();
+    let watch = Watch::reading(child, reader);
+    let mut press = |keys: &str| keyboard.write_all(keys.as_bytes()).and_then(|()| keyboard.flush()).unwrap();
+
+    let first = watch.until("q quits");
+    assert!(first.contains("Enter runs everything, f what did not pass"), "{first}");
+    assert_eq!(first.matches("\u{1b}[2J").count(), 2, "once for the progress, once for what came of it");
+    assert!(!first.contains("\u{1b}[3J"), "what can be scrolled back to stays");
+    press("xf");
+    let failed = watch.until("q quits");
+    assert!(failed.contains("1 of 4 cells") && failed.contains("4 planned = 3 passed"), "{failed}");
+    press("\n");
+    let everything = watch.until("q quits");
+    assert!(everything.contains("── \u{1b}[0m\u{1b}[1m4 cells"), "{everything}");
+    press("q");
+    let mut watch = watch;
+    assert_eq!((watch.child.wait().unwrap().code(), server.requests()), (Some(1), 4));
+}
+
 impl Watch {
+    fn reading(child: Child, reader: std::io::PipeReader) -> Self {
+        let (sender, lines) = channel();
+        std::thread::spawn(move || BufReader::new(reader).lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Self { child, lines }
+    }
+
     /// What an edit came to that need not touch a cell.
     fn round_or_note(&self) -> String {
         self.until("no cell is touched")

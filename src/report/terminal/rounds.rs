@@ -192,12 +192,19 @@ fn is_other(old: &CellResult, new: &CellResult) -> bool {
     old.iter().flatten().next().is_some() && new.iter().flatten().next().is_some() && old != new
 }
 
-/// Writes what the watch cost so far, and what it waits for. `cap` is what was taken from `--max-cost`, and that.
+/// Writes what the watch cost so far, and what it waits for: an edit, and keys where somebody can press them. `cap` is what was taken from `--max-cost`, and that.
 ///
 /// # Errors
 ///
 /// Only what `out` answers.
-pub fn foot(files: usize, costs: Costs, cap: Option<(Money, Money)>, out: &mut dyn io::Write, style: Style) -> io::Result<()> {
+pub fn foot(
+    files: usize,
+    has_keys: bool,
+    costs: Costs,
+    cap: Option<(Money, Money)>,
+    out: &mut dyn io::Write,
+    style: Style,
+) -> io::Result<()> {
     let mut screen = Screen::new(out, style);
     let mut text = figures::counted(costs.rounds, "round", "rounds");
     if costs.spent != Money::ZERO || costs.simulated == Money::ZERO {
@@ -214,5 +221,7 @@ pub fn foot(files: usize, costs: Costs, cap: Option<(Money, Money)>, out: &mut d
     }
     screen.blank()?;
     screen.wrapped(&[span(DIM, format!("{:<11}", "session"))], &[span(PLAIN, text)], usize::MAX)?;
-    screen.line(&[span(DIM, format!("watching {}; Ctrl-C ends", figures::counted(files as u64, "file", "files")))])
+    let files = figures::counted(files as u64, "file", "files");
+    let keys = if has_keys { "Enter runs everything, f what did not pass, q quits" } else { "Ctrl-C ends" };
+    screen.line(&[span(DIM, format!("watching {files}; {keys}"))])
 }
