@@ -34,7 +34,11 @@ fn every_strange_sample_is_shown_beside_its_nearest_variant_and_may_join_them() 
     assert_eq!(variants(&project), 2);
     assert_eq!(project.run(&["run", "--cache", "refresh"]).code, 0, "whichever sample says which");
 
-    project.edit("sim.yaml", "Hello Ada{% if call == 2 %}!{% endif %}", "Hello {% if call == 2 %}dear {% endif %}Ada{% if call == 3 %}, hello!{% endif %}");
+    project.edit(
+        "sim.yaml",
+        "Hello Ada{% if call == 2 %}!{% endif %}",
+        "Hello {% if call == 2 %}dear {% endif %}Ada{% if call == 3 %}, hello!{% endif %}",
+    );
     let (ran, report) = project.report(&["--cache", "refresh", "--junit", "junit.xml", "--markdown", "report.md", "--html", "report.html"]);
     assert_eq!(ran.code, 1, "{ran:?}");
     let found = &report["cells"][0]["snapshot"]["variants"];

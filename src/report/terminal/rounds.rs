@@ -225,3 +225,72 @@ pub fn foot(
     let keys = if has_keys { "Enter runs everything, f what did not pass, q quits" } else { "Ctrl-C ends" };
     screen.line(&[span(DIM, format!("watching {files}; {keys}"))])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    fn drawn(draw: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> String {
+        let mut out = Vec::new();
+        draw(&mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    const STYLE: Style = Style { width: 80, ..Style::PLAIN };
+
+    #[test]
+    fn a_head_names_what_began_the_round() {
+        let changes: Vec<Change> = ["a.md", "b.md", "c.md", "d.md", "e.md"].iter().map(|name| ((*name).to_owned(), "changed")).collect();
+        let now = "2026-11-22T14:31:07Z".parse().unwrap();
+        let first = drawn(|out| head(&Head { now, changes: &[], cells: Some((40, 40)) }, out, STYLE));
+        let some = drawn(|out| head(&Head { now, changes: &changes[..1], cells: Some((1200, 4000)) }, out, STYLE));
+        let many = drawn(|out| head(&Head { now, changes: &changes, cells: None }, out, STYLE));
+        let idle = drawn(|out| nothing(now, &changes[..2], out, STYLE));
+        insta::assert_snapshot!(format!("{first}{some}{many}{idle}"), @r"
+        ── 14:31:07 UTC ── 40 cells ────────────────────────────────────────────────────
+        ── 14:31:07 UTC ── a.md changed: 1,200 of 4,000 cells ──────────────────────────
+        ── 14:31:07 UTC ── a.md changed, b.md changed, c.md changed and 2 more files: nothing can run ──
+        14:31:07 UTC  a.md changed, b.md changed: no cell is touched
+        ");
+    }
+
+    #[test]
+    fn news_are_verdicts_outputs_and_cells_that_come_and_go() {
+        let before = sample::report();
+        let same = drawn(|out| news(&before, &before, out, STYLE));
+        assert_eq!(same, "\nsince the last round: every verdict and every output is the same\n");
+        let mut after = before.clone();
+        let passed = after.cells.iter().position(|cell| cell.verdict == Verdict::Pass).unwrap();
+        let failed = after.cells.iter().position(|cell| cell.verdict == Verdict::Fail).unwrap();
+        after.cells[passed].verdict = Verdict::Fail;
+        after.cells[failed].verdict = Verdict::Pass;
+        let reply = after.cells[failed].samples.iter_mut().find_map(|sample| sample.reply.as_mut()).unwrap();
+        reply.text.push_str(" now");
+        let (worse, better) = (after.cells[passed].address.to_string(), after.cells[failed].address.to_string());
+        let told = drawn(|out| news(&before, &after, out, STYLE));
+        let wanted = format!(
+            "\nsince the last round: 1 newly failing, 1 newly passing, 1 other output\n  newly failing  {worse}\n  newly passing  {better}\n"
+        );
+        assert_eq!(told, wanted);
+        let fewer = RunReport { cells: before.cells[1..].to_vec(), ..before.clone() };
+        assert!(drawn(|out| news(&before, &fewer, out, STYLE)).contains("1 cell less"));
+        assert!(drawn(|out| news(&fewer, &before, out, STYLE)).contains("1 new cell"));
+    }
+
+    #[test]
+    fn a_session_adds_up_what_its_rounds_paid() {
+        let report = sample::report();
+        let mut costs = Costs::default();
+        costs.add(&report);
+        costs.add(&report);
+        assert_eq!((costs.rounds, costs.spent), (2, report.bill.spent_usd + report.bill.spent_usd));
+        let cap = Some(("0.5".parse().unwrap(), "2".parse().unwrap()));
+        let plain = drawn(|out| foot(14, false, Costs::default(), cap, out, STYLE));
+        assert_eq!(plain, "\nsession    0 rounds, $0.00 spent; $0.5000 of `--max-cost` $2.00 are taken\nwatching 14 files; Ctrl-C ends\n");
+        assert!(
+            drawn(|out| foot(1, true, costs, None, out, STYLE))
+                .ends_with("watching 1 file; Enter runs everything, f what did not pass, q quits\n")
+        );
+    }
+}
