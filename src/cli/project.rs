@@ -122,7 +122,7 @@ impl Project {
             let Some(replacing) = configured.get(name).map(facts) else {
                 let names: Vec<&str> = configured.keys().map(String::as_str).collect();
                 let problem = Problem::error(format!("no endpoint is named `{name}`"));
-                return Err(problem.hint(format!("the settings have: {}", names.join(", "))).into());
+                return Err(problem.hint(format!("the settings have: {}", settings::named(&names))).into());
             };
             // Whatever endpoint a model names, this one answers: its version decides which parameters are right.
             endpoints.values_mut().for_each(|facts| *facts = replacing.clone());

@@ -14,7 +14,8 @@ use crate::model::catalog::PriceOverride;
 use crate::model::problem::Problem;
 use crate::model::request::Dialect;
 use crate::source::decode::decode_all;
-use crate::source::document::Document;
+use crate::source::document::{Document, Span as Bytes};
+use crate::source::node::Node;
 use crate::source::toml;
 
 /// Layer 0, and what `promptkeel settings` prints.
@@ -22,6 +23,9 @@ pub(crate) const DEFAULTS: &str = include_str!("../default.toml");
 
 /// Largest settings file, env file and script of a simulator; all of them are written by hand.
 pub(crate) const LARGEST: u64 = 8 << 20;
+
+/// Most endpoints of a project: whoever has more has written a loop, and each is resolved for every command.
+const MOST_ENDPOINTS: usize = 500;
 
 /// The file's name; it marks the root of a project.
 pub(crate) const FILE: &str = "promptkeel.toml";
@@ -226,14 +230,14 @@ pub(crate) struct EndpointSettings {
 /// Every problem of the file at once.
 pub(crate) fn load(text: Option<&[u8]>) -> Result<Settings, Vec<Problem>> {
     let (defaults, _) = parse("default.toml", DEFAULTS.as_bytes())?;
-    let (file, document) = match text {
+    let (file, written) = match text {
         Some(text) => {
-            let (file, document) = parse(FILE, text).map_err(without_keys)?;
-            (file, Some(document))
+            let (file, written) = parse(FILE, text).map_err(without_keys)?;
+            (file, Some(written))
         }
         None => (SettingsFile::default(), None),
     };
-    resolve(defaults, file, document.as_ref()).map_err(without_keys)
+    resolve(defaults, file, written.as_ref()).map_err(without_keys)
 }
 
 /// A key that somebody wrote into the settings, where none belongs, is repeated in no message: the log of a job is read by many.
@@ -257,18 +261,48 @@ pub(crate) fn schema() -> serde_json::Value {
     schemars::schema_for!(SettingsFile).to_value()
 }
 
-fn parse(name: &str, text: &[u8]) -> Result<(SettingsFile, Document), Vec<Problem>> {
+/// A file as it was written, for the places of what is wrong in it.
+struct Written {
+    document: Document,
+    node: Node,
+}
+
+impl Written {
+    /// The name of an endpoint, where its section begins.
+    fn endpoint(&self, name: &str) -> Option<Bytes> {
+        let endpoints = self.node.get("endpoints")?;
+        endpoints.entries().iter().find(|(key, _)| key.name == name).map(|(key, _)| key.span)
+    }
+
+    /// The value of `run.endpoint`.
+    fn default_endpoint(&self) -> Option<Bytes> {
+        self.node.get("run")?.get("endpoint").map(|value| value.span)
+    }
+
+    fn mark(&self, problem: Problem, span: Option<Bytes>) -> Problem {
+        match span {
+            Some(span) => problem.at(self.document.place(span)),
+            None => problem,
+        }
+    }
+}
+
+fn parse(name: &str, text: &[u8]) -> Result<(SettingsFile, Written), Vec<Problem>> {
     let path: Arc<str> = Arc::from(name);
     let document = Document::from_bytes(&path, text).map_err(|problem| vec![problem])?;
     let node = toml::parse(&document)?;
+    if let Some((key, _)) = node.get("endpoints").and_then(|endpoints| endpoints.entries().get(MOST_ENDPOINTS)) {
+        let problem = Problem::error(format!("the settings have more than {MOST_ENDPOINTS} endpoints")).at(document.place(key.span));
+        return Err(vec![problem.hint("keep those that a suite names; models of one provider share one")]);
+    }
     let mut problems = Vec::new();
     match decode_all(&node, &document, &mut problems) {
-        Some(file) if problems.is_empty() => Ok((file, document)),
+        Some(file) if problems.is_empty() => Ok((file, Written { document, node })),
         _ => Err(problems),
     }
 }
 
-fn resolve(defaults: SettingsFile, file: SettingsFile, document: Option<&Document>) -> Result<Settings, Vec<Problem>> {
+fn resolve(defaults: SettingsFile, file: SettingsFile, written: Option<&Written>) -> Result<Settings, Vec<Problem>> {
     let run = file.run.over(defaults.run);
     let mut endpoints = defaults.endpoints;
     let pages: BTreeMap<String, (Option<String>, Option<String>)> =
@@ -301,7 +335,10 @@ fn resolve(defaults: SettingsFile, file: SettingsFile, document: Option<&Documen
             Ok(endpoint) => {
                 resolved.insert(name, endpoint);
             }
-            Err(problem) => problems.push(place(problem, document, &name)),
+            Err(problem) => problems.push(match written {
+                Some(written) => written.mark(problem, written.endpoint(&name)),
+                None => problem,
+            }),
         }
     }
     let from_environment = Environment::variable("PROMPTKEEL_ENDPOINT");
@@ -309,8 +346,12 @@ fn resolve(defaults: SettingsFile, file: SettingsFile, document: Option<&Documen
     let endpoint = from_environment.or(run.endpoint).unwrap_or_default();
     if problems.is_empty() && !resolved.contains_key(&endpoint) {
         let names: Vec<&str> = resolved.keys().map(String::as_str).collect();
-        let problem = Problem::error(format!("no endpoint is named `{endpoint}`{by}"));
-        problems.push(place(problem.hint(format!("the settings have: {}", names.join(", "))), document, &endpoint));
+        let problem =
+            Problem::error(format!("no endpoint is named `{endpoint}`{by}")).hint(format!("the settings have: {}", named(&names)));
+        problems.push(match written {
+            Some(written) if by.is_empty() => written.mark(problem, written.default_endpoint()),
+            Some(_) | None => problem,
+        });
     }
     if !problems.is_empty() {
         return Err(problems);
@@ -329,13 +370,12 @@ fn resolve(defaults: SettingsFile, file: SettingsFile, document: Option<&Documen
     })
 }
 
-/// Points at the first line that holds the name, where the file has one.
-fn place(problem: Problem, document: Option<&Document>, name: &str) -> Problem {
-    let Some(document) = document else { return problem };
-    let found = (1_u32..).zip(document.text().lines()).find(|(_, line)| line.contains(name) && !line.trim_start().starts_with('#'));
-    match found {
-        Some((line, _)) => problem.at(document.place_in_line(line, None)),
-        None => problem,
+/// Names of endpoints, as many as one reads.
+pub(crate) fn named(names: &[&str]) -> String {
+    const MOST: usize = 20;
+    match names.len().checked_sub(MOST) {
+        None | Some(0) => names.join(", "),
+        Some(more) => format!("{} and {more} more", names[..MOST].join(", ")),
     }
 }
 
@@ -472,6 +512,22 @@ mod tests {
         assert_eq!(page("[endpoints.anthropic]\nbase_url = \"https://gateway.example\"\n"), None);
         let own = "[endpoints.anthropic]\nbase_url = \"https://gateway.example\"\nstatus_page = \"ask Ada\"\n";
         assert_eq!(page(own).as_deref(), Some("ask Ada"));
+    }
+
+    #[test]
+    fn many_endpoints_are_refused_before_any_is_resolved() {
+        let sections = |count: usize| (0..count).map(|index| format!("[endpoints.x{index}]\n")).collect::<String>();
+        let problems = loaded(&sections(MOST_ENDPOINTS)).unwrap_err();
+        let lines: Vec<u32> = problems.iter().map(|problem| problem.place.as_ref().unwrap().line).collect();
+        assert_eq!(problems.len(), MOST_ENDPOINTS);
+        // Each at its own section, also where the name of one is the beginning of another's.
+        assert!(problems.iter().zip(&lines).all(|(problem, line)| problem.message.contains(&format!("`x{}`", line - 1))), "{lines:?}");
+        for count in [MOST_ENDPOINTS + 1, 20 * MOST_ENDPOINTS] {
+            let problems = loaded(&sections(count)).unwrap_err();
+            assert_eq!(problems.len(), 1);
+            assert_eq!(problems[0].message, "the settings have more than 500 endpoints");
+            assert_eq!(problems[0].place.as_ref().unwrap().line, 501);
+        }
     }
 
     #[test]

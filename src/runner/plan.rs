@@ -23,6 +23,9 @@ use crate::template::prompt::CompiledPrompt;
 /// Most samples of one cell: more is a slip of the keyboard that somebody would pay for.
 const MOST_SAMPLES: u32 = 10_000;
 
+/// Most answers of one plan: what a machine of 2 GiB can still hold the keys of.
+const MOST_ANSWERS: u64 = 2_000_000;
+
 /// What a plan depends on besides the suites.
 #[derive(Debug)]
 pub struct Context<'a> {
@@ -137,6 +140,11 @@ impl Plan {
 pub fn build(suites: &[Arc<Suite>], context: &Context<'_>) -> Result<Plan, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut drafts: Vec<(Arc<Variant>, Arc<Case>, Arc<str>)> = Vec::new();
+    let answers = suites.iter().fold(0_u64, |answers, suite| answers.saturating_add(asked(suite)));
+    if answers > MOST_ANSWERS {
+        let problem = Problem::error(format!("{answers} answers would be asked for, and a plan may hold {MOST_ANSWERS}"));
+        return Err(vec![problem.hint("name fewer suites, or ask for fewer samples")]);
+    }
     for suite in suites {
         let variants = variants(suite, context, &mut problems);
         for case in &suite.cases {
@@ -154,6 +162,14 @@ pub fn build(suites: &[Arc<Suite>], context: &Context<'_>) -> Result<Plan, Vec<P
         }
     }
     if problems.is_empty() { Ok(Plan { suites: suites.to_vec(), cells }) } else { Err(problems) }
+}
+
+/// How many answers a suite asks for: cases and their samples, times prompt versions, times models.
+fn asked(suite: &Suite) -> u64 {
+    let samples = suite.cases.iter().map(|case| u64::from(case.samples.unwrap_or(suite.samples).clamp(1, MOST_SAMPLES)));
+    let versions: usize = suite.prompts.iter().map(|prompt| prompt.versions.len()).sum();
+    let pairs = u64::try_from(versions.saturating_mul(suite.models.len())).unwrap_or(u64::MAX);
+    samples.fold(0, u64::saturating_add).saturating_mul(pairs)
 }
 
 fn variants(suite: &Arc<Suite>, context: &Context<'_>, problems: &mut Vec<Problem>) -> Vec<Arc<Variant>> {

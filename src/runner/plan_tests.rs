@@ -39,6 +39,21 @@ fn a_model_without_a_price_has_no_worst_case_and_every_other_has_one() {
 }
 
 #[test]
+fn more_answers_than_a_plan_may_hold_are_refused_before_anything_is_rendered() {
+    // Two prompt versions, two models.
+    let most = u32::try_from(MOST_ANSWERS / 4 / 50).unwrap();
+    let cases: Vec<String> = (0..50).map(|case| format!("case-{case}")).collect();
+    let cases: Vec<&str> = cases.iter().map(String::as_str).collect();
+    let asking = |samples| Suite { samples, ..suite(&cases) };
+    assert_eq!((asked(&asking(most)), most), (MOST_ANSWERS, 10_000));
+    let mut suite = asking(most);
+    suite.cases.push(Arc::clone(&suite.cases[0]));
+    let problems = planned(suite, None).unwrap_err();
+    assert_eq!(problems[0].message, "2040000 answers would be asked for, and a plan may hold 2000000");
+    assert_eq!(problems.len(), 1);
+}
+
+#[test]
 fn every_case_that_cannot_be_rendered_is_told_in_one_go() {
     let mut suite = suite(&["ada", "bob", "cyd"]);
     for position in [0, 2] {

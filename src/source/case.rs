@@ -1,6 +1,6 @@
 //! Which cases does a suite have? Those that are written out, and one for each row of a table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -23,6 +23,10 @@ const MOST_CASES: usize = 250_000;
 
 /// Most samples of one request: past that an estimate gets no better.
 const MOST_SAMPLES: u32 = 10_000;
+
+/// Most bytes of what the cases of one suite share with each other and each case holds for itself: variables of a table, files that
+/// many rows name, assertions, tags. A small suite can make any number of it.
+pub(crate) const MOST_WEIGHT: usize = 1 << 30;
 
 /// A case before it is checked.
 #[derive(Debug)]
@@ -67,6 +71,8 @@ pub(crate) struct Cases<'a, 'b> {
     pub(crate) drafts: Vec<Draft>,
     /// Where each table is named, and its columns that became variables.
     pub(crate) tables: Vec<(Place, BTreeMap<String, ()>)>,
+    /// Bytes of what cases hold copies of.
+    pub(crate) weight: usize,
     /// No further case is taken.
     pub(crate) is_full: bool,
     pub(crate) problems: &'a mut Vec<Problem>,
@@ -104,8 +110,15 @@ impl Cases<'_, '_> {
         }
     }
 
-    /// Whether there are as many cases as one suite may have; said once.
+    /// Whether there are as many cases, or as much in them, as one suite may have; said once.
     fn full(&mut self, place: &Place) -> bool {
+        if self.weight > MOST_WEIGHT && !self.is_full {
+            let problem = Problem::error(format!("the cases of this suite hold more than {} MiB", MOST_WEIGHT >> 20)).at(place.clone());
+            self.problems.push(
+                problem.hint("what a table's `vars`, `tags` and `assert` say, each of its rows holds: make it shorter, or split the suite"),
+            );
+            self.is_full = true;
+        }
         if self.drafts.len() == MOST_CASES && !self.is_full {
             let problem = Problem::error(format!("this suite has more than {MOST_CASES} cases")).at(place.clone());
             self.problems.push(problem.hint("split it into several suites, and run them one by one"));
@@ -115,7 +128,8 @@ impl Cases<'_, '_> {
     }
 
     fn written(&mut self, shape: CaseShape, id: &Spanned<String>, samples: Option<u32>) {
-        if self.drafts.len() == MOST_CASES && self.full(&self.document.place(id.span)) {
+        if self.drafts.len() == MOST_CASES || self.weight > MOST_WEIGHT || self.is_full {
+            self.full(&self.document.place(id.span));
             return;
         }
         if let Err(message) = well_named("a case's id", &id.value) {
@@ -124,11 +138,13 @@ impl Cases<'_, '_> {
         let mut fixtures = Vec::new();
         let (variables, written) = self.variables(shape.vars.as_ref(), &mut fixtures);
         let own = resolve_all(&shape.assert.unwrap_or_default(), self.document, self.inputs, self.problems);
+        let (tags, assertions) = (tags(shape.tags), effective(self.inherited, &[&own], shape.inherit));
+        self.weight += held(&tags, &assertions, &fixtures);
         self.drafts.push(Draft {
             id: id.value.clone(),
-            tags: tags(shape.tags),
+            tags,
             variables,
-            assertions: effective(self.inherited, &[&own], shape.inherit),
+            assertions,
             samples,
             site: self.document.site(id.span),
             place: Placed::Span(id.span),
@@ -176,6 +192,7 @@ impl Cases<'_, '_> {
         };
         match self.inputs.value(path, as_text, place) {
             Ok((file, value)) => {
+                self.weight += weight(&value);
                 fixtures.push(file);
                 Some(value)
             }
@@ -215,11 +232,15 @@ impl Cases<'_, '_> {
         if !self.has_ids(&table, column, shape.id_from.as_ref(), &self.document.place(span)) {
             return;
         }
+        let shared_tags = tags(shape.tags);
+        let each = defaults.values().map(weight).sum();
         let shared = Shared {
+            each,
             index: self.tables.len(),
             id_column: column.to_owned(),
             keeps_id: shape.id_from.is_some(),
-            tags: tags(shape.tags),
+            known_tags: shared_tags.iter().cloned().collect(),
+            tags: shared_tags,
             effective: effective(self.inherited, &[&own], shape.inherit),
             own,
             inherit: shape.inherit,
@@ -236,6 +257,9 @@ impl Cases<'_, '_> {
                 break;
             }
             self.row(row, &document, texts_only, &shared);
+        }
+        if self.weight > MOST_WEIGHT {
+            self.full(&self.tables[shared.index].0.clone());
         }
     }
 
@@ -274,7 +298,7 @@ impl Cases<'_, '_> {
         let mut tags = shared.tags.clone();
         if let Some(value) = values.shift_remove("tags") {
             match row_tags(&value) {
-                Some(own) => tags.extend(own.into_iter().filter(|tag| !shared.tags.contains(tag))),
+                Some(own) => tags.extend(own.into_iter().filter(|tag| !shared.known_tags.contains(tag))),
                 None => {
                     self.problems.push(Problem::error("a row's `tags` must be a list of texts").at(place()).hint("write [\"billing\"]"))
                 }
@@ -289,6 +313,7 @@ impl Cases<'_, '_> {
             }
         };
         let mut fixtures = shared.fixtures.clone();
+        self.weight += shared.each;
         let mut variables: Map<String, Value> = shared.defaults.clone();
         for (name, value) in values {
             if !self.tables[shared.index].1.contains_key(&name) {
@@ -299,6 +324,7 @@ impl Cases<'_, '_> {
                 variables.insert(name, value);
             }
         }
+        self.weight += held(&tags, &assertions, &fixtures);
         self.drafts.push(Draft {
             id,
             tags,
@@ -342,23 +368,38 @@ struct Shared {
     /// A column that `id_from` names stays a variable.
     keeps_id: bool,
     tags: Vec<String>,
+    known_tags: HashSet<String>,
     own: Vec<Arc<Resolved>>,
     effective: Vec<Arc<Resolved>>,
     inherit: Option<bool>,
     samples: Option<u32>,
     defaults: Variables,
+    /// Their bytes, of which each row has its own.
+    each: usize,
     fixtures: Vec<SourceFile>,
     written: Arc<Vec<(String, Place)>>,
 }
 
 fn tags(tags: Option<Vec<Spanned<String>>>) -> Vec<String> {
-    let mut unique: Vec<String> = Vec::new();
-    for tag in tags.into_iter().flatten() {
-        if !unique.contains(&tag.value) {
-            unique.push(tag.value);
+    let mut known = HashSet::new();
+    tags.into_iter().flatten().map(|tag| tag.value).filter(|tag| known.insert(tag.clone())).collect()
+}
+
+/// Bytes of what a case holds besides its variables; of an assertion and a file only the reference, which the planned case has again.
+fn held(tags: &[String], assertions: &[Arc<Resolved>], fixtures: &[SourceFile]) -> usize {
+    let tags: usize = tags.iter().map(|tag| tag.len() + size_of::<String>()).sum();
+    tags + size_of_val(assertions) * 2 + size_of_val(fixtures)
+}
+
+/// Bytes of a value, about.
+fn weight(value: &Value) -> usize {
+    size_of::<Value>()
+        + match value {
+            Value::String(text) => text.len(),
+            Value::Array(items) => items.iter().map(weight).sum(),
+            Value::Object(members) => members.iter().map(|(key, value)| key.len() + size_of::<String>() + weight(value)).sum(),
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
         }
-    }
-    unique
 }
 
 /// A list of texts, or one text with commas or semicolons between.

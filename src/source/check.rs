@@ -1,7 +1,7 @@
 //! What is wrong with a suite as a whole? Everything that can be found without asking: undefined and unused variables, rejected
 //! parameters, assertions that cannot be compiled, cases that cannot fail.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -62,7 +62,8 @@ struct Shared {
 }
 
 impl Shared {
-    fn add(&mut self, problem: Problem, case: &str) {
+    /// `hint` is asked once for findings that are the same: it may compare a name with very many.
+    fn add(&mut self, problem: Problem, case: &str, hint: impl FnOnce() -> Option<String>) {
         let Some(place) = &problem.place else { return };
         let key = (Arc::clone(&place.file), place.line, place.column, problem.message.clone());
         match self.known.get(&key) {
@@ -70,6 +71,7 @@ impl Shared {
             // Each is an error, so that what is left out makes nothing look sound.
             None if self.order.len() >= ENOUGH => {}
             None => {
+                let problem = if let Some(hint) = hint() { problem.hint(hint) } else { problem };
                 self.known.insert(key, self.order.len());
                 self.order.push((problem, case.to_owned(), 0));
             }
@@ -131,13 +133,10 @@ fn render(subject: &Subject<'_>, drafts: &[&Draft], undefined: &mut BTreeSet<Str
                 let variables = filled.as_ref().unwrap_or(&draft.variables);
                 let Err(error) = prompt.compiled.render(variables) else { break };
                 let place = prompt.place(&error);
-                let mut problem = Problem::error(error.message.clone()).at(place);
-                problem.hint = error
-                    .undefined
-                    .as_deref()
-                    .map(|name| hint_for_undefined(name, draft))
-                    .or_else(|| Some(hint_for_template(&error.message)));
-                shared.add(problem, &draft.id);
+                shared.add(Problem::error(error.message.clone()).at(place), &draft.id, || {
+                    let undefined = error.undefined.as_deref().map(|name| hint_for_undefined(name, draft));
+                    undefined.or_else(|| Some(hint_for_template(&error.message)))
+                });
                 let Some(name) = error.undefined else { break };
                 undefined.insert(name.clone());
                 filled.get_or_insert_with(|| draft.variables.clone()).insert(name, Value::String(" ".to_owned()));
@@ -187,9 +186,10 @@ fn assertions(subject: &Subject<'_>, whole: bool, undefined: &mut BTreeSet<Strin
                 once(resolved, problems);
             } else if whole && let Err(error) = compile(&resolved.assertion, &draft.variables, &cache) {
                 undefined.extend(error.undefined.clone());
-                let hint = error.undefined.as_deref().map(|name| hint_for_undefined(name, draft));
+                let undefined = error.undefined.clone();
                 let problem = uncompiled(error, resolved.place.clone());
-                shared.add(if let Some(hint) = hint { problem.hint(hint) } else { problem }, &draft.id);
+                let own = problem.hint.clone();
+                shared.add(problem, &draft.id, || undefined.map(|name| hint_for_undefined(&name, draft)).or(own));
             }
         }
     }
@@ -217,17 +217,21 @@ fn unused(subject: &Subject<'_>, undefined: &BTreeSet<String>, problems: &mut Ve
     let mut defaults: Vec<Option<&Draft>> = vec![None; subject.tables.len()];
     // Cases mostly have the same variables: one that nothing uses is one mistake, however many cases give it.
     let mut found: Vec<(Problem, usize)> = Vec::new();
-    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut places: HashMap<String, Option<usize>> = HashMap::new();
     let mut unused_written = |name: &str, place: &Place, used: &BTreeSet<&str>| {
+        if let Some(known) = places.get(name) {
+            if let Some(known) = known {
+                found[*known].1 += 1;
+            }
+            return;
+        }
+        // Looked at or undefined, there are errors by then.
+        if places.len() >= ENOUGH {
+            return;
+        }
         // A misspelled name in a template was reported there, with this one as what was meant.
         if nearest(name, undefined.iter().map(String::as_str)).is_some() {
-            return;
-        }
-        if let Some(known) = places.get(name) {
-            found[*known].1 += 1;
-            return;
-        }
-        if found.len() >= ENOUGH {
+            places.insert(name.to_owned(), None);
             return;
         }
         let problem = Problem::error(format!("no prompt and no assertion uses the variable `{name}`")).at(place.clone());
@@ -236,7 +240,7 @@ fn unused(subject: &Subject<'_>, undefined: &BTreeSet<String>, problems: &mut Ve
             || format!("write `{{{{ {name} }}}}` where it belongs, or take it away"),
             |near| format!("did you mean `{near}`?"),
         );
-        places.insert(name.to_owned(), found.len());
+        places.insert(name.to_owned(), Some(found.len()));
         found.push((problem.hint(hint), 1));
     };
     for draft in subject.drafts {
@@ -296,12 +300,12 @@ fn parameters(subject: &Subject<'_>, problems: &mut Vec<Problem>) {
             }
         }
     }
-    for problem in found {
-        // The same parameter of several models is one mistake.
-        if !problems.iter().any(|known| known.place == problem.place && known.message == problem.message) {
-            problems.push(problem);
-        }
-    }
+    // The same parameter of several models is one mistake.
+    let said = |problem: &Problem| {
+        (problem.place.as_ref().map(|place| (Arc::clone(&place.file), place.line, place.column)), problem.message.clone())
+    };
+    let mut known: HashSet<_> = problems.iter().map(said).collect();
+    problems.extend(found.into_iter().filter(|problem| known.insert(said(problem))).take(ENOUGH));
 }
 
 fn problem(rejection: &Rejection, place: Place) -> Problem {

@@ -25,13 +25,15 @@ const MOST_PROBLEMS: usize = 100;
 /// Longest name that is compared with others: comparing takes the product of both lengths, and nobody mistypes so long a word.
 const LONGEST_NAME: usize = 300;
 
+/// Most names that a wrong one is compared with: a folder may hold any number of them, and each may be missed.
+const MOST_NAMES: usize = 5_000;
+
 /// One value; the first mistake is the error.
 ///
 /// # Errors
 /// The first mistake, at its place.
 pub fn decode<T: DeserializeOwned>(node: &Node, document: &Document) -> Result<T, Problem> {
-    let left_out = RefCell::default();
-    T::deserialize(Decoder { node, left_out: &left_out }).map_err(|mistake| mistake.into_problem(document, node))
+    T::deserialize(Decoder { node, left_out: &RefCell::default() }).map_err(|mistake| mistake.into_problem(document, node))
 }
 
 /// One value; every mistake is pushed. What comes back lacks the entries that were wrong, and is `None` where too much is missing.
@@ -115,11 +117,8 @@ pub fn suggestion<'a>(wrong: &str, right: impl IntoIterator<Item = &'a str>) -> 
     if let Some(name) = nearest(wrong, right.iter().copied()) {
         return Some(format!("did you mean `{name}`?"));
     }
-    if right.is_empty() || right.len() > 30 {
-        return None;
-    }
-    let names: Vec<String> = right.iter().map(|name| format!("`{name}`")).collect();
-    Some(format!("use one of {}", names.join(", ")))
+    let names = || right.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    (1..=30).contains(&right.len()).then(|| format!("use one of {}", names()))
 }
 
 /// The name that `wrong` was probably meant to be.
@@ -131,6 +130,7 @@ pub fn nearest<'a>(wrong: &str, right: impl IntoIterator<Item = &'a str>) -> Opt
     let lower = wrong.to_lowercase();
     right
         .into_iter()
+        .take(MOST_NAMES)
         .filter(|name| name.len() <= LONGEST_NAME)
         .map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), name))
         .filter(|(distance, name)| *distance <= 1.max(name.chars().count().min(lower.chars().count()) / 3))

@@ -29,12 +29,14 @@ pub mod tree;
 mod vacuous;
 pub mod yaml;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::problem::{Place, Problem, Severity};
 use crate::model::suite::Suite;
 use crate::source::document::start_of;
+use crate::source::enough::enough;
 use crate::source::input::extension;
 use crate::source::known::Known;
 use crate::source::prompt::Prompts;
@@ -119,13 +121,17 @@ fn files(reader: &Reader, selected: &[String], problems: &mut Vec<Problem>) -> V
         return paths;
     }
     let mut paths = Vec::new();
+    let all: OnceCell<Vec<String>> = OnceCell::new();
     for path in selected {
+        if enough(problems) {
+            break;
+        }
         let Some(normal) = inside(path) else {
             problems.push(Problem::error(ReadError::Outside(path.clone()).to_string()).hint("name suites inside of the project"));
             continue;
         };
         if !reader.exists(&normal) {
-            let all: Vec<String> = reader.list(SUITES, Some("prompts")).into_iter().filter(is_suite).collect();
+            let all = all.get_or_init(|| reader.list(SUITES, Some("prompts")).into_iter().filter(is_suite).collect());
             let problem = Problem::error(format!("there is no suite or folder `{path}`"));
             problems.push(match decode::nearest(&normal, all.iter().map(String::as_str)) {
                 Some(near) => problem.hint(format!("did you mean `{near}`?")),

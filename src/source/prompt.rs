@@ -15,6 +15,9 @@ use crate::source::prompt_file;
 use crate::template::TemplateError;
 use crate::template::prompt::CompiledPrompt;
 
+/// Files of one folder that look like versions and are none, and are named.
+const MOST_STRANGE: usize = 20;
+
 /// A prompt version with what checking it needs.
 #[derive(Debug)]
 pub(crate) struct PromptFile {
@@ -168,9 +171,9 @@ fn candidates(suite: &str) -> Vec<String> {
 }
 
 fn unknown_prompt(name: &str, suite: &str, place: &Place, inputs: &Inputs<'_>) -> Problem {
-    let names: Vec<String> = candidates(suite).iter().flat_map(|folder| inputs.reader.folders(folder)).collect();
+    let names: Vec<_> = candidates(suite).iter().map(|folder| inputs.reader.folders(folder)).collect();
     let problem = Problem::error(format!("unknown prompt `{name}`")).at(place.clone());
-    match nearest(name, names.iter().map(String::as_str)) {
+    match nearest(name, names.iter().flat_map(|names| names.iter()).map(String::as_str)) {
         Some(near) => problem.hint(format!("did you mean `{near}`?")),
         None => problem.hint(format!("write `{}/{name}/1.md`", candidates(suite).first().map_or("suites/prompts", String::as_str))),
     }
@@ -179,14 +182,16 @@ fn unknown_prompt(name: &str, suite: &str, place: &Place, inputs: &Inputs<'_>) -
 /// The files of each version, `1.md` as 1; anything that looks like a version and is none is a warning.
 fn versions_in(folder: &str, inputs: &Inputs<'_>, place: &Place, problems: &mut Vec<Problem>) -> BTreeMap<u32, Vec<String>> {
     let mut versions: BTreeMap<u32, Vec<String>> = BTreeMap::new();
-    for name in inputs.reader.names(folder) {
-        let (stem, ending) = name.rsplit_once('.').unwrap_or((&name, ""));
+    let mut strange = 0;
+    for name in inputs.reader.names(folder).iter() {
+        let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
         let is_prompt = matches!(ending, "md" | "yaml" | "yml");
         match stem.parse::<u32>() {
             Ok(version) if is_prompt && stem == version.to_string() => versions.entry(version).or_default().push(name.clone()),
-            _ if stem.trim_start_matches(['v', 'V', '0', '+', '_', '-']).parse::<u32>().is_ok() => {
+            _ if strange < MOST_STRANGE && stem.trim_start_matches(['v', 'V', '0', '+', '_', '-']).parse::<u32>().is_ok() => {
                 let problem = Problem::warning(format!("`{folder}/{name}` is not a version of the prompt"));
                 let problem = problem.at(place.clone()).hint("versions are named by their number alone: `3.md` or `3.yaml`");
+                strange += 1;
                 if !problems.contains(&problem) {
                     problems.push(problem);
                 }

@@ -24,6 +24,12 @@ use crate::source::spanned::Spanned;
 use crate::source::tree::{File, Reader};
 use crate::source::yaml;
 
+/// Most pairs of a prompt version and a model: each is checked and kept on its own.
+const MOST_VARIANTS: usize = 10_000;
+
+/// Most cells of one suite: what a machine of 2 GiB can still plan. Each is rendered before anything is sent.
+const MOST_CELLS: usize = 2_000_000;
+
 /// A model with where its parameters stand.
 pub(crate) struct ModelDraft {
     pub(crate) spec: ModelSpec,
@@ -96,6 +102,11 @@ impl Reading<'_, '_> {
             self.problems.push(Problem::error(message).at(name_place.clone()).hint("give it a short name, unique in the project"));
         }
         let listed = shape.prompt.0.len();
+        if listed.saturating_mul(shape.models.len()) > MOST_VARIANTS {
+            let problem = Problem::error(format!("this suite has more than {MOST_VARIANTS} pairs of a prompt version and a model"));
+            self.problems.push(problem.at(name_place).hint("compare fewer of them at once"));
+            return None;
+        }
         let prompts = self.prompts(shape.prompt.0, prompt_files, &name_place);
         let models = self.models(shape.models, &name_place);
         let request: Option<Params> = shape.request.as_ref().and_then(|node| decode_all(node, self.document, self.problems));
@@ -116,6 +127,7 @@ impl Reading<'_, '_> {
             inherited: &inherited,
             drafts: Vec::new(),
             tables: Vec::new(),
+            weight: 0,
             is_full: false,
             problems: self.problems,
         };
@@ -127,6 +139,11 @@ impl Reading<'_, '_> {
         }
         let (drafts, tables) = (cases.drafts, cases.tables);
         self.unique_ids(&drafts);
+        if drafts.len().saturating_mul(prompts.len()).saturating_mul(models.len()) > MOST_CELLS {
+            let problem = Problem::error(format!("this suite has more than {MOST_CELLS} cells: cases times prompt versions times models"));
+            self.problems.push(problem.at(name_place).hint("split it into several suites, and run them one by one"));
+            return None;
+        }
         let subject = Subject {
             document: self.document,
             known: self.known,
@@ -173,6 +190,9 @@ impl Reading<'_, '_> {
             self.problems.push(problem.hint("write `prompt: NAME`"));
         }
         for name in names {
+            if enough(self.problems) {
+                break;
+            }
             let place = self.document.place(name.span);
             let reference = match reference(&name.value, &place) {
                 Ok(reference) => reference,
@@ -196,18 +216,22 @@ impl Reading<'_, '_> {
 
     fn models(&mut self, shapes: Vec<Spanned<ModelShape>>, name_place: &Place) -> Vec<ModelDraft> {
         let mut models: Vec<ModelDraft> = Vec::new();
+        let mut lines: HashMap<String, u32> = HashMap::new();
         if shapes.is_empty() {
             let problem = Problem::error("this suite lists no model").at(name_place.clone());
             self.problems.push(problem.hint("write `models: [claude-haiku-4-5]`"));
         }
         for shape in shapes {
+            if enough(self.problems) {
+                break;
+            }
             let model = self.model(shape);
-            if let Some(earlier) = models.iter().find(|earlier| earlier.spec.name() == model.spec.name()) {
+            if let Some(line) = lines.get(model.spec.name()) {
                 let problem = Problem::error(format!("two models are called `{}`", model.spec.name())).at(model.place.clone());
-                let hint = format!("the other stands on line {}; give one of them a `label`", earlier.spec.site.line);
-                self.problems.push(problem.hint(hint));
+                self.problems.push(problem.hint(format!("the other stands on line {line}; give one of them a `label`")));
                 continue;
             }
+            lines.insert(model.spec.name().to_owned(), model.spec.site.line);
             models.push(model);
         }
         models

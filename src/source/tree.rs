@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::model::key::digest;
@@ -70,6 +71,8 @@ pub struct Reader {
     place: Place,
     allow_outside: bool,
     read: RefCell<HashMap<String, Result<File, ReadError>>>,
+    /// What was found in folders: a thousand files that are missing in one are looked for in one listing.
+    listed: RefCell<HashMap<(String, Child), Rc<[String]>>>,
 }
 
 #[derive(Debug)]
@@ -98,7 +101,7 @@ impl Tree {
 }
 
 /// What is looked for in a folder.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Child {
     File,
     Folder,
@@ -112,7 +115,7 @@ impl Reader {
             Tree::Disk(root) => Place::Disk { root: root.clone(), canonical: std::fs::canonicalize(root).unwrap_or_else(|_| root.clone()) },
             Tree::Git { root, revision } => Place::Git(RefCell::new(Objects::open(root, revision)?)),
         };
-        Ok(Self { place, allow_outside, read: RefCell::default() })
+        Ok(Self { place, allow_outside, read: RefCell::default(), listed: RefCell::default() })
     }
 
     /// The file at a path relative to the project root.
@@ -189,25 +192,35 @@ impl Reader {
 
     /// Names of the files directly in a folder, sorted.
     #[must_use]
-    pub fn names(&self, folder: &str) -> Vec<String> {
+    pub fn names(&self, folder: &str) -> Rc<[String]> {
         self.children(folder, Child::File)
     }
 
     /// Names of the folders directly in a folder, sorted: for `did you mean`.
     #[must_use]
-    pub fn folders(&self, folder: &str) -> Vec<String> {
+    pub fn folders(&self, folder: &str) -> Rc<[String]> {
         self.children(folder, Child::Folder)
     }
 
-    fn children(&self, folder: &str, wanted: Child) -> Vec<String> {
-        let Some(folder) = inside(folder) else { return Vec::new() };
-        let names: BTreeSet<String> = match &self.place {
+    fn children(&self, folder: &str, wanted: Child) -> Rc<[String]> {
+        let Some(folder) = inside(folder) else { return Rc::from([]) };
+        let key = (folder, wanted);
+        if let Some(known) = self.listed.borrow().get(&key) {
+            return Rc::clone(known);
+        }
+        let names: Rc<[String]> = self.listing(&key.0, wanted).into_iter().collect();
+        self.listed.borrow_mut().insert(key, Rc::clone(&names));
+        names
+    }
+
+    fn listing(&self, folder: &str, wanted: Child) -> BTreeSet<String> {
+        match &self.place {
             Place::Disk { root, .. } => {
                 let is_wanted = |path: &Path| match wanted {
                     Child::File => path.is_file(),
                     Child::Folder => path.is_dir(),
                 };
-                let entries = std::fs::read_dir(root.join(&folder)).into_iter().flatten().flatten();
+                let entries = std::fs::read_dir(root.join(folder)).into_iter().flatten().flatten();
                 entries.filter(|entry| is_wanted(&entry.path())).filter_map(|entry| entry.file_name().into_string().ok()).collect()
             }
             Place::Git(objects) => {
@@ -221,8 +234,7 @@ impl Reader {
                 });
                 named.map(str::to_owned).collect()
             }
-        };
-        names.into_iter().collect()
+        }
     }
 
     /// Every file below a folder, sorted; hidden and git-ignored ones and folders named `without` left out.

@@ -1,5 +1,6 @@
 //! Does a whole project load as its author meant it, and does each mistake say what a newcomer needs?
 
+mod bounds;
 mod correct;
 mod messages;
 mod promises;

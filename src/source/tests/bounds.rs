@@ -1,0 +1,113 @@
+//! Does what a small file can multiply stay within bounds, and is each bound said?
+
+use std::fmt::Write as _;
+
+use super::{Project, known};
+use crate::model::problem::{Problem, Severity};
+use crate::source::case::{Cases, MOST_WEIGHT};
+use crate::source::decode::decode_all;
+use crate::source::document::Document;
+use crate::source::input::Inputs;
+use crate::source::tree::Reader;
+use crate::source::{load, yaml};
+
+fn suite(models: &str, rest: &str) -> Project {
+    let text = format!("suite: a\nprompt: triage\nmodels: [{models}]\nassert: [{{contains: x}}]\n{rest}");
+    Project::with(&[("suites/a.yaml", &text)])
+}
+
+fn many(count: usize, each: impl Fn(usize) -> String) -> String {
+    (0..count).map(each).collect()
+}
+
+/// The only problem of a project.
+fn only(project: &Project) -> Problem {
+    let mut problems = load(&project.tree(), &[], &known()).problems;
+    assert_eq!(problems.len(), 1, "{}", super::plain(&problems));
+    problems.remove(0)
+}
+
+#[test]
+fn models_prompts_and_cases_multiply_within_bounds() {
+    let models = |count| many(count, |index| format!("{{id: claude-haiku-4-5, label: m{index}}}, "));
+    let case = "cases: [{id: one, vars: {ticket: x}}]\n";
+    assert!(suite(&models(300), case).load().problems.is_empty());
+    let problem = only(&suite(&models(10_001), case));
+    assert_eq!(problem.message, "this suite has more than 10000 pairs of a prompt version and a model");
+    let rows = |count| many(count, |index| format!("r{index},x\n"));
+    let table = |count| {
+        let project = suite(&models(10_000), "cases: [{from: t.csv}]\n");
+        project.write("t.csv", &format!("id,ticket\n{}", rows(count)));
+        project
+    };
+    let problem = only(&table(201));
+    assert_eq!(problem.message, "this suite has more than 2000000 cells: cases times prompt versions times models");
+    assert!(table(3).load().problems.is_empty());
+}
+
+#[test]
+fn names_that_stand_twice_or_are_unknown_are_looked_for_until_it_is_enough() {
+    let case = "cases: [{id: one, vars: {ticket: x}}]\n";
+    for models in [many(5_000, |index| format!("m{index}, ")), "claude-haiku-4-5, ".repeat(5_000)] {
+        let problems = suite(&models, case).load().problems;
+        assert!(problems.len() <= 1_001, "{}", problems.len());
+    }
+    let files = many(5_000, |index| format!("  - {{id: c{index}, vars: {{ticket: {{file: f/{index}}}}}}}\n"));
+    let problems = suite("claude-haiku-4-5", &format!("cases:\n{files}")).load().problems;
+    assert!(problems.len() <= 1_001, "{}", problems.len());
+    let project = suite("claude-haiku-4-5", case);
+    (0..200).for_each(|index| project.write(&format!("suites/prompts/triage/v{index}.md"), "x"));
+    let problems = project.load().problems;
+    assert_eq!((problems.len(), problems[0].severity), (20, Severity::Warning));
+}
+
+#[test]
+fn an_undefined_variable_of_many_cases_is_one_problem() {
+    let cases = many(500, |index| format!("  - {{id: c{index}, vars: {{tickt: x}}}}\n"));
+    let problem = only(&suite("claude-haiku-4-5", &format!("cases:\n{cases}")));
+    assert_eq!(problem.message, "undefined variable `ticket` in case `c0` and 499 more");
+    assert_eq!(problem.hint.as_deref(), Some("did you mean `tickt`?"));
+}
+
+/// What `entry` of `cases` weighs, beginning with a weight, and what is said about it.
+fn weighed(project: &Project, entry: &str, weight: usize) -> (usize, usize, Vec<String>) {
+    let document = Document::new("suites/a.yaml".into(), entry.into());
+    let reader = Reader::open(&project.tree(), false).unwrap();
+    let inputs = Inputs::new(&reader);
+    let mut problems = Vec::new();
+    let shape = decode_all(&yaml::parse(&document).unwrap(), &document, &mut problems).unwrap();
+    let mut cases = Cases {
+        document: &document,
+        inputs: &inputs,
+        inherited: &[],
+        drafts: Vec::new(),
+        tables: Vec::new(),
+        weight,
+        is_full: false,
+        problems: &mut problems,
+    };
+    cases.read(shape);
+    (cases.weight, cases.drafts.len(), problems.into_iter().map(|problem| problem.message).collect())
+}
+
+#[test]
+fn what_all_rows_of_a_table_share_is_weighed_once_a_row_and_bounded() {
+    let mut table = "id,own\n".to_owned();
+    for row in 0..100 {
+        writeln!(table, "r{row},{row}").unwrap();
+    }
+    let handbook = "x".repeat(50_000);
+    let project = Project::with(&[("t.csv", &table), ("handbook.txt", &handbook)]);
+    let entry = "{from: t.csv, vars: {handbook: {file: handbook.txt}}, tags: [a]}";
+    let (weight, cases, problems) = weighed(&project, entry, 0);
+    assert_eq!((cases, problems), (100, vec![]));
+    assert!((5_000_000..5_300_000).contains(&weight), "{weight}");
+    let (_, cases, problems) = weighed(&project, entry, MOST_WEIGHT - 1_000_000);
+    assert!(cases < 25, "{cases}");
+    assert_eq!(problems, ["the cases of this suite hold more than 1024 MiB"]);
+    // Also where it is the last row that is too much.
+    let (_, _, problems) = weighed(&project, entry, MOST_WEIGHT - weight + 10_000);
+    assert_eq!(problems, ["the cases of this suite hold more than 1024 MiB"]);
+    let (_, cases, problems) = weighed(&project, "{id: one, vars: {a: b}}", MOST_WEIGHT + 1);
+    assert_eq!((cases, problems), (0, vec!["the cases of this suite hold more than 1024 MiB".to_owned()]));
+}
