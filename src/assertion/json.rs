@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{PatternOptions, ValidationError, Validator};
@@ -10,7 +11,7 @@ use serde_json::Value;
 
 use crate::assertion::compile::CompileError;
 use crate::assertion::pattern::LONGEST_TEXT;
-use crate::assertion::{Finding, Subject, deadline, excerpt};
+use crate::assertion::{Finding, Subject, deadline, excerpt, pattern, recursion};
 use crate::diff::JsonPathText;
 use crate::model::assertion::SchemaSource;
 use crate::model::verdict::Failure;
@@ -45,8 +46,13 @@ pub(super) struct CompiledSchema {
     validator: Validator,
     /// Whether one of its patterns has look-around or back-references, and so takes more than linear time.
     steps_back: bool,
+    /// Those patterns, where a branch of the schema may hide that one was given up: to the library it did not match, so that `not` accepts
+    /// and `anyOf` rejects what nobody knows.
+    hidden: Vec<fancy_regex::Regex>,
     /// Whether it refers to parts of itself: then a few lines may ask the same of a value any number of times.
     refers: bool,
+    /// What judging one value by it may take.
+    pub(super) longest: Duration,
     /// It was given up once, and is not tried again.
     too_slow: AtomicBool,
 }
@@ -61,12 +67,24 @@ enum Said {
 
 impl CompiledSchema {
     fn says(&self, json: &Value) -> Said {
-        if self.validator.is_valid(json) {
-            return Said::Accepts;
-        }
-        match self.validator.iter_errors(json).find(|error| is_undecided(error.kind())) {
+        let accepts = self.validator.is_valid(json);
+        let given_up = if accepts { None } else { self.validator.iter_errors(json).find(|error| is_undecided(error.kind())) };
+        match given_up {
             Some(error) => Said::Undecided(json_path(error.instance_path())),
+            None if !self.hidden.is_empty() && self.gives_up(json) => Said::Undecided("$".to_owned()),
+            None if accepts => Said::Accepts,
             None => Said::Rejects(violations(&self.validator, json)),
+        }
+    }
+
+    /// Whether one of the patterns is given up on a text of the value, whichever text it is meant for.
+    fn gives_up(&self, json: &Value) -> bool {
+        let on = |text: &str| self.hidden.iter().any(|pattern| pattern.is_match(text).is_err());
+        match json {
+            Value::String(text) => on(text),
+            Value::Array(items) => items.iter().any(|item| self.gives_up(item)),
+            Value::Object(members) => members.iter().any(|(key, value)| on(key) || self.gives_up(value)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
         }
     }
 
@@ -79,7 +97,7 @@ impl CompiledSchema {
             return None;
         }
         let (schema, json) = (Arc::clone(self), json.clone());
-        let said = deadline::within(move || schema.says(&json));
+        let said = deadline::within(self.longest, move || schema.says(&json));
         self.too_slow.fetch_or(said.is_none(), Ordering::Relaxed);
         said
     }
@@ -109,7 +127,7 @@ impl JsonCheck {
                     None => Finding::Unknown(format!(
                         "{} was given up after {} seconds: its references ask the same of a value again and again",
                         named(label),
-                        deadline::LONGEST.as_secs()
+                        schema.longest.as_secs()
                     )),
                 }
             }
@@ -163,12 +181,32 @@ fn longest_text(json: &Value) -> usize {
     }
 }
 
-/// Whether a pattern somewhere in a schema has look-around or back-references. A text that only looks so costs nothing but the bound.
+/// Whether a pattern has look-around or back-references. A text that only looks so costs nothing but the bound.
+fn looks(pattern: &str) -> bool {
+    ["(?=", "(?!", "(?<=", "(?<!", "\\k"].iter().any(|mark| pattern.contains(mark))
+        || pattern.as_bytes().windows(2).any(|pair| pair[0] == b'\\' && pair[1].is_ascii_digit())
+}
+
+/// Texts of a schema that such a pattern may be, and whether it has branches.
+fn patterns<'a>(schema: &'a Value, found: &mut Vec<&'a str>) -> bool {
+    match schema {
+        Value::String(text) if looks(text) => {
+            found.push(text);
+            false
+        }
+        Value::Array(items) => items.iter().fold(false, |branches, item| patterns(item, found) || branches),
+        Value::Object(members) => members.iter().fold(false, |branches, (key, value)| {
+            if looks(key) {
+                found.push(key);
+            }
+            patterns(value, found) || branches || ["not", "if", "anyOf", "oneOf", "contains"].contains(&key.as_str())
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+/// Whether a pattern somewhere in a schema steps back.
 fn steps_back(schema: &Value) -> bool {
-    let looks = |pattern: &str| {
-        ["(?=", "(?!", "(?<=", "(?<!", "\\k"].iter().any(|mark| pattern.contains(mark))
-            || pattern.as_bytes().windows(2).any(|pair| pair[0] == b'\\' && pair[1].is_ascii_digit())
-    };
     match schema {
         Value::Array(items) => items.iter().any(steps_back),
         Value::Object(members) => members.iter().any(|(key, value)| looks(key) || value.as_str().is_some_and(looks) || steps_back(value)),
@@ -229,6 +267,14 @@ fn json_path(location: &jsonschema::paths::Location) -> String {
 /// # Errors
 /// Where it is no valid schema, or refers to something outside of it.
 pub(super) fn compile(source: &SchemaSource) -> Result<CompiledSchema, CompileError> {
+    compile_for(source, deadline::LONGEST)
+}
+
+/// The same, where reading it and judging one value by it may each take `longest`.
+///
+/// # Errors
+/// The same.
+pub(super) fn compile_for(source: &SchemaSource, longest: Duration) -> Result<CompiledSchema, CompileError> {
     let mut options = jsonschema::options()
         .offline()
         .should_validate_formats(true)
@@ -247,13 +293,23 @@ pub(super) fn compile(source: &SchemaSource) -> Result<CompiledSchema, CompileEr
     } else {
         // Building follows every reference, a call each.
         let schema = Arc::clone(&source.schema);
-        let Some(built) = deadline::within(move || options.build(&schema)) else {
+        let Some(built) = deadline::within(longest, move || options.build(&schema)) else {
             return Err(CompileError::new(format!("{} takes too long to be read", named(&source.label))).hint("use fewer references"));
         };
         built
     };
     let validator = built.map_err(|error| invalid(&source.label, &error))?;
-    Ok(CompiledSchema { validator, steps_back: steps_back(&source.schema), refers: references > 0, too_slow: AtomicBool::new(false) })
+    if let Some(reference) = recursion::endless(&source.schema) {
+        let reference = excerpt::quoted(reference);
+        let message = format!("{} comes back to itself by {reference} without going into a property or an item", named(&source.label));
+        return Err(CompileError::new(message)
+            .hint("such a reference says nothing of a value: take it away, or let it stand below `properties` or `items`"));
+    }
+    let steps_back = steps_back(&source.schema);
+    let mut found = Vec::new();
+    let branches = patterns(&source.schema, &mut found);
+    let hidden = found.iter().filter(|_| branches).filter_map(|pattern| pattern::build(pattern, BACKTRACK_LIMIT).ok()).collect();
+    Ok(CompiledSchema { validator, steps_back, hidden, refers: references > 0, longest, too_slow: AtomicBool::new(false) })
 }
 
 fn invalid(label: &str, error: &ValidationError<'_>) -> CompileError {

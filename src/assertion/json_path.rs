@@ -18,6 +18,9 @@ const LONGEST_PATH: usize = 2_000;
 /// Descents (`..`) of a path: each looks at every value below every value that the one before gives.
 const MOST_DESCENTS: usize = 2;
 
+/// Brackets in brackets of a path: reading it takes several calls for each.
+const DEEPEST: usize = 20;
+
 /// Values that one failure shows.
 const MOST_SHOWN: usize = 5;
 
@@ -65,11 +68,34 @@ pub(super) fn parse(path: &str) -> Result<JsonPath, CompileError> {
         return Err(CompileError::new(format!("the JSONPath {} has more than {MOST_DESCENTS} descents (`..`)", excerpt::quoted(path)))
             .hint("each multiplies the values that are looked at; name the members instead"));
     }
+    if nesting(path) > DEEPEST {
+        return Err(CompileError::new(format!("the JSONPath {} is nested deeper than {DEEPEST} levels", excerpt::quoted(path)))
+            .hint("take brackets away that change nothing, or write several assertions"));
+    }
     JsonPath::parse(path).map_err(|error| {
         let message = format!("invalid JSONPath {}: {} at character {}", excerpt::quoted(path), error.message(), error.position() + 1);
         let hint = if path.starts_with('$') { "RFC 9535: `$.items[*].id`, `$['odd key']`" } else { "a path begins with `$`: `$.queue`" };
         CompileError::new(message).hint(hint)
     })
+}
+
+/// Brackets and negations in each other; those in quotes count too, for nobody has so many.
+fn nesting(path: &str) -> usize {
+    let (mut open, mut negations, mut deepest) = (0_usize, 0_usize, 0);
+    for character in path.chars() {
+        match character {
+            '(' | '[' => open += 1,
+            ')' | ']' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        match character {
+            '!' => negations += 1,
+            ' ' | '\t' | '\n' | '\r' | '(' | '[' => {}
+            _ => negations = 0,
+        }
+        deepest = deepest.max(open + negations);
+    }
+    deepest
 }
 
 impl PathCheck {

@@ -17,6 +17,7 @@ mod excerpt;
 mod json;
 mod json_path;
 mod pattern;
+mod recursion;
 pub mod refusal;
 mod similar;
 mod size;

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use crate::assertion::compile::CompileError;
 use crate::assertion::{Finding, Subject, deadline, excerpt};
@@ -42,16 +43,18 @@ pub(super) struct Bounded {
     longer: [(usize, OnceLock<fancy_regex::Regex>); 3],
     /// Whether a single step may read any length of text.
     repeats: bool,
+    /// What trying it on a longer text may take.
+    longest: Duration,
     /// Bytes of the shortest text on which its time passed: nested look-around reads without stepping back, so that no count of steps
     /// bounds it, and one that was given up is not tried on as much again.
     too_slow: AtomicUsize,
 }
 
 impl Bounded {
-    fn new(short: fancy_regex::Regex) -> Self {
+    fn new(short: fancy_regex::Regex, longest: Duration) -> Self {
         let repeats = repeats(short.as_str());
         let longer = [LONGEST_TEXT / 16, LONGEST_TEXT / 4, LONGEST_TEXT].map(|length| (length, OnceLock::new()));
-        Self { short, longer, repeats, too_slow: AtomicUsize::new(usize::MAX) }
+        Self { short, longer, repeats, longest, too_slow: AtomicUsize::new(usize::MAX) }
     }
 
     fn find(&self, text: &str) -> Result<Option<Range<usize>>, String> {
@@ -75,7 +78,7 @@ impl Bounded {
         if text.len() < self.too_slow.load(Ordering::Relaxed) {
             let (regex, text) = (regex.clone(), text.to_owned());
             let length = text.len();
-            if let Some(found) = deadline::within(move || search(&regex, &text)) {
+            if let Some(found) = deadline::within(self.longest, move || search(&regex, &text)) {
                 return found.map_err(too_many);
             }
             self.too_slow.fetch_min(length, Ordering::Relaxed);
@@ -83,7 +86,7 @@ impl Bounded {
         Err(format!(
             "the regex {} was given up after {} seconds; write it without look-around or back-references, which makes it linear",
             excerpt::quoted(regex.as_str()),
-            deadline::LONGEST.as_secs()
+            self.longest.as_secs()
         ))
     }
 
@@ -103,7 +106,7 @@ impl Bounded {
     }
 }
 
-fn build(pattern: &str, limit: usize) -> Result<fancy_regex::Regex, fancy_regex::Error> {
+pub(super) fn build(pattern: &str, limit: usize) -> Result<fancy_regex::Regex, fancy_regex::Error> {
     fancy_regex::RegexBuilder::new(pattern).backtrack_limit(limit).delegate_size_limit(SIZE_LIMIT).build()
 }
 
@@ -127,6 +130,14 @@ impl Pattern {
     /// # Errors
     /// Where it is no regular expression, or too large.
     pub(super) fn compile(pattern: &str) -> Result<Self, CompileError> {
+        Self::compile_for(pattern, deadline::LONGEST)
+    }
+
+    /// The same, where trying it on one reply may take `longest`.
+    ///
+    /// # Errors
+    /// The same.
+    pub(super) fn compile_for(pattern: &str, longest: Duration) -> Result<Self, CompileError> {
         let error = match regex::RegexBuilder::new(pattern).size_limit(SIZE_LIMIT).build() {
             Ok(regex) => return Ok(Self::Linear(regex)),
             Err(error) => error,
@@ -135,7 +146,7 @@ impl Pattern {
             return Err(CompileError::new(format!("the regex {} is too large when compiled", excerpt::quoted(pattern)))
                 .hint("make counted repetitions such as `{1,1000}` smaller"));
         }
-        build(pattern, BACKTRACK_LIMIT).map(|regex| Self::Bounded(Box::new(Bounded::new(regex)))).map_err(|fancy| {
+        build(pattern, BACKTRACK_LIMIT).map(|regex| Self::Bounded(Box::new(Bounded::new(regex, longest)))).map_err(|fancy| {
             let linear = error.to_string();
             // The regex crate draws the pattern with a caret and names the cause in the last line.
             let cause = linear.lines().rev().find_map(|line| line.strip_prefix("error: ")).unwrap_or(&linear).to_owned();

@@ -79,7 +79,8 @@ impl Project {
         let path = root.join(settings::FILE);
         let text = match read_regular(&path, settings::LARGEST) {
             Ok(text) => Some(text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            // A link that leads to nothing is settings that are missing, not none.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !path.is_symlink() => None,
             Err(error) => {
                 let problem = Problem::error(format!("cannot read {}: {error}", settings::FILE));
                 return Err(problem.hint("it is a text file that `promptkeel settings` shows all keys of").into());
@@ -207,7 +208,7 @@ pub(crate) fn current(directory: Option<&Path>) -> Result<PathBuf, Failure> {
 
 /// The nearest folder upwards with `promptkeel.toml`, else with `.git`, else the current one.
 pub(crate) fn root(current: &Path) -> PathBuf {
-    let nearest = |marker: &str| current.ancestors().find(|folder| folder.join(marker).exists());
+    let nearest = |marker: &str| current.ancestors().find(|folder| folder.join(marker).symlink_metadata().is_ok());
     nearest(settings::FILE).or_else(|| nearest(".git")).unwrap_or(current).to_path_buf()
 }
 

@@ -56,11 +56,12 @@ impl<'a> Inputs<'a> {
                     None => problem.hint("paths are relative to the project root, with forward slashes"),
                 }
             }
-            ReadError::Outside(_) => problem.hint("move the file into the project: a suite must find the same inputs on every machine"),
+            ReadError::Outside(_) | ReadError::TooLarge(_) | ReadError::Unreadable { .. } => match error.hint() {
+                Some(hint) => problem.hint(hint),
+                None => problem,
+            },
             ReadError::Folder(path) => problem.hint(format!("name a file in it: `{path}/...`")),
             ReadError::NotAPath(_) => problem.hint("write a path from the project root, such as `fixtures/tickets.csv`"),
-            ReadError::TooLarge(_) => problem.hint("split the file, or keep only the rows that matter"),
-            ReadError::Unreadable { .. } => problem.hint("name a regular file, and look at its permissions"),
         }
     }
 

@@ -76,7 +76,13 @@ pub fn load(tree: &Tree, selected: &[String], known: &Known<'_>) -> Loaded {
     for path in files(&reader, selected, &mut problems) {
         match reader.read(&path) {
             Ok(file) => suites.extend(suite::read(&file, &reader, &prompts, known, &mut problems)),
-            Err(error) => problems.push(Problem::error(error.to_string()).at(start_of(&path.as_str().into()))),
+            Err(error) => {
+                let problem = Problem::error(error.to_string()).at(start_of(&path.as_str().into()));
+                problems.push(match error.hint() {
+                    Some(hint) => problem.hint(hint),
+                    None => problem,
+                });
+            }
         }
     }
     unique_names(&suites, &mut problems);
@@ -101,6 +107,11 @@ fn unique_names(suites: &[(Suite, Place)], problems: &mut Vec<Problem>) {
     }
 }
 
+/// A folder that cannot be looked into may hold suites that nobody would miss.
+fn unlisted(error: &ReadError) -> Problem {
+    Problem::error(error.to_string()).hint("look at its permissions: suites are searched in every folder below")
+}
+
 /// The suite files that a selection names, sorted.
 fn files(reader: &Reader, selected: &[String], problems: &mut Vec<Problem>) -> Vec<String> {
     let is_suite = |path: &String| matches!(extension(path).as_str(), "yaml" | "yml");
@@ -111,7 +122,14 @@ fn files(reader: &Reader, selected: &[String], problems: &mut Vec<Problem>) -> V
             );
             return Vec::new();
         }
-        let paths: Vec<String> = reader.list(SUITES, Some("prompts")).into_iter().filter(is_suite).collect();
+        let below = match reader.list(SUITES, Some("prompts")) {
+            Ok(below) => below,
+            Err(error) => {
+                problems.push(unlisted(&error));
+                return Vec::new();
+            }
+        };
+        let paths: Vec<String> = below.into_iter().filter(is_suite).collect();
         if paths.is_empty() {
             problems.push(
                 Problem::error("the folder `suites` holds no suite")
@@ -131,7 +149,7 @@ fn files(reader: &Reader, selected: &[String], problems: &mut Vec<Problem>) -> V
             continue;
         };
         if !reader.exists(&normal) {
-            let all = all.get_or_init(|| reader.list(SUITES, Some("prompts")).into_iter().filter(is_suite).collect());
+            let all = all.get_or_init(|| reader.list(SUITES, Some("prompts")).unwrap_or_default().into_iter().filter(is_suite).collect());
             let problem = Problem::error(format!("there is no suite or folder `{path}`"));
             problems.push(match decode::nearest(&normal, all.iter().map(String::as_str)) {
                 Some(near) => problem.hint(format!("did you mean `{near}`?")),
@@ -139,7 +157,13 @@ fn files(reader: &Reader, selected: &[String], problems: &mut Vec<Problem>) -> V
             });
             continue;
         }
-        let below = reader.list(&normal, Some("prompts"));
+        let below = match reader.list(&normal, Some("prompts")) {
+            Ok(below) => below,
+            Err(error) => {
+                problems.push(unlisted(&error));
+                continue;
+            }
+        };
         if below.as_slice() == [normal.clone()] || below.is_empty() {
             paths.push(normal);
             continue;

@@ -109,6 +109,10 @@ impl Prompts {
             problems.push(unknown_prompt(&reference.name, suite, place, inputs));
             return None;
         };
+        if let Some(error) = inputs.reader.closed(&folder) {
+            problems.push(Problem::error(error.to_string()).at(place.clone()).hint("look at the folder's permissions"));
+            return None;
+        }
         let versions = versions_in(&folder, inputs, place, problems);
         let wanted = reference.version.or_else(|| versions.keys().next_back().copied());
         let Some(files) = wanted.and_then(|wanted| versions.get(&wanted)) else {
@@ -171,6 +175,11 @@ fn candidates(suite: &str) -> Vec<String> {
 }
 
 fn unknown_prompt(name: &str, suite: &str, place: &Place, inputs: &Inputs<'_>) -> Problem {
+    if let Some(error) = candidates(suite).iter().find_map(|folder| inputs.reader.closed(folder)) {
+        return Problem::error(format!("the prompt `{name}` was not found: {error}"))
+            .at(place.clone())
+            .hint("look at the folder's permissions");
+    }
     let names: Vec<_> = candidates(suite).iter().map(|folder| inputs.reader.folders(folder)).collect();
     let problem = Problem::error(format!("unknown prompt `{name}`")).at(place.clone());
     match nearest(name, names.iter().flat_map(|names| names.iter()).map(String::as_str)) {

@@ -56,6 +56,20 @@ pub enum ReadError {
     },
 }
 
+impl ReadError {
+    /// What helps whatever named the path.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Outside(_) => Some("move the file into the project: a suite must find the same inputs on every machine"),
+            Self::TooLarge(_) => Some("split the file, or keep only the rows that matter"),
+            Self::Unreadable { .. } => Some("name a regular file, and look at its permissions"),
+            Self::Missing(_) => Some("it is a link to nothing, or was deleted meanwhile"),
+            Self::Folder(_) | Self::NotAPath(_) => None,
+        }
+    }
+}
+
 /// A file that was read.
 #[derive(Debug, Clone)]
 pub struct File {
@@ -72,8 +86,11 @@ pub struct Reader {
     allow_outside: bool,
     read: RefCell<HashMap<String, Result<File, ReadError>>>,
     /// What was found in folders: a thousand files that are missing in one are looked for in one listing.
-    listed: RefCell<HashMap<(String, Child), Rc<[String]>>>,
+    listed: RefCell<Listed>,
 }
+
+/// Names in folders, sorted.
+type Listed = HashMap<(String, Child), Rc<[String]>>;
 
 #[derive(Debug)]
 enum Place {
@@ -94,9 +111,9 @@ impl Tree {
     /// The paths of all files below a folder, sorted; hidden and git-ignored ones left out.
     ///
     /// # Errors
-    /// Where the commit cannot be listed.
-    pub fn list(&self, folder: &str) -> Result<Vec<String>, GitError> {
-        Ok(Reader::open(self, false)?.list(folder, None))
+    /// Where the commit or a folder cannot be listed.
+    pub fn list(&self, folder: &str) -> Result<Vec<String>, ReadError> {
+        Reader::open(self, false).map_err(|error| unreadable(folder, &error))?.list(folder, None)
     }
 }
 
@@ -237,10 +254,23 @@ impl Reader {
         }
     }
 
-    /// Every file below a folder, sorted; hidden and git-ignored ones and folders named `without` left out.
+    /// Why nobody may look into a folder that is there.
     #[must_use]
-    pub fn list(&self, folder: &str, without: Option<&'static str>) -> Vec<String> {
-        let Some(folder) = inside(folder) else { return Vec::new() };
+    pub fn closed(&self, folder: &str) -> Option<ReadError> {
+        let (Place::Disk { root, .. }, Some(folder)) = (&self.place, inside(folder)) else { return None };
+        let path = root.join(&folder);
+        // A folder may be listed that nothing in it can be reached of.
+        let opened = std::fs::read_dir(&path).map(drop).and_then(|()| std::fs::metadata(path.join(".")).map(drop));
+        opened.err().filter(|error| error.kind() == std::io::ErrorKind::PermissionDenied).map(|error| unreadable(&folder, &error))
+    }
+
+    /// Every file below a folder, sorted; hidden and git-ignored ones and folders named `without` left out. A link to a folder is not
+    /// followed, as in a commit; whatever else is no folder is listed, so that reading it says what is wrong with it.
+    ///
+    /// # Errors
+    /// Where a folder cannot be looked into: what is in it would be missing without a word.
+    pub fn list(&self, folder: &str, without: Option<&'static str>) -> Result<Vec<String>, ReadError> {
+        let Some(folder) = inside(folder) else { return Ok(Vec::new()) };
         let mut paths: Vec<String> = match &self.place {
             Place::Disk { root, .. } => {
                 let start = root.join(&folder);
@@ -249,8 +279,17 @@ impl Reader {
                 walk.require_git(false).filter_entry(move |entry| {
                     entry.depth() == 0 || without.is_none_or(|name| entry.file_name() != name || !entry.path().is_dir())
                 });
-                let files = walk.build().flatten().filter(|entry| entry.path().is_file());
-                files.filter_map(|entry| relative(root, entry.path())).collect()
+                let mut files = Vec::new();
+                for entry in walk.build() {
+                    match entry {
+                        Ok(entry) if is_no_folder(&entry) => files.extend(relative(root, entry.path())),
+                        Ok(_) => {}
+                        // Deleted meanwhile.
+                        Err(error) if error.io_error().is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound) => {}
+                        Err(error) => return Err(unlisted(root, &folder, &error)),
+                    }
+                }
+                files
             }
             Place::Git(objects) => {
                 let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
@@ -267,7 +306,31 @@ impl Reader {
             }
         };
         paths.sort();
-        paths
+        Ok(paths)
+    }
+}
+
+fn is_no_folder(entry: &ignore::DirEntry) -> bool {
+    match entry.file_type() {
+        Some(kind) if kind.is_symlink() => !entry.path().is_dir(),
+        Some(kind) => !kind.is_dir(),
+        None => false,
+    }
+}
+
+/// With the folder that nobody may look into, where the error names it.
+fn unlisted(root: &Path, folder: &str, error: &ignore::Error) -> ReadError {
+    fn place(error: &ignore::Error) -> Option<&Path> {
+        match error {
+            ignore::Error::WithPath { path, .. } => Some(path),
+            ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => place(err),
+            _ => None,
+        }
+    }
+    let path = place(error).and_then(|path| relative(root, path)).unwrap_or_else(|| folder.to_owned());
+    match error.io_error() {
+        Some(reason) => unreadable(&path, reason),
+        None => unreadable(&path, error),
     }
 }
 

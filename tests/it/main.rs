@@ -38,4 +38,6 @@ mod streaming;
 mod telling;
 mod versions;
 #[cfg(unix)]
+mod unreadable;
+#[cfg(unix)]
 mod watching;
