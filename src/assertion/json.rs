@@ -194,7 +194,13 @@ fn patterns<'a>(schema: &'a Value, found: &mut Vec<&'a str>) -> bool {
             found.push(text);
             false
         }
-        Value::Array(items) => items.iter().fold(false, |branches, item| patterns(item, found) || branches),
+        Value::Array(items) => {
+            let mut branches = false;
+            for item in items {
+                branches |= patterns(item, found);
+            }
+            branches
+        }
         Value::Object(members) => members.iter().fold(false, |branches, (key, value)| {
             if looks(key) {
                 found.push(key);
