@@ -42,7 +42,7 @@ fn without(project: &Project, path: &str, arguments: &[&str]) -> Ran {
         command.uid(NOBODY).gid(NOBODY);
     }
     set_modes(project.root(), 0o777, 0o666);
-    fs::set_permissions(project.path(path), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(project.path(path), fs::Permissions::from_mode(0o000)).unwrap();
     let ran = Ran::of(&mut command, project.root());
     set_modes_back(project, path);
     ran
