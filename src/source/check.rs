@@ -23,6 +23,10 @@ use crate::source::node::Node;
 use crate::source::prompt::PromptFile;
 use crate::source::suite::ModelDraft;
 use crate::source::vacuous;
+use crate::template::{LARGEST_OUTPUT, TemplateError};
+
+/// So many cases show that a template makes too much.
+const TRIES: u32 = 3;
 
 /// A suite that was read.
 pub(crate) struct Subject<'a> {
@@ -125,17 +129,20 @@ fn sound<'a>(subject: &Subject<'a>, whole: bool, problems: &[Problem]) -> Vec<&'
 /// Every template of every version for every case: what cannot be rendered must not be found after the first request.
 fn render(subject: &Subject<'_>, drafts: &[&Draft], undefined: &mut BTreeSet<String>, problems: &mut Vec<Problem>) {
     let mut shared = Shared::default();
+    // What makes too much takes long until it is stopped: a prompt that did so for some cases is not tried with all the others.
+    let mut endless = vec![0; subject.prompts.len()];
     for draft in drafts {
-        for prompt in subject.prompts {
+        for (prompt, endless) in subject.prompts.iter().zip(&mut endless).filter(|(_, endless)| **endless < TRIES) {
             // One mistake hides the next: a name that was reported is given an empty text, and the rest is looked at.
             let mut filled: Option<Variables> = None;
             for _ in 0..20 {
                 let variables = filled.as_ref().unwrap_or(&draft.variables);
                 let Err(error) = prompt.compiled.render(variables) else { break };
                 let place = prompt.place(&error);
+                *endless += u32::from(error.too_much);
                 shared.add(Problem::error(error.message.clone()).at(place), &draft.id, || {
                     let undefined = error.undefined.as_deref().map(|name| hint_for_undefined(name, draft));
-                    undefined.or_else(|| Some(hint_for_template(&error.message)))
+                    undefined.or_else(|| Some(hint_for_template(&error)))
                 });
                 let Some(name) = error.undefined else { break };
                 undefined.insert(name.clone());
@@ -146,8 +153,10 @@ fn render(subject: &Subject<'_>, drafts: &[&Draft], undefined: &mut BTreeSet<Str
     shared.push_into(problems);
 }
 
-fn hint_for_template(message: &str) -> String {
-    if message.contains("is undefined") {
+fn hint_for_template(error: &TemplateError) -> String {
+    if error.too_much {
+        format!("make the template do less: at most a million steps and {} MiB of text", LARGEST_OUTPUT >> 20)
+    } else if error.message.contains("is undefined") {
         "give the case that value, or write `{{ x | default('...') }}`".to_owned()
     } else {
         "templates are Jinja: https://jinja.palletsprojects.com/templates".to_owned()

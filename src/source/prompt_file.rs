@@ -104,7 +104,10 @@ pub(crate) fn read(
         request: request.unwrap_or_default(),
     });
     let compiled = CompiledPrompt::compile(&version).map_err(|error| {
-        let hint = "a block (`{% if %}`) ends in the turn in which it begins; literal braces are written as `{{ \"{{\" }}`";
+        let hint = match error.too_much {
+            true => "text that is this long belongs into a fixture, and a list into the variables of the case",
+            false => "a block (`{% if %}`) ends in the turn in which it begins; literal braces are written as `{{ \"{{\" }}`",
+        };
         problems.push(Problem::error(&error.message).at(template_place(&document, &error)).hint(hint));
     });
     if problems[before..].iter().any(|problem| problem.severity == crate::model::problem::Severity::Error) {

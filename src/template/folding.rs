@@ -17,6 +17,7 @@ pub(super) fn too_much(text: &str, syntax: &SyntaxConfig) -> Option<(String, usi
     let template = parse(text, "template", syntax.clone()).ok()?;
     let mut statements = vec![&template];
     let mut expressions = Vec::new();
+    let mut first: Option<u32> = None;
     while let Some(statement) = statements.pop() {
         below_statement(statement, &mut statements, &mut expressions);
         while let Some(expression) = expressions.pop() {
@@ -24,13 +25,14 @@ pub(super) fn too_much(text: &str, syntax: &SyntaxConfig) -> Option<(String, usi
                 && matches!(operation.op, ast::BinOpKind::Mul)
                 && constant(expression).is_some_and(|made| made.is_list && made.size > MOST_REPEATED)
             {
-                let message = format!("the list that is repeated here would have more than {MOST_REPEATED} items");
-                return Some((message, operation.span().start_offset as usize));
+                let at = operation.span().start_offset;
+                first = Some(first.map_or(at, |first| first.min(at)));
             }
             below_expression(expression, &mut expressions);
         }
     }
-    None
+    let message = || format!("the list that is repeated here would have more than {MOST_REPEATED} items");
+    first.map(|at| (message(), at as usize))
 }
 
 /// What a constant expression makes, at the most.
@@ -206,6 +208,7 @@ mod tests {
             }
         }
         assert_eq!(offset("{{ [[0] * 1000] * 1000 }}"), Some(3));
+        assert_eq!(offset("{{ [0] * 100000 == [0] * 100000 }}"), Some(3), "the first of them");
     }
 
     #[test]

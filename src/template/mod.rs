@@ -35,6 +35,8 @@ pub struct TemplateError {
     pub column: Option<(u32, u32)>,
     /// The variable that no value was given for.
     pub undefined: Option<String>,
+    /// A bound was passed: the template is too large, or makes too much.
+    pub too_much: bool,
 }
 
 /// A template that was read and can be rendered many times, by many threads.
@@ -93,7 +95,7 @@ impl Template {
         }
         if let Some((message, at)) = bounds::too_much(text, BASE.syntax()) {
             let (line, column, length) = line_and_column(text, at, (at + 2).min(text.len()));
-            return Err(TemplateError { message, line, column: Some((column, length)), undefined: None });
+            return Err(TemplateError { message, line, column: Some((column, length)), undefined: None, too_much: true });
         }
         let mut environment = BASE.clone();
         environment.add_template_owned(NAME, text.to_owned()).map_err(|error| describe(&error, text, &BTreeSet::new()))?;
@@ -150,6 +152,7 @@ fn too_large() -> TemplateError {
         line: 1,
         column: None,
         undefined: None,
+        too_much: true,
     }
 }
 
@@ -187,7 +190,7 @@ fn describe(error: &Error, source: &str, missing: &BTreeSet<String>) -> Template
         kind if detail.is_empty() => format!("the template cannot be rendered: {kind}"),
         _ => format!("the template cannot be rendered: {detail}"),
     };
-    TemplateError { message, line, column, undefined }
+    TemplateError { message, line, column, undefined, too_much: error.kind() == ErrorKind::OutOfFuel }
 }
 
 /// The identifiers in an expression, and where each begins; a member (`x.name`) is none of its own.

@@ -36,8 +36,8 @@ mod stack;
 mod starting;
 mod streaming;
 mod telling;
-mod versions;
 #[cfg(unix)]
 mod unreadable;
+mod versions;
 #[cfg(unix)]
 mod watching;
