@@ -39,7 +39,7 @@ use crate::runner::run::{self, Options};
 use crate::runner::select;
 use crate::source::git;
 use crate::store::Store;
-use crate::store::history::RunRecord;
+use crate::store::history::{self, RunRecord};
 
 /// Least samples in the air per lane; the limiter decides how many of them are on the wire.
 const LANE_WIDTH: usize = 256;
@@ -157,6 +157,8 @@ pub(crate) async fn round(
         }
     };
     let prompts = Texts::of(project);
+    // Before this run is the last one. A history that cannot be read is told where runs are asked for.
+    let before = store.last_run().ok().flatten();
     if store.is_writable() {
         prompts.keep(session.plan.suites.iter().flat_map(|suite| &suite.prompts).flat_map(|prompt| &prompt.versions));
         store.save_run(&RunRecord::begun(&info, session.plan.cells.len() as u64)).map_err(|error| store_problem(&error))?;
@@ -237,6 +239,7 @@ pub(crate) async fn round(
     let mut report = assemble::report(parts, &facts);
     report.prompt_changes = prompts.changes(&plan.suites, &report.cells);
     report.bill.doubtful_samples = doubtful;
+    report.improved = before.and_then(|before| history::improved(&before, &report));
     add_late(&mut report, &plan, &project.catalog, &late);
     report.run.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     narrate(&RunEvent::Finished { totals: report.totals.clone(), bill: report.bill.clone(), exit: report.exit });

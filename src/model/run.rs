@@ -48,6 +48,9 @@ pub struct RunReport {
     /// What changed from the prompt version of an accepted output to the one that gave a changed output, once for each pair.
     #[serde(default)]
     pub prompt_changes: Vec<PromptChange>,
+    /// What got better since an earlier run, where the store knows one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub improved: Option<Improved>,
     /// What the cells' requests say, each text once; [`RequestFacts`] points into it.
     #[serde(default)]
     pub texts: Vec<Arc<str>>,
@@ -66,6 +69,17 @@ pub struct PromptChange {
     pub file: Arc<str>,
     /// The accepted text to the new one: the files, templates and all.
     pub diff: TextDiff,
+}
+
+/// Cells that pass now and failed before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Improved {
+    /// The earlier run's id.
+    pub run: String,
+    /// Its revision, as [`RunInfo::revision`].
+    pub revision: Option<String>,
+    /// The cells as they are now: an older version of the prompt may have failed.
+    pub cells: Vec<Address>,
 }
 
 /// Which run it was.

@@ -89,6 +89,7 @@ pub fn write(report: &RunReport, out: &mut dyn io::Write) -> io::Result<()> {
         orphans,
         problems,
         prompt_changes,
+        improved,
         texts,
         cells,
     } = report;
@@ -107,6 +108,9 @@ pub fn write(report: &RunReport, out: &mut dyn io::Write) -> io::Result<()> {
     list(out, "orphans", orphans)?;
     list(out, "problems", problems)?;
     list(out, "prompt_changes", prompt_changes)?;
+    if let Some(improved) = improved {
+        member(out, "improved", improved)?;
+    }
     list(out, "texts", texts)?;
     items(out, "cells", cells)?;
     out.write_all(b"\n}\n")

@@ -209,6 +209,7 @@ fn details(report: &RunReport, page: &mut Page) {
         summary: html_line("⚠️", cell, &headline(cell)),
         body: story(cell),
     });
+    improved(report, page);
     section(page, "New outputs: nothing is accepted yet", "new outputs", &new, |cell| Item {
         summary: html_line("🆕", cell, &finding::snapshot_line(cell)),
         body: String::new(),
@@ -229,6 +230,15 @@ fn details(report: &RunReport, page: &mut Page) {
     prompts(report, page);
     problems(report, page);
     retried(report, page);
+}
+
+/// What an earlier run saw fail.
+fn improved(report: &RunReport, page: &mut Page) {
+    let Some(improved) = report.improved.as_ref() else { return };
+    let cells: Vec<&CellResult> =
+        improved.cells.iter().filter_map(|address| report.cells.iter().find(|cell| cell.address == *address)).collect();
+    let line = |cell: &CellResult| Item { summary: html_line("💚", cell, ""), body: String::new() };
+    section(page, "Improved: they failed in the run before", "improved cells", &cells, line);
 }
 
 /// Accepted outputs that no case owns any more.

@@ -13,8 +13,8 @@ use crate::model::problem::{Place, Problem, Site};
 use crate::model::reply::{Attempt, RefusalDetails, Served, StopReason, Usage};
 use crate::model::request::Role;
 use crate::model::run::{
-    Address, Bill, CellDigests, CellResult, PromptChange, ReplyFacts, RequestFacts, RunInfo, RunReport, SCHEMA, SampleResult, Totals,
-    TurnFacts,
+    Address, Bill, CellDigests, CellResult, Improved, PromptChange, ReplyFacts, RequestFacts, RunInfo, RunReport, SCHEMA, SampleResult,
+    Totals, TurnFacts,
 };
 use crate::model::suite::OnChange;
 use crate::model::verdict::{
@@ -75,6 +75,11 @@ pub(crate) fn report() -> RunReport {
                 cut: false,
             },
         }],
+        improved: Some(Improved {
+            run: "20261121-090000-17ac".to_owned(),
+            revision: Some("0c1d2c9e0a7b".to_owned()),
+            cells: vec![cells[3].address.clone()],
+        }),
         orphans: vec!["snapshots/ticket-triage/renamed-case/claude-haiku-4-5.snap".to_owned()],
         texts: TEXTS.map(Arc::from).to_vec(),
         problems: vec![Problem::warning("the text of `ticket-triage@3` changed since it was accepted").at(Place {
@@ -99,6 +104,7 @@ pub(crate) fn simulated() -> RunReport {
     }
     whole.run.simulated = true;
     (whole.gates, whole.exit, whole.orphans, whole.problems) = (Vec::new(), Exit::Holds, Vec::new(), Vec::new());
+    whole.improved = None;
     (whole.totals, whole.bill) = (totals(&whole.cells), bill(&whole.cells));
     whole.models = groups(&whole.cells, |cell| (Some(cell.address.suite.to_string()), cell.address.model.to_string()));
     whole.versions.clear();

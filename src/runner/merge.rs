@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::gate::judge::RunFacts;
 use crate::model::gate::{GateKind, GateResult};
-use crate::model::run::{Address, Bill, CellResult, RunInfo, RunReport, Shard};
+use crate::model::run::{Address, Bill, CellResult, Improved, RunInfo, RunReport, Shard};
 use crate::runner::assemble::{self, Parts};
 
 /// Why reports cannot be merged.
@@ -71,12 +71,21 @@ pub fn merge(mut reports: Vec<RunReport>, orphans_fail: bool) -> Result<RunRepor
         }
     }
     let bill = bill(&reports);
+    let improved = improved(&reports);
     let texts = joined_texts(&mut reports);
     let cells = interleave(reports)?;
     let rejected_orphans = if orphans_fail { orphans.len() } else { 0 };
     let parts = Parts { info, policies, cells, texts, orphans: orphans.into_iter().collect(), problems, carried };
     let facts = RunFacts { missing_shards: missing, rejected_orphans, ..RunFacts::default() };
-    Ok(RunReport { bill, prompt_changes, ..assemble::report(parts, &facts) })
+    Ok(RunReport { bill, prompt_changes, improved, ..assemble::report(parts, &facts) })
+}
+
+/// What got better since the run that the first of them knows: each shard has a store of its own.
+fn improved(reports: &[RunReport]) -> Option<Improved> {
+    let mut all = reports.iter().filter_map(|report| report.improved.clone());
+    let mut first = all.next()?;
+    first.cells.extend(all.flat_map(|improved| improved.cells));
+    Some(first)
 }
 
 /// The common split, every part at most once.

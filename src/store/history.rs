@@ -1,12 +1,14 @@
 //! Which runs were there, and what came of their cells? Compact rows that point at answers by key.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use crate::model::gate::Exit;
 use crate::model::key::Key;
-use crate::model::run::{Address, Bill, CellResult, RunInfo, RunReport, Totals};
+use crate::model::run::{Address, Bill, CellResult, Improved, RunInfo, RunReport, Totals};
 use crate::model::suite::OnChange;
 use crate::model::verdict::{SnapshotState, Verdict};
 
@@ -110,6 +112,28 @@ impl RunRecord {
                 .collect(),
         }
     }
+}
+
+/// What passes now and failed in an earlier run, with whatever version of its prompt was the newest then. `None` where nothing did.
+#[must_use]
+pub fn improved(before: &RunRecord, now: &RunReport) -> Option<Improved> {
+    // The newest version of a prompt has the last word.
+    let mut failed: HashMap<(&str, &str, &str, &str), (u32, bool)> = HashMap::new();
+    for cell in &before.cells {
+        let Address { suite, case, prompt, version, model } = &cell.address;
+        let known = failed.entry((suite, case, prompt, model)).or_insert((*version, false));
+        if *version >= known.0 {
+            *known = (*version, cell.verdict == Verdict::Fail);
+        }
+    }
+    let is_better = |cell: &&CellResult| {
+        let Address { suite, case, prompt, model, .. } = &cell.address;
+        let before = failed.get(&(&**suite, &**case, &**prompt, &**model));
+        cell.gated && before.is_some_and(|(_, failed)| *failed) && settled(now, cell) == Verdict::Pass
+    };
+    let cells: Vec<Address> = now.cells.iter().filter(is_better).map(|cell| cell.address.clone()).collect();
+    let head = &before.head;
+    (!cells.is_empty()).then(|| Improved { run: head.id.clone(), revision: head.revision.clone(), cells })
 }
 
 /// A cell's verdict, where a snapshot that fails its suite's gate is a failure: `--failed` runs it again.
