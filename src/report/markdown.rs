@@ -22,7 +22,7 @@ use std::io;
 use crate::model::gate::{Exit, GateOutcome, GateResult};
 use crate::model::money::Money;
 use crate::model::problem::Problem;
-use crate::model::run::{CellResult, Group, PromptChange, RunReport};
+use crate::model::run::{Address, CellResult, Group, PromptChange, RunReport};
 use crate::model::verdict::{SnapshotState, Verdict};
 use crate::report::finding::{self, Layout};
 use crate::report::markdown::escaped::{cell_code, code, fenced, html, prose};
@@ -235,8 +235,8 @@ fn details(report: &RunReport, page: &mut Page) {
 /// What an earlier run saw fail.
 fn improved(report: &RunReport, page: &mut Page) {
     let Some(improved) = report.improved.as_ref() else { return };
-    let cells: Vec<&CellResult> =
-        improved.cells.iter().filter_map(|address| report.cells.iter().find(|cell| cell.address == *address)).collect();
+    let improved: HashSet<&Address> = improved.cells.iter().collect();
+    let cells: Vec<&CellResult> = report.cells.iter().filter(|cell| improved.contains(&cell.address)).collect();
     let line = |cell: &CellResult| Item { summary: html_line("💚", cell, ""), body: String::new() };
     section(page, "Improved: they failed in the run before", "improved cells", &cells, line);
 }

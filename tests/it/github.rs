@@ -39,6 +39,26 @@ fn a_failed_case_is_annotated_on_its_line_and_the_page_of_the_job_is_written() {
 }
 
 #[test]
+fn what_failed_before_and_passes_now_is_an_improvement_also_with_a_new_version_of_the_prompt() {
+    let project = job();
+    project.edit("suites/capitals.yaml", "equals: Paris", "equals: Lyon");
+    assert_eq!(project.run(&["run"]).code, 1);
+    assert!(!project.read("summary.md").contains("Improved"), "nothing is known of before");
+    project.edit("fixtures/sim/script.yaml", "text: Paris", "text: Lyon");
+    project.rewrite("suites/prompts/capital/2.md", "Name the largest town of {{ country }} that is not its capital.\n");
+    std::fs::remove_file(project.path("summary.md")).unwrap();
+    let (ran, report) = project.report(&[]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(report["improved"]["cells"].as_array().unwrap().len(), 1, "{}", report["improved"]);
+    let page = project.read("summary.md");
+    let improved =
+        "### Improved: they failed in the run before (1)\n\n<p>💚 <code>capitals::france::capital@2::claude-haiku-4-5</code></p>\n";
+    assert!(page.contains(improved), "{page}");
+    let (_, again) = project.report(&[]);
+    assert_eq!(again.get("improved"), None, "it passed the last time");
+}
+
+#[test]
 fn nobody_else_is_told() {
     let mut project = job();
     project.edit("suites/capitals.yaml", "equals: Paris", "equals: Lyon");
