@@ -47,6 +47,7 @@ pub mod endpoint;
 pub mod gate;
 pub mod model;
 pub mod report;
+pub mod review;
 pub mod runner;
 pub mod sim;
 pub mod snapshot;

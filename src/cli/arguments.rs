@@ -31,6 +31,7 @@ Examples:
   promptkeel run suites/triage.yaml --model '*haiku*' --junit junit.xml
   promptkeel run --endpoint simulated        the same, answered by the simulator: no key, no cost
   promptkeel plan                            what would be asked, and what it could cost
+  promptkeel review                          go through what changed: accept, reject, skip
   promptkeel accept 'ticket-triage/*'        accept pending outputs as snapshots
 
 Exit codes of `run`: 0 the gate holds, 1 it fails, 2 something is invalid and nothing was sent, 3 a verdict is missing,
@@ -61,6 +62,8 @@ pub(crate) enum Command {
     Show(ShowArguments),
     /// Create a first suite that runs at once
     Init(InitArguments),
+    /// Go through changed, new and orphaned outputs in the terminal, and decide about each
+    Review(ReviewArguments),
     /// List outputs that wait for a decision
     Pending(PendingArguments),
     /// Accept pending outputs as snapshots
@@ -299,6 +302,24 @@ pub(crate) struct InitArguments {
     /// The folder; created where it does not exist
     #[arg(default_value = ".")]
     pub(crate) folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Keys: a accept, r reject, s skip, A and R all that share the same change, u undo, ? the others, q quit.\n\
+Every decision is carried out at once, so a review can be left at any time; the next one goes on. Nothing is asked.\n\n\
+Examples:
+  promptkeel review                                everything that waits
+  promptkeel review 'ticket-triage/*'              one suite
+  promptkeel review '*/refund-*/*' '*haiku*'       some cases, and a model
+
+Without a terminal it lists what waits, and the commands to use instead: pending, accept, reject.")]
+pub(crate) struct ReviewArguments {
+    /// suite/case/model, globs allowed: 'ticket-triage/*', '*/refund-*/*'; everything that waits by default
+    #[arg(value_name = "GLOB")]
+    pub(crate) globs: Vec<String>,
+    /// The endpoint whose stored answers tell the assertions, for every model
+    #[arg(long, value_name = "NAME")]
+    pub(crate) endpoint: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,23 +1,20 @@
 //! `promptkeel pending`, `accept`, `reject`: what waits for a decision, and what is decided?
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use serde::Serialize;
 
 use crate::cli::arguments::{DecideArguments, PendingArguments};
 use crate::cli::console::{Console, counted};
-use crate::cli::owners::Owners;
+use crate::cli::desk::{Accepted, Desk};
+use crate::cli::orphans;
 use crate::cli::project::{Failure, Project};
-use crate::cli::prompts::Texts;
 use crate::model::gate::Exit;
 use crate::model::problem::Problem;
-use crate::model::suite::PromptVersion;
 use crate::model::verdict::SnapshotState;
 use crate::report::terminal;
 use crate::snapshot::SnapshotError;
 use crate::snapshot::accept::{Acceptance, Variants};
 use crate::snapshot::folder::Folder;
+use crate::snapshot::path::PENDING;
 use crate::snapshot::pending::Selection;
 
 /// One pending output, for programs.
@@ -36,15 +33,24 @@ struct Waiting<'a> {
     state: &'a SnapshotState,
 }
 
+/// What waits for a decision: an output, or an accepted file that no cell owns.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Listed<'a> {
+    Pending(Waiting<'a>),
+    Orphaned { path: &'a str, state: &'static str },
+}
+
 /// Lists what waits; exit 0 whether something does or not.
 pub(crate) fn pending(project: &Project, arguments: &PendingArguments, console: &Console) -> Result<Exit, Failure> {
-    let owners = Owners::of(project);
-    let selection = Folder::open(&project.root).select_pending_by(&[], |path| owners.comparison(path)).map_err(failure)?;
+    let desk = Desk::open(project);
+    let selection = desk.folder().select_pending_by(&[], |path| desk.owners().comparison(path)).map_err(failure)?;
+    let mut orphans = orphans::find(project, None).map_err(|problem| Failure::of(Exit::NotWritten, problem))?;
+    // A pending file stands in the list whoever owns it.
+    orphans.retain(|path| !path.ends_with(PENDING));
     if arguments.json {
-        let waiting: Vec<Waiting<'_>> = selection
-            .pending
-            .iter()
-            .map(|pending| Waiting {
+        let pending = selection.pending.iter().map(|pending| {
+            Listed::Pending(Waiting {
                 path: &pending.path,
                 address: pending.address(),
                 prompt: pending.prompt_version(),
@@ -53,8 +59,9 @@ pub(crate) fn pending(project: &Project, arguments: &PendingArguments, console: 
                 variants_after_add: pending.variants.added,
                 state: &pending.state,
             })
-            .collect();
-        console.json(&waiting)?;
+        });
+        let orphaned = orphans.iter().map(|path| Listed::Orphaned { path, state: "orphaned" });
+        console.json(&pending.chain(orphaned).collect::<Vec<_>>())?;
         return Ok(Exit::Holds);
     }
     let mut out = console.out();
@@ -72,12 +79,21 @@ pub(crate) fn pending(project: &Project, arguments: &PendingArguments, console: 
     }
     std::io::Write::flush(&mut out).map_err(Console::broken)?;
     drop(out);
+    for path in &orphans {
+        console.line(format_args!("orphaned, no case of any suite owns it: {path}"))?;
+    }
     match selection.pending.len() {
         0 => console.line(format_args!("nothing is pending"))?,
         count => {
             let files = if count == 1 { "1 output is".to_owned() } else { format!("{count} outputs are") };
-            console.line(format_args!("{files} pending: `promptkeel accept GLOB` or `reject GLOB`, or `--all`"))?;
+            console.line(format_args!(
+                "{files} pending: `promptkeel review` goes through them, `promptkeel accept GLOB` or `reject GLOB` decides without (`--all`: all)"
+            ))?;
         }
+    }
+    if !orphans.is_empty() {
+        let files = counted(orphans.len(), "snapshot");
+        console.line(format_args!("{files} orphaned: `promptkeel review` or `promptkeel run --unreferenced delete` removes them"))?;
     }
     Ok(Exit::Holds)
 }
@@ -100,34 +116,19 @@ fn variants(variants: Variants) -> Option<String> {
 
 /// Accepts pending outputs and locks the prompt versions that gave them.
 pub(crate) fn accept(project: &Project, arguments: &DecideArguments, add: bool, console: &Console) -> Result<Exit, Failure> {
-    let folder = Folder::open(&project.root);
-    let selection = selected(&folder, arguments)?;
-    let owners = Owners::of(project);
+    let desk = Desk::open(project);
+    let selection = selected(desk.folder(), arguments)?;
+    let paths: Vec<&str> = selection.pending.iter().map(|pending| pending.path.as_str()).collect();
     let how = if add { Acceptance::Add } else { Acceptance::Replace };
-    let mut accepted: BTreeMap<String, Vec<Arc<PromptVersion>>> = BTreeMap::new();
     let mut problems = Vec::new();
-    for pending in &selection.pending {
-        match folder.accept_as(&pending.path, how, owners.comparison_or_exact(&pending.path)) {
-            Ok(snapshot) => {
-                let count = if add { format!(": {}", counted(snapshot.outputs.len(), "variant")) } else { String::new() };
-                console.line(format_args!("accepted {}{count}", pending.path))?;
-                let prompt = pending.prompt_version();
-                match owners.version(&pending.path, prompt) {
-                    Some((suite, version)) => accepted.entry(suite.to_owned()).or_default().push(Arc::clone(version)),
-                    None => problems.push(
-                        Problem::warning(format!("`{}` was answered by {prompt}, which no suite lists any more", pending.path))
-                            .hint("run again to see whether the listed version still gives this output"),
-                    ),
-                }
+    for (path, result) in paths.iter().zip(desk.accept(&paths, how)) {
+        match result {
+            Ok(Accepted { variants, problem }) => {
+                let count = if add { format!(": {}", counted(variants, "variant")) } else { String::new() };
+                console.line(format_args!("accepted {path}{count}"))?;
+                problems.extend(problem);
             }
             Err(error) => problems.push(problem(&error)),
-        }
-    }
-    Texts::of(project).keep(accepted.values().flatten());
-    for (suite, versions) in &accepted {
-        let versions: Vec<&PromptVersion> = versions.iter().map(|version| &**version).collect();
-        if let Err(error) = folder.lock(suite, &versions) {
-            problems.push(problem(&error));
         }
     }
     ended(&selection, "accepted", problems, console)

@@ -9,6 +9,7 @@ mod check;
 mod console;
 mod decide;
 mod decisions;
+mod desk;
 mod detail;
 mod environment;
 mod formats;
@@ -21,8 +22,10 @@ mod owners;
 mod plan;
 mod project;
 mod prompts;
+mod review;
 mod run;
 mod schema;
+mod screen;
 mod session;
 mod settings;
 mod show;
@@ -93,6 +96,10 @@ fn dispatch(cli: &Cli, console: &Console, end_now: fn(u8) -> !) -> Result<Exit, 
             }
         },
         Command::Init(arguments) => init::run(&current()?, arguments, console),
+        Command::Review(arguments) => {
+            let project = project()?;
+            block_on(end_now, |interrupted| async move { review::run(&project, arguments, console, interrupted).await })
+        }
         Command::Pending(arguments) => decide::pending(&project()?, arguments, console),
         Command::Accept(arguments) => match &arguments.from {
             Some(path) => adopt::run(&project()?, &current()?, path, &arguments.which, arguments.add, console),

@@ -48,6 +48,11 @@ impl Owners {
         self.comparison(path).unwrap_or(&self.exact)
     }
 
+    /// The name of the suite that owns this snapshot.
+    pub(crate) fn suite(&self, path: &str) -> Option<&str> {
+        self.paths.get(path).map(|(place, _)| self.suites[*place].0.name.as_str())
+    }
+
     /// The suite's name and the listed version that `name` (`ticket-triage@3`) means.
     pub(crate) fn version(&self, path: &str, name: &str) -> Option<(&str, &Arc<PromptVersion>)> {
         let (place, prompt) = self.paths.get(path)?;

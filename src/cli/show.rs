@@ -19,6 +19,7 @@ use crate::model::gate::Exit;
 use crate::model::problem::Problem;
 use crate::model::run::{Address, CellResult, PromptChange};
 use crate::report::terminal;
+use crate::runner::plan::Plan;
 use crate::runner::run::{self, Options, Ran};
 use crate::runner::select::Pattern;
 use crate::store::Store;
@@ -48,12 +49,19 @@ pub(crate) async fn from_project(project: &Project, arguments: &ShowArguments, c
     let wanted = Wanted::new(&arguments.cells)?;
     session.plan.cells.retain(|cell| wanted.matches(&cell.address()));
     wanted.check(&session.plan.cells.iter().map(|cell| cell.address()).collect::<Vec<_>>().iter().collect::<Vec<_>>())?;
+    let suites = session.plan.suites.clone();
+    let Ran { cells, texts } = stored(project, session.plan).await?;
+    console.problems(&session.problems);
+    show(&cells, &texts, &Texts::of(project).changes(&suites, &cells), arguments, console)
+}
+
+/// Judges cells by what is stored: a miss is an error of its cell.
+pub(crate) async fn stored(project: &Project, plan: Plan) -> Result<Ran, Failure> {
     let store = Store::open_to_read(&project.store_folder()).map_err(|error| Problem::error(error.to_string()).hint(error.hint()))?;
     let spending = Spending { budget: Arc::new(Budget::default()), catalog: Arc::clone(&project.catalog) };
     let nobody = endpoint::build(Vec::new(), &spending, 0).map_err(|error| Problem::error(error.to_string()))?;
     let cached = Arc::new(Cached::new(Arc::new(store), CacheMode::Only, nobody));
-    let suites = session.plan.suites.clone();
-    let plan = Arc::new(session.plan);
+    let plan = Arc::new(plan);
     let options = Options {
         catalog: Arc::clone(&project.catalog),
         case_timeout: Duration::MAX,
@@ -66,9 +74,7 @@ pub(crate) async fn from_project(project: &Project, arguments: &ShowArguments, c
         stopping: CancellationToken::new(),
         timed_out: CancellationToken::new(),
     };
-    let Ran { cells, texts } = run::run(plan, cached, session::folder(project), options, |_, _| {}, |_| {}).await;
-    console.problems(&session.problems);
-    show(&cells, &texts, &Texts::of(project).changes(&suites, &cells), arguments, console)
+    Ok(run::run(plan, cached, session::folder(project), options, |_, _| {}, |_| {}).await)
 }
 
 fn show(

@@ -1,14 +1,17 @@
 //! Which values of a JSON document changed, and at which path?
 //!
 //! Objects are compared by key and arrays by alignment: one item that was deleted is one change, not a change of everything
-//! behind it. Numbers are compared by value. The place of a key in its object is no difference.
+//! behind it, and one that moved is taken out in one place and put in at another. Numbers are compared by value. The place of a key in
+//! its object is no difference.
 
 use std::collections::hash_map::DefaultHasher;
+use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use serde_json::{Number, Value};
-use similar::{Algorithm, DiffTag, capture_diff_slices_deadline};
+use similar::{Algorithm, DiffOp, DiffTag, capture_diff_slices_deadline};
 
 use crate::model::verdict::JsonChange;
 
@@ -32,6 +35,9 @@ const MAX_KEY: usize = 200;
 
 /// Most pairs of unlike items that are compared with each other to find which became which.
 const MAX_PAIRS: usize = 2_500;
+
+/// Most changed items of one array among which those that only moved are looked for.
+const MAX_MOVED: usize = 5_000;
 
 /// A path being written, as reports show it: `$.items[2].name`, `$['odd key']` (RFC 9535 escapes).
 #[derive(Debug, Clone)]
@@ -302,12 +308,25 @@ impl<'a> Walk<'a> {
 
     fn items(&mut self, old: &'a [Value], new: &'a [Value]) {
         let (left, right): (Vec<_>, Vec<_>) = (old.iter().map(Item).collect(), new.iter().map(Item).collect());
-        for operation in capture_diff_slices_deadline(Algorithm::Myers, &left, &right, Some(self.deadline)) {
+        let operations = capture_diff_slices_deadline(Algorithm::Myers, &left, &right, Some(self.deadline));
+        let moved = moved(&operations, &left, &right);
+        for operation in operations {
             let (before, after) = (operation.old_range(), operation.new_range());
-            let pairs = if operation.tag() == DiffTag::Replace { self.pair(&old[before.clone()], &new[after.clone()]) } else { Vec::new() };
             if operation.tag() == DiffTag::Equal {
                 continue;
             }
+            let pairs = if operation.tag() == DiffTag::Replace {
+                // An item that only moved became nothing else.
+                let stayed = |range: &Range<usize>, moved: &HashSet<usize>| {
+                    range.clone().filter(|index| !moved.contains(index)).map(|index| index - range.start).collect::<Vec<_>>()
+                };
+                let (from, to) = (stayed(&before, &moved.0), stayed(&after, &moved.1));
+                let olds: Vec<&Value> = from.iter().map(|index| &old[before.start + index]).collect();
+                let news: Vec<&Value> = to.iter().map(|index| &new[after.start + index]).collect();
+                self.pair(&olds, &news).into_iter().map(|(left, right)| (from[left], to[right])).collect()
+            } else {
+                Vec::new()
+            };
             let (mut from, mut to) = (before.start, after.start);
             for (left, right) in pairs.into_iter().chain([(before.len(), after.len())]) {
                 for (index, item) in (from..).zip(&old[from.min(before.start + left)..before.start + left]) {
@@ -327,7 +346,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Which of the old items became which of the new ones: in order, as alike as possible.
-    fn pair(&self, old: &[Value], new: &[Value]) -> Vec<(usize, usize)> {
+    fn pair(&self, old: &[&Value], new: &[&Value]) -> Vec<(usize, usize)> {
         let (rows, columns) = (old.len(), new.len());
         if (rows == 1 && columns == 1) || rows.saturating_mul(columns) > MAX_PAIRS || Instant::now() >= self.deadline {
             return (0..rows.min(columns)).map(|index| (index, index)).collect();
@@ -359,6 +378,67 @@ impl<'a> Walk<'a> {
             }
         }
         pairs
+    }
+}
+
+/// Places of the items that were taken out in one place and stand, equal, in another: of the old array, and of the new one.
+fn moved(operations: &[DiffOp], old: &[Item<'_>], new: &[Item<'_>]) -> (HashSet<usize>, HashSet<usize>) {
+    let changed = || operations.iter().filter(|operation| operation.tag() != DiffTag::Equal);
+    let mut gone: HashMap<&Item<'_>, Vec<usize>> = HashMap::new();
+    let (mut from, mut to) = (HashSet::new(), HashSet::new());
+    let olds: Vec<usize> = changed().flat_map(|operation| operation.old_range()).collect();
+    if olds.len() > MAX_MOVED || changed().map(|operation| operation.new_range().len()).sum::<usize>() > MAX_MOVED {
+        return (from, to);
+    }
+    // The first of equal items is the first to be found again.
+    for index in olds.into_iter().rev() {
+        gone.entry(&old[index]).or_default().push(index);
+    }
+    for index in changed().flat_map(|operation| operation.new_range()) {
+        if let Some(place) = gone.get_mut(&new[index]).and_then(Vec::pop) {
+            from.insert(place);
+            to.insert(index);
+        }
+    }
+    (from, to)
+}
+
+/// Paths of the objects whose common members stand in another order. The place of a key is no difference to a program, but a person who
+/// compares two texts sees it.
+#[must_use]
+pub fn reordered_keys(old: &Value, new: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    reordered(old, new, &mut Vec::new(), &mut found);
+    found
+}
+
+fn reordered<'a>(old: &'a Value, new: &'a Value, path: &mut Vec<Step<'a>>, found: &mut Vec<String>) {
+    if path.len() >= MAX_DEPTH || found.len() >= MAX_CHANGES {
+        return;
+    }
+    match (old, new) {
+        (Value::Object(old), Value::Object(new)) => {
+            let before = old.keys().filter(|key| new.contains_key(*key));
+            let after = new.keys().filter(|key| old.contains_key(*key));
+            if !before.eq(after) {
+                found.push(spelled(path));
+            }
+            for (key, value) in old {
+                if let Some(other) = new.get(key) {
+                    path.push(Step::Member(key));
+                    reordered(value, other, path, found);
+                    path.pop();
+                }
+            }
+        }
+        (Value::Array(old), Value::Array(new)) => {
+            for (index, (old, new)) in old.iter().zip(new).enumerate() {
+                path.push(Step::Index(index));
+                reordered(old, new, path, found);
+                path.pop();
+            }
+        }
+        _ => {}
     }
 }
 

@@ -39,6 +39,26 @@ fn a_deleted_item_beside_an_edited_one_is_two_changes() {
 }
 
 #[test]
+fn an_item_that_moved_is_taken_out_and_put_in_whole() {
+    let item = |id: u64| json!({"id": id, "q": "same"});
+    let (old, new) = (json!({"items": [item(1), item(2), item(3), item(4)]}), json!({"items": [item(4), item(2), item(3), item(1)]}));
+    insta::assert_snapshot!(draw(&old, &new), @r#"
+    $.items[0]: {"id":1,"q":"same"} -> (none)
+    $.items[0]: (none) -> {"id":4,"q":"same"}
+    $.items[3]: {"id":4,"q":"same"} -> (none)
+    $.items[3]: (none) -> {"id":1,"q":"same"}
+    "#);
+}
+
+#[test]
+fn keys_in_another_order_are_named_by_their_object() {
+    let old = json!({"a": 1, "b": {"c": 1, "d": 2, "gone": 0}, "list": [{"x": 1, "y": 2}]});
+    let new = json!({"a": 1, "b": {"d": 2, "new": 0, "c": 1}, "list": [{"y": 2, "x": 1}]});
+    assert_eq!(reordered_keys(&old, &new), ["$.b", "$.list[0]"]);
+    assert_eq!(reordered_keys(&old, &old), Vec::<String>::new());
+}
+
+#[test]
 fn scalars_in_arrays_change_in_place() {
     insta::assert_snapshot!(draw(&json!([1, 2, 3]), &json!([1, 5, 3, 4])), @r"
     $[1]: 2 -> 5

@@ -7,6 +7,6 @@ mod json;
 mod similarity;
 mod text;
 
-pub use json::{JsonPart, JsonPathText, json_diff, json_diff_of, json_equal};
+pub use json::{JsonPart, JsonPathText, json_diff, json_diff_of, json_equal, reordered_keys};
 pub use similarity::similarity;
 pub use text::text_diff;

@@ -6,13 +6,15 @@
 //! - we [-refunded-] the second charge.
 //! + we {+will refund+} the second charge.
 //! ~ $.queue: "billing" -> "refunds"
+//! ~ $.items[0] -> $.items[3]: moved {"id":1}
 //! ```
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use serde_json::Value;
 
-use crate::model::verdict::{Change, Diff, DiffPart, JsonChange, TextDiff};
+use crate::model::verdict::{Change, Diff, DiffLine, DiffPart, JsonChange, TextDiff};
 use crate::report::{figures, visible};
 
 /// Longest pair of JSON values, in characters, that still reads well on one line with an arrow.
@@ -97,7 +99,15 @@ impl<'a> Row<'a> {
 pub(crate) fn rows(diff: &Diff, arrows: bool) -> Box<dyn Iterator<Item = Row<'_>> + '_> {
     match diff {
         Diff::Text(text) => Box::new(text_rows(text)),
-        Diff::Json(changes) => Box::new(changes.iter().flat_map(move |change| json_rows(change, arrows)).chain(cut_rows(changes))),
+        Diff::Json(changes) => {
+            let moves = if arrows { moves(changes) } else { HashMap::new() };
+            let rows = changes.iter().enumerate().flat_map(move |(index, change)| match moves.get(&index) {
+                Some(Some(to)) => vec![moved_row(change, to)],
+                Some(None) => Vec::new(),
+                None => json_rows(change, arrows),
+            });
+            Box::new(rows.chain(cut_rows(changes)))
+        }
     }
 }
 
@@ -125,11 +135,16 @@ pub(crate) fn text_rows(text: &TextDiff) -> impl Iterator<Item = Row<'_>> {
     let heads = text.hunks.len() > 1 || text.hunks.first().is_some_and(|hunk| hunk.old_start > 1);
     let hunks = text.hunks.iter().flat_map(move |hunk| {
         let head = heads.then(|| Row::plain(Sign::Note, format!("@@ -{} +{} @@", hunk.old_start, hunk.new_start)));
-        let lines = hunk.lines.iter().map(|line| Row { sign: sign(line.change), parts: parts(&line.parts) });
+        let lines = hunk.lines.iter().map(line);
         head.into_iter().chain(lines)
     });
     let cut = text.cut.then(|| Row::plain(Sign::Note, "… some of the difference was left out: it is too large to compare whole"));
     hunks.chain(cut)
+}
+
+/// One line of a text difference.
+pub(crate) fn line(line: &DiffLine) -> Row<'_> {
+    Row { sign: sign(line.change), parts: parts(&line.parts) }
 }
 
 const fn sign(change: Change) -> Sign {
@@ -171,6 +186,41 @@ fn cut_rows(changes: &[JsonChange]) -> impl Iterator<Item = Row<'_>> {
     let shortened = changes.iter().any(|change| change.shortened);
     let shortened = shortened.then(|| Row::plain(Sign::Note, "… values that end in `…` are shortened: the reply has them whole"));
     shortened.into_iter().chain(further)
+}
+
+/// Which changes are an item that was taken out in one place of an array and put in, equal, at another: of each pair the first one with
+/// the other's path, the second one with nothing.
+fn moves(changes: &[JsonChange]) -> HashMap<usize, Option<&JsonChange>> {
+    let array = |change: &JsonChange| change.path.strip_suffix(']').and_then(|path| Some(path.rsplit_once('[')?.0.to_owned()));
+    let mut open: HashMap<(String, String), Vec<usize>> = HashMap::new();
+    let mut moves = HashMap::new();
+    for (index, change) in changes.iter().enumerate().filter(|(_, change)| !change.shortened) {
+        let (Some(array), one_side) = (array(change), change.old.as_ref().xor(change.new.as_ref())) else { continue };
+        let Some(value) = one_side else { continue };
+        let here = open.entry((array, value.to_string())).or_default();
+        let pair = here.iter().position(|other| changes[*other].old.is_some() != change.old.is_some());
+        match pair {
+            Some(at) => {
+                moves.insert(here.remove(at), Some(change));
+                moves.insert(index, None);
+            }
+            None => here.push(index),
+        }
+    }
+    moves
+}
+
+/// `~ $.items[0] -> $.items[3]: {"id":1} moved`.
+fn moved_row<'a>(first: &'a JsonChange, second: &'a JsonChange) -> Row<'a> {
+    let (from, to) = if first.old.is_some() { (first, second) } else { (second, first) };
+    let (from_path, to_path) = (visible::name(&from.path), visible::name(&to.path));
+    let value = from.old.as_ref().map(json).unwrap_or_default();
+    let value = visible::brief(&value, ARROW);
+    let part = |text: String, emphasised| Part { text: Cow::Owned(text), emphasised };
+    Row {
+        sign: Sign::Changed,
+        parts: vec![part(format!("{from_path} -> {to_path}: "), false), part("moved ".to_owned(), true), part(value, false)],
+    }
 }
 
 fn json_rows(change: &JsonChange, arrows: bool) -> Vec<Row<'_>> {

@@ -6,11 +6,11 @@ use std::io;
 
 use crate::model::run::RunReport;
 
-mod difference;
+pub(crate) mod difference;
 pub mod events;
 mod figures;
 pub mod files;
-mod finding;
+pub(crate) mod finding;
 pub mod github;
 #[cfg(test)]
 mod golden;
@@ -26,11 +26,11 @@ mod retries;
 mod sample;
 pub mod spelled;
 mod standing;
-mod strange;
+pub(crate) mod strange;
 pub mod style;
 pub mod terminal;
-mod visible;
-mod words;
+pub(crate) mod visible;
+pub(crate) mod words;
 
 /// The formats of a finished run that go into a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -60,11 +60,20 @@ pub(super) fn exists(root: &Path, path: &str) -> bool {
 
 /// The text of a file; `None` where there is none.
 pub(super) fn read(root: &Path, path: &str) -> Result<Option<String>, SnapshotError> {
+    let text =
+        |bytes| String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8"));
+    let place = locate(root, path)?;
+    let read = read_at(&place).and_then(|bytes| bytes.map(text).transpose());
+    read.map_err(|source| SnapshotError::Read { path: path.to_owned(), source })
+}
+
+/// The bytes of a file, whatever they are; `None` where there is none.
+pub(super) fn read_bytes(root: &Path, path: &str) -> Result<Option<Vec<u8>>, SnapshotError> {
     let place = locate(root, path)?;
     read_at(&place).map_err(|source| SnapshotError::Read { path: path.to_owned(), source })
 }
 
-fn read_at(place: &Path) -> io::Result<Option<String>> {
+fn read_at(place: &Path) -> io::Result<Option<Vec<u8>>> {
     let facts = match fs::metadata(place) {
         Ok(facts) => facts,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -79,32 +88,37 @@ fn read_at(place: &Path) -> io::Result<Option<String>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let mut text = String::new();
-    let length = file.take(MAX_BYTES + 1).read_to_string(&mut text)?;
+    let mut bytes = Vec::new();
+    let length = file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     if length as u64 > MAX_BYTES {
         return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it is larger than {} MiB", MAX_BYTES >> 20)));
     }
-    Ok(Some(text))
+    Ok(Some(bytes))
 }
 
 /// Puts a text into a file, all of it or nothing; whether the file had another text before. An equal file is not touched.
 pub(super) fn put(root: &Path, path: &str, text: &str) -> Result<bool, SnapshotError> {
+    put_bytes(root, path, text.as_bytes())
+}
+
+/// The same with any bytes.
+pub(super) fn put_bytes(root: &Path, path: &str, bytes: &[u8]) -> Result<bool, SnapshotError> {
     let place = locate(root, path)?;
-    if read_at(&place).is_ok_and(|before| before.as_deref() == Some(text)) {
+    if read_at(&place).is_ok_and(|before| before.as_deref() == Some(bytes)) {
         return Ok(false);
     }
     let failed = |source| SnapshotError::Write { path: path.to_owned(), source };
     let parent = place.parent().ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?;
     let mut attempt = 1;
     loop {
-        match replace(parent, &place, text) {
+        match replace(parent, &place, bytes) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS => attempt += 1,
             result => return result.map(|()| true).map_err(failed),
         }
     }
 }
 
-fn replace(parent: &Path, place: &Path, text: &str) -> io::Result<()> {
+fn replace(parent: &Path, place: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::create_dir_all(parent)?;
     let mut builder = tempfile::Builder::new();
     // Hidden, and git-ignored like every pending snapshot, should the process be killed before it has its name.
@@ -112,7 +126,7 @@ fn replace(parent: &Path, place: &Path, text: &str) -> io::Result<()> {
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
     let mut file = builder.tempfile_in(parent)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(bytes)?;
     file.persist(place).map_err(|error| error.error)?;
     Ok(())
 }

@@ -11,6 +11,7 @@ pub mod accept;
 pub mod compare;
 pub mod folder;
 pub mod format;
+pub mod kept;
 pub mod lock;
 pub mod output;
 pub mod path;
@@ -71,6 +72,12 @@ pub enum SnapshotError {
         /// The pending file, project-relative.
         path: String,
     },
+    /// What is to be taken back is not there any more.
+    #[error("`{path}` was changed meanwhile by somebody else")]
+    Meanwhile {
+        /// Project-relative.
+        path: String,
+    },
     /// A simulated output must not replace a real one.
     #[error("`{path}` was not answered by a simulator, and a simulated output never replaces a real one")]
     SimulatedOverReal {
@@ -123,6 +130,7 @@ impl SnapshotError {
             }
             Self::Outside { .. } => "snapshots stay in the project's `snapshots` folder: replace the link by a folder".to_owned(),
             Self::NotPending { .. } => "`promptkeel pending` lists what is left".to_owned(),
+            Self::Meanwhile { .. } => "`git diff snapshots` shows what it became".to_owned(),
             Self::SimulatedOverReal { path } => format!("to replace it all the same, delete `{path}` first"),
             Self::OtherKind { .. } => "accept it without `--add`: it replaces what the simulator said".to_owned(),
             Self::NoVariant { .. } => "variants count from 1, in the order of the file".to_owned(),

@@ -6,7 +6,7 @@ use crate::model::suite::{Compare, Parse, SnapshotPolicy};
 use crate::model::verdict::SnapshotState;
 use crate::snapshot::SnapshotError;
 use crate::snapshot::accept::Variants;
-use crate::snapshot::compare::Comparison;
+use crate::snapshot::compare::{Comparison, shown};
 use crate::snapshot::folder::{Folder, unreadable};
 use crate::snapshot::output::{Output, Snapshot};
 use crate::snapshot::path::{self, ACCEPTED, FOLDER, PENDING};
@@ -92,7 +92,7 @@ impl Folder {
         let mut patterns = Patterns::compile(patterns)?;
         let mut selection = Selection::default();
         for path in self.pending()? {
-            let pending = self.review(&path, comparison(&path));
+            let pending = self.pending_at(&path, comparison(&path));
             if patterns.select(&pending.path, &pending.address()) {
                 selection.pending.push(pending);
             }
@@ -101,7 +101,9 @@ impl Folder {
         Ok(selection)
     }
 
-    fn review(&self, path: &str, comparison: Option<&Comparison>) -> Pending {
+    /// What waits beside an accepted path, compared as `comparison` says; its content says so where nothing does.
+    #[must_use]
+    pub fn pending_at(&self, path: &str, comparison: Option<&Comparison>) -> Pending {
         let stem = path.strip_suffix(ACCEPTED).unwrap_or(path);
         let parts: Vec<&str> = stem.split('/').skip(1).collect();
         let part = |index: usize| parts.get(index).copied().unwrap_or_default().to_owned();
@@ -140,7 +142,8 @@ fn shown_state(accepted: Option<&Snapshot>, new: &Snapshot) -> SnapshotState {
             text.trim_start().starts_with(['{', '[']) && tokens::value(&text).is_some()
         })
     };
-    if structured(new) && accepted.is_some_and(structured) {
+    let is_json = structured(new) && accepted.is_some_and(structured);
+    if is_json {
         let policy = SnapshotPolicy { compare: Compare::Json, ..SnapshotPolicy::default() };
         let comparison = Comparison::new(&policy, Parse::default()).expect("there is no path that could be wrong");
         let state = comparison.state(accepted, new);
@@ -148,7 +151,26 @@ fn shown_state(accepted: Option<&Snapshot>, new: &Snapshot) -> SnapshotState {
             return state;
         }
     }
-    Comparison::exact().state(accepted, new)
+    match Comparison::exact().state(accepted, new) {
+        SnapshotState::Changed { diff, accepted_prompt, mut notes, variants } => {
+            if is_json {
+                notes.push("the same JSON values: only the order of keys or the layout differs".to_owned());
+            }
+            SnapshotState::Changed { diff, accepted_prompt, notes, variants }
+        }
+        state => state,
+    }
+}
+
+/// All outputs of a snapshot as a person reads them; several variants stand each under a line of its own.
+#[must_use]
+pub fn readable(snapshot: &Snapshot) -> String {
+    let [one] = snapshot.outputs.as_slice() else {
+        let all = snapshot.outputs.len();
+        let variants = snapshot.outputs.iter().enumerate();
+        return variants.map(|(index, output)| format!("variant {} of {all}\n{}\n", index + 1, shown(output))).collect();
+    };
+    shown(one)
 }
 
 /// What a person asked for, and whether anything was found for it.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::rust_source::Paths;
 
 /// Which room may import which; complete. A room may always import itself.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("model", &[]),
     ("template", &["model"]),
     ("diff", &["model"]),
@@ -18,15 +18,19 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("endpoint", &["model"]),
     ("gate", &["model"]),
     ("report", &["model", "diff"]),
+    ("review", &["model", "diff", "snapshot", "report"]),
     ("sim", &["template"]),
     ("source", &["model", "template", "assertion"]),
     ("store", &["model", "endpoint"]),
     ("runner", &["model", "template", "assertion", "snapshot", "endpoint", "gate"]),
-    ("cli", &["model", "template", "diff", "assertion", "snapshot", "endpoint", "gate", "report", "sim", "source", "store", "runner"]),
+    (
+        "cli",
+        &["model", "template", "diff", "assertion", "snapshot", "endpoint", "gate", "report", "review", "sim", "source", "store", "runner"],
+    ),
 ];
 
 /// Crates that are an effect or a language of their own, and the rooms that speak them.
-const ADDRESSES: [(&str, &[&str]); 9] = [
+const ADDRESSES: [(&str, &[&str]); 10] = [
     ("axum", &["sim"]),
     ("hyper", &["sim"]),
     ("hyper_util", &["sim"]),
@@ -36,6 +40,7 @@ const ADDRESSES: [(&str, &[&str]); 9] = [
     ("quick_xml", &["report"]),
     ("clap", &["cli"]),
     ("notify", &["cli"]),
+    ("crossterm", &["cli"]),
 ];
 
 /// Names that would collect what belongs to a room.

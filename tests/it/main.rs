@@ -27,6 +27,7 @@ mod mistakes;
 #[expect(unreachable_pub, reason = "the fuzz targets reach it through a library of their own")]
 mod promises;
 mod raw_server;
+mod reviewing;
 mod running;
 mod rust_source;
 mod secrets;

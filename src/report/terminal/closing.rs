@@ -200,7 +200,7 @@ fn hints(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
     if totals.snapshots_changed + totals.snapshots_new > 0 {
         let outputs = figures::counted(totals.snapshots_changed + totals.snapshots_new, "output is", "outputs are");
         hints.push(format!(
-            "{outputs} new or changed: after a run at home `promptkeel pending` shows them, and `promptkeel accept` takes them"
+            "{outputs} new or changed: after a run at home `promptkeel review` goes through them, and `promptkeel accept` takes them unseen"
         ));
     }
     if totals.errored > 0 || (totals.skipped > 0 && report.exit != Exit::Fails) {

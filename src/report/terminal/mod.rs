@@ -14,7 +14,7 @@ mod details;
 mod failures;
 mod log;
 mod models;
-mod paint;
+pub(crate) mod paint;
 pub mod progress;
 pub mod rounds;
 mod table;

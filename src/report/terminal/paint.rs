@@ -8,50 +8,50 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::report::visible;
 
-pub(super) const PLAIN: Style = Style::new();
-pub(super) const BOLD: Style = Style::new().bold();
-pub(super) const DIM: Style = Style::new().dimmed();
-pub(super) const GOOD: Style = AnsiColor::Green.on_default();
-pub(super) const BAD: Style = AnsiColor::Red.on_default();
-pub(super) const ODD: Style = AnsiColor::Yellow.on_default();
-pub(super) const NAME: Style = AnsiColor::Cyan.on_default();
+pub(crate) const PLAIN: Style = Style::new();
+pub(crate) const BOLD: Style = Style::new().bold();
+pub(crate) const DIM: Style = Style::new().dimmed();
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
+pub(crate) const BAD: Style = AnsiColor::Red.on_default();
+pub(crate) const ODD: Style = AnsiColor::Yellow.on_default();
+pub(crate) const NAME: Style = AnsiColor::Cyan.on_default();
 
 /// Some text in one style.
 #[derive(Debug, Clone)]
-pub(super) struct Span<'a> {
-    pub(super) text: Cow<'a, str>,
-    pub(super) style: Style,
+pub(crate) struct Span<'a> {
+    pub(crate) text: Cow<'a, str>,
+    pub(crate) style: Style,
 }
 
 /// A piece of a line.
-pub(super) fn span<'a>(style: Style, text: impl Into<Cow<'a, str>>) -> Span<'a> {
+pub(crate) fn span<'a>(style: Style, text: impl Into<Cow<'a, str>>) -> Span<'a> {
     Span { text: text.into(), style }
 }
 
 /// Where the summary is written.
-pub(super) struct Screen<'a> {
+pub(crate) struct Screen<'a> {
     out: &'a mut dyn io::Write,
     colour: bool,
     /// Columns that may be used.
-    pub(super) width: usize,
+    pub(crate) width: usize,
 }
 
 impl<'a> Screen<'a> {
-    pub(super) fn new(out: &'a mut dyn io::Write, style: crate::report::style::Style) -> Self {
+    pub(crate) fn new(out: &'a mut dyn io::Write, style: crate::report::style::Style) -> Self {
         Self { out, colour: style.colour, width: usize::from(style.width).clamp(40, 400) }
     }
 
     /// Changed words are marked by `[-` `-]` where no colour can do it.
-    pub(super) const fn needs_marks(&self) -> bool {
+    pub(crate) const fn needs_marks(&self) -> bool {
         !self.colour
     }
 
-    pub(super) fn blank(&mut self) -> io::Result<()> {
+    pub(crate) fn blank(&mut self) -> io::Result<()> {
         self.out.write_all(b"\n")
     }
 
     /// One line, as long as it is.
-    pub(super) fn line(&mut self, spans: &[Span<'_>]) -> io::Result<()> {
+    pub(crate) fn line(&mut self, spans: &[Span<'_>]) -> io::Result<()> {
         // In a log of GitHub Actions a line that begins so, blanks apart, is a command and obeyed.
         let letters = spans.iter().flat_map(|span| span.text.chars()).skip_while(|letter| letter.is_whitespace());
         let mut is_command = letters.take(2).eq("::".chars());
@@ -71,7 +71,7 @@ impl<'a> Screen<'a> {
     }
 
     /// A section's head.
-    pub(super) fn heading(&mut self, title: &str, detail: &str) -> io::Result<()> {
+    pub(crate) fn heading(&mut self, title: &str, detail: &str) -> io::Result<()> {
         self.blank()?;
         if detail.is_empty() {
             return self.line(&[span(BOLD, title)]);
@@ -81,7 +81,7 @@ impl<'a> Screen<'a> {
 
     /// The spans broken into lines between words, the first behind `first`, the others behind blanks of the same width, and
     /// at most `most` lines. Answers how many lines did not fit into that.
-    pub(super) fn wrapped(&mut self, first: &[Span<'_>], spans: &[Span<'_>], most: usize) -> io::Result<usize> {
+    pub(crate) fn wrapped(&mut self, first: &[Span<'_>], spans: &[Span<'_>], most: usize) -> io::Result<usize> {
         let indent: usize = first.iter().map(|span| visible::width(&span.text)).sum();
         let lines = wrap(spans, self.width.saturating_sub(indent).max(16));
         for (index, line) in lines.iter().take(most).enumerate() {
@@ -107,7 +107,7 @@ impl<'a> Screen<'a> {
 }
 
 /// Lines of at most `width` columns; breaks after blanks, else wherever a character ends. Line breaks in a span are kept.
-fn wrap<'a>(spans: &'a [Span<'_>], width: usize) -> Vec<Vec<Span<'a>>> {
+pub(crate) fn wrap<'a>(spans: &'a [Span<'_>], width: usize) -> Vec<Vec<Span<'a>>> {
     let mut lines: Vec<Vec<Span<'a>>> = vec![Vec::new()];
     let mut used = 0;
     for piece in spans {

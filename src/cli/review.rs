@@ -1,0 +1,472 @@
+//! `promptkeel review`: shows what waits, one after the other, and carries out what a person decides.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::IsTerminal;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::arguments::{ReviewArguments, SelectionArguments};
+use crate::cli::console::{Console, counted};
+use crate::cli::desk::Desk;
+use crate::cli::environment::Environment;
+use crate::cli::project::{Failure, Project};
+use crate::cli::screen::{Heard, Screen};
+use crate::cli::{orphans, session, show};
+use crate::model::gate::Exit;
+use crate::model::problem::{Problem, Severity};
+use crate::model::run::CellResult;
+use crate::review::item::{Item, Kind};
+use crate::review::state::{Decision, Effect, Outcome, Review};
+use crate::review::view;
+use crate::snapshot::SnapshotError;
+use crate::snapshot::accept::Acceptance;
+use crate::snapshot::kept::Kept;
+use crate::snapshot::path::pending_path;
+use crate::snapshot::pending::{Patterns, Pending};
+
+/// Most names that are listed where there is no terminal.
+const LISTED: usize = 20;
+
+/// Reviews what waits and is orphaned.
+pub(crate) async fn run(
+    project: &Project,
+    arguments: &ReviewArguments,
+    console: &Console,
+    interrupted: CancellationToken,
+) -> Result<Exit, Failure> {
+    let desk = Desk::open(project);
+    let orphans = orphans::find(project, None).map_err(|problem| Failure::of(Exit::NotWritten, problem))?;
+    let found = find(&desk, orphans, &arguments.globs)?;
+    if found.pending.is_empty() && found.orphans.is_empty() {
+        console.line(format_args!("nothing is left to review"))?;
+        return Ok(Exit::Holds);
+    }
+    if !is_interactive() {
+        list(&found, console)?;
+        return Ok(Exit::Holds);
+    }
+    let cells = judged(project, arguments.endpoint.as_deref(), &found.pending, console).await;
+    let mut table = Table { desk, seen: Vec::new() };
+    let items = table.lay(&found, &cells);
+    let (review, exit) = sit(items, table, console, &interrupted).map_err(|error| {
+        Failure::of(
+            Exit::NotWritten,
+            Problem::error(format!("the terminal cannot be used: {error}")).hint("`promptkeel pending` lists what waits"),
+        )
+    })?;
+    console.line(format_args!("{}", review.summary()))?;
+    Ok(exit)
+}
+
+/// A person sits at both ends, and the terminal can move its cursor.
+fn is_interactive() -> bool {
+    let dumb = Environment::variable("TERM").is_some_and(|term| term == "dumb");
+    std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && !Environment::is_ci() && !dumb
+}
+
+/// What there is to review.
+struct Found {
+    pending: Vec<Pending>,
+    orphans: Vec<String>,
+}
+
+fn find(desk: &Desk<'_>, orphans: Vec<String>, globs: &[String]) -> Result<Found, Failure> {
+    let failure = |error: SnapshotError| Failure::of(Exit::NotWritten, problem(&error));
+    let mut patterns = Patterns::compile(globs).map_err(failure)?;
+    let all = desk.folder().select_pending_by(&[], |path| desk.owners().comparison(path)).map_err(failure)?;
+    let orphaned: BTreeSet<&str> = orphans.iter().map(String::as_str).collect();
+    let mut pending = all.pending;
+    // One that no cell owns is reviewed as the orphan that it is.
+    pending.retain(|pending| !orphaned.contains(&*pending_path(&pending.path)) && patterns.select(&pending.path, &pending.address()));
+    let orphans = orphans.into_iter().filter(|path| patterns.select(path.strip_suffix(".new").unwrap_or(path), path)).collect();
+    let unmatched = patterns.unmatched();
+    if !unmatched.is_empty() {
+        let told = |pattern: &String| {
+            Problem::error(format!("`{pattern}` matches nothing that waits for a decision")).hint("`promptkeel pending` lists what does")
+        };
+        return Err(Failure { exit: Exit::NothingSelected, problems: unmatched.iter().map(told).collect() });
+    }
+    Ok(Found { pending, orphans })
+}
+
+/// Without a terminal: what waits, and how it is decided without one.
+fn list(found: &Found, console: &Console) -> Result<(), Failure> {
+    let waiting = found.pending.iter().map(|pending| pending.path.clone());
+    let orphaned = found.orphans.iter().map(|path| format!("{path} (orphaned)"));
+    let names: Vec<String> = waiting.chain(orphaned).collect();
+    for name in names.iter().take(LISTED) {
+        console.line(format_args!("{name}"))?;
+    }
+    if names.len() > LISTED {
+        console.line(format_args!("… and {} more", names.len() - LISTED))?;
+    }
+    console.line(format_args!("{} to review, which needs a terminal; without one:", counted(names.len(), "file")))?;
+    if !found.pending.is_empty() {
+        console.line(format_args!("  promptkeel pending        shows the differences"))?;
+        console.line(format_args!("  promptkeel accept GLOB    accepts, `--all` for all"))?;
+        console.line(format_args!("  promptkeel reject GLOB    rejects"))?;
+    }
+    if !found.orphans.is_empty() {
+        console.line(format_args!("  promptkeel run --unreferenced delete    removes orphans"))?;
+    }
+    Ok(())
+}
+
+/// The cells that own what waits, judged from the store. Nothing is asked; whatever is missing is told with each output.
+async fn judged(
+    project: &Project,
+    endpoint: Option<&str>,
+    pending: &[Pending],
+    console: &Console,
+) -> Result<BTreeMap<String, CellResult>, String> {
+    let wanted: BTreeSet<&str> = pending.iter().map(|pending| pending.path.as_str()).collect();
+    let opened = session::open(project, &SelectionArguments::default(), endpoint, session::now());
+    let judged = match opened {
+        Ok(mut session) => {
+            session.plan.cells.retain(|cell| cell.snapshot_path.as_deref().is_some_and(|path| wanted.contains(path)));
+            show::stored(project, session.plan).await
+        }
+        Err(failure) => Err(failure),
+    };
+    match judged {
+        Ok(ran) => {
+            let by_path = |cell: CellResult| Some((cell.snapshot_path.as_deref()?.to_owned(), cell));
+            Ok(ran.cells.into_iter().filter_map(by_path).collect())
+        }
+        Err(failure) => {
+            let why = failure.problems.iter().find(|problem| problem.severity == Severity::Error).map(|problem| problem.message.clone());
+            console.problems(&failure.problems);
+            Err(why.unwrap_or_else(|| "the suites cannot be read".to_owned()))
+        }
+    }
+}
+
+/// What lies on the table: each item's files as they were shown.
+struct Table<'p> {
+    desk: Desk<'p>,
+    seen: Vec<Kept>,
+}
+
+impl Table<'_> {
+    fn lay(&mut self, found: &Found, cells: &Result<BTreeMap<String, CellResult>, String>) -> Vec<Item> {
+        let mut items = Vec::new();
+        for pending in &found.pending {
+            let cell = match cells {
+                Ok(cells) => cells.get(&pending.path).ok_or_else(|| "no suite has its cell".to_owned()),
+                Err(why) => Err(why.clone()),
+            };
+            self.seen.push(self.files(&pending.path));
+            items.push(self.waiting(pending, cell));
+        }
+        for path in &found.orphans {
+            self.seen.push(self.files(path));
+            items.push(self.orphan(path));
+        }
+        items
+    }
+
+    fn waiting(&self, pending: &Pending, cell: Result<&CellResult, String>) -> Item {
+        let accepted = self.desk.folder().read(&pending.path).ok().flatten();
+        Item::waiting(pending, accepted.as_ref(), cell)
+    }
+
+    fn orphan(&self, path: &str) -> Item {
+        let kept = self.desk.folder().keep(&[path.to_owned()]).unwrap_or_default();
+        let text = kept.bytes(path).map(String::from_utf8_lossy);
+        Item::orphaned(path, text.as_deref())
+    }
+
+    /// The files that an item is about. One that cannot be read is like nothing, so it never seems to have changed.
+    fn files(&self, path: &str) -> Kept {
+        self.desk.folder().keep(&[path.to_owned(), pending_path(path)]).unwrap_or_default()
+    }
+
+    /// Carries a decision out for those items whose files are still what was shown.
+    fn decide(&mut self, decision: Decision, indices: &[usize], review: &Review) -> Vec<(usize, Outcome)> {
+        let mut outcomes = Vec::new();
+        let mut open = Vec::new();
+        for &index in indices {
+            let item = &review.entries[index].item;
+            let now = self.files(&item.path);
+            if now == self.seen[index] {
+                open.push(index);
+            } else {
+                let outcome = self.moved(item, &now);
+                self.seen[index] = now;
+                outcomes.push((index, outcome));
+            }
+        }
+        let paths: Vec<&str> = open.iter().map(|index| review.entries[*index].item.path.as_str()).collect();
+        let before = match self.desk.keep(&paths) {
+            Ok(before) => before,
+            Err(error) => {
+                outcomes.extend(open.iter().map(|index| (*index, Outcome::Refused(told(&error)))));
+                return outcomes;
+            }
+        };
+        let (orphans, pending): (Vec<usize>, Vec<usize>) =
+            open.iter().partition(|index| review.entries[**index].item.kind == Kind::Orphaned);
+        for index in orphans {
+            let removed = match decision {
+                Decision::Accept | Decision::Add => self.desk.folder().remove_orphan(&review.entries[index].item.path).map(|_| None),
+                Decision::Reject => Ok(None),
+            };
+            outcomes.push((index, outcome(removed)));
+        }
+        let path = |index: &usize| review.entries[*index].item.path.as_str();
+        match decision {
+            Decision::Accept | Decision::Add => {
+                let how = if decision == Decision::Add { Acceptance::Add } else { Acceptance::Replace };
+                let accepted = self.desk.accept(&pending.iter().map(path).collect::<Vec<_>>(), how);
+                let accepted = accepted.into_iter().map(|result| outcome(result.map(|accepted| accepted.problem)));
+                outcomes.extend(pending.iter().copied().zip(accepted));
+            }
+            Decision::Reject => outcomes.extend(pending.iter().map(|index| {
+                let rejected = self.desk.folder().reject(path(index)).map(|()| None);
+                (*index, outcome(rejected))
+            })),
+        }
+        if outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Done(_))) {
+            self.desk.did(before, &paths);
+        }
+        outcomes
+    }
+
+    /// What became of an item whose files are not those that were shown.
+    fn moved(&self, item: &Item, now: &Kept) -> Outcome {
+        if item.kind == Kind::Orphaned {
+            return if now.has(&item.path) { Outcome::Anew(Box::new(self.orphan(&item.path))) } else { Outcome::Gone };
+        }
+        if !now.has(&pending_path(&item.path)) {
+            return Outcome::Gone;
+        }
+        let why = "it was written anew while it was reviewed".to_owned();
+        Outcome::Anew(Box::new(
+            self.waiting(&self.desk.folder().pending_at(&item.path, self.desk.owners().comparison(&item.path)), Err(why)),
+        ))
+    }
+}
+
+fn outcome(result: Result<Option<Problem>, SnapshotError>) -> Outcome {
+    match result {
+        Ok(problem) => Outcome::Done(problem.map(|problem| problem.message)),
+        Err(SnapshotError::NotPending { .. }) => Outcome::Gone,
+        Err(error) => Outcome::Refused(told(&error)),
+    }
+}
+
+fn told(error: &SnapshotError) -> String {
+    format!("{error}; {}", error.hint())
+}
+
+fn problem(error: &SnapshotError) -> Problem {
+    Problem::error(error.to_string()).hint(error.hint())
+}
+
+/// Draws, listens, carries out, until the person leaves.
+fn sit(items: Vec<Item>, mut table: Table<'_>, console: &Console, interrupted: &CancellationToken) -> std::io::Result<(Review, Exit)> {
+    let colour = console.style().colour;
+    let screen = Screen::open(colour)?;
+    let mut review = Review::new(items, Screen::size(), colour);
+    loop {
+        let frame = view::frame(&review);
+        screen.draw(&frame.rows)?;
+        let heard = loop {
+            match screen.listen() {
+                _ if interrupted.is_cancelled() => return Ok((review, Exit::Interrupted)),
+                Ok(Heard::Silence) => {}
+                other => break other,
+            }
+        };
+        let effect = match heard {
+            Ok(Heard::Key(key)) => review.press(key, &frame.body, frame.room),
+            Ok(Heard::Interrupt) => return Ok((review, Exit::Interrupted)),
+            Ok(Heard::Suspend) => {
+                screen.suspend()?;
+                review.resize(Screen::size());
+                Effect::None
+            }
+            Ok(Heard::Resized) => {
+                review.resize(Screen::size());
+                Effect::None
+            }
+            Ok(Heard::Silence) => Effect::None,
+            // The terminal is gone; whatever was decided is done.
+            Err(_) => return Ok((review, Exit::Interrupted)),
+        };
+        if effect == Effect::Quit {
+            return Ok((review, Exit::Holds));
+        }
+        carry_out(&effect, &mut review, &mut table);
+    }
+}
+
+/// Does what a key asked for, and tells what came of it.
+fn carry_out(effect: &Effect, review: &mut Review, table: &mut Table<'_>) {
+    match effect {
+        Effect::None | Effect::Quit => {}
+        Effect::Decide(decision, indices) => {
+            let outcomes = table.decide(*decision, indices, review);
+            review.carried_out(*decision, outcomes);
+        }
+        Effect::Undo => {
+            let undone = table.desk.undo().map_err(|error| told(&error));
+            review.undone(undone);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+
+    use std::fs;
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::review::state::{Key, Size, Status};
+
+    const SUITE: &str = "\
+suite: capitals
+prompt: capital
+models: [claude-haiku-4-5]
+cases:
+  - {id: france, vars: {country: France}}
+  - {id: japan, vars: {country: Japan}}
+  - {id: peru, vars: {country: Peru}}
+  - {id: italy, vars: {country: Italy}}
+";
+
+    fn write(root: &Path, path: &str, text: &[u8]) {
+        let place = root.join(path);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(place, text).unwrap();
+    }
+
+    fn snapshot(simulated: bool, text: &str) -> Vec<u8> {
+        let simulated = if simulated { "simulated: true\n" } else { "" };
+        format!("---\nprompt: capital@1\nmodel: claude-haiku-4-5\nstop_reason: end_turn\n{simulated}---\n{text}\n").into_bytes()
+    }
+
+    /// Changed, new, unreadable below, simulated beside a real one, orphaned: each of what can be decided.
+    fn project() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        write(root, "promptkeel.toml", b"");
+        write(root, "suites/capitals.yaml", SUITE.as_bytes());
+        write(root, "suites/prompts/capital/1.md", b"Name the capital of {{ country }}.\n");
+        let path = |case: &str| format!("snapshots/capitals/{case}/claude-haiku-4-5.snap");
+        write(root, &path("france"), &snapshot(false, "Lyon"));
+        write(root, &format!("{}.new", path("france")), &snapshot(false, "Paris"));
+        write(root, &format!("{}.new", path("japan")), &snapshot(false, "Tokyo"));
+        write(root, &path("peru"), b"\xff no snapshot\r\n");
+        write(root, &format!("{}.new", path("peru")), &snapshot(false, "Lima"));
+        write(root, &path("italy"), &snapshot(false, "Milan"));
+        write(root, &format!("{}.new", path("italy")), &snapshot(true, "Rome"));
+        write(root, &path("spain"), &snapshot(false, "Madrid"));
+        write(root, &format!("{}.new", path("chile")), &snapshot(false, "Santiago"));
+        folder
+    }
+
+    fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        let mut open = vec![root.join("snapshots")];
+        while let Some(folder) = open.pop() {
+            for entry in fs::read_dir(folder).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    open.push(path);
+                } else {
+                    files.insert(path.strip_prefix(root).unwrap().display().to_string(), fs::read(path).unwrap());
+                }
+            }
+        }
+        files
+    }
+
+    fn sat_down(root: &Path) -> (Review, Table<'static>) {
+        // Whoever sits at the desk borrows the project, and a test ends before the process does.
+        let project: &'static Project = Box::leak(Box::new(Project::open(Some(root)).unwrap()));
+        let desk = Desk::open(project);
+        let orphans = orphans::find(project, None).unwrap();
+        let found = find(&desk, orphans, &[]).unwrap();
+        let mut table = Table { desk, seen: Vec::new() };
+        let items = table.lay(&found, &Err("not looked up".to_owned()));
+        (Review::new(items, Size { width: 80, height: 24 }, false), table)
+    }
+
+    fn press(key: char, review: &mut Review, table: &mut Table<'_>) {
+        let frame = view::frame(review);
+        let effect = review.press(Key::Char(key), &frame.body, frame.room);
+        carry_out(&effect, review, table);
+    }
+
+    #[test]
+    fn everything_that_can_be_decided_is_found() {
+        let project = project();
+        let (review, _) = sat_down(project.path());
+        let kinds: Vec<String> = review.entries.iter().map(|entry| format!("{} {}", entry.item.kind.as_str(), entry.item.case)).collect();
+        assert_eq!(kinds, ["changed france", "new italy", "new japan", "unreadable peru", "orphaned chile", "orphaned spain"]);
+    }
+
+    #[test]
+    fn a_simulated_output_never_replaces_a_real_one() {
+        let project = project();
+        let (mut review, mut table) = sat_down(project.path());
+        let before = files(project.path());
+        press('n', &mut review, &mut table);
+        press('a', &mut review, &mut table);
+        assert_eq!(files(project.path()), before);
+        assert!(review.message.as_ref().unwrap().1.contains("a simulated output never replaces a real one"), "{:?}", review.message);
+        assert_eq!(review.entries[1].status, Status::Waiting);
+    }
+
+    #[test]
+    fn what_was_not_seen_is_not_decided_about() {
+        let project = project();
+        let (mut review, mut table) = sat_down(project.path());
+        let path = "snapshots/capitals/france/claude-haiku-4-5.snap.new";
+        write(project.path(), path, &snapshot(false, "Marseille"));
+        press('a', &mut review, &mut table);
+        assert!(project.path().join(path).exists());
+        assert!(review.entries[0].item.new.contains("Marseille") && review.entries[0].status == Status::Waiting);
+        press('a', &mut review, &mut table);
+        assert!(!project.path().join(path).exists(), "now it was seen");
+        fs::remove_file(project.path().join("snapshots/capitals/japan/claude-haiku-4-5.snap.new")).unwrap();
+        press('n', &mut review, &mut table);
+        press('r', &mut review, &mut table);
+        assert_eq!(review.entries[2].status, Status::Gone);
+        assert!(review.message.as_ref().unwrap().1.contains("meanwhile"), "{:?}", review.message);
+    }
+
+    #[test]
+    fn an_undo_overwrites_nothing_that_somebody_else_wrote() {
+        let project = project();
+        let (mut review, mut table) = sat_down(project.path());
+        press('a', &mut review, &mut table);
+        write(project.path(), "snapshots/capitals/france/claude-haiku-4-5.snap", b"edited by hand");
+        let before = files(project.path());
+        press('u', &mut review, &mut table);
+        assert_eq!(files(project.path()), before);
+        assert!(review.message.as_ref().unwrap().1.contains("changed meanwhile"), "{:?}", review.message);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+        #[test]
+        fn whatever_was_decided_undo_restores_every_file_byte_for_byte(keys in "[arsvARnpu]{0,30}") {
+            let project = project();
+            let before = files(project.path());
+            let (mut review, mut table) = sat_down(project.path());
+            for key in keys.chars() {
+                press(key, &mut review, &mut table);
+            }
+            for _ in 0..keys.len() {
+                press('u', &mut review, &mut table);
+            }
+            prop_assert_eq!(files(project.path()), before);
+            prop_assert!(review.entries.iter().all(|entry| matches!(entry.status, Status::Waiting | Status::Skipped)));
+        }
+    }
+}

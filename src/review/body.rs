@@ -1,0 +1,218 @@
+//! How does an output stand in lines: as a unified difference, side by side, or whole?
+
+use std::borrow::Cow;
+
+use anstyle::Style;
+
+use crate::diff::text_diff;
+use crate::model::verdict::{Change, Diff, DiffLine};
+use crate::report::difference::{self, Part, Row, Sign};
+use crate::report::terminal::paint::{BAD, DIM, GOOD, NAME, ODD, PLAIN, Span, span, wrap};
+use crate::report::visible;
+use crate::review::item::{Item, Kind};
+
+/// One line of the screen; never wider than it was laid out for.
+pub(crate) type Line = Vec<Span<'static>>;
+
+/// Most characters of an output that are laid out: a person reads no more of it, and every key lays it out anew.
+const MOST: usize = 400_000;
+
+/// How it is laid out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Layout {
+    pub(crate) width: usize,
+    pub(crate) side_by_side: bool,
+    pub(crate) whole: bool,
+    pub(crate) colour: bool,
+}
+
+/// A line without its colours.
+pub(crate) fn plain(line: &Line) -> String {
+    line.iter().map(|span| span.text.as_ref()).collect()
+}
+
+/// Lines that hold the text, whatever its case.
+pub(crate) fn hits(lines: &[Line], text: &str) -> Vec<usize> {
+    let wanted = text.to_lowercase();
+    let holds = |line: &Line| plain(line).to_lowercase().contains(&wanted);
+    if wanted.is_empty() { Vec::new() } else { lines.iter().enumerate().filter(|(_, line)| holds(line)).map(|(at, _)| at).collect() }
+}
+
+/// Some text at the width, behind a first piece; further lines stand under its text.
+pub(crate) fn wrapped(first: Span<'static>, spans: &[Span<'_>], width: usize, into: &mut Vec<Line>) {
+    let indent = visible::width(&first.text);
+    let room = width.saturating_sub(indent).max(4);
+    for (index, mut line) in wrap(spans, room).into_iter().enumerate() {
+        // The blank at which a line was broken has no column of its own.
+        let used: usize = line.iter().map(|piece| visible::width(&piece.text)).sum();
+        if used > room
+            && let Some(last) = line.last_mut()
+        {
+            let kept = last.text.trim_end_matches(' ').len().max((last.text.len() + room).saturating_sub(used));
+            last.text.to_mut().truncate(kept);
+        }
+        let head = if index == 0 { first.clone() } else { span(PLAIN, " ".repeat(indent)) };
+        let owned = line.into_iter().map(|piece| span(piece.style, piece.text.into_owned()));
+        into.push(std::iter::once(head).chain(owned).collect());
+    }
+}
+
+/// Everything of an output that can be scrolled.
+pub(crate) fn lines(item: &Item, layout: Layout) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for note in &item.notes {
+        let text = visible::brief(note, 1_000);
+        wrapped(span(ODD, "! "), &[span(PLAIN, text)], layout.width, &mut lines);
+    }
+    match item.kind {
+        Kind::Orphaned => {
+            note("accepting removes this file, rejecting keeps it", layout, &mut lines);
+            whole(Sign::Removed, &item.accepted, layout, &mut lines);
+        }
+        Kind::New => whole(Sign::Added, &item.new, layout, &mut lines),
+        Kind::Unreadable => {
+            note("accepting replaces a file that cannot be read", layout, &mut lines);
+            whole(Sign::Added, &item.new, layout, &mut lines);
+        }
+        Kind::Changed if layout.whole => {
+            note("the whole new output", layout, &mut lines);
+            whole(Sign::Same, &item.new, layout, &mut lines);
+        }
+        Kind::Changed if layout.side_by_side => {
+            side_by_side(item, layout, &mut lines);
+            others(item, layout, &mut lines);
+        }
+        Kind::Changed => {
+            if let Some(diff) = &item.diff {
+                difference::rows(diff, true).for_each(|row| unified(&row, layout, &mut lines));
+            }
+            others(item, layout, &mut lines);
+            if matches!(item.diff, Some(Diff::Json(_))) {
+                // Values by path say what changed, and not in what.
+                lines.push(Vec::new());
+                note("the whole new output", layout, &mut lines);
+                whole(Sign::Same, &item.new, layout, &mut lines);
+            }
+        }
+    }
+    lines
+}
+
+/// Further outputs that match no accepted variant.
+fn others(item: &Item, layout: Layout, into: &mut Vec<Line>) {
+    for (title, notes, diff) in &item.others {
+        into.push(Vec::new());
+        wrapped(span(NAME, ""), &[span(NAME, visible::name(title))], layout.width, into);
+        notes.iter().for_each(|told| note(&visible::brief(told, 1_000), layout, into));
+        difference::rows(diff, true).for_each(|row| unified(&row, layout, into));
+    }
+}
+
+fn note(text: &str, layout: Layout, into: &mut Vec<Line>) {
+    wrapped(span(DIM, "  "), &[span(DIM, text.to_owned())], layout.width, into);
+}
+
+fn style(sign: Sign) -> Style {
+    match sign {
+        Sign::Same | Sign::Changed => PLAIN,
+        Sign::Removed => BAD,
+        Sign::Added => GOOD,
+        Sign::Note => NAME,
+    }
+}
+
+/// A text from its first to its last line, each behind its sign.
+fn whole(sign: Sign, text: &str, layout: Layout, into: &mut Vec<Line>) {
+    if text.is_empty() {
+        return note("(empty)", layout, into);
+    }
+    let shown = visible::cut(text, MOST);
+    for line in shown.strip_suffix('\n').unwrap_or(&shown).split('\n') {
+        let head = span(style(sign), format!("{} ", sign.as_char()));
+        wrapped(head, &[span(PLAIN, visible::lines(line))], layout.width, into);
+    }
+}
+
+fn unified(row: &Row<'_>, layout: Layout, into: &mut Vec<Line>) {
+    let sign = if row.sign == Sign::Note { String::new() } else { format!("{} ", row.sign.as_char()) };
+    wrapped(span(style(row.sign), sign), &spans(row.sign, &row.parts, row.marks(), layout.colour), layout.width, into);
+}
+
+/// The parts of a line; what changed is strong, or stands between marks where there is no colour.
+fn spans<'a>(sign: Sign, parts: &'a [Part<'_>], marks: (&str, &str), colour: bool) -> Vec<Span<'a>> {
+    let strong = if sign == Sign::Changed { GOOD.bold() } else { style(sign).bold().underline() };
+    let marks = if colour { ("", "") } else { marks };
+    let piece = |part: &'a Part<'_>| match (part.emphasised, colour) {
+        (true, true) => span(strong, Cow::Borrowed(&*part.text)),
+        (true, false) => span(strong, format!("{}{}{}", marks.0, part.text, marks.1)),
+        (false, _) => span(style(sign), Cow::Borrowed(&*part.text)),
+    };
+    parts.iter().map(piece).collect()
+}
+
+/// The accepted output on the left, the new one on the right; what belongs together in one row.
+fn side_by_side(item: &Item, layout: Layout, into: &mut Vec<Line>) {
+    let computed;
+    let text = match &item.diff {
+        Some(Diff::Text(text)) => text,
+        // Values by path have no lines that could stand beside each other; the documents have.
+        Some(Diff::Json(_)) => {
+            computed = text_diff(&item.accepted, &item.new);
+            &computed
+        }
+        None => return,
+    };
+    let half = layout.width.saturating_sub(3) / 2;
+    let row = |left: Option<&DiffLine>, right: Option<&DiffLine>, into: &mut Vec<Line>| {
+        let (mut left, mut right) = (column(left, half, layout), column(right, half, layout));
+        let rows = left.len().max(right.len());
+        left.resize(rows, Vec::new());
+        right.resize(rows, Vec::new());
+        for (mut line, right) in left.into_iter().zip(right) {
+            let used: usize = line.iter().map(|piece| visible::width(&piece.text)).sum();
+            line.push(span(DIM, format!("{} │ ", " ".repeat(half.saturating_sub(used)))));
+            line.extend(right);
+            into.push(line);
+        }
+    };
+    let titles = [format!("  {:<1$}", "accepted", half.saturating_sub(2)), " │   new".to_owned()];
+    into.push(titles.into_iter().map(|title| span(DIM, title)).collect());
+    for hunk in &text.hunks {
+        if text.hunks.len() > 1 || hunk.old_start > 1 {
+            let head = format!("@@ -{} +{} @@", hunk.old_start, hunk.new_start);
+            into.push(vec![span(NAME, head)]);
+        }
+        let (mut removed, mut added): (Vec<&DiffLine>, Vec<&DiffLine>) = (Vec::new(), Vec::new());
+        let flush = |removed: &mut Vec<&DiffLine>, added: &mut Vec<&DiffLine>, into: &mut Vec<Line>| {
+            for at in 0..removed.len().max(added.len()) {
+                row(removed.get(at).copied(), added.get(at).copied(), into);
+            }
+            removed.clear();
+            added.clear();
+        };
+        for line in &hunk.lines {
+            match line.change {
+                Change::Removed => removed.push(line),
+                Change::Added => added.push(line),
+                Change::Same => {
+                    flush(&mut removed, &mut added, into);
+                    row(Some(line), Some(line), into);
+                }
+            }
+        }
+        flush(&mut removed, &mut added, into);
+    }
+    if text.cut {
+        note("… some of the difference was left out: it is too large to compare whole", layout, into);
+    }
+}
+
+fn column(line: Option<&DiffLine>, width: usize, layout: Layout) -> Vec<Line> {
+    let mut lines = Vec::new();
+    if let Some(line) = line {
+        let row = difference::line(line);
+        let first = span(style(row.sign), format!("{} ", row.sign.as_char()));
+        wrapped(first, &spans(row.sign, &row.parts, row.marks(), layout.colour), width, &mut lines);
+    }
+    lines
+}

@@ -1,0 +1,246 @@
+//! What is known of one output that waits: whose it is, where it comes from, what was asserted of it, and how it differs?
+
+use crate::diff::reordered_keys;
+use crate::model::assertion::AssertionSeverity;
+use crate::model::run::{CellResult, SampleResult};
+use crate::model::verdict::{AssertionResult, Diff, ErrorKind, Outcome, SnapshotState, Verdict};
+use crate::report::strange::{self, Noun};
+use crate::report::{finding, visible, words};
+use crate::review::alike;
+use crate::snapshot::accept::Variants;
+use crate::snapshot::format;
+use crate::snapshot::output::Snapshot;
+use crate::snapshot::pending::{Pending, readable};
+
+/// Most characters of a file that is shown though no cell owns it.
+const ORPHAN: usize = 200_000;
+
+/// What there is to decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Another output than the accepted one.
+    Changed,
+    /// Nothing to compare with is accepted.
+    New,
+    /// No case of any suite owns the file: accepting removes it.
+    Orphaned,
+    /// One of the two files makes no sense.
+    Unreadable,
+}
+
+impl Kind {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::New => "new",
+            Self::Orphaned => "orphaned",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// What came of the assertions on this very output.
+#[derive(Debug, Clone)]
+pub(crate) enum Judged {
+    /// As the suites stand now.
+    Cell {
+        verdict: Verdict,
+        /// One line each, what does not hold first.
+        failing: Vec<String>,
+        /// Names.
+        holding: Vec<String>,
+    },
+    /// Why nobody knows.
+    Unknown(String),
+}
+
+/// One output that waits, or a file that nobody owns.
+#[derive(Debug, Clone)]
+pub(crate) struct Item {
+    /// The accepted file's path; an orphan's own.
+    pub(crate) path: String,
+    pub(crate) kind: Kind,
+    pub(crate) suite: String,
+    pub(crate) case: String,
+    pub(crate) model: String,
+    pub(crate) address: String,
+    /// `ticket-triage@2 -> ticket-triage@3`, or the one version.
+    pub(crate) versions: String,
+    /// `suites/triage.yaml:31:5`.
+    pub(crate) place: Option<String>,
+    /// `None` for a file that cannot be read.
+    pub(crate) simulated: Option<bool>,
+    pub(crate) judged: Judged,
+    /// What the difference does not say.
+    pub(crate) notes: Vec<String>,
+    pub(crate) diff: Option<Diff>,
+    /// Where several outputs match no accepted variant: the further ones, each with its title and notes.
+    pub(crate) others: Vec<(String, Vec<String>, Diff)>,
+    /// The accepted output; empty where there is none.
+    pub(crate) accepted: String,
+    /// The new output; empty for an orphan.
+    pub(crate) new: String,
+    /// Items with the same text share the same change.
+    pub(crate) change: Option<String>,
+}
+
+impl Item {
+    /// An output that waits. `accepted` is what it would replace, `cell` its cell judged afresh, or why there is none.
+    pub(crate) fn waiting(pending: &Pending, accepted: Option<&Snapshot>, cell: Result<&CellResult, String>) -> Self {
+        let new = pending.content.as_ref().map(readable).unwrap_or_default();
+        let mut notes = Vec::new();
+        let (kind, diff) = match &pending.state {
+            SnapshotState::Changed { diff, notes: told, .. } => {
+                notes.extend(told.iter().cloned());
+                (Kind::Changed, Some(diff.clone()))
+            }
+            SnapshotState::New { reason } => {
+                notes.extend(reason.clone());
+                (Kind::New, None)
+            }
+            SnapshotState::Unreadable { message } => {
+                notes.push(message.clone());
+                (Kind::Unreadable, None)
+            }
+            SnapshotState::Same => {
+                notes.push("the accepted file says the same by now".to_owned());
+                (Kind::Changed, None)
+            }
+            SnapshotState::None => (Kind::Unreadable, None),
+        };
+        notes.extend(pending.content.as_ref().err().cloned());
+        notes.extend(strange::summary(&pending.state, Noun::Output));
+        let mut strangers = strange::strange(&pending.state, Noun::Output).into_iter();
+        notes.extend(strangers.next().map(|first| first.title).filter(|title| !title.is_empty()));
+        notes.extend(strange::left_out(&pending.state, Noun::Output));
+        let others = strangers.map(|other| (other.title, other.notes.to_vec(), other.diff.clone())).collect();
+        if let (Some(Diff::Json(_)), Some(accepted)) = (&diff, accepted) {
+            notes.extend(reordered(&readable(accepted), &new));
+        }
+        let now = pending.content.as_ref().ok();
+        if kind == Kind::New {
+            let odd = now.and_then(|now| now.outputs.iter().find(|output| output.stop_reason != "end_turn"));
+            notes.extend(odd.map(|output| format!("it stopped with `{}`", output.stop_reason)));
+        }
+        let before = accepted.map(|accepted| accepted.prompt.as_str());
+        let variants = pending.variants;
+        if variants.accepted > 1 || (variants.accepted == 1 && variants.replaced > 1) {
+            let Variants { accepted, replaced, added } = variants;
+            notes.push(format!("variants accepted: {accepted}; after `a` there would be {replaced}, after `v` {added}"));
+        }
+        let versions = match (before, now.map(|now| now.prompt.as_str())) {
+            (Some(before), Some(now)) if before != now => format!("{before} -> {now}"),
+            (_, Some(now)) => now.to_owned(),
+            (before, None) => before.unwrap_or_default().to_owned(),
+        };
+        Self {
+            path: pending.path.clone(),
+            kind,
+            suite: cell.as_ref().map_or_else(|_| pending.suite.clone(), |cell| cell.address.suite.to_string()),
+            case: cell.as_ref().map_or_else(|_| pending.case.clone(), |cell| cell.address.case.to_string()),
+            model: cell.as_ref().map_or_else(|_| pending.model.clone(), |cell| cell.address.model.to_string()),
+            address: cell.as_ref().map_or_else(|_| pending.address(), |cell| cell.address.to_string()),
+            versions,
+            place: cell.as_ref().ok().map(|cell| cell.site.to_string()),
+            simulated: now.map(|now| now.simulated),
+            judged: cell.map_or_else(Judged::Unknown, |cell| judged(cell, now)),
+            notes,
+            diff,
+            others,
+            accepted: accepted.map(readable).unwrap_or_default(),
+            change: alike::change(&pending.state, &new),
+            new,
+        }
+    }
+
+    /// A file that no cell owns; `text` as it stands in the file.
+    pub(crate) fn orphaned(path: &str, text: Option<&str>) -> Self {
+        let parts: Vec<&str> = path.split('/').skip(1).collect();
+        let part = |index: usize| parts.get(index).copied().unwrap_or_default().to_owned();
+        let file = parts.last().copied().unwrap_or_default();
+        let model = file.strip_suffix(".new").unwrap_or(file);
+        let read = text.and_then(|text| format::read(text).ok());
+        Self {
+            path: path.to_owned(),
+            kind: Kind::Orphaned,
+            suite: part(0),
+            case: if parts.len() > 2 { part(1) } else { String::new() },
+            model: model.strip_suffix(".snap").unwrap_or(model).to_owned(),
+            address: path.to_owned(),
+            versions: read.as_ref().map(|snapshot| snapshot.prompt.clone()).unwrap_or_default(),
+            place: None,
+            simulated: read.as_ref().map(|snapshot| snapshot.simulated),
+            judged: Judged::Unknown("no case of any suite owns this file".to_owned()),
+            notes: Vec::new(),
+            diff: None,
+            others: Vec::new(),
+            accepted: match (&read, text) {
+                (Some(snapshot), _) => readable(snapshot),
+                (None, Some(text)) => visible::cut(text, ORPHAN).into_owned(),
+                (None, None) => String::new(),
+            },
+            new: String::new(),
+            change: Some("orphaned".to_owned()),
+        }
+    }
+}
+
+/// Whether keys stand in another order, which no comparison of values tells.
+fn reordered(accepted: &str, new: &str) -> Option<String> {
+    let (accepted, new) = (serde_json::from_str(accepted).ok()?, serde_json::from_str(new).ok()?);
+    let mut paths = reordered_keys(&accepted, &new);
+    if paths.is_empty() {
+        return None;
+    }
+    let more = paths.len().saturating_sub(5);
+    paths.truncate(5);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    Some(format!("the keys stand in another order at {}{more}, which is no change of a value", paths.join(", ")))
+}
+
+/// What the cell says, if it speaks of this output.
+fn judged(cell: &CellResult, waiting: Option<&Snapshot>) -> Judged {
+    let missing = |sample: &SampleResult| sample.error.as_ref().is_some_and(|error| error.kind == ErrorKind::CacheMiss);
+    if cell.samples.iter().any(missing) {
+        return Judged::Unknown("the store does not have its answer any more".to_owned());
+    }
+    let same = waiting.is_some_and(|waiting| cell.candidate.as_deref() == Some(&*format::write(waiting)));
+    if !same {
+        return Judged::Unknown("the suite's present prompt, inputs or answers give another output: run again".to_owned());
+    }
+    let several = cell.samples.len() > 1;
+    let mut failing = Vec::new();
+    for sample in &cell.samples {
+        let head = if several { format!("sample {}: ", sample.index + 1) } else { String::new() };
+        if sample.error.is_some() || sample.skipped.is_some() {
+            failing.push(format!("{head}{}", finding::headline(sample)));
+            continue;
+        }
+        failing.extend(finding::findings(sample).map(|result| format!("{head}{}", said(result))));
+    }
+    let mut holding: Vec<String> = Vec::new();
+    for result in cell.samples.iter().flat_map(|sample| &sample.assertions).filter(|result| result.outcome == Outcome::Pass) {
+        let name = visible::name(&result.name);
+        // The two rules that every cell has are news only where they do not hold.
+        if result.site.is_some() && !holding.contains(&name) {
+            holding.push(name);
+        }
+    }
+    Judged::Cell { verdict: cell.verdict, failing, holding }
+}
+
+fn said(result: &AssertionResult) -> String {
+    let place = result.site.as_ref().map(|site| format!(" ({})", visible::name(&site.to_string()))).unwrap_or_default();
+    let weight = match result.severity {
+        AssertionSeverity::Fail => String::new(),
+        AssertionSeverity::Warn | AssertionSeverity::Critical => format!(", {}", words::severity(result.severity)),
+    };
+    let what = match &result.outcome {
+        Outcome::Pass => String::new(),
+        Outcome::Fail(failure) => {
+            format!("expected {}, got {}", visible::brief(&failure.expected, 300), visible::brief(&failure.got, 300))
+        }
+        Outcome::Error(message) => format!("not judged: {}", visible::brief(message, 300)),
+    };
+    format!("{}{weight}{place}: {what}", visible::name(&result.name))
+}

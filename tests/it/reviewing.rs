@@ -1,0 +1,331 @@
+//! Can outputs be reviewed in a real terminal, left at any time, and taken up again?
+#![cfg(unix)]
+
+use std::io::{Read, Write};
+use std::num::NonZeroU16;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use rustix::termios::{LocalModes, tcgetattr};
+
+use crate::harness::Project;
+
+/// Longer than anything takes on a busy machine; nothing waits so long but a failure.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Forty outputs of one prompt, of which seven become others with its second version: three go to another queue, two others to a third
+/// one, one is worded anew, and one fails its assertion.
+const CHANGED: [(u32, &str, &str); 7] = [
+    (3, "refunds", "Case 3 was charged twice."),
+    (7, "refunds", "Case 7 was charged twice."),
+    (11, "refunds", "Case 11 was charged twice."),
+    (15, "billing", "Case 15 wants its money back, and soon."),
+    (19, "sales", "Case 19 was charged twice."),
+    (23, "sales", "Case 23 was charged twice."),
+    (31, "nowhere", "Case 31 was charged twice."),
+];
+
+fn answer(queue: &str, summary: &str) -> String {
+    format!(r#"{{"queue": "{queue}", "summary": "{summary}"}}"#)
+}
+
+fn project() -> Project {
+    let mut script = "rules:\n".to_owned();
+    for (case, queue, summary) in CHANGED {
+        script.push_str(&format!(
+            "  - when: {{text: Exactly where does case {case} go}}\n    then: {{text: '{}'}}\n",
+            answer(queue, summary)
+        ));
+    }
+    let mut suite = "\
+suite: triage
+prompt: triage
+models: [claude-haiku-4-5]
+snapshot: {compare: json}
+assert:
+  - json_path: {path: $.queue, matches: '^(billing|refunds|sales)$'}
+cases:
+"
+    .to_owned();
+    for case in 1..=40 {
+        let text = answer("billing", &format!("Case {case} was charged twice."));
+        script.push_str(&format!("  - when: {{text: here does case {case} go}}\n    then: {{text: '{text}'}}\n"));
+        suite.push_str(&format!("  - {{id: case-{case:02}, vars: {{n: {case}}}}}\n"));
+    }
+    let project = Project::new()
+        .write("suites/triage.yaml", &suite)
+        .write("suites/prompts/triage/1.md", "Where does case {{ n }} go? Answer with JSON.\n")
+        .write("fixtures/sim/script.yaml", &script);
+    assert_eq!(project.run(&["run", "--update"]).code, 0);
+    project.rewrite("suites/prompts/triage/2.md", "Exactly where does case {{ n }} go? Answer with JSON.\n");
+    let ran = project.run(&["run"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    project
+}
+
+fn snapshot(case: u32) -> String {
+    format!("snapshots/triage/case-{case:02}/claude-haiku-4-5.snap")
+}
+
+fn at_least_one(number: u16) -> NonZeroU16 {
+    NonZeroU16::new(number).unwrap()
+}
+
+/// A terminal with a person who reads before pressing a key.
+struct Terminal {
+    pty: Arc<pty_process::blocking::Pty>,
+    child: std::process::Child,
+    screen: vt100::Parser,
+    bytes: Receiver<Vec<u8>>,
+}
+
+impl Terminal {
+    fn open(project: &Project, arguments: &[&str], (rows, columns): (u16, u16)) -> Self {
+        Self::with(project, arguments, (rows, columns), &[])
+    }
+
+    fn with(project: &Project, arguments: &[&str], (rows, columns): (u16, u16), variables: &[(&str, &str)]) -> Self {
+        let (pty, terminal) = pty_process::blocking::open().unwrap();
+        pty.resize(pty_process::Size::new(rows, columns)).unwrap();
+        let mut command = project.command(arguments);
+        command.env("TERM", "xterm-256color").env_remove("COLUMNS").envs(variables.iter().copied());
+        let child = pty_process::blocking::Command::from(command).spawn(terminal).unwrap();
+        let pty = Arc::new(pty);
+        let (sender, bytes) = channel();
+        let reader = Arc::clone(&pty);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            // The other end is gone: Linux says EIO.
+            while let Ok(count @ 1..) = (&*reader).read(&mut buffer) {
+                if sender.send(buffer[..count].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { pty, child, screen: vt100::Parser::new(at_least_one(rows), at_least_one(columns), 0), bytes }
+    }
+
+    fn resize(&mut self, rows: u16, columns: u16) {
+        self.screen.screen_mut().set_size(at_least_one(rows), at_least_one(columns));
+        self.pty.resize(pty_process::Size::new(rows, columns)).unwrap();
+    }
+
+    fn press(&self, keys: &str) {
+        (&*self.pty).write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Waits until the screen holds all of these texts.
+    fn wait(&mut self, texts: &[&str]) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let screen = self.screen.screen().contents();
+            if texts.iter().all(|text| screen.contains(text)) {
+                return screen;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.bytes.recv_timeout(left) {
+                Ok(bytes) => self.screen.process(&bytes),
+                Err(why) => panic!("{texts:?} never came ({why}); on the screen:\n{screen}"),
+            }
+        }
+    }
+
+    /// Waits for the end, and for the terminal to be what it was.
+    fn end(mut self) -> (ExitStatus, String) {
+        let status = self.child.wait().unwrap();
+        while let Ok(bytes) = self.bytes.recv_timeout(Duration::from_millis(500)) {
+            self.screen.process(&bytes);
+        }
+        let screen = self.screen.screen();
+        assert!(!screen.alternate_screen(), "the shell's screen is back");
+        assert!(!screen.hide_cursor(), "the cursor is back");
+        let modes = tcgetattr(&*self.pty).unwrap().local_modes;
+        assert!(modes.contains(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG), "lines are read and echoed again: {modes:?}");
+        (status, screen.contents())
+    }
+}
+
+#[test]
+fn seven_of_forty_outputs_are_reviewed_left_and_taken_up_again() {
+    let project = project();
+    let third = project.read(&snapshot(3));
+    let lock = project.read("snapshots/triage/prompts.toml");
+    let mut terminal = Terminal::open(&project, &["review"], (24, 100));
+    let first = terminal.wait(&["review 1 of 7", "q quit"]);
+    insta::assert_snapshot!("first_screen", first.lines().map(str::trim_end).collect::<Vec<_>>().join("\n"));
+
+    // Three are accepted one by one.
+    terminal.press("a");
+    terminal.wait(&["review 2 of 7", "1 accepted"]);
+    assert!(project.read(&snapshot(3)).contains("refunds") && !project.exists(&format!("{}.new", snapshot(3))));
+    assert_ne!(project.read("snapshots/triage/prompts.toml"), lock, "the version is noted with its text");
+    terminal.press("a");
+    terminal.wait(&["review 3 of 7", "2 accepted"]);
+    terminal.press("a");
+    terminal.wait(&["review 4 of 7", "3 accepted", "money back"]);
+
+    // One is skipped, two share their change and are accepted together.
+    terminal.press("s");
+    terminal.wait(&["review 5 of 7", "2 outputs share this change"]);
+    terminal.press("A");
+    terminal.wait(&["review 7 of 7", "5 accepted", "fails: json_path"]);
+    assert!(project.read(&snapshot(19)).contains("sales") && project.read(&snapshot(23)).contains("sales"));
+
+    // One is rejected, and taken back.
+    let rejected = project.read(&format!("{}.new", snapshot(31)));
+    terminal.press("r");
+    terminal.wait(&["1 rejected", "only 1 skipped are left"]);
+    assert!(!project.exists(&format!("{}.new", snapshot(31))));
+    terminal.press("u");
+    terminal.wait(&["review 7 of 7", "took back 1 decision"]);
+    assert_eq!(project.read(&format!("{}.new", snapshot(31))), rejected);
+    terminal.press("q");
+    let (status, screen) = terminal.end();
+    assert_eq!(status.code(), Some(0));
+    assert!(screen.contains("5 accepted, 0 rejected; 2 are left: `promptkeel review` goes on"), "{screen}");
+
+    // The next review begins with what is left.
+    let mut terminal = Terminal::open(&project, &["review"], (24, 100));
+    terminal.wait(&["review 1 of 2", "case-15"]);
+    terminal.press("r");
+    terminal.wait(&["review 2 of 2", "case-31"]);
+    terminal.press("r");
+    terminal.wait(&["2 rejected", "nothing is left"]);
+    terminal.press("q");
+    assert_eq!(terminal.end().0.code(), Some(0));
+    assert_ne!(project.read(&snapshot(3)), third);
+    assert_eq!(project.run(&["review"]).stdout, "nothing is left to review\n");
+}
+
+#[test]
+fn everything_is_taken_back_to_the_byte() {
+    let project = project();
+    let files: Vec<String> = CHANGED.iter().map(|(case, ..)| snapshot(*case)).collect();
+    let state = || {
+        let texts = files.iter().flat_map(|path| [project.read(path), project.read(&format!("{path}.new"))]);
+        texts.chain([project.read("snapshots/triage/prompts.toml")]).collect::<Vec<_>>()
+    };
+    let before = state();
+    let mut terminal = Terminal::open(&project, &["review"], (24, 100));
+    terminal.wait(&["3 outputs share this change"]);
+    terminal.press("A");
+    terminal.wait(&["3 accepted", "review 4 of 7"]);
+    terminal.press("r");
+    terminal.wait(&["1 rejected", "review 5 of 7"]);
+    terminal.press("uu");
+    terminal.wait(&["took back 3 decisions", "7 left"]);
+    assert_eq!(state(), before);
+    terminal.press("q");
+    terminal.end();
+}
+
+#[test]
+fn a_resized_terminal_is_drawn_anew() {
+    let project = project();
+    let mut terminal = Terminal::open(&project, &["review", "*case-15*"], (24, 80));
+    terminal.wait(&["review 1 of 1", "wants its money back"]);
+    terminal.resize(40, 160);
+    let wide = terminal.wait(&["accepted", "│", "new", "d unified", "q quit"]);
+    assert!(wide.lines().any(|line| line.contains("was charged twice") && line.contains("wants its money back")), "{wide}");
+    terminal.resize(10, 40);
+    terminal.wait(&["review 1 of 1", "? help", "q quit"]);
+    terminal.press("q");
+    assert_eq!(terminal.end().0.code(), Some(0));
+}
+
+#[test]
+fn an_interrupted_review_gives_the_terminal_back() {
+    let project = project();
+    let mut terminal = Terminal::open(&project, &["review"], (24, 80));
+    terminal.wait(&["review 1 of 7"]);
+    terminal.press("a");
+    terminal.wait(&["1 accepted"]);
+    terminal.press("\u{3}");
+    let (status, screen) = terminal.end();
+    assert_eq!(status.code(), Some(130));
+    assert!(screen.contains("1 accepted, 0 rejected; 6 are left"), "{screen}");
+
+    let mut terminal = Terminal::open(&project, &["review"], (24, 80));
+    terminal.wait(&["review 1 of 6"]);
+    let pid = rustix::process::Pid::from_child(&terminal.child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let (status, screen) = terminal.end();
+    assert_eq!((status.code(), status.signal()), (Some(130), None), "it ended by itself, in good order");
+    assert!(screen.contains("6 are left"), "{screen}");
+}
+
+#[test]
+fn a_closed_terminal_loses_nothing() {
+    let project = project();
+    let mut terminal = Terminal::open(&project, &["review"], (24, 80));
+    terminal.wait(&["review 1 of 7"]);
+    terminal.press("a");
+    terminal.wait(&["1 accepted"]);
+    let pid = rustix::process::Pid::from_child(&terminal.child);
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    terminal.child.wait().unwrap();
+    assert!(project.read(&snapshot(3)).contains("refunds"));
+    let mut again = Terminal::open(&project, &["review"], (24, 80));
+    again.wait(&["review 1 of 6"]);
+    again.press("q");
+    again.end();
+}
+
+#[test]
+fn what_another_shell_decided_meanwhile_is_told_kindly() {
+    let project = project();
+    let mut terminal = Terminal::open(&project, &["review"], (24, 80));
+    terminal.wait(&["review 1 of 7"]);
+    assert_eq!(project.run(&["accept", "*case-03*"]).code, 0);
+    terminal.press("a");
+    terminal.wait(&["it was accepted or rejected meanwhile", "review 2 of 7"]);
+    terminal.press("q");
+    terminal.end();
+}
+
+#[test]
+fn without_colour_there_are_marks_and_no_colours() {
+    let project = project();
+    let mut terminal = Terminal::with(&project, &["review", "*case-03*"], (24, 100), &[("NO_COLOR", "1")]);
+    terminal.wait(&["review 1 of 1", "$.queue: \"billing\" -> \"refunds\""]);
+    let screen = terminal.screen.screen();
+    let coloured = (0..24).flat_map(|row| (0..100).map(move |column| (row, column))).any(|(row, column)| {
+        screen.cell(row, column).is_some_and(|cell| cell.fgcolor() != vt100::Color::Default || cell.bgcolor() != vt100::Color::Default)
+    });
+    assert!(!coloured);
+    terminal.press("q");
+    terminal.end();
+}
+
+#[test]
+fn without_a_terminal_it_lists_what_waits_and_what_to_use_instead() {
+    let project = project();
+    let ran = project.run(&["review", "*case-0*"]);
+    insta::assert_snapshot!(ran.transcript());
+    assert_eq!(project.run(&["review", "no-such-suite"]).code, 4);
+    assert!(project.exists(&format!("{}.new", snapshot(3))), "nothing was decided");
+}
+
+#[test]
+fn an_orphan_is_kept_or_removed_and_comes_back_with_undo() {
+    let project = project();
+    assert_eq!(project.run(&["reject", "--all"]).code, 0);
+    project.edit("suites/triage.yaml", "  - {id: case-40, vars: {n: 40}}\n", "");
+    let text = project.read(&snapshot(40));
+    let mut terminal = Terminal::open(&project, &["review"], (24, 100));
+    terminal.wait(&["ORPHANED", "case-40", "Case 40 was charged twice"]);
+    terminal.press("a");
+    terminal.wait(&["1 accepted", "nothing is left"]);
+    assert!(!project.exists(&snapshot(40)));
+    terminal.press("u");
+    terminal.wait(&["took back 1 decision"]);
+    assert_eq!(project.read(&snapshot(40)), text);
+    terminal.press("r");
+    terminal.wait(&["1 rejected"]);
+    assert!(project.exists(&snapshot(40)), "rejecting its removal keeps it");
+    terminal.press("q");
+    terminal.end();
+}
