@@ -60,6 +60,19 @@ pub struct ComparisonPolicy {
     pub margin: f64,
     /// Whether single cases that look worse are confirmed with fresh samples; `None`: only the average over all cases is judged.
     pub local: Option<LocalPolicy>,
+    /// Which of two planned looks this is; `None`: the only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look: Option<Look>,
+}
+
+/// One of two looks that were planned before the first: judge, and only if that is undecided judge again with more samples of every case.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Look {
+    /// With this share of all planned samples.
+    First(f64),
+    /// With all of them; the first look had this share. Cases that the first look confirmed are not screened again.
+    Second(f64),
 }
 
 /// How single cases are confirmed.
@@ -75,7 +88,7 @@ pub struct LocalPolicy {
 
 impl Default for ComparisonPolicy {
     fn default() -> Self {
-        Self { alpha: 0.05, margin: 0.05, local: Some(LocalPolicy::default()) }
+        Self { alpha: 0.05, margin: 0.05, local: Some(LocalPolicy::default()), look: None }
     }
 }
 
@@ -125,8 +138,11 @@ pub struct Comparison {
     pub candidate: Counts,
     /// The mean over the cases of candidate minus baseline; below 0 is worse.
     pub difference: f64,
-    /// Where that mean lies with the confidence 1 - 2 alpha: each end is wrong at most once in 1 / alpha.
+    /// Where that mean lies with the confidence 1 - 2 alpha, or a higher one where this is one of two looks: each end is wrong at most once in
+    /// 1 / alpha.
     pub interval: Interval,
+    /// The interval's confidence, 0 to 1.
+    pub confidence: f64,
     /// The loss over all cases that would have been shown in four of five such comparisons.
     pub detectable: f64,
     /// What all cases together say.

@@ -72,10 +72,9 @@ fn probability(p: f64) -> f64 {
 /// A level that is met to the last digits is met: rounding decides nothing.
 pub(super) const ROUNDING: f64 = 1e-12;
 
-/// The gate over single cases. Only fresh samples decide; a screened case counts in the family whether it has any or not.
+/// The gate over single cases, the worst first. Only fresh samples decide; a screened case counts in the family whether it has any or not.
 #[must_use]
-pub fn local(cases: &[PairedCase], fresh: &[FreshSamples], policy: LocalPolicy, level: f64) -> LocalResult {
-    let mut screened = screen(cases);
+pub fn local(mut screened: Vec<&PairedCase>, fresh: &[FreshSamples], policy: LocalPolicy, level: f64) -> LocalResult {
     let most = usize::try_from(policy.most_cases).unwrap_or(usize::MAX);
     let beyond = screened.len().saturating_sub(most);
     screened.truncate(most);
@@ -156,7 +155,8 @@ mod tests {
             .map(|(index, pair)| fresh(&index.to_string(), pair[0].as_u64().unwrap() as u32, pair[1].as_u64().unwrap() as u32, k2))
             .collect();
         let policy = LocalPolicy { fresh_samples: k2, ..LocalPolicy::default() };
-        let confirmed: Vec<Confirmed> = local(&cases, &samples, policy, 0.025).cases.iter().map(|case| case.confirmed.unwrap()).collect();
+        let confirmed: Vec<Confirmed> =
+            local(screen(&cases), &samples, policy, 0.025).cases.iter().map(|case| case.confirmed.unwrap()).collect();
         let expected = numbers(&vector["p1"]).into_iter().zip(numbers(&vector["holm"]));
         for (got, (p, adjusted)) in confirmed.iter().zip(expected) {
             assert_close(got.p, p, EXACT, &got);
@@ -169,7 +169,7 @@ mod tests {
     fn the_worst_cases_are_screened_first_and_the_rest_is_counted() {
         let cases = [case("better", 1, 3), case("same", 3, 3), case("a little", 3, 2), case("broken", 3, 0), case("as little", 2, 1)];
         let policy = LocalPolicy { most_cases: 2, ..LocalPolicy::default() };
-        let got = local(&cases, &[], policy, 0.025);
+        let got = local(screen(&cases), &[], policy, 0.025);
         assert_eq!(got.cases.iter().map(|case| case.case.as_str()).collect::<Vec<_>>(), ["broken", "a little"]);
         assert_eq!(got.beyond, 1);
     }
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn too_few_fresh_samples_confirm_nothing() {
         let cases = [case("a", 3, 0), case("b", 3, 2)];
-        let with = |samples| local(&cases, &[fresh("a", samples, 0, samples)], LocalPolicy::default(), 0.025).cases[0].confirmed;
+        let with = |samples| local(screen(&cases), &[fresh("a", samples, 0, samples)], LocalPolicy::default(), 0.025).cases[0].confirmed;
         assert_eq!(with(0), None);
         assert_eq!(with(4), None, "a complete break of four is 0.014, and twice that above the level");
         assert!(with(5).unwrap().regressed);

@@ -19,6 +19,12 @@ pub fn normal_quantile(probability: f64) -> f64 {
     Normal::standard().inverse_cdf(open(probability))
 }
 
+/// The standard normal distribution function.
+#[must_use]
+pub fn normal_cdf(z: f64) -> f64 {
+    if z.is_nan() { 0.5 } else { Normal::standard().cdf(z) }
+}
+
 /// How many standard errors an interval of this confidence reaches to each side; never negative.
 #[must_use]
 pub fn reach(confidence: f64) -> f64 {
@@ -68,12 +74,25 @@ pub fn beta_quantile(probability: f64, a: f64, b: f64) -> f64 {
     let positive = |parameter: f64| if parameter > 0.0 && parameter.is_finite() { parameter } else { 1.0 };
     let law = Beta::new(positive(a), positive(b)).expect("both parameters are positive");
     let probability = open(probability);
+    // Newton's steps from the mean, halving where one would leave what is known to enclose the solution.
     let (mut low, mut high) = (0.0, 1.0);
+    let mut x = positive(a) / (positive(a) + positive(b));
     for _ in 0..MOST_STEPS {
-        let middle = f64::midpoint(low, high);
-        if law.cdf(middle) < probability { low = middle } else { high = middle }
+        let above = law.cdf(x) - probability;
+        if above < 0.0 {
+            low = x
+        } else {
+            high = x
+        }
+        let step = x - above / law.pdf(x);
+        let next = if low < step && step < high { step } else { f64::midpoint(low, high) };
+        let moved = (next - x).abs();
+        x = next;
+        if moved <= x * f64::EPSILON {
+            break;
+        }
     }
-    f64::midpoint(low, high)
+    x
 }
 
 /// How many heads of `coins` fair coins: the probability of at most `heads`, and of exactly so many.

@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | [`sign_flip`] | could signs alone have made the sum of all `d`? |
 //! | [`confirm`] | which cases look worse, and do fresh samples confirm it? |
+//! | [`looks`] | may one look twice? |
 //! | [`paired`] | how large is the mean of `d`, within which interval? |
 //! | [`discordant`] | the same for one sample per case: a table of four counts |
 //! | [`proportion`] | how large is one pass rate, within which interval? |
@@ -21,6 +22,7 @@
 pub mod confirm;
 pub mod discordant;
 pub mod distributions;
+pub mod looks;
 pub mod paired;
 pub mod power;
 pub mod proportion;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::distributions::{reach, student_cdf, student_quantile};
-use super::proportion::wilson_of_rate;
+use super::proportion::{clopper_pearson_of_rate, wilson_of_rate};
 use crate::model::comparison::{Interval, PairedCase};
 
 /// A mean with its standard error.
@@ -74,7 +74,11 @@ pub(super) struct Arm {
 /// `φ` is the covariance, if positive less 1/(2n) but not below 0, over `√(p₁(1-p₁)p₂(1-p₂))`.
 pub(super) fn newcombe(first: Arm, second: Arm, covariance: f64, confidence: f64) -> Interval {
     let z = reach(confidence);
-    let limits = |arm: Arm| wilson_of_rate(arm.rate, arm.samples, z);
+    combine(first, second, covariance, |arm| wilson_of_rate(arm.rate, arm.samples, z))
+}
+
+/// Newcombe's way to put any limits together.
+fn combine(first: Arm, second: Arm, covariance: f64, limits: impl Fn(Arm) -> Interval) -> Interval {
     let (of_first, of_second) = (limits(first), limits(second));
     let corrected = if covariance > 0.0 { (covariance - 0.5 / first.samples.min(second.samples)).max(0.0) } else { covariance };
     let spread = (first.rate * (1.0 - first.rate) * second.rate * (1.0 - second.rate)).max(0.0).sqrt();
@@ -87,10 +91,12 @@ pub(super) fn newcombe(first: Arm, second: Arm, covariance: f64, confidence: f64
     }
 }
 
-/// The interval of the mean difference that a verdict stands on: at each end the wider of Student's and Newcombe's.
+/// The interval of the mean difference that a verdict stands on: at each end the wider of Student's and Newcombe's, the latter from the exact
+/// limits of Clopper and Pearson.
 ///
 /// Student's alone is too narrow where nearly every sample passes: without a single difference it has no width, so that two cases would
-/// prove anything. Newcombe's counts samples and knows that none failing of few proves little, but it knows nothing of clusters. With more
+/// prove anything. Newcombe's counts samples and knows that none failing of few proves little, but it knows nothing of clusters. From Wilson's
+/// limits it called 6.3 % of candidates "not worse" that are worse by exactly the margin, at a level of 5 %; the exact ones hold it. With more
 /// than one sample per case its correlation is that of the case rates: what two samples, one from each arm of a case, have in common.
 #[must_use]
 pub fn interval(cases: &[PairedCase], mean: &Mean, confidence: f64) -> Interval {
@@ -108,7 +114,8 @@ pub fn interval(cases: &[PairedCase], mean: &Mean, confidence: f64) -> Interval 
     let candidate = Arm { rate: rates.iter().map(|(rate, _)| rate).sum::<f64>() / n, samples: worth(|case| case.candidate.samples) };
     let baseline = Arm { rate: rates.iter().map(|(_, rate)| rate).sum::<f64>() / n, samples: worth(|case| case.baseline.samples) };
     let covariance = rates.iter().map(|(one, other)| (one - candidate.rate) * (other - baseline.rate)).sum::<f64>() / n;
-    let newcombe = newcombe(candidate, baseline, covariance, confidence);
+    let exact = |arm: Arm| clopper_pearson_of_rate(arm.rate, arm.samples, confidence.max(0.0));
+    let newcombe = combine(candidate, baseline, covariance, exact);
     Interval { low: student.low.min(newcombe.low), high: student.high.max(newcombe.high) }
 }
 

@@ -29,12 +29,20 @@ pub(super) fn wilson_of_rate(rate: f64, samples: f64, z: f64) -> Interval {
 /// The quantiles `α/2` of Beta(c, n-c+1) and `1-α/2` of Beta(c+1, n-c). Clopper, Pearson 1934, Biometrika 26:404.
 #[must_use]
 pub fn clopper_pearson(counts: Counts, confidence: f64) -> Interval {
-    let Counts { passes, samples } = Counts::new(counts.passes, counts.samples);
+    let rate = counts.rate().unwrap_or_default();
+    if counts.samples == 0 {
+        return Interval { low: 0.0, high: 1.0 };
+    }
+    clopper_pearson_of_rate(rate, f64::from(counts.samples), confidence)
+}
+
+/// The same for a rate that stands on `samples` equivalent samples, whole or not.
+pub(super) fn clopper_pearson_of_rate(rate: f64, samples: f64, confidence: f64) -> Interval {
     let tail = (1.0 - confidence) / 2.0;
-    let (c, n) = (f64::from(passes), f64::from(samples));
+    let (passes, failures) = (rate * samples, (1.0 - rate) * samples);
     Interval {
-        low: if passes == 0 { 0.0 } else { beta_quantile(tail, c, n - c + 1.0) },
-        high: if passes == samples { 1.0 } else { beta_quantile(1.0 - tail, c + 1.0, n - c) },
+        low: if passes <= 0.0 { 0.0 } else { beta_quantile(tail, passes, failures + 1.0) },
+        high: if failures <= 0.0 { 1.0 } else { beta_quantile(1.0 - tail, passes + 1.0, failures) },
     }
 }
 

@@ -5,7 +5,9 @@
 use fastrand::Rng;
 
 use super::verdict::compare;
-use crate::model::comparison::{Comparison, ComparisonPolicy, ComparisonVerdict, Counts, FreshSamples, Need, PairedCase};
+use crate::model::comparison::{
+    Comparison, ComparisonPolicy, ComparisonVerdict, Counts, FreshSamples, Look, Need, PairedCase, ScreenedCase,
+};
 
 /// The probability that a sample passes, for each case in each arm.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,22 +83,38 @@ impl Truth {
         }
     }
 
+    /// One decision with two looks: at `samples` of every case, and where that is undecided at twice as many.
+    #[must_use]
+    pub fn decide_in_two_looks(&self, samples: u32, policy: ComparisonPolicy, random: &mut Rng) -> Decision {
+        let of_look = |look| ComparisonPolicy { look: Some(look), ..policy };
+        let Decision { comparison, cases, bought } = self.decide(samples, of_look(Look::First(0.5)), random);
+        if comparison.verdict != ComparisonVerdict::Undecided {
+            return Decision { comparison, cases, bought };
+        }
+        let fresh: Vec<FreshSamples> = comparison.local.iter().flat_map(|local| &local.cases).filter_map(asked_again).collect();
+        let more = self.cases(samples, random);
+        let bought = bought + more.iter().map(|case| u64::from(case.baseline.samples) + u64::from(case.candidate.samples)).sum::<u64>();
+        let both = |one: Counts, other: Counts| Counts::new(one.passes + other.passes, one.samples + other.samples);
+        let add = |(one, other): (PairedCase, PairedCase)| PairedCase {
+            baseline: both(one.baseline, other.baseline),
+            candidate: both(one.candidate, other.candidate),
+            ..one
+        };
+        let cases: Vec<PairedCase> = cases.into_iter().zip(more).map(add).collect();
+        Decision { comparison: compare(&cases, &fresh, of_look(Look::Second(0.5))), cases, bought }
+    }
+
     /// Many decisions from a seed.
     #[must_use]
     pub fn rates(&self, samples: u32, policy: ComparisonPolicy, runs: u32, seed: u64) -> Rates {
-        let mut random = Rng::with_seed(seed);
-        let mut rates = Rates { runs, ..Rates::default() };
-        for _ in 0..runs {
-            let decision = self.decide(samples, policy, &mut random);
-            match decision.comparison.verdict {
-                ComparisonVerdict::Regressed => rates.regressed += 1,
-                ComparisonVerdict::NotWorse => rates.not_worse += 1,
-                ComparisonVerdict::Undecided => rates.undecided += 1,
-            }
-            rates.bought += decision.bought;
-        }
-        rates
+        Rates::of(runs, seed, |random| self.decide(samples, policy, random))
     }
+}
+
+/// The fresh samples of a case that had some.
+fn asked_again(case: &ScreenedCase) -> Option<FreshSamples> {
+    let confirmed = case.confirmed?;
+    Some(FreshSamples { case: case.case.clone(), baseline: confirmed.baseline, candidate: confirmed.candidate })
 }
 
 fn draw(probability: f64, samples: u32, random: &mut Rng) -> Counts {
@@ -131,6 +149,23 @@ pub struct Rates {
 }
 
 impl Rates {
+    /// Many decisions from a seed.
+    #[must_use]
+    pub fn of(runs: u32, seed: u64, decide: impl Fn(&mut Rng) -> Decision) -> Self {
+        let mut random = Rng::with_seed(seed);
+        let mut rates = Self { runs, ..Self::default() };
+        for _ in 0..runs {
+            let decision = decide(&mut random);
+            match decision.comparison.verdict {
+                ComparisonVerdict::Regressed => rates.regressed += 1,
+                ComparisonVerdict::NotWorse => rates.not_worse += 1,
+                ComparisonVerdict::Undecided => rates.undecided += 1,
+            }
+            rates.bought += decision.bought;
+        }
+        rates
+    }
+
     /// A share of the runs.
     #[must_use]
     pub fn share(&self, count: u32) -> f64 {

@@ -84,6 +84,7 @@ fn a_candidate_that_is_worse_by_the_margin_is_hardly_ever_called_not_worse() {
     let spread = |cases| Truth { baseline: vec![0.75; cases], candidate: vec![0.70; cases] };
     for (name, truth, samples) in [
         ("thin", thin(20), 3),
+        ("thin", thin(26), 2),
         ("thin", thin(60), 1),
         ("thin", thin(40), 3),
         ("mixed", Truth::unchanged(40).losing(0.05, |_| true), 3),
@@ -91,6 +92,24 @@ fn a_candidate_that_is_worse_by_the_margin_is_hardly_ever_called_not_worse() {
     ] {
         let rates = truth.rates(samples, broad_only(), RUNS, 6);
         assert_at_most(rates, rates.not_worse, 0.05, &format!("{name}, {} cases x {samples}", truth.baseline.len()));
+    }
+}
+
+#[test]
+fn two_looks_keep_every_promise_of_one_and_decide_more() {
+    let looked_twice = |truth: &Truth| Rates::of(RUNS, 10, |random| truth.decide_in_two_looks(3, policy(), random));
+    let unchanged = Truth::unchanged(40);
+    let rates = looked_twice(&unchanged);
+    assert_at_most(rates, rates.regressed, policy().alpha, "unchanged");
+    assert!(rates.undecided < unchanged.rates(3, policy(), RUNS, 10).undecided, "{rates:?}");
+
+    let broad = looked_twice(&unchanged.clone().losing(0.1, |_| true));
+    assert!(broad.share(broad.regressed) > 0.9, "six samples of each case nearly always show it: {broad:?}");
+
+    let thin = Truth { baseline: vec![1.0; 40], candidate: vec![0.95; 40] };
+    for (name, truth) in [("thin", thin), ("mixed", unchanged.losing(0.05, |_| true))] {
+        let rates = looked_twice(&truth);
+        assert_at_most(rates, rates.not_worse, policy().alpha, name);
     }
 }
 

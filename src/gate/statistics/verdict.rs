@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use super::distributions::{normal_quantile, student_quantile};
 use super::paired::{self, Mean};
-use super::{confirm, power, sampling, sign_flip};
+use super::{confirm, looks, power, sampling, sign_flip};
 use crate::model::comparison::{
-    BroadResult, Comparison, ComparisonPolicy, ComparisonVerdict, Counts, FreshSamples, Interval, LocalPolicy, LocalResult, Need,
+    BroadResult, Comparison, ComparisonPolicy, ComparisonVerdict, Counts, FreshSamples, Interval, LocalPolicy, LocalResult, Look, Need,
     PairedCase,
 };
 
@@ -33,11 +33,18 @@ pub fn compare(cases: &[PairedCase], fresh: &[FreshSamples], policy: ComparisonP
         compared.iter().map(|case| case.candidate.rate().unwrap_or_default() - case.baseline.rate().unwrap_or_default()).collect();
     let nothing = Mean { value: 0.0, standard_error: 0.0, degrees: 0 };
     let mean = paired::mean(&differences, &clusters(&compared)).unwrap_or(nothing);
-    let interval = paired::interval(&compared, &mean, 1.0 - 2.0 * policy.alpha);
+    let Levels { margin: margin_level, broad: broad_level, local: local_level } = levels(policy);
+    let confidence = 1.0 - 2.0 * margin_level;
+    let interval = paired::interval(&compared, &mean, confidence);
 
-    let (broad_level, local_level) = levels(policy);
     let broad = broad(&compared, broad_level);
-    let local = policy.local.map(|local| confirm::local(&compared, fresh, local, local_level));
+    let local = policy.local.map(|local| {
+        let screened = match policy.look {
+            None | Some(Look::First(_)) => confirm::screen(&compared),
+            Some(Look::Second(_)) => compared.iter().filter(|case| fresh.iter().any(|fresh| fresh.case == case.case)).collect(),
+        };
+        confirm::local(screened, fresh, local, local_level)
+    });
 
     let confirmed = local.iter().flat_map(|local| &local.cases).any(|case| case.confirmed.is_some_and(|case| case.regressed));
     let unconfirmed = local.iter().flat_map(|local| &local.cases).any(|case| case.confirmed.is_none());
@@ -47,9 +54,9 @@ pub fn compare(cases: &[PairedCase], fresh: &[FreshSamples], policy: ComparisonP
         (false, true) => ComparisonVerdict::NotWorse,
         (false, false) => ComparisonVerdict::Undecided,
     };
-    let error = standard_error(&mean, interval, policy.alpha);
+    let error = standard_error(&mean, interval, margin_level);
     let need = (verdict == ComparisonVerdict::Undecided)
-        .then(|| need(&compared, local.as_ref(), policy, &Width { mean, error, narrow, broad_level }));
+        .then(|| need(&compared, local.as_ref(), policy, &Width { mean, error, narrow, margin_level, broad_level }));
     Comparison {
         verdict,
         policy,
@@ -60,6 +67,7 @@ pub fn compare(cases: &[PairedCase], fresh: &[FreshSamples], policy: ComparisonP
         candidate: sum(compared.iter().map(|case| case.candidate)),
         difference: mean.value,
         interval,
+        confidence,
         detectable: power::detectable(error, broad_level, POWER).min(1.0),
         broad,
         local,
@@ -74,13 +82,30 @@ fn sane(policy: ComparisonPolicy) -> ComparisonPolicy {
         alpha: within(policy.alpha, 0.5),
         margin: within(policy.margin, 1.0),
         local: policy.local.map(|local| LocalPolicy { share: within(local.share, 1.0), ..local }),
+        look: policy.look.map(|look| match look {
+            Look::First(fraction) => Look::First(within(fraction, 1.0)),
+            Look::Second(fraction) => Look::Second(within(fraction, 1.0)),
+        }),
     }
 }
 
 /// Alpha, split between the broad gate and the local one: whatever they are made of, together they block at most alpha.
-fn levels(policy: ComparisonPolicy) -> (f64, f64) {
+///
+/// With two looks the broad gate and the interval spend theirs over both; the local one is judged once, by fresh samples of its own.
+fn levels(policy: ComparisonPolicy) -> Levels {
     let local = policy.local.map_or(0.0, |local| policy.alpha * local.share);
-    (policy.alpha - local, local)
+    let now = |alpha| match policy.look {
+        None => alpha,
+        Some(Look::First(fraction)) => looks::first(alpha, fraction),
+        Some(Look::Second(fraction)) => looks::second(alpha, fraction),
+    };
+    Levels { margin: now(policy.alpha), broad: now(policy.alpha - local), local }
+}
+
+struct Levels {
+    margin: f64,
+    broad: f64,
+    local: f64,
 }
 
 /// A number for each case's unit: those of a cluster share theirs.
@@ -116,6 +141,7 @@ struct Width {
     mean: Mean,
     error: f64,
     narrow: bool,
+    margin_level: f64,
     broad_level: f64,
 }
 
@@ -138,7 +164,7 @@ fn factor(policy: ComparisonPolicy, width: &Width) -> Option<f64> {
         let reach = student_quantile(1.0 - level, width.mean.degrees.max(1)) * width.error;
         (distance > 0.0 && width.error > 0.0).then(|| (reach / distance).powi(2))
     };
-    let within = ratio(width.mean.value + policy.margin, policy.alpha);
+    let within = ratio(width.mean.value + policy.margin, width.margin_level);
     let worse = if width.broad_level > 0.0 { ratio(-width.mean.value, width.broad_level) } else { None };
     within.into_iter().chain(worse).min_by(f64::total_cmp).filter(|factor| factor.is_finite())
 }

@@ -147,8 +147,9 @@ proptest! {
         let fresh: Vec<FreshSamples> = arms.iter().enumerate().map(|(index, (.., (passes, samples)))| FreshSamples {
             case: index.to_string(), baseline: Counts { passes: *samples, samples: 10 }, candidate: Counts { passes: *passes, samples: *samples },
         }).collect();
-        let policy = ComparisonPolicy { alpha, margin, local: Some(LocalPolicy { share, ..LocalPolicy::default() }) };
-        for fresh in [&[], fresh.as_slice()] {
+        let local = Some(LocalPolicy { share, ..LocalPolicy::default() });
+        for (fresh, look) in [(&[][..], None), (&fresh, None), (&fresh, Some(Look::First(alpha))), (&fresh, Some(Look::Second(share)))] {
+            let policy = ComparisonPolicy { alpha, margin, local, look };
             let got = compare(&cases, fresh, policy);
             let json = serde_json::to_value(&got).unwrap();
             prop_assert!(numbers_are_finite(&json), "{json:#}");

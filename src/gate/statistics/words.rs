@@ -29,7 +29,7 @@ pub fn verdict(comparison: &Comparison) -> String {
     let numbers = format!(
         "difference {} points, {} % interval {} to {}, margin {}",
         signed(comparison.difference),
-        plain((1.0 - 2.0 * comparison.policy.alpha) * 100.0),
+        plain(comparison.confidence * 100.0),
         signed(comparison.interval.low),
         signed(comparison.interval.high),
         plain(comparison.policy.margin * 100.0),
