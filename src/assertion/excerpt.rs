@@ -8,6 +8,8 @@ use std::ops::Range;
 
 use serde_json::Value;
 
+use crate::model::hidden::is_hidden;
+
 /// Most characters of an excerpt.
 const LONGEST: usize = 160;
 
@@ -136,25 +138,8 @@ fn push_visible(shown: &mut String, character: char) {
         '\n' => shown.push_str("\\n"),
         '\r' => shown.push_str("\\r"),
         '\t' => shown.push_str("\\t"),
-        // Direction marks reorder what stands around them, separators end the line for some readers, and the rest cannot be seen at all. The same
-        // characters as in every report; joiners (U+200C, U+200D) stay, since emoji and several scripts are made of them.
-        '\u{ad}'
-        | '\u{61c}'
-        | '\u{180e}'
-        | '\u{200b}'
-        | '\u{200e}'
-        | '\u{200f}'
-        | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{feff}'
-        | '\u{fff9}'..='\u{fffb}'
-        | '\u{fffe}'
-        | '\u{ffff}'
-        | '\u{e0000}'..='\u{e007f}' => {
-            let _ = write!(shown, "{}", character.escape_unicode());
-        }
-        control if control.is_control() => {
-            let _ = write!(shown, "{}", control.escape_unicode());
+        hidden if is_hidden(hidden) => {
+            let _ = write!(shown, "{}", hidden.escape_unicode());
         }
         other => shown.push(other),
     }

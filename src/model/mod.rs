@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod comparison;
 pub mod cost;
 pub mod gate;
+pub mod hidden;
 pub mod key;
 pub mod money;
 pub(crate) mod output_format;

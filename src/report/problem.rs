@@ -181,7 +181,7 @@ fn pictured(character: char) -> char {
         '\t' => '\t',
         '\0'..='\u{1f}' => char::from_u32(0x2400 + u32::from(character)).unwrap_or('�'),
         '\u{7f}' => '␡',
-        hidden if visible::is_hidden(hidden) => '�',
+        hidden if crate::model::hidden::is_hidden(hidden) => '�',
         other => other,
     }
 }
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn without_colour_there_is_no_escape_and_with_colour_there_is() {
         let problem = [Problem::error("wrong \u{1b}[2J").at(place(1, 1, 1, "\u{1b}[31m evil \u{202e}")).hint("mend it\u{7}")];
-        assert!(!render(&problem, Style::PLAIN).contains(|c| c != '\n' && visible::is_hidden(c)));
+        assert!(!render(&problem, Style::PLAIN).contains(|c| c != '\n' && crate::model::hidden::is_hidden(c)));
         let coloured = render(&problem, Style { colour: true, ..Style::PLAIN });
         assert!(coloured.contains("\u{1b}["));
         assert!(!coloured.contains("\u{1b}[2J"));

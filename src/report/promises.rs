@@ -9,7 +9,7 @@ use crate::model::gate::GateOutcome;
 use crate::model::run::RunReport;
 use crate::model::verdict::{Diff, SnapshotState};
 use crate::report::style::Style;
-use crate::report::{Format, finding, sample, terminal, visible};
+use crate::report::{Format, finding, sample, terminal};
 
 fn written(format: Format, report: &RunReport) -> String {
     let mut out = Vec::new();
@@ -153,11 +153,11 @@ proptest! {
     fn nothing_hidden_reaches_a_terminal_or_a_comment(text in prop_oneof![any::<String>(), Just(sample::HOSTILE.to_owned())], width in any::<u16>()) {
         let report = filled(&text);
         let shown = summary(&report, width);
-        prop_assert!(!shown.chars().any(|c| c != '\n' && visible::is_hidden(c)));
+        prop_assert!(!shown.chars().any(|c| c != '\n' && crate::model::hidden::is_hidden(c)));
         let page = written(Format::Markdown, &report);
         prop_assert!(page.encode_utf16().count() < 65_536);
         // The zero-width space is ours: it takes the meaning from a mention.
-        let hidden = page.chars().any(|c| c != '\n' && c != '\u{200b}' && visible::is_hidden(c));
+        let hidden = page.chars().any(|c| c != '\n' && c != '\u{200b}' && crate::model::hidden::is_hidden(c));
         prop_assert!(!hidden);
         prop_assert_eq!(page.matches("<!--").count(), 1);
     }

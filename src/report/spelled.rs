@@ -37,7 +37,7 @@ impl<F: Formatter> Formatter for Spelled<F> {
         for (at, character) in fragment.char_indices() {
             // A fragment ends only where JSON escapes by itself: no command goes over its end.
             let obeyed = character == '#' && visible::begins_command(&fragment[at + 1..]) && fragment[..at].ends_with('#');
-            if !obeyed && !visible::is_hidden(character) {
+            if !obeyed && !crate::model::hidden::is_hidden(character) {
                 continue;
             }
             self.0.write_string_fragment(writer, &fragment[from..at])?;
@@ -115,7 +115,7 @@ mod tests {
         fn the_value_stays_the_same_and_nothing_hidden_is_left(text in any::<String>(), key in "[#a\\[\u{80}-\u{9f}\"\\\\]{0,12}") {
             let value = json!({ key: text });
             let spelled = spelled(&value);
-            prop_assert!(!spelled.contains(visible::is_hidden));
+            prop_assert!(!spelled.contains(crate::model::hidden::is_hidden));
             prop_assert_eq!(visible::lines(&spelled), spelled.as_str(), "and nothing is obeyed");
             prop_assert_eq!(serde_json::from_str::<Value>(&spelled).unwrap(), value);
         }

@@ -6,14 +6,7 @@ use std::io;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-/// A character that would be acted upon or not seen: controls, escapes, bidirectional overrides, invisible ones.
-/// Joiners (U+200C, U+200D) stay: emoji and several scripts are made of them.
-pub(crate) const fn is_hidden(character: char) -> bool {
-    matches!(character,
-        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}'
-        | '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}' | '\u{e0000}'..='\u{e007f}')
-}
+use crate::model::hidden::is_hidden;
 
 /// Hidden characters written out (`\u{1b}`, `\r`); line breaks stay, tabs become four blanks.
 pub(crate) fn lines(text: &str) -> Cow<'_, str> {

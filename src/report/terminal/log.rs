@@ -152,7 +152,7 @@ mod tests {
         for word in ["answered", "stored", "no verdict", "skipped"] {
             assert!(all.iter().any(|line| line.contains(word)), "{word} in {all:#?}");
         }
-        assert!(all.iter().all(|line| !line.contains(visible::is_hidden)));
+        assert!(all.iter().all(|line| !line.contains(crate::model::hidden::is_hidden)));
         assert_eq!(told(&RunEvent::Cell { cell: Arc::new(report.cells[0].clone()) }, 0), Vec::<String>::new());
     }
 }
