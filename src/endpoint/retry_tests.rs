@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::endpoint::limit::Limited;
 use crate::endpoint::testing::{Scripted, call, config, failed, fresh, heard};
+use crate::model::reply::Served;
 
 /// Every kind there is, by its schema.
 fn kinds() -> Vec<ErrorKind> {
@@ -182,4 +183,14 @@ async fn a_call_that_nobody_waits_for_sends_nothing_more() {
     });
     assert!(result.is_err());
     assert_eq!(wire.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_somebody_else_paid_for_keeps_its_own_story() {
+    let wire = Arc::new(Scripted::new(|number, _| {
+        let shared = Answer { served: Served::Shared, ..fresh("ok") };
+        (Duration::ZERO, if number == 0 { Err(failed(ErrorKind::Server, Advice::default())) } else { Ok(shared) })
+    }));
+    let answer = retrying(&wire).ask(call(1)).await.unwrap();
+    assert_eq!((answer.served, answer.reply.attempts.len(), wire.count()), (Served::Shared, 1, 2));
 }
