@@ -28,7 +28,7 @@ use crate::model::reply::Answer;
 use crate::model::run::{Address, RunEvent, RunInfo, RunReport};
 use crate::model::verdict::CellError;
 use crate::report::events;
-use crate::report::files::Outputs;
+use crate::report::files::{self, Outputs};
 use crate::report::terminal::{self, progress::Progress};
 use crate::runner::assemble::{self, Parts};
 use crate::runner::doubt;
@@ -108,6 +108,7 @@ pub(crate) async fn round(
     session.problems.extend(lock_problems);
     session.problems.extend(nothing_gated(&session.plan, &held));
     let revision = revision(project);
+    files::clear_away(&project.root);
     let kept = Kept::of(&project.root, &project.store_folder(), &session.plan.suites);
     let mut outputs = formats::open(&arguments.formats, arguments.events.as_deref(), &project.current, &kept)?;
     let open = if arguments.answers.cache == CacheArgument::Only { Store::open_to_read } else { Store::open };

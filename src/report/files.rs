@@ -323,6 +323,17 @@ fn ours(builder: &tempfile::Builder<'_, '_>, folder: &Path) -> io::Result<NamedT
     }
 }
 
+/// Deletes what killed runs have left in this folder and in those right below it, where reports are usually written. Elsewhere the next
+/// report that is written clears it away.
+pub fn clear_away(root: &Path) {
+    sweep(root);
+    let below = fs::read_dir(root).into_iter().flatten().flatten();
+    below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).take(MOST_FOLDERS).for_each(|entry| sweep(&entry.path()));
+}
+
+/// More folders than a project has right below its root.
+const MOST_FOLDERS: usize = 256;
+
 /// Deletes the temporary files that nobody writes any more.
 fn sweep(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -392,6 +403,22 @@ mod tests {
         Outputs::open(vec![wanted("--json", folder.path().join("run.json"), JSON)]).unwrap().commit(&sample::simulated()).unwrap();
         other.commit(&sample::simulated()).unwrap();
         assert_eq!(names(folder.path()), [".promptkeel-notes", "other.json", "run.json"]);
+    }
+
+    #[test]
+    fn a_run_that_writes_no_report_clears_away_too_what_a_killed_one_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let reports = folder.path().join("reports");
+        fs::create_dir(&reports).unwrap();
+        for left in [folder.path().join(".promptkeel-abc123.tmp"), reports.join(".promptkeel-abc124.tmp")] {
+            fs::write(left, "{\"half").unwrap();
+        }
+        let other = Outputs::open(vec![wanted("--json", reports.join("other.json"), JSON)]).unwrap();
+        fs::write(reports.join(".promptkeel-abc125.tmp"), "{\"half").unwrap();
+        clear_away(folder.path());
+        assert_eq!(names(folder.path()), ["reports"]);
+        other.commit(&sample::simulated()).unwrap();
+        assert_eq!(names(&reports), ["other.json"]);
     }
 
     #[cfg(unix)]
