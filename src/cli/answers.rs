@@ -101,6 +101,7 @@ pub(crate) async fn open(project: &Project, plan: &Plan, wanted: Wanted<'_>) -> 
             output_tokens_per_minute: settings.output_tokens_per_minute,
             max_attempts: settings.max_attempts,
             attempt_timeout: settings.attempt_timeout,
+            attempt_grows: settings.attempt_grows,
             max_retry_after: settings.max_retry_after,
             give_up_after: settings.give_up_after,
             status_page: settings.status_page.clone(),

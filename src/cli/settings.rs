@@ -218,6 +218,7 @@ pub(crate) struct EndpointSettings {
     pub(crate) output_tokens_per_minute: Option<u64>,
     pub(crate) max_attempts: u32,
     pub(crate) attempt_timeout: Duration,
+    pub(crate) attempt_grows: bool,
     pub(crate) max_retry_after: Duration,
     pub(crate) give_up_after: Duration,
     pub(crate) status_page: Option<String>,
@@ -303,6 +304,8 @@ fn parse(name: &str, text: &[u8]) -> Result<(SettingsFile, Written), Vec<Problem
 }
 
 fn resolve(defaults: SettingsFile, file: SettingsFile, written: Option<&Written>) -> Result<Settings, Vec<Problem>> {
+    // Whoever sets a limit means it; the default is for replies of the usual length.
+    let attempt_grows = file.run.attempt_timeout.is_none();
     let run = file.run.over(defaults.run);
     let mut endpoints = defaults.endpoints;
     let pages: BTreeMap<String, (Option<String>, Option<String>)> =
@@ -331,7 +334,7 @@ fn resolve(defaults: SettingsFile, file: SettingsFile, written: Option<&Written>
     let mut problems = Vec::new();
     let mut resolved = BTreeMap::new();
     for (name, section) in endpoints {
-        match section.resolve(&name, &run) {
+        match section.resolve(&name, &run, attempt_grows) {
             Ok(endpoint) => {
                 resolved.insert(name, endpoint);
             }
@@ -436,7 +439,7 @@ impl EndpointSection {
         )
     }
 
-    fn resolve(self, name: &str, run: &RunSection) -> Result<EndpointSettings, Problem> {
+    fn resolve(self, name: &str, run: &RunSection, attempt_grows: bool) -> Result<EndpointSettings, Problem> {
         let missing = |key: &str, example: &str| {
             Problem::error(format!("endpoint `{name}` has no `{key}`"))
                 .hint(format!("add `{key} = \"{example}\"` under [endpoints.{name}]"))
@@ -466,6 +469,7 @@ impl EndpointSection {
             input_tokens_per_minute: self.input_tokens_per_minute.or(run.input_tokens_per_minute).map(NonZeroU64::get),
             output_tokens_per_minute: self.output_tokens_per_minute.or(run.output_tokens_per_minute).map(NonZeroU64::get),
             max_attempts: self.max_attempts.or(run.max_attempts).expect(expect).get(),
+            attempt_grows: attempt_grows && self.attempt_timeout.is_none(),
             attempt_timeout: self.attempt_timeout.or(run.attempt_timeout).expect(expect).0,
             max_retry_after: self.max_retry_after.or(run.max_retry_after).expect(expect).0,
             give_up_after: self.give_up_after.or(run.give_up_after).expect(expect).0,

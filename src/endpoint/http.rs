@@ -33,7 +33,7 @@ pub struct Http {
     url: Url,
     headers: HeaderMap,
     scrubber: Scrubber,
-    attempt_timeout: Duration,
+    config: EndpointConfig,
     stream: Streaming,
     receiver: Receiver,
     clock: Clock,
@@ -66,7 +66,7 @@ impl Http {
             },
             headers: headers(config)?,
             scrubber: Scrubber::new(config.secret()),
-            attempt_timeout: config.attempt_timeout,
+            config: config.clone(),
             stream: config.stream,
             receiver: Receiver {
                 endpoint: config.name.clone(),
@@ -136,9 +136,10 @@ impl Http {
 
     /// One exchange within the attempt's time limit. Once a message or a status is there, the limit takes neither away.
     async fn within_limit(&self, client: &Client, call: &Call, patience: &Patience, head: &mut Head) -> Result<Received, Broken> {
-        let deadline = Instant::now() + self.attempt_timeout;
-        let exchanged = timeout(self.attempt_timeout, self.exchange(client, call, patience, head)).await;
-        let (mut response, received) = exchanged.unwrap_or_else(|_| Err(self.receiver.too_late(self.attempt_timeout, &head.progress)))?;
+        let limit = self.config.attempt_limit(&call.request.params);
+        let deadline = Instant::now() + limit;
+        let exchanged = timeout(limit, self.exchange(client, call, patience, head)).await;
+        let (mut response, received) = exchanged.unwrap_or_else(|_| Err(self.receiver.too_late(limit, &head.progress)))?;
         match received {
             Some(received) => {
                 if head.progress.whole.is_some() {

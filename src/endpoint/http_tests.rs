@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::endpoint::testing::{call, config, heard, unlimited};
 use crate::endpoint::{Endpoint, build_with_clock};
+use crate::model::request::Params;
 
 /// Word for word from the wire reference, 1.7.
 const REPLY: &str = r#"{"id":"msg_01","type":"message","role":"assistant","model":"claude-sonnet-5-5","content":[{"type":"thinking","thinking":"","signature":"Eos"},{"type":"text","text":"Hi","citations":null}],"stop_reason":"end_turn","stop_sequence":null,"stop_details":null,"container":null,"usage":{"input_tokens":8,"cache_creation_input_tokens":5120,"cache_read_input_tokens":0,"cache_creation":{"ephemeral_5m_input_tokens":5120,"ephemeral_1h_input_tokens":0},"output_tokens":12}}"#;
@@ -453,4 +454,17 @@ fn plain_http_needs_no_certificates_and_https_says_what_to_install() {
     let output = child.env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent").output().unwrap();
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && told.contains("1 passed"), "{told}");
+}
+
+#[test]
+fn a_limit_that_nobody_set_grows_with_the_length_of_the_reply() {
+    let limit = |grows: bool, max_tokens| {
+        let config = EndpointConfig { attempt_timeout: Duration::from_secs(300), attempt_grows: grows, ..config("http://127.0.0.1") };
+        config.attempt_limit(&Params { max_tokens, ..Params::default() }).as_secs()
+    };
+    assert_eq!(
+        [None, Some(1_024), Some(10_666), Some(64_000), Some(u64::MAX)].map(|most| limit(true, most)),
+        [300, 300, 300, 1_800, 10_800]
+    );
+    assert_eq!(limit(false, Some(64_000)), 300);
 }

@@ -223,6 +223,8 @@ pub struct EndpointConfig {
     pub max_attempts: u32,
     /// One attempt, from sending to the last byte.
     pub attempt_timeout: Duration,
+    /// A reply gets longer than that where its `max_tokens` can take longer.
+    pub attempt_grows: bool,
     /// The longest wait that a server may ask for; a longer one is cut to this.
     pub max_retry_after: Duration,
     /// An endpoint that gives no usable answer for so long is given up.
@@ -235,7 +237,17 @@ pub struct EndpointConfig {
     pub identity: EndpointIdentity,
 }
 
+/// The longest that a reply is waited for because of its `max_tokens`.
+const LONGEST_REPLY: Duration = Duration::from_secs(3 * 3600);
+
 impl EndpointConfig {
+    /// The time limit of one attempt with these parameters: at least as long as the official clients expect `max_tokens` to take, 3,600 s for
+    /// 128,000 (wire reference, 3.2).
+    pub(crate) fn attempt_limit(&self, params: &Params) -> Duration {
+        let expected = Duration::from_millis(params.max_tokens.unwrap_or(0).saturating_mul(3_600_000) / 128_000).min(LONGEST_REPLY);
+        if self.attempt_grows { self.attempt_timeout.max(expected) } else { self.attempt_timeout }
+    }
+
     /// The key, where it is a secret: our own simulator takes any, and its placeholder might be a word of its replies.
     pub(crate) fn secret(&self) -> Option<&SecretString> {
         match self.dialect {

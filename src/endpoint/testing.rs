@@ -31,6 +31,7 @@ pub(crate) fn config(base_url: &str) -> EndpointConfig {
         output_tokens_per_minute: None,
         max_attempts: 4,
         attempt_timeout: Duration::from_secs(60),
+        attempt_grows: false,
         max_retry_after: Duration::from_secs(120),
         give_up_after: Duration::from_secs(30),
         status_page: None,

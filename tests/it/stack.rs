@@ -40,6 +40,7 @@ fn config(url: &str) -> EndpointConfig {
         output_tokens_per_minute: None,
         max_attempts: 8,
         attempt_timeout: Duration::from_secs(30),
+        attempt_grows: false,
         max_retry_after: Duration::from_millis(5),
         give_up_after: Duration::from_secs(30),
         status_page: None,
