@@ -330,12 +330,13 @@ pub(crate) struct PendingArguments {
 }
 
 #[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
 pub(crate) struct DecideArguments {
     /// suite/case/model, globs allowed: 'ticket-triage/*', '*/refund-*/*'
-    #[arg(value_name = "GLOB", required_unless_present = "all")]
+    #[arg(value_name = "GLOB")]
     pub(crate) globs: Vec<String>,
     /// All that are pending
-    #[arg(long, conflicts_with = "globs")]
+    #[arg(long)]
     pub(crate) all: bool,
 }
 
@@ -344,7 +345,8 @@ pub(crate) struct DecideArguments {
   promptkeel accept 'ticket-triage/*'                   pending outputs of a suite
   promptkeel accept --all
   promptkeel accept --add 'ticket-triage/*'             beside the variants that are accepted
-  promptkeel accept --from run.json 'ticket-triage/*'   outputs of a run in CI: nothing is asked\n\n\
+  promptkeel accept --from run.json 'ticket-triage/*'   outputs of a run in CI: nothing is asked
+  promptkeel accept --from run.json --all\n\n\
 With `--from`, an output is refused if its prompt, its inputs or its parameters are not those of the run any more.")]
 pub(crate) struct AcceptArguments {
     #[command(flatten)]

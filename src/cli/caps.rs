@@ -46,6 +46,8 @@ pub(crate) fn left_out(plan: &Plan, cells: &[CellResult]) -> Option<Problem> {
     }
     (left_out > 0).then(|| {
         let message = format!("the budget left out {}, which can cost at most {}", counted(left_out, "cell"), worst.display(4));
-        Problem::warning(message).hint("raise `--max-cost` or the suite's `max_cost_usd` and run again: what is answered is not paid again")
+        Problem::warning(message).hint(format!(
+            "run again with `--max-cost {worst}`, or as much in the suite's `max_cost_usd`, to ask all of them: what is answered is not paid again"
+        ))
     })
 }

@@ -122,10 +122,10 @@ fn passes(name: &str, cap: Money, spent: Money, amount: Money) -> CellError {
             cap.display(4),
             amount.display(4)
         ),
-        hint: Some(
-            "raise `--max-cost` or the suite's `max_cost_usd`, or lower `max_tokens`: what is answered already is not asked again"
-                .to_owned(),
-        ),
+        hint: Some(format!(
+            "raise the cap (`--max-cost {}`, or the suite's `max_cost_usd`) or lower `max_tokens`: what is answered already is not asked again",
+            (spent + amount).max(cap)
+        )),
         attempts: Vec::new(),
     }
 }

@@ -262,7 +262,7 @@ fn without_patience(reason: GaveUp, limit: Duration, last: Option<CellError>, at
             format!("the case's time limit of {limit:?} leaves no time for another attempt{because}"),
             Some("raise `case_timeout`".to_owned()),
         ),
-        GaveUp::Abandoned => (format!("the run was stopped, or nobody waited any longer{because}"), None),
+        GaveUp::Abandoned => (format!("the run was stopped before another attempt{because}"), None),
         // Only where the endpoint's own reason is missing, which it never is.
         GaveUp::Unavailable => (format!("the endpoint was given up{because}"), None),
     };

@@ -15,6 +15,7 @@ use super::paint::{BAD, BOLD, DIM, GOOD, ODD, PLAIN, Screen, Span, span};
 use crate::model::gate::{Exit, GateOutcome, GateResult};
 use crate::model::money::Money;
 use crate::model::run::RunReport;
+use crate::model::verdict::CellError;
 use crate::report::standing::{Standing, Standings};
 use crate::report::{figures, problem, retries, visible, words};
 
@@ -62,10 +63,17 @@ fn sums(report: &RunReport, standings: &Standings<'_>) -> Vec<(&'static str, Str
     }
     sums.push(("cells", cells));
     if totals.samples > 0 {
-        let mut requests = format!("{} asked, {} already answered", count(totals.requests_asked), count(totals.requests_cached));
-        for (number, what) in
-            [(totals.requests_retried, "retried"), (totals.refusals, "refused"), (totals.truncations, "cut at a token limit")]
-        {
+        let tried = |error: &CellError| !error.attempts.is_empty();
+        let samples = report.cells.iter().flat_map(|cell| &cell.samples);
+        let unanswered = samples.filter(|sample| sample.reply.is_none() && sample.error.as_ref().is_some_and(tried)).count() as u64;
+        let asked = totals.requests_asked.saturating_add(unanswered);
+        let mut requests = format!("{} asked, {} already answered", count(asked), count(totals.requests_cached));
+        for (number, what) in [
+            (unanswered, "without an answer"),
+            (totals.requests_retried, "retried"),
+            (totals.refusals, "refused"),
+            (totals.truncations, "cut at a token limit"),
+        ] {
             if number > 0 {
                 requests.push_str(&format!(", {} {what}", count(number)));
             }
@@ -89,7 +97,8 @@ fn sums(report: &RunReport, standings: &Standings<'_>) -> Vec<(&'static str, Str
     }
     sums.push(("time", when));
     if !report.problems.is_empty() {
-        sums.push(("suites", format!("{}: `promptkeel check` shows them", problem::counts(&report.problems))));
+        let where_to_look = "the JSON report holds all, `promptkeel check` shows those of the suites";
+        sums.push(("problems", format!("{}: {where_to_look}", problem::counts(&report.problems))));
     }
     sums
 }

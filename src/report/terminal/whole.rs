@@ -123,8 +123,8 @@ fn came(title: &str, sample: &SampleResult, screen: &mut Screen<'_>) -> io::Resu
 /// `end_turn, stored, 1.9 s, paid 2026-11-22 14:31, request req_1`.
 fn reply_line(reply: &ReplyFacts) -> String {
     let served = match reply.served {
-        Served::Fresh => "asked now",
-        Served::Batch => "asked now, in a batch",
+        Served::Fresh => "asked by the run",
+        Served::Batch => "asked by the run, in a batch",
         Served::Stored => "from the store",
         Served::Shared => "shared with an equal request",
         Served::Recorded => "recorded",
