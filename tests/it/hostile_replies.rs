@@ -459,6 +459,22 @@ fn a_body_that_drips_ends_with_its_attempt() {
 }
 
 #[test]
+fn a_flood_of_informational_responses_ends_with_its_attempt() {
+    let server = RawServer::start(|_, stream| {
+        let flood = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n".repeat(1_000);
+        loop {
+            stream.write_all(&flood)?;
+        }
+    });
+    let project = project(&server, SUITE);
+    project.edit("promptkeel.toml", "60s", "500ms");
+    let began = Instant::now();
+    let ran = run(&project, &[]);
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+}
+
+#[test]
 fn a_redirect_takes_no_key_anywhere() {
     let elsewhere = RawServer::body(saying("x"));
     for status in ["301 x", "302 x", "303 x", "307 x", "308 x"] {
