@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::assertion::AssertionSeverity;
+use crate::model::hidden;
 use crate::model::problem::Site;
 use crate::model::run::{Address, CellDigests, CellResult, SampleResult};
 use crate::model::suite::{Compare, Parse, SnapshotPolicy};
@@ -123,7 +124,7 @@ fn drawn(review: &Review) -> String {
     let lines: Vec<String> = rows.iter().map(plain).collect();
     for line in &lines {
         assert!(visible::width(line) <= review.size.width, "{line:?} is wider than {:?}", review.size);
-        assert!(!line.chars().any(visible::is_hidden), "{line:?}");
+        assert!(!line.chars().any(hidden::is_hidden), "{line:?}");
     }
     lines.iter().map(|line| format!("|{}\n", line.trim_end())).collect()
 }
