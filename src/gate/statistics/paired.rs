@@ -182,6 +182,17 @@ mod tests {
         assert_close(low(1, 3), -1.0, EXACT, &"one case");
     }
 
+    #[test]
+    fn without_a_failure_the_interval_is_the_exact_one_of_a_failure_rate() {
+        // A candidate that fails one sample in twenty passes 52 samples in 6.9 % of runs, and 60 in 4.6 %.
+        let low = |count, samples| {
+            let cases = cases(count, samples);
+            interval(&cases, &mean(&vec![0.0; cases.len()], &alone(cases.len())).unwrap(), 0.9).low
+        };
+        assert!(low(26, 2) < -0.05 && low(20, 3) > -0.05);
+        assert_close(low(26, 2), 0.05_f64.powf(1.0 / 52.0) - 1.0, EXACT, &"52 samples");
+    }
+
     proptest! {
         #[test]
         fn an_interval_holds_its_mean_and_stays_within_the_possible(

@@ -30,11 +30,10 @@ impl Unit {
     }
 
     /// The arms had unequally many samples, so that a difference is not as likely as its opposite. The passes of both, dealt anew to the
-    /// arms: hypergeometric. `scale` is a multiple of both sample counts.
-    fn dealt(baseline: Counts, candidate: Counts, scale: i64) -> Self {
+    /// arms: hypergeometric. `share` is what so many passes of so many samples come to.
+    fn dealt(baseline: Counts, candidate: Counts, share: impl Fn(u64, u32) -> i64) -> Self {
         let (passes, of_candidate) = (u64::from(baseline.passes) + u64::from(candidate.passes), u64::from(candidate.samples));
         let all = u64::from(baseline.samples) + of_candidate;
-        let share = |passes: u64, samples: u32| i64::try_from(passes).unwrap_or(i64::MAX) * (scale / i64::from(samples));
         let value = |dealt: u64| share(dealt, candidate.samples) - share(passes - dealt, baseline.samples);
         let range = passes.saturating_sub(u64::from(baseline.samples))..=passes.min(of_candidate);
         let outcomes = range.map(|dealt| (value(dealt), exactly(dealt, all, passes, of_candidate))).collect();
@@ -50,39 +49,45 @@ impl Unit {
 const LARGEST_SCALE: u64 = 1 << 31;
 
 /// One unit per cluster, and per case without one. Cases without a sample in either arm are left out.
+///
+/// A case whose arms had unequally many samples is a unit of its own, in a cluster too: flipped with the others it could block an unchanged
+/// prompt far too often. Dealing its passes anew is right wherever nothing changed.
 #[must_use]
 pub fn units(cases: &[PairedCase]) -> Vec<Unit> {
     let compared = || cases.iter().filter(|case| case.baseline.samples > 0 && case.candidate.samples > 0);
-    let counts = compared().flat_map(|case| [case.baseline.samples, case.candidate.samples]);
-    let scale = counts.map(u64::from).try_fold(1_u64, |scale, samples| {
-        let multiple = scale / gcd(u128::from(scale), u128::from(samples)) as u64 * samples;
-        (multiple <= LARGEST_SCALE).then_some(multiple)
-    });
-    let scale = scale.map(|scale| scale as i64);
-    let difference = |case: &PairedCase| match scale {
-        Some(scale) => {
-            let share = |counts: Counts| i64::from(counts.passes.min(counts.samples)) * (scale / i64::from(counts.samples));
-            share(case.candidate) - share(case.baseline)
-        }
-        None => ((case.candidate.rate().unwrap_or_default() - case.baseline.rate().unwrap_or_default()) * 1e9).round() as i64,
+    let scale = scale(compared().flat_map(|case| [case.baseline.samples, case.candidate.samples]));
+    let share = |passes: u64, samples: u32| match scale {
+        Some(scale) => passes as i64 * (scale / i64::from(samples)),
+        None => (passes as f64 / f64::from(samples) * 1e9).round() as i64,
     };
     let mut clusters: BTreeMap<&str, i64> = BTreeMap::new();
     let mut units = Vec::new();
     for case in compared() {
-        match (&case.cluster, scale) {
-            (Some(cluster), _) => {
+        let [baseline, candidate] = [case.baseline, case.candidate].map(|counts| Counts::new(counts.passes, counts.samples));
+        if baseline.samples != candidate.samples {
+            units.push(Unit::dealt(baseline, candidate, share));
+            continue;
+        }
+        let difference = share(candidate.passes.into(), candidate.samples) - share(baseline.passes.into(), baseline.samples);
+        match &case.cluster {
+            Some(cluster) => {
                 let sum = clusters.entry(cluster).or_default();
-                *sum = sum.saturating_add(difference(case));
+                *sum = sum.saturating_add(difference);
             }
-            (None, Some(scale)) if case.baseline.samples != case.candidate.samples => {
-                let [baseline, candidate] = [case.baseline, case.candidate].map(|counts| Counts::new(counts.passes, counts.samples));
-                units.push(Unit::dealt(baseline, candidate, scale));
-            }
-            (None, _) => units.push(Unit::flipped(difference(case))),
+            None => units.push(Unit::flipped(difference)),
         }
     }
     units.extend(clusters.into_values().map(Unit::flipped));
     units
+}
+
+/// The least common multiple, unless it is beyond the largest.
+fn scale(mut samples: impl Iterator<Item = u32>) -> Option<i64> {
+    let scale = samples.try_fold(1_u64, |scale, samples| {
+        let multiple = scale / gcd(scale.into(), samples.into()) as u64 * u64::from(samples);
+        (multiple <= LARGEST_SCALE).then_some(multiple)
+    });
+    scale.map(|scale| scale as i64)
 }
 
 /// How likely a sum at or below the observed one is where nothing changed; one-sided.
@@ -98,9 +103,11 @@ pub struct SignFlip {
 
 /// Table entries, and steps to fill them, up to which the law is computed: 2,000 cases of 20 samples are well below.
 const MOST_ENTRIES: i128 = 1 << 21;
-const MOST_STEPS: i128 = 1 << 28;
+const MOST_STEPS: i128 = 1 << 31;
 /// Draws where it is not: at a p of 0.025 the error is 0.0005.
 const MOST_DRAWS: usize = 100_000;
+/// Draws times units, so that a huge suite has fewer of them.
+const MOST_COINS: usize = 1 << 27;
 const FEWEST_DRAWS: usize = 1_000;
 /// The same data must come to the same verdict.
 const SEED: u64 = 0x5167_4e46_6c69_7021;
@@ -145,7 +152,7 @@ fn by_table(laws: &[Vec<(i128, f64)>], common: i128, entries: usize, observed: u
 
 fn by_draws(laws: &[Vec<(i128, f64)>], observed: i128) -> SignFlip {
     let mut random = fastrand::Rng::with_seed(SEED);
-    let draws = (MOST_STEPS as usize / laws.len().max(1)).clamp(FEWEST_DRAWS, MOST_DRAWS);
+    let draws = (MOST_COINS / laws.len().max(1)).clamp(FEWEST_DRAWS, MOST_DRAWS);
     let (mut below, mut at) = (0.0, 0.0);
     for _ in 0..draws {
         let mut sum = 0;
