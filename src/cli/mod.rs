@@ -140,6 +140,7 @@ async fn listen(interrupted: CancellationToken, end_now: fn(u8) -> !) {
     loop {
         signal().await;
         if interrupted.is_cancelled() {
+            screen::give_back();
             end_now(Exit::Interrupted.code());
         }
         interrupted.cancel();

@@ -1,6 +1,8 @@
 //! How is a whole terminal taken, drawn on, listened to, and given back as it was?
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
@@ -15,6 +17,12 @@ use crate::review::state::{Key, Size};
 
 /// So long nobody notices that a signal was not heard.
 const LISTEN: Duration = Duration::from_millis(50);
+
+/// So long a terminal that takes nothing any more is waited for.
+const LAST: Duration = Duration::from_millis(200);
+
+/// Whether the terminal is ours now.
+static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// A terminal in raw mode on its alternate screen, as long as this lives.
 pub(crate) struct Screen {
@@ -43,7 +51,11 @@ impl Screen {
             told(panic);
         }));
         enter()?;
-        Ok(Self { colour })
+        let screen = Self { colour };
+        // From the first question on crossterm hears of another size; the size is read after that, so that none is missed.
+        is_there(Duration::ZERO)?;
+        event::poll(Duration::ZERO)?;
+        Ok(screen)
     }
 
     pub(crate) fn size() -> Size {
@@ -72,8 +84,13 @@ impl Screen {
 
     /// Waits a little for a key.
     pub(crate) fn listen(&self) -> io::Result<Heard> {
-        if !event::poll(LISTEN)? {
-            return Ok(Heard::Silence);
+        // Of a terminal that is gone crossterm reads again and again, and never returns.
+        is_there(Duration::ZERO)?;
+        if !event::poll(Duration::ZERO)? {
+            let rest = if is_there(LISTEN)? { Duration::ZERO } else { LISTEN };
+            if !event::poll(rest)? {
+                return Ok(Heard::Silence);
+            }
         }
         Ok(match event::read()? {
             Event::Key(key) if key.kind != KeyEventKind::Release => heard(key),
@@ -102,13 +119,56 @@ impl Drop for Screen {
 
 fn enter() -> io::Result<()> {
     terminal::enable_raw_mode()?;
+    TAKEN.store(true, Ordering::SeqCst);
     execute!(io::stdout(), EnterAlternateScreen, cursor::Hide).inspect_err(|_| leave())
 }
 
 /// A terminal that is gone needs nothing back.
 fn leave() {
-    let _ = execute!(io::stdout(), EndSynchronizedUpdate, cursor::Show, LeaveAlternateScreen);
+    // First what cannot block: a terminal that was stopped takes no byte.
     let _ = terminal::disable_raw_mode();
+    let _ = execute!(io::stdout(), EndSynchronizedUpdate, cursor::Show, LeaveAlternateScreen);
+    TAKEN.store(false, Ordering::SeqCst);
+}
+
+/// Gives the terminal back, if it is taken, from a thread that is about to end the process: nothing is dropped any more then.
+pub(crate) fn give_back() {
+    if !TAKEN.load(Ordering::SeqCst) {
+        return;
+    }
+    let (sender, left) = mpsc::channel();
+    // Whoever draws may hold the lock of the standard output, and wait for a terminal that takes nothing.
+    std::thread::spawn(move || {
+        leave();
+        let _ = sender.send(());
+    });
+    let _ = left.recv_timeout(LAST);
+}
+
+/// Waits until the terminal has something to say; an error where it is gone, `false` where it cannot be waited for.
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+fn is_there(most: Duration) -> io::Result<bool> {
+    use std::os::fd::AsFd;
+
+    use nix::errno::Errno;
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+    let stdin = io::stdin();
+    let mut waited = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+    match poll(&mut waited, PollTimeout::try_from(most).unwrap_or(PollTimeout::ZERO)) {
+        Ok(_) | Err(Errno::EINTR) => {}
+        Err(_) => return Ok(false),
+    }
+    let events = waited[0].revents().unwrap_or(PollFlags::empty());
+    if events.intersects(PollFlags::POLLHUP | PollFlags::POLLERR) {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(!events.contains(PollFlags::POLLNVAL))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+fn is_there(_: Duration) -> io::Result<bool> {
+    Ok(false)
 }
 
 #[cfg(any(target_os = "linux", target_os = "macos"))]
@@ -146,4 +206,44 @@ fn heard(key: KeyEvent) -> Heard {
         KeyCode::End => Key::End,
         _ => return Heard::Silence,
     })
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "the test starts itself again, in a terminal of its own")]
+
+    use std::io::Read;
+    use std::process::Command;
+
+    use rustix::termios::{LocalModes, tcgetattr};
+
+    use super::*;
+
+    /// Tells the process that this test starts that it is the one with the terminal.
+    const INSIDE: &str = "PROMPTKEEL_TEST_PANICS_ON_ITS_SCREEN";
+
+    #[test]
+    fn a_panic_gives_the_terminal_back_before_it_is_told_of() {
+        if std::env::var_os(INSIDE).is_some() {
+            let _screen = Screen::open(true).unwrap();
+            panic!("a planted panic");
+        }
+        let (mut pty, terminal) = pty_process::blocking::open().unwrap();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "cli::screen::tests::a_panic_gives_the_terminal_back_before_it_is_told_of", "--nocapture"]);
+        command.env(INSIDE, "1").env("TERM", "xterm-256color");
+        let mut child = pty_process::blocking::Command::from(command).spawn(terminal).unwrap();
+        let (mut told, mut buffer) = (Vec::new(), [0; 4096]);
+        // When the other end is gone, Linux says EIO.
+        while let Ok(count @ 1..) = pty.read(&mut buffer) {
+            told.extend_from_slice(&buffer[..count]);
+        }
+        assert!(!child.wait().unwrap().success());
+        let told = String::from_utf8_lossy(&told);
+        let place = |text: &str| told.find(text).unwrap_or_else(|| panic!("no {text:?} in {told:?}"));
+        let (taken, given, panicked) = (place("\u{1b}[?1049h"), place("\u{1b}[?1049l"), place("a planted panic"));
+        assert!(taken < given && given < panicked && place("\u{1b}[?25h") < panicked, "{told:?}");
+        let modes = tcgetattr(&pty).unwrap().local_modes;
+        assert!(modes.contains(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG), "{modes:?}");
+    }
 }
