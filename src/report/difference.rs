@@ -100,7 +100,7 @@ pub(crate) fn rows(diff: &Diff, arrows: bool) -> Box<dyn Iterator<Item = Row<'_>
     match diff {
         Diff::Text(text) => Box::new(text_rows(text)),
         Diff::Json(changes) => {
-            let moves = if arrows { moves(changes) } else { HashMap::new() };
+            let moves = moves(changes);
             let rows = changes.iter().enumerate().flat_map(move |(index, change)| match moves.get(&index) {
                 Some(Some(to)) => vec![moved_row(change, to)],
                 Some(None) => Vec::new(),
@@ -210,7 +210,7 @@ fn moves(changes: &[JsonChange]) -> HashMap<usize, Option<&JsonChange>> {
     moves
 }
 
-/// `~ $.items[0] -> $.items[3]: {"id":1} moved`.
+/// `~ $.items[0] -> $.items[3]: moved {"id":1}`.
 fn moved_row<'a>(first: &'a JsonChange, second: &'a JsonChange) -> Row<'a> {
     let (from, to) = if first.old.is_some() { (first, second) } else { (second, first) };
     let (from_path, to_path) = (visible::name(&from.path), visible::name(&to.path));
@@ -246,4 +246,36 @@ fn json_rows(change: &JsonChange, arrows: bool) -> Vec<Row<'_>> {
 fn json(value: &Value) -> String {
     let text = value.to_string();
     visible::brief(&text, VALUE)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::diff::json_diff;
+
+    #[test]
+    fn an_item_at_another_place_of_its_array_is_moved_in_every_layout() {
+        let diff = Diff::Json(json_diff(
+            &json!({"queue": "billing", "items": [{"id": 1}, {"id": 2}, {"id": 3}, {"id": 4}]}),
+            &json!({"queue": "refunds", "items": [{"id": 2}, {"id": 3}, {"id": 4}, {"id": 1}]}),
+        ));
+        let told = |arrows: bool| rows(&diff, arrows).map(|row| row.to_plain() + "\n").collect::<String>();
+        insta::assert_snapshot!(told(true), @r#"
+        ~ $.queue: "billing" -> "refunds"
+        ~ $.items[0] -> $.items[3]: moved {"id":1}
+        "#);
+        insta::assert_snapshot!(told(false), @r#"
+        - $.queue: "billing"
+        + $.queue: "refunds"
+        ~ $.items[0] -> $.items[3]: moved {"id":1}
+        "#);
+    }
+
+    #[test]
+    fn what_goes_in_one_array_and_comes_in_another_did_not_move() {
+        let diff = Diff::Json(json_diff(&json!({"a": [1, 2], "b": [3]}), &json!({"a": [2], "b": [3, 1]})));
+        assert!(rows(&diff, true).all(|row| !row.to_plain().contains("moved")));
+    }
 }

@@ -335,6 +335,8 @@ fn json_diff() -> Diff {
     Diff::Json(vec![
         change("$.queue", Some(json!("billing")), Some(json!("refunds"))),
         change("$.tags[2]", None, Some(json!(null))),
+        change("$.steps[0]", Some(json!({"do": "refund"})), None),
+        change("$.steps[2]", None, Some(json!({"do": "refund"}))),
         change("$['odd key']", Some(json!({"a": [1, 2.50]})), None),
         change(
             "$.summary",

@@ -62,13 +62,40 @@ function textDifference(diff) {
   ];
 }
 
+// An item that was taken out at one place of an array and put in, equal, at another one moved; the second of the two has no row of its own.
+function withMoves(changes) {
+  const open = new Map();
+  const rows = [];
+  for (const change of changes) {
+    const out = change.old !== undefined;
+    const array = /^(.*)\[\d+\]$/.exec(change.path)?.[1];
+    const row = { change };
+    if (array !== undefined && !change.shortened && out !== (change.new !== undefined)) {
+      const key = JSON.stringify([array, out ? change.old : change.new]);
+      const waiting = open.get(key) ?? [];
+      const at = waiting.findIndex((other) => other.out !== out);
+      if (at >= 0) {
+        const [{ row: other }] = waiting.splice(at, 1);
+        const [from, to] = out ? [change, other.change] : [other.change, change];
+        Object.assign(other, { from: from.path, to: to.path, value: from.old });
+        continue;
+      }
+      open.set(key, [...waiting, { out, row }]);
+    }
+    rows.push(row);
+  }
+  return rows;
+}
+
 function jsonDifference(changes) {
   const value = (kind, what) => (what === undefined ? element('span', { class: 'muted' }, '–') : element(kind, null, shown(JSON.stringify(what, null, 2))));
+  const path = (text) => element('code', null, shown(text));
+  const row = ({ change, from, to, value: moved }) => (from === undefined
+    ? element('tr', null, element('th', { scope: 'row' }, path(change.path)), element('td', null, value('del', change.old)), element('td', null, value('ins', change.new)))
+    : element('tr', null, element('th', { scope: 'row' }, path(from), ' → ', path(to)), element('td', { colspan: '2' }, 'moved ', shown(JSON.stringify(moved)))));
   return element('div', { class: 'scrolling', tabindex: '0', role: 'group', 'aria-label': 'Difference by path' }, element('table', { class: 'paths' },
     element('thead', null, element('tr', null, ['Path', 'Before', 'After'].map((head) => element('th', { scope: 'col' }, head)))),
-    element('tbody', null, changes.map((change) => element('tr', null,
-      element('th', { scope: 'row' }, element('code', null, shown(change.path))),
-      element('td', null, value('del', change.old)), element('td', null, value('ins', change.new)))))));
+    element('tbody', null, withMoves(changes).map(row))));
 }
 
 // Blanks that changed are coloured, but nothing is struck through or underlined where there is no word.
