@@ -23,6 +23,14 @@ const MOST: usize = 50;
 /// Endings of a version's file.
 const ENDINGS: [&str; 3] = ["md", "yaml", "yml"];
 
+/// From the version of an accepted output to that of a new one, both as `ticket-triage@2`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Way {
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) suite: String,
+}
+
 /// The texts of prompt versions, as their digests count them.
 pub(crate) struct Texts<'a> {
     project: &'a Project,
@@ -60,26 +68,36 @@ impl<'a> Texts<'a> {
 
     /// What changed from the accepted version to the one that gave the output, once for each pair that a cell goes between.
     pub(crate) fn changes(&self, suites: &[Arc<Suite>], cells: &[CellResult]) -> Vec<PromptChange> {
-        let mut pairs = BTreeSet::new();
+        let mut ways = BTreeSet::new();
         for cell in cells {
             let SnapshotState::Changed { accepted_prompt, .. } = &cell.snapshot else { continue };
             let address = &cell.address;
             let to = format!("{}@{}", address.prompt, address.version);
             if *accepted_prompt != to {
-                pairs.insert((accepted_prompt.as_str(), to, &*address.suite, &*address.prompt, address.version));
+                ways.insert(Way { from: accepted_prompt.clone(), to, suite: address.suite.to_string() });
             }
         }
+        self.between(suites, ways)
+    }
+
+    /// What changed from version to version, or in the text of one; nothing where nothing did.
+    pub(crate) fn between(&self, suites: &[Arc<Suite>], ways: BTreeSet<Way>) -> Vec<PromptChange> {
         let mut changes: Vec<PromptChange> = Vec::new();
-        for (from, to, suite, prompt, version) in pairs.into_iter().take(MOST) {
+        for Way { from, to, suite } in ways.into_iter().take(MOST) {
             if changes.iter().any(|change| change.from == from && change.to == to) {
                 continue;
             }
-            let Some(suite) = suites.iter().find(|known| known.name == suite) else { continue };
-            let versions = suite.prompts.iter().filter(|known| known.name == prompt).flat_map(|prompt| &prompt.versions);
-            let Some(version) = versions.into_iter().find(|known| known.version == version) else { continue };
+            let Some(suite) = suites.iter().find(|known| *known.name == *suite) else { continue };
+            let mut versions = suite.prompts.iter().flat_map(|prompt| prompt.versions.iter().map(move |version| (prompt, version)));
+            let Some((_, version)) = versions.find(|(prompt, version)| format!("{}@{}", prompt.name, version.version) == to) else {
+                continue;
+            };
             let path = &version.file.path;
-            let Some((old, new)) = self.before(suite, from, path).zip(self.now(path)) else { continue };
-            changes.push(PromptChange { from: from.to_owned(), to, file: Arc::clone(path), diff: text_diff(&old, &new) });
+            let Some((old, new)) = self.before(suite, &from, path).zip(self.now(path)) else { continue };
+            if from == to && old == new {
+                continue;
+            }
+            changes.push(PromptChange { from, to, file: Arc::clone(path), diff: text_diff(&old, &new) });
         }
         changes
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
@@ -10,14 +11,16 @@ use crate::cli::console::{Console, counted};
 use crate::cli::desk::Desk;
 use crate::cli::environment::Environment;
 use crate::cli::project::{Failure, Project};
+use crate::cli::prompts::{Texts, Way};
 use crate::cli::screen::{Heard, Screen};
 use crate::cli::{orphans, session, show};
 use crate::model::gate::Exit;
 use crate::model::problem::{Problem, Severity};
-use crate::model::run::CellResult;
+use crate::model::run::{CellResult, PromptChange};
 use crate::review::item::{Item, Kind};
 use crate::review::state::{Decision, Effect, Outcome, Review};
 use crate::review::view;
+use crate::runner::plan::PlannedCell;
 use crate::snapshot::SnapshotError;
 use crate::snapshot::accept::Acceptance;
 use crate::snapshot::kept::Kept;
@@ -45,9 +48,9 @@ pub(crate) async fn run(
         list(&found, console)?;
         return Ok(Exit::Holds);
     }
-    let cells = judged(project, arguments.endpoint.as_deref(), &found.pending, console).await;
+    let known = known(project, arguments.endpoint.as_deref(), &found.pending, &desk, console).await;
     let mut table = Table { desk, seen: Vec::new() };
-    let items = table.lay(&found, &cells);
+    let items = table.lay(&found, &known);
     let (review, exit) = sit(items, table, console, &interrupted).map_err(|error| {
         Failure::of(
             Exit::NotWritten,
@@ -112,23 +115,29 @@ fn list(found: &Found, console: &Console) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What the suites and the store know of what waits.
+struct Known {
+    /// By the accepted file's path, or why there are none.
+    cells: Result<BTreeMap<String, CellResult>, String>,
+    /// Between the versions of the accepted outputs and of those that wait.
+    changes: Vec<Arc<PromptChange>>,
+}
+
 /// The cells that own what waits, judged from the store. Nothing is asked; whatever is missing is told with each output.
-async fn judged(
-    project: &Project,
-    endpoint: Option<&str>,
-    pending: &[Pending],
-    console: &Console,
-) -> Result<BTreeMap<String, CellResult>, String> {
+async fn known(project: &Project, endpoint: Option<&str>, pending: &[Pending], desk: &Desk<'_>, console: &Console) -> Known {
+    let mut changes = Vec::new();
     let wanted: BTreeSet<&str> = pending.iter().map(|pending| pending.path.as_str()).collect();
     let opened = session::open(project, &SelectionArguments::default(), endpoint, session::now());
     let judged = match opened {
         Ok(mut session) => {
             session.plan.cells.retain(|cell| cell.snapshot_path.as_deref().is_some_and(|path| wanted.contains(path)));
+            let ways = ways(&session.plan.cells, pending, desk);
+            changes = Texts::of(project).between(&session.plan.suites, ways).into_iter().map(Arc::new).collect();
             show::stored(project, session.plan).await
         }
         Err(failure) => Err(failure),
     };
-    match judged {
+    let cells = match judged {
         Ok(ran) => {
             let by_path = |cell: CellResult| Some((cell.snapshot_path.as_deref()?.to_owned(), cell));
             Ok(ran.cells.into_iter().filter_map(by_path).collect())
@@ -138,7 +147,20 @@ async fn judged(
             console.problems(&failure.problems);
             Err(why.unwrap_or_else(|| "the suites cannot be read".to_owned()))
         }
-    }
+    };
+    Known { cells, changes }
+}
+
+/// From which prompt version to which one the outputs go that wait.
+fn ways(cells: &[PlannedCell], pending: &[Pending], desk: &Desk<'_>) -> BTreeSet<Way> {
+    let suites: BTreeMap<&str, String> =
+        cells.iter().filter_map(|cell| Some((cell.snapshot_path.as_deref()?, cell.address().suite.to_string()))).collect();
+    let way = |pending: &Pending| {
+        let from = desk.folder().read(&pending.path).ok().flatten()?.prompt;
+        let to = pending.content.as_ref().ok()?.prompt.clone();
+        Some(Way { from, to, suite: suites.get(pending.path.as_str())?.clone() })
+    };
+    pending.iter().filter_map(way).collect()
 }
 
 /// What lies on the table: each item's files as they were shown.
@@ -148,15 +170,17 @@ struct Table<'p> {
 }
 
 impl Table<'_> {
-    fn lay(&mut self, found: &Found, cells: &Result<BTreeMap<String, CellResult>, String>) -> Vec<Item> {
+    fn lay(&mut self, found: &Found, known: &Known) -> Vec<Item> {
         let mut items = Vec::new();
         for pending in &found.pending {
-            let cell = match cells {
+            let cell = match &known.cells {
                 Ok(cells) => cells.get(&pending.path).ok_or_else(|| "no suite has its cell".to_owned()),
                 Err(why) => Err(why.clone()),
             };
             self.seen.push(self.files(&pending.path));
-            items.push(self.waiting(pending, cell));
+            let mut item = self.waiting(pending, cell);
+            item.prompt = item.prompt_change(&known.changes);
+            items.push(item);
         }
         for path in &found.orphans {
             self.seen.push(self.files(path));
@@ -208,15 +232,21 @@ impl Table<'_> {
             open.iter().partition(|index| review.entries[**index].item.kind == Kind::Orphaned);
         for index in orphans {
             let removed = match decision {
-                Decision::Accept | Decision::Add => self.desk.folder().remove_orphan(&review.entries[index].item.path).map(|_| None),
+                Decision::Accept | Decision::Add | Decision::ReplaceVariant(_) => {
+                    self.desk.folder().remove_orphan(&review.entries[index].item.path).map(|_| None)
+                }
                 Decision::Reject => Ok(None),
             };
             outcomes.push((index, outcome(removed)));
         }
         let path = |index: &usize| review.entries[*index].item.path.as_str();
         match decision {
-            Decision::Accept | Decision::Add => {
-                let how = if decision == Decision::Add { Acceptance::Add } else { Acceptance::Replace };
+            Decision::Accept | Decision::Add | Decision::ReplaceVariant(_) => {
+                let how = match decision {
+                    Decision::Add => Acceptance::Add,
+                    Decision::ReplaceVariant(number) => Acceptance::ReplaceVariant(number),
+                    Decision::Accept | Decision::Reject => Acceptance::Replace,
+                };
                 let accepted = self.desk.accept(&pending.iter().map(path).collect::<Vec<_>>(), how);
                 let accepted = accepted.into_iter().map(|result| outcome(result.map(|accepted| accepted.problem)));
                 outcomes.extend(pending.iter().copied().zip(accepted));
@@ -326,6 +356,8 @@ mod tests {
 
     use super::*;
     use crate::review::state::{Key, Size, Status};
+    use crate::snapshot::format;
+    use crate::snapshot::output::Output;
 
     const SUITE: &str = "\
 suite: capitals
@@ -357,7 +389,9 @@ cases:
         write(root, "suites/capitals.yaml", SUITE.as_bytes());
         write(root, "suites/prompts/capital/1.md", b"Name the capital of {{ country }}.\n");
         let path = |case: &str| format!("snapshots/capitals/{case}/claude-haiku-4-5.snap");
-        write(root, &path("france"), &snapshot(false, "Lyon"));
+        let mut two = format::read(&String::from_utf8(snapshot(false, "Lyon")).unwrap()).unwrap();
+        two.outputs.extend(format::read(&String::from_utf8(snapshot(false, "Pau")).unwrap()).unwrap().outputs);
+        write(root, &path("france"), format::write(&two).as_bytes());
         write(root, &format!("{}.new", path("france")), &snapshot(false, "Paris"));
         write(root, &format!("{}.new", path("japan")), &snapshot(false, "Tokyo"));
         write(root, &path("peru"), b"\xff no snapshot\r\n");
@@ -392,13 +426,18 @@ cases:
         let orphans = orphans::find(project, None).unwrap();
         let found = find(&desk, orphans, &[]).unwrap();
         let mut table = Table { desk, seen: Vec::new() };
-        let items = table.lay(&found, &Err("not looked up".to_owned()));
+        let items = table.lay(&found, &Known { cells: Err("not looked up".to_owned()), changes: Vec::new() });
         (Review::new(items, Size { width: 80, height: 24 }, false), table)
     }
 
     fn press(key: char, review: &mut Review, table: &mut Table<'_>) {
         let frame = view::frame(review);
-        let effect = review.press(Key::Char(key), &frame.body, frame.room);
+        let key = match key {
+            '\n' => Key::Enter,
+            '\u{8}' => Key::Backspace,
+            letter => Key::Char(letter),
+        };
+        let effect = review.press(key, &frame.body, frame.room);
         carry_out(&effect, review, table);
     }
 
@@ -441,6 +480,33 @@ cases:
     }
 
     #[test]
+    fn the_variant_that_is_asked_for_is_replaced_and_comes_back_with_undo() {
+        let project = project();
+        let (mut review, mut table) = sat_down(project.path());
+        let before = files(project.path());
+        let texts = || {
+            let text = fs::read_to_string(project.path().join("snapshots/capitals/france/claude-haiku-4-5.snap")).unwrap();
+            format::read(&text).unwrap().outputs.iter().map(Output::shown).collect::<Vec<_>>()
+        };
+        assert_eq!(texts(), ["Lyon", "Pau"]);
+        assert_eq!(review.entries[0].item.nearest.map(|nearest| nearest.number), Some(1), "both differ whole, so it is the first");
+        for (keys, after) in [("V\n", ["Paris", "Pau"]), ("V\u{8}2\n", ["Lyon", "Paris"])] {
+            for key in keys.chars() {
+                press(key, &mut review, &mut table);
+            }
+            assert_eq!(texts(), after, "{:?}", review.message);
+            assert_eq!(review.entries[0].status, Status::Accepted);
+            press('u', &mut review, &mut table);
+            assert_eq!(files(project.path()), before);
+        }
+        for key in "V3\n".chars() {
+            press(key, &mut review, &mut table);
+        }
+        assert!(review.message.as_ref().unwrap().1.contains("`13` is no variant: they are numbered from 1 to 2"), "{:?}", review.message);
+        assert_eq!(files(project.path()), before);
+    }
+
+    #[test]
     fn an_undo_overwrites_nothing_that_somebody_else_wrote() {
         let project = project();
         let (mut review, mut table) = sat_down(project.path());
@@ -455,13 +521,14 @@ cases:
     proptest! {
         #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
         #[test]
-        fn whatever_was_decided_undo_restores_every_file_byte_for_byte(keys in "[arsvARnpu]{0,30}") {
+        fn whatever_was_decided_undo_restores_every_file_byte_for_byte(keys in "[arsvVARnpu\n]{0,30}") {
             let project = project();
             let before = files(project.path());
             let (mut review, mut table) = sat_down(project.path());
             for key in keys.chars() {
                 press(key, &mut review, &mut table);
             }
+            let _ = review.press(Key::Escape, &[], 1);
             for _ in 0..keys.len() {
                 press('u', &mut review, &mut table);
             }

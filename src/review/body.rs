@@ -5,11 +5,12 @@ use std::borrow::Cow;
 use anstyle::Style;
 
 use crate::diff::text_diff;
-use crate::model::verdict::{Change, Diff, DiffLine};
+use crate::model::verdict::{Change, Diff, DiffLine, TextDiff};
 use crate::report::difference::{self, Part, Row, Sign};
 use crate::report::terminal::paint::{BAD, DIM, GOOD, NAME, ODD, PLAIN, Span, span, wrap};
 use crate::report::visible;
-use crate::review::item::{Item, Kind};
+use crate::review::item::{Difference, Item, Kind};
+use crate::review::state::ShownAs;
 
 /// One line of the screen; never wider than it was laid out for.
 pub(crate) type Line = Vec<Span<'static>>;
@@ -22,7 +23,7 @@ const MOST: usize = 400_000;
 pub(crate) struct Layout {
     pub(crate) width: usize,
     pub(crate) side_by_side: bool,
-    pub(crate) whole: bool,
+    pub(crate) shown_as: ShownAs,
     pub(crate) colour: bool,
 }
 
@@ -60,6 +61,16 @@ pub(crate) fn wrapped(first: Span<'static>, spans: &[Span<'_>], width: usize, in
 /// Everything of an output that can be scrolled.
 pub(crate) fn lines(item: &Item, layout: Layout) -> Vec<Line> {
     let mut lines = Vec::new();
+    if let (ShownAs::Prompt, Some(change)) = (layout.shown_as, &item.prompt) {
+        let title = format!("the prompt itself, {} -> {}: {}", change.from, change.to, change.file);
+        wrapped(span(NAME, ""), &[span(NAME, visible::name(&title))], layout.width, &mut lines);
+        if layout.side_by_side {
+            side_by_side(&change.diff, layout, &mut lines);
+        } else {
+            difference::text_rows(&change.diff).for_each(|row| unified(&row, layout, &mut lines));
+        }
+        return lines;
+    }
     for note in &item.notes {
         let text = visible::brief(note, 1_000);
         wrapped(span(ODD, "! "), &[span(PLAIN, text)], layout.width, &mut lines);
@@ -74,37 +85,47 @@ pub(crate) fn lines(item: &Item, layout: Layout) -> Vec<Line> {
             note("accepting replaces a file that cannot be read", layout, &mut lines);
             whole(Sign::Added, &item.new, layout, &mut lines);
         }
-        Kind::Changed if layout.whole => {
+        Kind::Changed if layout.shown_as == ShownAs::New => {
             note("the whole new output", layout, &mut lines);
             whole(Sign::Same, &item.new, layout, &mut lines);
         }
-        Kind::Changed if layout.side_by_side => {
-            side_by_side(item, layout, &mut lines);
-            others(item, layout, &mut lines);
+        Kind::Changed if layout.shown_as == ShownAs::Accepted => {
+            note("the whole accepted output", layout, &mut lines);
+            whole(Sign::Same, &item.accepted, layout, &mut lines);
         }
         Kind::Changed => {
-            if let Some(diff) = &item.diff {
-                difference::rows(diff, true).for_each(|row| unified(&row, layout, &mut lines));
-            }
-            others(item, layout, &mut lines);
-            if matches!(item.diff, Some(Diff::Json(_))) {
-                // Values by path say what changed, and not in what.
-                lines.push(Vec::new());
-                note("the whole new output", layout, &mut lines);
-                whole(Sign::Same, &item.new, layout, &mut lines);
+            for (at, difference) in item.differences.iter().enumerate() {
+                if at > 0 {
+                    lines.push(Vec::new());
+                }
+                beside(difference, layout, &mut lines);
             }
         }
     }
     lines
 }
 
-/// Further outputs that match no accepted variant.
-fn others(item: &Item, layout: Layout, into: &mut Vec<Line>) {
-    for (title, notes, diff) in &item.others {
-        into.push(Vec::new());
-        wrapped(span(NAME, ""), &[span(NAME, visible::name(title))], layout.width, into);
-        notes.iter().for_each(|told| note(&visible::brief(told, 1_000), layout, into));
-        difference::rows(diff, true).for_each(|row| unified(&row, layout, into));
+/// One difference; of JSON values, which tell what changed and not in what, the documents below.
+fn beside(difference: &Difference, layout: Layout, into: &mut Vec<Line>) {
+    if !difference.title.is_empty() {
+        wrapped(span(NAME, ""), &[span(NAME, visible::name(&difference.title))], layout.width, into);
+    }
+    for told in &difference.notes {
+        wrapped(span(ODD, "! "), &[span(PLAIN, visible::brief(told, 1_000))], layout.width, into);
+    }
+    match &difference.diff {
+        Diff::Text(text) if layout.side_by_side => side_by_side(text, layout, into),
+        Diff::Text(text) => difference::text_rows(text).for_each(|row| unified(&row, layout, into)),
+        json @ Diff::Json(_) => {
+            difference::rows(json, true).for_each(|row| unified(&row, layout, into));
+            into.push(Vec::new());
+            if layout.side_by_side {
+                side_by_side(&text_diff(&difference.accepted, &difference.new), layout, into);
+            } else {
+                note("the whole new output", layout, into);
+                whole(Sign::Same, &difference.new, layout, into);
+            }
+        }
     }
 }
 
@@ -151,17 +172,7 @@ fn spans<'a>(sign: Sign, parts: &'a [Part<'_>], marks: (&str, &str), colour: boo
 }
 
 /// The accepted output on the left, the new one on the right; what belongs together in one row.
-fn side_by_side(item: &Item, layout: Layout, into: &mut Vec<Line>) {
-    let computed;
-    let text = match &item.diff {
-        Some(Diff::Text(text)) => text,
-        // Values by path have no lines that could stand beside each other; the documents have.
-        Some(Diff::Json(_)) => {
-            computed = text_diff(&item.accepted, &item.new);
-            &computed
-        }
-        None => return,
-    };
+fn side_by_side(text: &TextDiff, layout: Layout, into: &mut Vec<Line>) {
     let half = layout.width.saturating_sub(3) / 2;
     let row = |left: Option<&DiffLine>, right: Option<&DiffLine>, into: &mut Vec<Line>| {
         let (mut left, mut right) = (column(left, half, layout), column(right, half, layout));

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::diff::text_diff;
 use crate::model::assertion::AssertionSeverity;
 use crate::model::hidden;
 use crate::model::problem::Site;
-use crate::model::run::{Address, CellDigests, CellResult, SampleResult};
+use crate::model::run::{Address, CellDigests, CellResult, PromptChange, SampleResult};
 use crate::model::suite::{Compare, Parse, SnapshotPolicy};
 use crate::model::verdict::{AssertionResult, Failure, Outcome as Judgement, Verdict};
 use crate::report::visible;
@@ -85,6 +86,29 @@ fn text(case: &str) -> Item {
     let assertions = vec![said("contains", Judgement::Fail(failure)), said("length", Judgement::Pass)];
     let waiting = pending(case, Some(&accepted), new.clone(), Compare::Text);
     Item::waiting(&waiting, Some(&accepted), Ok(&cell(case, &new, Verdict::Fail, assertions)))
+}
+
+/// Two are accepted, of three new ones two match neither.
+fn variants() -> Item {
+    let of = |prompt: &str, texts: &[&str]| {
+        let mut all = snapshot(prompt, "");
+        all.outputs = texts.iter().flat_map(|text| snapshot(prompt, text).outputs).collect();
+        all
+    };
+    let accepted = of("ticket-triage@2", &["We refund the second charge.", "The second charge goes back to your card."]);
+    let texts = ["We refund the second charge.", "The second charge went back to your card.", "We refund no charge."];
+    let new = of("ticket-triage@3", &texts);
+    let mut waiting = pending("refund", Some(&accepted), new.clone(), Compare::Text);
+    waiting.variants = Variants { accepted: 2, replaced: 3, added: 4 };
+    let mut item = Item::waiting(&waiting, Some(&accepted), Ok(&cell("refund", &new, Verdict::Pass, Vec::new())));
+    let change = PromptChange {
+        from: "ticket-triage@2".to_owned(),
+        to: "ticket-triage@3".to_owned(),
+        file: "suites/prompts/ticket-triage/3.md".into(),
+        diff: text_diff("Route the ticket.\nAnswer in JSON.\n", "Route the ticket to one queue.\nAnswer in JSON.\n"),
+    };
+    item.prompt = item.prompt_change(&[Arc::new(change)]);
+    item
 }
 
 fn new(case: &str, text: &str) -> Item {
@@ -174,6 +198,18 @@ fn a_changed_json_output_on_a_wide_terminal_and_the_key_that_toggles() {
     let side_by_side = drawn(&review);
     press(&mut review, "d");
     insta::assert_snapshot!(format!("{side_by_side}\n{}", drawn(&review)));
+}
+
+#[test]
+fn several_variants_and_the_prompt_itself() {
+    let mut review = review(vec![variants()], 100, 24);
+    let first = drawn(&review);
+    press(&mut review, "V");
+    let asked = drawn(&review);
+    press(&mut review, "\u{1b}P");
+    let prompt = drawn(&review);
+    press(&mut review, "Pww");
+    insta::assert_snapshot!([first, asked, prompt, drawn(&review)].join("\n"));
 }
 
 #[test]

@@ -1,15 +1,18 @@
 //! What is known of one output that waits: whose it is, where it comes from, what was asserted of it, and how it differs?
 
+use std::iter;
+use std::sync::Arc;
+
 use crate::diff::reordered_keys;
 use crate::model::assertion::AssertionSeverity;
-use crate::model::run::{CellResult, SampleResult};
+use crate::model::run::{CellResult, PromptChange, SampleResult};
 use crate::model::verdict::{AssertionResult, Diff, ErrorKind, Outcome, SnapshotState, Verdict};
-use crate::report::strange::{self, Noun};
+use crate::report::strange::{self, Noun, Strange};
 use crate::report::{finding, visible, words};
 use crate::review::alike;
 use crate::snapshot::accept::Variants;
 use crate::snapshot::format;
-use crate::snapshot::output::Snapshot;
+use crate::snapshot::output::{Output, Snapshot};
 use crate::snapshot::pending::{Pending, readable};
 
 /// Most characters of a file that is shown though no cell owns it.
@@ -54,6 +57,26 @@ pub(crate) enum Judged {
     Unknown(String),
 }
 
+/// A new output that matches nothing accepted, beside what is nearest to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Difference {
+    /// `output 2 of 3 against variant 1 of 2`; empty where there is one of each.
+    pub(crate) title: String,
+    /// What the difference alone does not say.
+    pub(crate) notes: Vec<String>,
+    pub(crate) diff: Diff,
+    pub(crate) accepted: String,
+    pub(crate) new: String,
+}
+
+/// The variant that the first difference is against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Nearest {
+    /// From 1.
+    pub(crate) number: usize,
+    pub(crate) of: usize,
+}
+
 /// One output that waits, or a file that nobody owns.
 #[derive(Debug, Clone)]
 pub(crate) struct Item {
@@ -73,9 +96,12 @@ pub(crate) struct Item {
     pub(crate) judged: Judged,
     /// What the difference does not say.
     pub(crate) notes: Vec<String>,
-    pub(crate) diff: Option<Diff>,
-    /// Where several outputs match no accepted variant: the further ones, each with its title and notes.
-    pub(crate) others: Vec<(String, Vec<String>, Diff)>,
+    /// Several where several outputs match no accepted variant.
+    pub(crate) differences: Vec<Difference>,
+    /// Where several variants are accepted.
+    pub(crate) nearest: Option<Nearest>,
+    /// What changed in the prompt since the accepted output, where it is known.
+    pub(crate) prompt: Option<Arc<PromptChange>>,
     /// The accepted output; empty where there is none.
     pub(crate) accepted: String,
     /// The new output; empty for an orphan.
@@ -89,44 +115,44 @@ impl Item {
     pub(crate) fn waiting(pending: &Pending, accepted: Option<&Snapshot>, cell: Result<&CellResult, String>) -> Self {
         let new = pending.content.as_ref().map(readable).unwrap_or_default();
         let mut notes = Vec::new();
-        let (kind, diff) = match &pending.state {
-            SnapshotState::Changed { diff, notes: told, .. } => {
-                notes.extend(told.iter().cloned());
-                (Kind::Changed, Some(diff.clone()))
-            }
+        let kind = match &pending.state {
+            SnapshotState::Changed { .. } => Kind::Changed,
             SnapshotState::New { reason } => {
                 notes.extend(reason.clone());
-                (Kind::New, None)
+                Kind::New
             }
             SnapshotState::Unreadable { message } => {
                 notes.push(message.clone());
-                (Kind::Unreadable, None)
+                Kind::Unreadable
             }
             SnapshotState::Same => {
                 notes.push("the accepted file says the same by now".to_owned());
-                (Kind::Changed, None)
+                Kind::Changed
             }
-            SnapshotState::None => (Kind::Unreadable, None),
+            SnapshotState::None => Kind::Unreadable,
         };
         notes.extend(pending.content.as_ref().err().cloned());
         notes.extend(strange::summary(&pending.state, Noun::Output));
-        let mut strangers = strange::strange(&pending.state, Noun::Output).into_iter();
-        notes.extend(strangers.next().map(|first| first.title).filter(|title| !title.is_empty()));
         notes.extend(strange::left_out(&pending.state, Noun::Output));
-        let others = strangers.map(|other| (other.title, other.notes.to_vec(), other.diff.clone())).collect();
-        if let (Some(Diff::Json(_)), Some(accepted)) = (&diff, accepted) {
-            notes.extend(reordered(&readable(accepted), &new));
-        }
         let now = pending.content.as_ref().ok();
+        let differences = match (accepted, now) {
+            (Some(accepted), Some(now)) => differences(&pending.state, accepted, now),
+            _ => Vec::new(),
+        };
         if kind == Kind::New {
             let odd = now.and_then(|now| now.outputs.iter().find(|output| output.stop_reason != "end_turn"));
             notes.extend(odd.map(|output| format!("it stopped with `{}`", output.stop_reason)));
         }
         let before = accepted.map(|accepted| accepted.prompt.as_str());
         let variants = pending.variants;
+        let nearest = nearest(&pending.state);
         if variants.accepted > 1 || (variants.accepted == 1 && variants.replaced > 1) {
             let Variants { accepted, replaced, added } = variants;
-            notes.push(format!("variants accepted: {accepted}; after `a` there would be {replaced}, after `v` {added}"));
+            let mut told = format!("variants accepted: {accepted}; after `a` there would be {replaced}, after `v` {added}");
+            if let Some(Nearest { number, of }) = nearest {
+                told.push_str(&format!("; `V` replaces one of them, nearest is variant {number} of {of}"));
+            }
+            notes.push(told);
         }
         let versions = match (before, now.map(|now| now.prompt.as_str())) {
             (Some(before), Some(now)) if before != now => format!("{before} -> {now}"),
@@ -145,12 +171,19 @@ impl Item {
             simulated: now.map(|now| now.simulated),
             judged: cell.map_or_else(Judged::Unknown, |cell| judged(cell, now)),
             notes,
-            diff,
-            others,
+            differences,
+            nearest,
+            prompt: None,
             accepted: accepted.map(readable).unwrap_or_default(),
             change: alike::change(&pending.state, &new),
             new,
         }
+    }
+
+    /// What changed in the prompt from the accepted output to this one.
+    pub(crate) fn prompt_change(&self, changes: &[Arc<PromptChange>]) -> Option<Arc<PromptChange>> {
+        let (from, to) = self.versions.split_once(" -> ").unwrap_or((&self.versions, &self.versions));
+        changes.iter().find(|change| change.from == from && change.to == to).cloned()
     }
 
     /// A file that no cell owns; `text` as it stands in the file.
@@ -172,8 +205,9 @@ impl Item {
             simulated: read.as_ref().map(|snapshot| snapshot.simulated),
             judged: Judged::Unknown("no case of any suite owns this file".to_owned()),
             notes: Vec::new(),
-            diff: None,
-            others: Vec::new(),
+            differences: Vec::new(),
+            nearest: None,
+            prompt: None,
             accepted: match (&read, text) {
                 (Some(snapshot), _) => readable(snapshot),
                 (None, Some(text)) => visible::cut(text, ORPHAN).into_owned(),
@@ -183,6 +217,29 @@ impl Item {
             change: Some("orphaned".to_owned()),
         }
     }
+}
+
+/// Each output that matches nothing beside the variant that is nearest to it.
+fn differences(state: &SnapshotState, accepted: &Snapshot, new: &Snapshot) -> Vec<Difference> {
+    let SnapshotState::Changed { variants, .. } = state else { return Vec::new() };
+    let pairs = variants.iter().flat_map(|of| iter::once(&of.first).chain(of.others.iter().map(|other| &other.pair)));
+    let mut pairs = pairs.map(|pair| (pair.variant as usize, pair.outputs.first().map_or(0, |output| *output as usize)));
+    let text = |of: &Snapshot, at: usize| of.outputs.get(at).map(Output::shown).unwrap_or_default();
+    let beside = |strange: Strange<'_>| {
+        let (variant, output) = pairs.next().unwrap_or_default();
+        let (accepted, new) = (text(accepted, variant), text(new, output));
+        let mut notes = strange.notes.to_vec();
+        if matches!(strange.diff, Diff::Json(_)) {
+            notes.extend(reordered(&accepted, &new));
+        }
+        Difference { title: strange.title, notes, diff: strange.diff.clone(), accepted, new }
+    };
+    strange::strange(state, Noun::Output).into_iter().map(beside).collect()
+}
+
+fn nearest(state: &SnapshotState) -> Option<Nearest> {
+    let SnapshotState::Changed { variants: Some(of), .. } = state else { return None };
+    (of.accepted > 1).then_some(Nearest { number: of.first.variant as usize + 1, of: of.accepted as usize })
 }
 
 /// Whether keys stand in another order, which no comparison of values tells.

@@ -7,6 +7,7 @@ pub(crate) mod alike;
 pub(crate) mod body;
 pub(crate) mod filter;
 pub(crate) mod item;
+pub(crate) mod press;
 pub(crate) mod state;
 pub(crate) mod view;
 

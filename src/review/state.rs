@@ -1,10 +1,9 @@
-//! Where does a review stand, and what does each key do to it?
+//! Where does a review stand, and what comes of each decision?
 
 use std::collections::HashMap;
 
-use crate::review::body::{self, Line};
 use crate::review::filter::Filter;
-use crate::review::item::{Item, Kind};
+use crate::review::item::Item;
 
 /// A key, whatever terminal it came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +29,8 @@ pub(crate) enum Decision {
     Accept,
     /// It becomes a further variant of what is accepted.
     Add,
+    /// It takes the place of the variant with this number, from 1.
+    ReplaceVariant(usize),
     /// It goes away; an orphan stays.
     Reject,
 }
@@ -81,6 +82,8 @@ pub(crate) enum Tone {
 pub(crate) enum Typing {
     Search,
     Filter,
+    /// The number of the variant that goes.
+    Variant,
 }
 
 /// What the keys mean.
@@ -89,6 +92,18 @@ pub(crate) enum Mode {
     Browse,
     Help,
     Typing(Typing, String),
+}
+
+/// What of a changed output is on the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ShownAs {
+    Difference,
+    /// The whole new output.
+    New,
+    /// The whole accepted output, all of its variants.
+    Accepted,
+    /// What changed in the prompt that gave it.
+    Prompt,
 }
 
 /// Columns and rows.
@@ -121,8 +136,7 @@ pub(crate) struct Review {
     pub(crate) scroll: usize,
     /// `None`: as the width allows.
     pub(crate) side_by_side: Option<bool>,
-    /// The whole output instead of the difference.
-    pub(crate) whole: bool,
+    pub(crate) shown_as: ShownAs,
     pub(crate) message: Option<(Tone, String)>,
     pub(crate) size: Size,
     pub(crate) colour: bool,
@@ -149,7 +163,7 @@ impl Review {
             search: String::new(),
             scroll: 0,
             side_by_side: None,
-            whole: false,
+            shown_as: ShownAs::Difference,
             message: None,
             size,
             colour,
@@ -178,11 +192,24 @@ impl Review {
         }
     }
 
+    /// Shows another one, from its first line on.
+    pub(super) fn turn_to(&mut self, place: usize) {
+        self.at = place;
+        self.scroll = 0;
+        if self.shown_as == ShownAs::Prompt {
+            self.shown_as = ShownAs::Difference;
+        }
+    }
+
+    pub(super) const fn has_steps(&self) -> bool {
+        !self.steps.is_empty()
+    }
+
     pub(crate) fn count(&self, status: &Status) -> usize {
         self.entries.iter().filter(|entry| entry.status == *status).count()
     }
 
-    fn is_open(&self, index: usize) -> bool {
+    pub(super) fn is_open(&self, index: usize) -> bool {
         matches!(self.entries[index].status, Status::Waiting | Status::Skipped)
     }
 
@@ -194,187 +221,14 @@ impl Review {
         self.message = Some((tone, message.into()));
     }
 
-    /// What a key does. `body` and `room` are what was on the screen when it was pressed: all lines, and how many of them are seen.
-    pub(crate) fn press(&mut self, key: Key, body: &[Line], room: usize) -> Effect {
-        self.message = None;
-        match std::mem::replace(&mut self.mode, Mode::Browse) {
-            Mode::Help => {
-                match key {
-                    Key::Escape | Key::Enter | Key::Char('?' | 'q') => self.scroll = 0,
-                    _ => {
-                        self.mode = Mode::Help;
-                        self.scrolled(key, body, room);
-                    }
-                }
-                Effect::None
-            }
-            Mode::Typing(what, text) => {
-                self.typed(key, what, text, body, room);
-                Effect::None
-            }
-            Mode::Browse => self.browsed(key, body, room),
-        }
-    }
-
-    fn browsed(&mut self, key: Key, body: &[Line], room: usize) -> Effect {
-        if self.scrolled(key, body, room) {
-            return Effect::None;
-        }
-        match key {
-            Key::Char('a') => return self.decide(Decision::Accept, false),
-            Key::Char('A') => return self.decide(Decision::Accept, true),
-            Key::Char('r') => return self.decide(Decision::Reject, false),
-            Key::Char('R') => return self.decide(Decision::Reject, true),
-            Key::Char('v') if self.current().is_some_and(|entry| entry.item.kind != Kind::Changed) => {
-                self.tell(Tone::Odd, "there is no accepted output beside which it could stand: `a` accepts it");
-            }
-            Key::Char('v') => return self.decide(Decision::Add, false),
-            Key::Char('s') => self.skip(),
-            Key::Char('u') if self.steps.is_empty() => self.tell(Tone::Odd, "nothing was decided yet that could be taken back"),
-            Key::Char('u') => return Effect::Undo,
-            Key::Char('q') => return Effect::Quit,
-            Key::Char('n') if !self.search.is_empty() => self.next_match(body, room, true),
-            Key::Char('N') if !self.search.is_empty() => self.next_match(body, room, false),
-            Key::Enter if !self.search.is_empty() => self.next_match(body, room, true),
-            Key::Char('n') | Key::Right => self.step(true),
-            Key::Char('p') | Key::Left => self.step(false),
-            Key::Char('d') => {
-                self.whole = false;
-                self.side_by_side = Some(!self.is_side_by_side());
-                self.scroll = 0;
-            }
-            Key::Char('w') => {
-                self.whole = !self.whole;
-                self.scroll = 0;
-            }
-            Key::Char('/') => self.mode = Mode::Typing(Typing::Search, String::new()),
-            Key::Char('f') => self.mode = Mode::Typing(Typing::Filter, self.filter.text().to_owned()),
-            Key::Char('?') => {
-                self.mode = Mode::Help;
-                self.scroll = 0;
-            }
-            Key::Escape if !self.search.is_empty() => self.search.clear(),
-            Key::Escape if !self.filter.text().is_empty() => self.apply(""),
-            Key::Char(other) if !other.is_whitespace() => self.tell(Tone::Odd, format!("`{other}` does nothing here; `?` lists the keys")),
-            _ => {}
-        }
-        Effect::None
-    }
-
-    /// Whether it was a key that scrolls.
-    fn scrolled(&mut self, key: Key, body: &[Line], room: usize) -> bool {
-        let last = body.len().saturating_sub(room);
-        let page = room.saturating_sub(1).max(1);
-        let from = self.scroll.min(last);
-        self.scroll = match key {
-            Key::Up | Key::Char('k') => from.saturating_sub(1),
-            Key::Down | Key::Char('j') => from + 1,
-            Key::PageUp | Key::Char('b') => from.saturating_sub(page),
-            Key::PageDown | Key::Char(' ') => from + page,
-            Key::Home | Key::Char('g') => 0,
-            Key::End | Key::Char('G') => last,
-            _ => return false,
-        }
-        .min(last);
-        true
-    }
-
-    fn typed(&mut self, key: Key, what: Typing, mut text: String, body: &[Line], room: usize) {
-        match key {
-            Key::Escape => return,
-            Key::Enter => {
-                match what {
-                    Typing::Search => {
-                        self.search = text;
-                        if !self.search.is_empty() {
-                            self.first_match(body, room);
-                        }
-                    }
-                    Typing::Filter => self.apply(&text),
-                }
-                return;
-            }
-            Key::Backspace if text.is_empty() => return,
-            Key::Backspace => drop(text.pop()),
-            Key::Char(typed) => text.push(typed),
-            _ => {}
-        }
-        self.mode = Mode::Typing(what, text);
-    }
-
-    fn first_match(&mut self, body: &[Line], room: usize) {
-        let hits = body::hits(body, &self.search);
-        match hits.iter().find(|line| **line >= self.scroll).or(hits.first()) {
-            Some(line) => self.reach(*line, body, room),
-            None => self.tell(Tone::Odd, format!("`{}` is not in this output", self.search)),
-        }
-    }
-
-    fn next_match(&mut self, body: &[Line], room: usize, forward: bool) {
-        let hits = body::hits(body, &self.search);
-        let from = self.scroll.min(body.len().saturating_sub(room));
-        // The last match may not be able to stand in the first row.
-        let reachable = |line: usize| line.min(body.len().saturating_sub(room));
-        let next = if forward {
-            hits.iter().find(|line| reachable(**line) > from).or(hits.first())
-        } else {
-            hits.iter().rev().find(|line| reachable(**line) < from).or(hits.last())
-        };
-        match next {
-            Some(line) => self.reach(*line, body, room),
-            None => self.tell(Tone::Odd, format!("`{}` is not in this output", self.search)),
-        }
-    }
-
-    fn reach(&mut self, line: usize, body: &[Line], room: usize) {
-        self.scroll = line.min(body.len().saturating_sub(room));
-    }
-
-    fn apply(&mut self, text: &str) {
-        let filter = match Filter::parse(text) {
-            Ok(filter) => filter,
-            Err(wrong) => return self.tell(Tone::Odd, wrong),
-        };
-        let shown: Vec<usize> =
-            (0..self.entries.len()).filter(|index| filter.matches(&self.entries[*index].item, &self.entries[*index].status)).collect();
-        if shown.is_empty() {
-            return self.tell(Tone::Odd, format!("`{}` fits none of the {} outputs", filter.text(), self.entries.len()));
-        }
-        let current = self.shown.get(self.at).copied().unwrap_or(0);
-        self.at = shown.iter().position(|index| *index >= current).unwrap_or(0);
-        self.shown = shown;
-        self.filter = filter;
-        self.scroll = 0;
-    }
-
-    fn step(&mut self, forward: bool) {
-        let to = if forward { self.at + 1 } else { self.at.wrapping_sub(1) };
-        if to < self.shown.len() {
-            self.at = to;
-            self.scroll = 0;
-        } else {
-            self.tell(Tone::Odd, if forward { "this is the last one" } else { "this is the first one" });
-        }
-    }
-
-    fn skip(&mut self) {
-        if let Some(&current) = self.shown.get(self.at)
-            && self.is_open(current)
-        {
-            self.entries[current].status = Status::Skipped;
-        }
-        self.advance();
-    }
-
     /// To the next item that waits, around the end; where none does, it says so.
-    fn advance(&mut self) {
+    pub(super) fn advance(&mut self) {
         let all = self.shown.len();
         let waits = |place: &usize| self.entries[self.shown[*place]].status == Status::Waiting;
         let next = (1..=all).map(|by| (self.at + by) % all).find(waits);
         match next {
             Some(next) => {
-                self.at = next;
-                self.scroll = 0;
+                self.turn_to(next);
             }
             None => {
                 let skipped = self.shown.iter().filter(|index| self.entries[**index].status == Status::Skipped).count();
@@ -384,15 +238,6 @@ impl Review {
                 self.tell(Tone::Good, format!("{told}{left}: {wider}"));
             }
         }
-    }
-
-    fn decide(&mut self, decision: Decision, all: bool) -> Effect {
-        let Some(&current) = self.shown.get(self.at) else { return Effect::None };
-        if !self.is_open(current) {
-            self.tell(Tone::Odd, "this one is decided: `u` takes the last decision back, `n` goes on");
-            return Effect::None;
-        }
-        Effect::Decide(decision, if all { self.alike() } else { vec![current] })
     }
 
     /// What came of a decision, item by item.
@@ -419,7 +264,8 @@ impl Review {
         }
         let word = match decision {
             Decision::Accept => "accepted",
-            Decision::Add => "accepted as variants",
+            Decision::Add => "accepted as a further variant",
+            Decision::ReplaceVariant(_) => "accepted in place of a variant",
             Decision::Reject => "rejected",
         };
         let count = done.len();
@@ -448,7 +294,7 @@ impl Review {
             same.sort_unstable();
         }
         self.entries[index] = Entry { item, status: Status::Waiting };
-        self.scroll = 0;
+        self.turn_to(self.at);
     }
 
     /// What came of an undo. A step that cannot be taken back is forgotten, so that the one before it can.
@@ -460,8 +306,7 @@ impl Review {
                     self.entries[*index].status = Status::Waiting;
                 }
                 if let Some(place) = step.first().and_then(|first| self.shown.iter().position(|index| index == first)) {
-                    self.at = place;
-                    self.scroll = 0;
+                    self.turn_to(place);
                 }
                 self.tell(Tone::Good, format!("took back {}: every file is what it was", counted(step.len(), "decision")));
             }

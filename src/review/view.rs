@@ -20,7 +20,7 @@ use crate::report::terminal::paint::{BAD, BOLD, DIM, GOOD, NAME, ODD, PLAIN, Spa
 use crate::report::visible;
 use crate::review::body::{self, Layout, Line, plain, wrapped};
 use crate::review::item::{Judged, Kind};
-use crate::review::state::{Entry, Mode, Review, Status, Tone, Typing, WIDE};
+use crate::review::state::{Entry, Mode, Review, ShownAs, Status, Tone, Typing, WIDE};
 
 /// Fewer rows than this have no room for lines between the parts.
 const LOW: usize = 16;
@@ -164,7 +164,12 @@ fn content(review: &Review, entry: &Entry, width: usize) -> Vec<Line> {
         Some(true) => "simulated",
         Some(false) | None => "",
     };
-    let facts = [item.place.as_deref().unwrap_or_default(), &item.versions, simulated];
+    let versions = match &item.prompt {
+        Some(change) if change.from == change.to => format!("{}, whose text changed since (`P` shows how)", item.versions),
+        Some(_) => format!("{} (`P` shows the change)", item.versions),
+        None => item.versions.clone(),
+    };
+    let facts = [item.place.as_deref().unwrap_or_default(), &versions, simulated];
     let facts: Vec<String> = facts.into_iter().filter(|fact| !fact.is_empty()).map(visible::name).collect();
     if !facts.is_empty() {
         say(DIM, facts.join(", "));
@@ -195,7 +200,7 @@ fn content(review: &Review, entry: &Entry, width: usize) -> Vec<Line> {
     }
     lines.push(Vec::new());
     let side_by_side = review.is_side_by_side();
-    lines.extend(body::lines(item, Layout { width, side_by_side, whole: review.whole, colour: review.colour }));
+    lines.extend(body::lines(item, Layout { width, side_by_side, shown_as: review.shown_as, colour: review.colour }));
     lines
 }
 
@@ -203,12 +208,14 @@ fn content(review: &Review, entry: &Entry, width: usize) -> Vec<Line> {
 fn told(review: &Review, width: usize, most: usize) -> Vec<Line> {
     let mut lines = Vec::new();
     if let Mode::Typing(what, text) = &review.mode {
-        let label = match what {
-            Typing::Search => "search: ",
-            Typing::Filter => "filter (glob, suite:, case:, model:, state:): ",
+        let of = review.current().and_then(|entry| entry.item.nearest).map_or(0, |nearest| nearest.of);
+        let (short, label) = match what {
+            Typing::Search => ("search: ", "search: ".to_owned()),
+            Typing::Filter => ("filter: ", "filter (glob, suite:, case:, model:, state:): ".to_owned()),
+            Typing::Variant => ("replace: ", format!("replace which of the {of} variants (Enter does it, Esc does not): ")),
         };
         let text = visible::one_line(text);
-        let label = if label.len() + 12 > width { &label[..8] } else { label };
+        let label = if label.len() + 12 > width { short.to_owned() } else { label };
         // The end of a long text is what is being typed.
         let room = width.saturating_sub(label.len() + 1);
         let end = text.char_indices().rev().map(|(at, _)| &text[at..]).take_while(|end| visible::width(end) <= room).last().unwrap_or("");
@@ -235,13 +242,25 @@ fn keys(review: &Review, width: usize) -> Line {
     if review.alike().len() > 1 {
         keys.push(("A", "all alike"));
     }
+    if let Some(entry) = review.current() {
+        if entry.item.nearest.is_some() {
+            keys.extend([("v", "add variant"), ("V", "replace one")]);
+        }
+        if entry.item.prompt.is_some() {
+            keys.push(("P", if review.shown_as == ShownAs::Prompt { "output" } else { "prompt" }));
+        }
+    }
     keys.extend(if searching { [("n", "next match"), ("N", "previous match")] } else { [("n", "next"), ("p", "previous")] });
     keys.push(("u", "undo"));
     keys.push(("/", "search"));
     keys.push(("f", "filter"));
     if review.current().is_some_and(|entry| entry.item.kind == Kind::Changed) {
         keys.push(("d", if review.is_side_by_side() { "unified" } else { "side by side" }));
-        keys.push(("w", if review.whole { "difference" } else { "whole output" }));
+        keys.push(match review.shown_as {
+            ShownAs::Difference => ("w", "whole output"),
+            ShownAs::New => ("w", "accepted output"),
+            ShownAs::Accepted | ShownAs::Prompt => ("w", "difference"),
+        });
     }
     let always = [("?", "help"), ("q", "quit")];
     let columns = |(key, does): &(&str, &str)| key.len() + 1 + does.len() + 2;
@@ -264,10 +283,11 @@ fn keys(review: &Review, width: usize) -> Line {
 
 fn help(width: usize) -> Vec<Line> {
     let wide = format!("side by side or unified; side by side by itself from {WIDE} columns on");
-    let rows: [(&str, &str); 19] = [
+    let rows: [(&str, &str); 21] = [
         ("a", "accept: the new output becomes the snapshot; an orphan is removed"),
         ("r", "reject: the new output goes away, the accepted one stays; an orphan stays"),
         ("v", "accept as a further variant, beside what is accepted (for `samples` above 1)"),
+        ("V", "accept in place of one variant; it asks of which, the nearest is proposed"),
         ("s", "skip: decide later"),
         ("A  R", "accept, reject all that share the same change: the same words, or the same values at the same paths"),
         ("u", "undo the last decision; every file is what it was"),
@@ -277,7 +297,8 @@ fn help(width: usize) -> Vec<Line> {
         ("Space  b", "down, up a page (also PageDown, PageUp)"),
         ("g  G", "to the first, last line (also Home, End)"),
         ("d", &wide),
-        ("w", "the whole new output, or the difference"),
+        ("w", "the whole new output, the whole accepted one, the difference"),
+        ("P", "what changed in the prompt itself since the accepted output, and back"),
         ("", ""),
         ("/", "search in this output: `n` and `N` go to the next and previous match, Esc ends it"),
         ("f", "filter: a glob as `accept` takes it, or suite:NAME case:NAME model:NAME state:STATE"),

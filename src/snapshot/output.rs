@@ -83,7 +83,7 @@ impl Output {
     }
 
     /// The texts, and below them the other blocks as JSON.
-    pub(super) fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         let mut shown = self.text();
         for block in self.blocks() {
             if !shown.is_empty() && !shown.ends_with('\n') {

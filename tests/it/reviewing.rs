@@ -157,6 +157,12 @@ fn seven_of_forty_outputs_are_reviewed_left_and_taken_up_again() {
     let first = terminal.wait(&["review 1 of 7", "q quit"]);
     insta::assert_snapshot!("first_screen", first.lines().map(str::trim_end).collect::<Vec<_>>().join("\n"));
 
+    // What changed in the prompt itself is a key away.
+    terminal.press("P");
+    terminal.wait(&["the prompt itself, triage@1 -> triage@2", "Where", "Exactly where"]);
+    terminal.press("P");
+    terminal.wait(&["3 outputs share this change"]);
+
     // Three are accepted one by one.
     terminal.press("a");
     terminal.wait(&["review 2 of 7", "1 accepted"]);
@@ -272,6 +278,59 @@ fn a_closed_terminal_loses_nothing() {
     again.wait(&["review 1 of 6"]);
     again.press("q");
     again.end();
+}
+
+/// A terminal that nobody reads from any more once the review is on it, and news of its end. `shell` starts the review.
+fn unread(project: &Project, shell: &str) -> (pty_process::blocking::Pty, rustix::process::Pid, Receiver<ExitStatus>) {
+    let (mut pty, terminal) = pty_process::blocking::open().unwrap();
+    pty.resize(pty_process::Size::new(24, 80)).unwrap();
+    let review = project.command(&["review"]);
+    #[expect(clippy::disallowed_methods, reason = "a shell ignores signals for what it starts")]
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", shell]).arg(review.get_program()).args(review.get_args()).current_dir(project.root()).env_clear();
+    command.envs(review.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("TERM", "xterm-256color");
+    let mut child = pty_process::blocking::Command::from(command).spawn(terminal).unwrap();
+    let (mut screen, mut buffer) = (vt100::Parser::new(at_least_one(24), at_least_one(80), 0), [0; 4096]);
+    while !screen.screen().contents().contains("q quit") {
+        let count = pty.read(&mut buffer).unwrap();
+        screen.process(&buffer[..count]);
+    }
+    let pid = rustix::process::Pid::from_child(&child);
+    let (sender, ended) = channel();
+    std::thread::spawn(move || sender.send(child.wait().unwrap()));
+    (pty, pid, ended)
+}
+
+#[test]
+fn a_terminal_that_is_closed_ends_a_review_that_no_signal_ends() {
+    let project = project();
+    let (pty, pid, ended) = unread(&project, "trap '' HUP; exec \"$0\" \"$@\"");
+    drop(pty);
+    let ended = ended.recv_timeout(PATIENCE);
+    if ended.is_err() {
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+    ended.expect("it reads a terminal that is gone, for ever");
+    assert!(project.exists(&format!("{}.new", snapshot(3))), "nothing was decided");
+}
+
+#[test]
+fn a_second_signal_ends_a_review_whose_terminal_takes_nothing_and_restores_it() {
+    let project = project();
+    let (pty, pid, ended) = unread(&project, "exec \"$0\" \"$@\"");
+    // Each draws a whole screen, more than any terminal holds back, so that the review waits for the terminal and hears of no first signal.
+    (&pty).write_all("jk".repeat(200).as_bytes()).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let status = loop {
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        match ended.recv_timeout(Duration::from_millis(20)) {
+            Ok(status) => break status,
+            Err(_) => assert!(Instant::now() < deadline, "it ends"),
+        }
+    };
+    assert_eq!((status.code(), status.signal()), (Some(130), None));
+    let modes = tcgetattr(&pty).unwrap().local_modes;
+    assert!(modes.contains(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG), "lines are read and echoed again: {modes:?}");
 }
 
 #[test]
