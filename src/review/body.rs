@@ -75,6 +75,9 @@ pub(crate) fn lines(item: &Item, layout: Layout) -> Vec<Line> {
         let text = visible::brief(note, 1_000);
         wrapped(span(ODD, "! "), &[span(PLAIN, text)], layout.width, &mut lines);
     }
+    if item.kind == Kind::Changed && !lines.is_empty() {
+        lines.push(Vec::new());
+    }
     match item.kind {
         Kind::Orphaned => {
             note("accepting removes this file, rejecting keeps it", layout, &mut lines);
@@ -117,7 +120,7 @@ fn beside(difference: &Difference, layout: Layout, into: &mut Vec<Line>) {
         Diff::Text(text) if layout.side_by_side => side_by_side(text, layout, into),
         Diff::Text(text) => difference::text_rows(text).for_each(|row| unified(&row, layout, into)),
         json @ Diff::Json(_) => {
-            difference::rows(json, true).for_each(|row| unified(&row, layout, into));
+            by_path(&difference::rows(json, true).collect::<Vec<_>>(), layout, into);
             into.push(Vec::new());
             if layout.side_by_side {
                 side_by_side(&text_diff(&difference.accepted, &difference.new), layout, into);
@@ -157,6 +160,29 @@ fn whole(sign: Sign, text: &str, layout: Layout, into: &mut Vec<Line>) {
 fn unified(row: &Row<'_>, layout: Layout, into: &mut Vec<Line>) {
     let sign = if row.sign == Sign::Note { String::new() } else { format!("{} ", row.sign.as_char()) };
     wrapped(span(style(row.sign), sign), &spans(row.sign, &row.parts, row.marks(), layout.colour), layout.width, into);
+}
+
+/// Values by path. Of two that stand on lines of their own, because they are long, the words that differ are marked.
+fn by_path(rows: &[Row<'_>], layout: Layout, into: &mut Vec<Line>) {
+    let text = |row: &Row<'_>| row.parts.iter().map(|part| &*part.text).collect::<String>();
+    let path = |text: &str| text.split_once(": ").map(|(path, _)| path.to_owned());
+    let mut left = rows;
+    while let [row, rest @ ..] = left {
+        left = rest;
+        if let (Sign::Removed, Some(next)) = (row.sign, rest.first().filter(|next| next.sign == Sign::Added)) {
+            let (old, new) = (text(row), text(next));
+            let words = text_diff(&old, &new);
+            if path(&old) == path(&new)
+                && let [hunk] = words.hunks.as_slice()
+                && hunk.lines.len() == 2
+            {
+                hunk.lines.iter().for_each(|line| unified(&difference::line(line), layout, into));
+                left = &rest[1..];
+                continue;
+            }
+        }
+        unified(row, layout, into);
+    }
 }
 
 /// The parts of a line; what changed is strong, or stands between marks where there is no colour.

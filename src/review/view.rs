@@ -19,7 +19,7 @@ use crate::model::verdict::Verdict;
 use crate::report::terminal::paint::{BAD, BOLD, DIM, GOOD, NAME, ODD, PLAIN, Span, span};
 use crate::report::visible;
 use crate::review::body::{self, Layout, Line, plain, wrapped};
-use crate::review::item::{Judged, Kind};
+use crate::review::item::{Item, Judged, Kind};
 use crate::review::state::{Entry, Mode, Review, ShownAs, Status, Tone, Typing, WIDE};
 
 /// Fewer rows than this have no room for lines between the parts.
@@ -61,6 +61,16 @@ pub(crate) fn frame(review: &Review) -> Frame {
     let room = height.saturating_sub(rows.len() + foot.len() + between).max(1);
     let from = review.scroll.min(body.len().saturating_sub(room));
     let to = (from + room).min(body.len());
+    if low
+        && to - from < body.len()
+        && let Some(first) = rows.first_mut()
+    {
+        let place = format!("   lines {}-{to}/{}", from + 1, body.len());
+        let used: usize = first.iter().map(|piece| visible::width(&piece.text)).sum();
+        if used + visible::width(&place) <= width {
+            first.push(span(DIM, place));
+        }
+    }
     rows.extend(body[from..to].iter().map(|line| marked(line, &review.search, review.colour)));
     rows.resize_with(height.saturating_sub(foot.len() + between).max(rows.len()), Vec::new);
     if !low {
@@ -104,9 +114,17 @@ fn head(review: &Review, width: usize) -> Vec<Line> {
         second.push(span(style.bold(), format!("{word} ")));
     }
     let used: usize = second.iter().map(|piece| visible::width(&piece.text)).sum();
-    let address = visible::name(&entry.item.address);
-    second.push(span(BOLD, visible::fitted(&address, width.saturating_sub(used)).into_owned()));
+    second.push(span(BOLD, address(&entry.item, width.saturating_sub(used))));
     vec![fitted(first, width), fitted(second, width)]
+}
+
+/// As much of the address as there is room for; the case is what a person looks for.
+fn address(item: &Item, room: usize) -> String {
+    let whole = visible::name(&item.address);
+    let below = whole.split_once("::").map_or(&*whole, |(_, below)| below);
+    let case = visible::name(&item.case);
+    let fits = [&*whole, below, &*case].into_iter().find(|text| !text.is_empty() && visible::width(text) <= room);
+    fits.map_or_else(|| visible::fitted(&whole, room).into_owned(), str::to_owned)
 }
 
 fn badge(status: &Status) -> Option<(&'static str, Style)> {
@@ -235,7 +253,9 @@ fn told(review: &Review, width: usize, most: usize) -> Vec<Line> {
 /// The keys that matter now, as many as fit.
 fn keys(review: &Review, width: usize) -> Line {
     if review.mode == Mode::Help {
-        return vec![span(DIM, "Esc back")];
+        let keys = [("Esc", "back"), ("j k", "down, up"), ("Space b", "a page down, up")];
+        let line = keys.iter().flat_map(|(key, does)| [span(BOLD, (*key).to_owned()), span(DIM, format!(" {does}  "))]);
+        return fitted(line.collect(), width);
     }
     let searching = !review.search.is_empty();
     let mut keys: Vec<(&str, &str)> = vec![("a", "accept"), ("r", "reject"), ("s", "skip")];
@@ -251,7 +271,9 @@ fn keys(review: &Review, width: usize) -> Line {
         }
     }
     keys.extend(if searching { [("n", "next match"), ("N", "previous match")] } else { [("n", "next"), ("p", "previous")] });
-    keys.push(("u", "undo"));
+    if review.has_steps() {
+        keys.push(("u", "undo"));
+    }
     keys.push(("/", "search"));
     keys.push(("f", "filter"));
     if review.current().is_some_and(|entry| entry.item.kind == Kind::Changed) {
