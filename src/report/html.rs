@@ -24,10 +24,13 @@ use crate::report::{json, visible, words};
 
 const PAGE: &str = include_str!("html/page.html");
 
-const STYLE: &str = concat!(include_str!("html/style.css"), include_str!("html/matrix.css"), include_str!("html/case.css"));
+static STYLE: LazyLock<String> =
+    LazyLock::new(|| lean(concat!(include_str!("html/style.css"), include_str!("html/matrix.css"), include_str!("html/case.css"))));
+
+static SCRIPT: LazyLock<String> = LazyLock::new(|| lean(SOURCE));
 
 /// One function around all files, so that none of their names is global.
-const SCRIPT: &str = concat!(
+const SOURCE: &str = concat!(
     "(() => {\n'use strict';\n",
     include_str!("html/dom.js"),
     include_str!("html/words.js"),
@@ -46,13 +49,27 @@ const SCRIPT: &str = concat!(
     "})();\n"
 );
 
+/// Without indents, empty lines and whole lines of comment: they are for who reads the source, and would stand in every page. No text of
+/// ours goes over several lines, so that no line begins within one.
+fn lean(source: &str) -> String {
+    let mut lean = String::with_capacity(source.len());
+    for line in source.lines().map(str::trim_start) {
+        let comment = line.starts_with("//") || (line.starts_with("/*") && line.ends_with("*/"));
+        if !line.is_empty() && !comment {
+            lean.push_str(line);
+            lean.push('\n');
+        }
+    }
+    lean
+}
+
 /// Nothing is loaded, nothing is sent, one style and one script count, and no text can become HTML by way of the script either.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     format!(
         "default-src 'none'; style-src '{}'; script-src '{}'; img-src data:; base-uri 'none'; form-action 'none'; \
          require-trusted-types-for 'script'; trusted-types 'none'",
-        hash(STYLE),
-        hash(SCRIPT)
+        hash(&STYLE),
+        hash(&SCRIPT)
     )
 });
 
@@ -231,7 +248,7 @@ mod tests {
 
     #[test]
     fn the_shell_loads_nothing_and_its_script_parses_no_html() {
-        let shell = format!("{PAGE}{STYLE}{SCRIPT}");
+        let shell = format!("{PAGE}{}{}", *STYLE, *SCRIPT);
         let addresses = shell.match_indices("://").map(|(at, _)| &shell[at.saturating_sub(5)..(at + 24).min(shell.len())]);
         let foreign: Vec<&str> = addresses.filter(|address| !address.contains("://www.w3.org/2000/svg")).collect();
         assert!(foreign.is_empty(), "{foreign:?}");
@@ -241,6 +258,11 @@ mod tests {
             assert!(!shell.contains(forbidden), "{forbidden}");
         }
         assert!(shell.len() < 120_000, "{} bytes stand in every page", shell.len());
+    }
+
+    #[test]
+    fn what_is_only_for_who_reads_the_source_stands_in_no_page() {
+        assert_eq!(lean("// Why.\n\n  a(); // kept\n/* one */\n\tb { c: d }\n"), "a(); // kept\nb { c: d }\n");
     }
 
     #[test]

@@ -4,6 +4,8 @@ const caseView = (() => {
   const view = element('section', { class: 'case', 'aria-label': 'Case' });
   // Which sample of a cell is looked at.
   const chosen = new WeakMap();
+  const narrow = matchMedia('(max-width: 46rem)');
+  narrow.addEventListener('change', () => { if (view.isConnected) update(); });
 
   function update() {
     const { row } = state;
@@ -11,7 +13,10 @@ const caseView = (() => {
       replace(view, element('h1', { tabindex: '-1' }, 'No such case'), element('p', null, 'This report has no case ', element('code', null, line(state.case)), '. ', element('a', { href: '#cells' }, 'All cells')));
       return;
     }
-    replace(view, head(row), comparison(row), element('div', { class: 'columns' }, row.cells.map((cell, index) => cell && columnOf(row, cell, index))));
+    // One below the other, what a reviewer came for stands first.
+    const shownFirst = ([cell]) => Number(narrow.matches && (cell.verdict === 'pass' || cell.verdict === 'skipped') && (cell.snapshot.state === 'same' || cell.snapshot.state === 'none'));
+    const columns = row.cells.map((cell, index) => [cell, index]).filter(([cell]) => cell).sort((a, b) => shownFirst(a) - shownFirst(b));
+    replace(view, head(row), comparison(row), element('div', { class: 'columns' }, columns.map(([cell, index]) => columnOf(row, cell, index))));
     view.querySelector('.columns').style.setProperty('--columns', String(row.cells.filter(Boolean).length));
   }
 
@@ -31,39 +36,51 @@ const caseView = (() => {
         element('span', { class: 'muted' }, at < 0 ? 'not among the filtered' : `${count(at + 1)} of ${count(list.length)}`), step(-1, 'Previous', 'k'), step(1, 'Next', 'j')));
   }
 
-  // ---- comparing two columns ----
+  // ---- comparing two columns, or two samples ----
 
-  function answered(row) {
-    return row.cells.flatMap((cell, index) => (cell && current(cell)?.reply ? [index] : []));
+  // What can be compared: `2` is a column as it is looked at, `2.0` its first sample.
+  function comparable(row) {
+    return row.cells.flatMap((cell, index) => {
+      const answered = cell?.samples.filter((sample) => sample.reply) ?? [];
+      const { label } = row.suite.columns[index];
+      return answered.length > 1 ? answered.map((sample) => ({ key: `${index}.${sample.index}`, label: `${label} · sample ${sample.index + 1}`, sample, index })) : answered.map((sample) => ({ key: `${index}`, label, sample, index }));
+    });
   }
 
-  // The two that a reviewer most likely wants: two versions of one model, else the first two models.
+  function named(row, key) {
+    const all = comparable(row);
+    return all.find((one) => one.key === key) ?? all.find((one) => `${one.index}` === key && one.sample === current(row.cells[one.index]));
+  }
+
+  // The two that a reviewer most likely wants: two versions of one model, else the first two models, else two samples.
   function usual(row) {
-    const columns = answered(row);
+    const columns = row.cells.flatMap((cell, index) => (cell && current(cell)?.reply ? [index] : []));
     const of = (index) => row.suite.columns[index];
     for (const one of columns.slice().reverse()) {
       const before = columns.filter((other) => other < one && of(other).model === of(one).model && of(other).name === of(one).name).pop();
       if (before !== undefined) return [before, one];
     }
-    return columns.slice(0, 2);
+    if (columns.length > 1) return columns.slice(0, 2);
+    const [first, ...others] = comparable(row);
+    return [first.key, (others.find((other) => other.sample.reply.text !== first.sample.reply.text) ?? others[0]).key];
   }
 
   function comparison(row) {
-    const columns = answered(row);
-    if (columns.length < 2) return undefined;
-    const [one, other] = state.compare.split(':').map(Number);
-    if (state.compare === '' || !columns.includes(one) || !columns.includes(other)) {
-      return element('p', { class: 'compare-offer' }, element('a', { class: 'button', href: caseAddress(row, { compare: usual(row).join(':') }), 'aria-keyshortcuts': 'c' }, 'Compare two columns'));
+    const all = comparable(row);
+    if (all.length < 2) return undefined;
+    const [one, other] = state.compare.split(':').map((key) => named(row, key));
+    if (!one || !other) {
+      const columns = new Set(all.map(({ index }) => index)).size;
+      const label = columns < 2 ? 'Compare two samples' : all.length > columns ? 'Compare two columns or samples' : 'Compare two columns';
+      return element('p', { class: 'compare-offer' }, element('a', { class: 'button', href: caseAddress(row, { compare: usual(row).join(':') }), 'aria-keyshortcuts': 'c' }, label));
     }
-    const choice = (label, value, changed) => element('select', { 'aria-label': label, change: (event) => go(changed(event.target.value)) },
-      columns.map((index) => element('option', { value: index, selected: index === value }, line(row.suite.columns[index].label, 80))));
-    const text = (index) => current(row.cells[index]).reply.text;
-    const name = (index) => line(row.suite.columns[index].label);
+    const choice = (label, chosenOne, changed) => element('select', { 'aria-label': label, change: (event) => go(changed(event.target.value)) },
+      all.map(({ key, label: name, sample }) => element('option', { value: key, selected: sample === chosenOne.sample }, line(name, 80))));
     return element('section', { class: 'panel comparison', 'aria-label': 'Comparison' },
       element('header', null, element('h2', null, 'Compare'),
-        choice('First column', one, (value) => ({ compare: `${value}:${other}` })), element('span', { class: 'muted' }, 'with'), choice('Second column', other, (value) => ({ compare: `${one}:${value}` })),
+        choice('First column', one, (key) => ({ compare: `${key}:${other.key}` })), element('span', { class: 'muted' }, 'with'), choice('Second column', other, (key) => ({ compare: `${one.key}:${key}` })),
         element('a', { class: 'button', href: caseAddress(row) }, 'Close')),
-      sideBySide(text(one), text(other), [name(one), name(other)]));
+      sideBySide(one.sample.reply.text, other.sample.reply.text, [line(one.label), line(other.label)]));
   }
 
   // ---- one column ----
@@ -206,7 +223,7 @@ const caseView = (() => {
     else if (event.key === 'Escape') {
       if (state.compare) go({ compare: '' });
       else go({ view: 'cells' });
-    } else if (event.key === 'c' && state.row && answered(state.row).length > 1) go({ compare: state.compare ? '' : usual(state.row).join(':') });
+    } else if (event.key === 'c' && state.row && comparable(state.row).length > 1) go({ compare: state.compare ? '' : usual(state.row).join(':') });
     else if ((event.key === 'a' || event.key === 'r') && state.row) decisions.decide(state.row.cells.filter(Boolean), event.key === 'a' ? 'accept' : 'reject');
     else return false;
     return true;

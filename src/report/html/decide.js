@@ -58,7 +58,7 @@ const decisions = (() => {
       element('div', { class: 'decisions-line' }, element('p', { role: 'status' }, element('strong', null, words), element('span', { class: 'muted' }, ' in this page only, until you run the commands')),
         element('button', { type: 'button', 'aria-expanded': String(opened), click: () => { opened = !opened; update(); bar.querySelector('button').focus(); } }, opened ? 'Hide commands' : 'Show commands'), copying('Copy commands', commands),
         element('button', { type: 'button', class: 'quiet', click: () => { said.clear(); changes += 1; remember(store, '[]'); render(); } }, 'Forget')),
-      opened && [element('pre', { class: 'output commands', tabindex: '0', 'aria-label': 'Commands' }, commands()), element('p', { class: 'muted' }, 'For a run that was made elsewhere, such as in CI: ', element('code', null, 'promptkeel accept --from RUN.json'), ' takes the same names, with the JSON report of that run.')]);
+      opened && [element('pre', { class: 'output commands', tabindex: '0', 'aria-label': 'Commands' }, commands()), element('p', { class: 'muted' }, 'For a run that was made elsewhere, such as in CI: ', element('code', null, 'promptkeel accept --from RUN.json'), ' takes the same names, with the JSON report of that run.', run.cells.some((cell) => cell.snapshot.variants) && [' With ', element('code', null, '--add'), ' the accepted variants stay beside the new ones.'])]);
   }
 
   return { bar, update, buttons, decide, count: () => changes, of: (cell) => said.get(pattern(cell)) };

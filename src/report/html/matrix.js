@@ -115,7 +115,7 @@ const matrix = (() => {
 
   function caseRow(item) {
     const { row } = item;
-    const node = element('div', { class: `case-row${row.suite.columns.length > 6 ? ' many' : ''}`, role: 'row', 'aria-rowindex': item.number, 'data-row': row.index },
+    const node = element('div', { class: `case-row${row.suite.columns.length > 6 ? ' many' : row.suite.columns.length > 2 ? ' several' : ''}`, role: 'row', 'aria-rowindex': item.number, 'data-row': row.index },
       element('div', { role: 'rowheader', class: 'case-name' }, element('a', { href: caseAddress(row), tabindex: '-1', title: line(row.id) }, line(row.id, 120))),
       row.cells.map((cell, column) => cell ? cellOf(row, cell, column) : element('div', { role: 'gridcell', class: 'cell absent', id: idOf(row, column), 'data-column': column, 'aria-label': 'not planned' }, '')));
     columns(node, row.suite);
@@ -186,6 +186,7 @@ const matrix = (() => {
     const steps = { j: [1, 0], ArrowDown: [1, 0], k: [-1, 0], ArrowUp: [-1, 0], h: [0, -1], ArrowLeft: [0, -1], l: [0, 1], ArrowRight: [0, 1], PageDown: [page, 0], PageUp: [-page, 0], Home: [-rows.length, 0], End: [rows.length, 0] };
     if (event.key in steps) move(...steps[event.key]);
     else if (event.key === 'Enter') open();
+    else if ((event.key === 'a' || event.key === 'r') && place.row) decisions.decide(place.row.cells.filter(Boolean), event.key === 'a' ? 'accept' : 'reject');
     else return false;
     if (document.activeElement !== grid) grid.focus({ preventScroll: true });
     return true;

@@ -45,6 +45,20 @@ function difference(diff) {
   return diff.text ? textDifference(diff.text) : jsonDifference(diff.json ?? []);
 }
 
+// Blanks between two changed words belong to the change, and a line that changed whole needs no marks.
+function marked({ change, parts }) {
+  const isBlank = (part) => part.text.trim() === '';
+  const joint = parts.map((part, index) => ({ text: part.text, emphasised: Boolean(CHANGES[change] && (part.emphasised || (isBlank(part) && parts[index - 1]?.emphasised && parts[index + 1]?.emphasised))) }));
+  const whole = joint.every((part) => part.emphasised || isBlank(part)) && joint.some((part) => !isBlank(part));
+  const merged = [];
+  for (const { text, emphasised } of joint) {
+    const last = merged[merged.length - 1];
+    if (last && last.emphasised === (emphasised && !whole)) last.text += text;
+    else merged.push({ text, emphasised: emphasised && !whole });
+  }
+  return merged;
+}
+
 const SIGNS = { same: ' ', removed: '−', added: '+' };
 const CHANGES = { same: undefined, removed: 'del', added: 'ins' };
 
@@ -54,7 +68,7 @@ function textDifference(diff) {
     (index > 0 || hunk.old_start > 1) && element('div', { class: 'hunk' }, `line ${count(hunk.new_start)}`),
     hunk.lines.map((one) => element('div', { class: `diff-line ${one.change}` },
       element('span', { class: 'sign', 'aria-label': one.change === 'same' ? undefined : one.change }, SIGNS[one.change]),
-      element('span', { class: 'diff-text' }, one.parts.map((part) => (part.emphasised && CHANGES[one.change] ? changedPart(CHANGES[one.change], part.text) : shown(part.text)))))),
+      element('span', { class: 'diff-text' }, marked(one).map((part) => (part.emphasised ? changedPart(CHANGES[one.change], part.text) : shown(part.text)))))),
   ]);
   return [
     element('div', { class: 'diff', dir: 'auto', tabindex: '0', role: 'group', 'aria-label': 'Difference' }, hunks),
@@ -62,40 +76,46 @@ function textDifference(diff) {
   ];
 }
 
-// An item that was taken out at one place of an array and put in, equal, at another one moved; the second of the two has no row of its own.
-function withMoves(changes) {
+// Which changes are one item that was taken out of a list and put in, equal, at another place: of each pair the first with the other, the second with nothing.
+function moves(changes) {
   const open = new Map();
-  const rows = [];
-  for (const change of changes) {
-    const out = change.old !== undefined;
-    const array = /^(.*)\[\d+\]$/.exec(change.path)?.[1];
-    const row = { change };
-    if (array !== undefined && !change.shortened && out !== (change.new !== undefined)) {
-      const key = JSON.stringify([array, out ? change.old : change.new]);
-      const waiting = open.get(key) ?? [];
-      const at = waiting.findIndex((other) => other.out !== out);
-      if (at >= 0) {
-        const [{ row: other }] = waiting.splice(at, 1);
-        const [from, to] = out ? [change, other.change] : [other.change, change];
-        Object.assign(other, { from: from.path, to: to.path, value: from.old });
-        continue;
-      }
-      open.set(key, [...waiting, { out, row }]);
+  const moved = new Map();
+  changes.forEach((change, index) => {
+    const list = /^(.*)\[\d+\]$/.exec(change.path)?.[1];
+    if (list === undefined || change.shortened || (change.old === undefined) === (change.new === undefined)) return;
+    const key = JSON.stringify([list, change.old ?? change.new ?? null]);
+    const here = open.get(key) ?? [];
+    const at = here.findIndex((other) => (changes[other].old === undefined) !== (change.old === undefined));
+    if (at < 0) open.set(key, [...here, index]);
+    else {
+      const other = here.splice(at, 1)[0];
+      // Where it was, while its neighbours moved: nothing to tell.
+      moved.set(other, changes[other].path === change.path ? null : change).set(index, null);
     }
-    rows.push(row);
-  }
-  return rows;
+  });
+  return moved;
 }
 
+const SHORT = 60;
+
 function jsonDifference(changes) {
-  const value = (kind, what) => (what === undefined ? element('span', { class: 'muted' }, '–') : element(kind, null, shown(JSON.stringify(what, null, 2))));
-  const path = (text) => element('code', null, shown(text));
-  const row = ({ change, from, to, value: moved }) => (from === undefined
-    ? element('tr', null, element('th', { scope: 'row' }, path(change.path)), element('td', null, value('del', change.old)), element('td', null, value('ins', change.new)))
-    : element('tr', null, element('th', { scope: 'row' }, path(from), ' → ', path(to)), element('td', { colspan: '2' }, 'moved ', shown(JSON.stringify(moved)))));
-  return element('div', { class: 'scrolling', tabindex: '0', role: 'group', 'aria-label': 'Difference by path' }, element('table', { class: 'paths' },
-    element('thead', null, element('tr', null, ['Path', 'Before', 'After'].map((head) => element('th', { scope: 'col' }, head)))),
-    element('tbody', null, withMoves(changes).map(row))));
+  const moved = moves(changes);
+  const path = (one) => element('code', null, shown(one.path));
+  const value = (kind, what) => element(kind, null, shown(JSON.stringify(what, null, JSON.stringify(what).length > SHORT ? 2 : 0)));
+  const told = (change, other) => {
+    if (other) {
+      const [from, to] = change.old === undefined ? [other, change] : [change, other];
+      return [element('p', null, path(from), ' → ', path(to), element('span', { class: 'badge changed' }, 'moved')), element('div', { class: 'stayed' }, shown(JSON.stringify(from.old)))];
+    }
+    const [before, after] = [change.old !== undefined && value('del', change.old), change.new !== undefined && value('ins', change.new)];
+    return [element('p', null, path(change), !before && element('span', { class: 'badge' }, 'added'), !after && element('span', { class: 'badge' }, 'removed')), element('div', { class: 'values' }, before, before && after && element('span', { class: 'muted' }, ' → '), after)];
+  };
+  const leftOut = changes[changes.length - 1]?.left_out ?? 0;
+  return [
+    element('ul', { class: 'paths', 'aria-label': 'Difference by path' }, changes.map((change, index) => moved.get(index) !== null && element('li', null, told(change, moved.get(index))))),
+    changes.some((change) => change.shortened) && element('p', { class: 'muted' }, 'Values that end in … are shortened: the output has them whole.'),
+    leftOut > 0 && element('p', { class: 'muted' }, `${counted(leftOut, 'further change')} left out: the difference is too large to keep whole.`),
+  ];
 }
 
 // Blanks that changed are coloured, but nothing is struck through or underlined where there is no word.

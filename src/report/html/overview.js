@@ -8,8 +8,8 @@ const overview = (() => {
   function build() {
     replace(view,
       verdict(),
-      element('div', { class: 'two' }, element('div', null, attention(), gates()), element('div', null, money_(), facts())),
-      charts(), groups(), problems(), orphans());
+      element('div', { class: 'two' }, element('div', null, attention(), gates()), element('div', null, prompts(), money_(), facts())),
+      charts(), groups(), improved(), problems(), orphans());
   }
 
   function verdict() {
@@ -44,6 +44,7 @@ const overview = (() => {
       groups.map(({ key, title, cells }) => element('div', { class: 'attention' },
         element('h3', null, title, ' ', element('span', { class: 'number' }, count(cells.length))),
         element('ul', null, cells.slice(0, MOST).map((cell) => item(cell, key))),
+        key === 'changed' && element('p', { class: 'muted hint' }, 'Open one: ', element('kbd', null, 'a'), ' accepts, ', element('kbd', null, 'r'), ' rejects, ', element('kbd', null, 'j'), ' is the next; the page then shows the commands.'),
         cells.length > MOST && element('p', null, element('a', { href: address({ view: 'cells', filter: [key] }) }, `All ${count(cells.length)} in the matrix`)))),
       rest);
   }
@@ -51,9 +52,22 @@ const overview = (() => {
   function item(cell, key) {
     const row = rowsByKey.get(`${cell.address.suite}::${cell.address.case}`);
     const verdict = VERDICTS[cell.verdict];
-    return element('li', null, element('a', { href: caseAddress(row, { filter: [key], suite: '', tag: '', search: '' }) },
+    return element('li', null, element('a', { href: caseAddress(row, { filter: key === 'improved' ? [] : [key], suite: '', tag: '', search: '' }) },
       element('span', { class: `mark ${verdict.kind}`, title: verdict.word }, verdict.mark),
-      element('span', { class: 'what' }, element('span', { class: 'where' }, element('strong', null, line(cell.address.case, 80)), element('span', { class: 'muted' }, ` ${line(cell.address.suite, 60)} · ${line(row.suite.several ? `@${cell.address.version} ` : '', 20)}${line(cell.address.model, 60)}`)), element('span', { class: 'excerpt', dir: 'auto' }, line(headline(cell), 200)))));
+      element('span', { class: 'what' }, element('span', { class: 'where' }, element('strong', null, line(cell.address.case, 80)), element('span', { class: 'muted' }, ` ${line(cell.address.suite, 60)} · ${line(row.suite.several ? `@${cell.address.version} ` : '', 20)}${line(cell.address.model, 60)}`)), element('span', { class: 'excerpt', dir: 'auto' }, line((key === 'changed' && changeLine(cell.snapshot.diff)) || headline(cell), 200)))));
+  }
+
+  // What changed in the prompts between what was accepted and what answered.
+  function prompts() {
+    if (!run.prompt_changes?.length) return undefined;
+    return element('section', { class: 'panel' }, element('h2', null, 'What changed in the prompts'), run.prompt_changes.map(({ from, to, file, diff }) => element('details', { open: run.prompt_changes.length === 1 },
+      element('summary', null, element('code', null, `${line(from)} → ${line(to)}`)), element('p', { class: 'muted' }, element('code', null, line(file))), textDifference(diff))));
+  }
+
+  function improved() {
+    if (!run.improved?.cells.length) return undefined;
+    const cells = run.improved.cells.slice(0, 100).flatMap(({ suite, case: id, prompt, version, model }) => rowsByKey.get(`${suite}::${id}`)?.cells.filter((cell) => cell && cell.address.prompt === prompt && cell.address.version === version && cell.address.model === model) ?? []);
+    return element('section', { class: 'panel attention' }, element('h2', null, 'Passes now, failed before ', element('span', { class: 'number' }, count(run.improved.cells.length))), element('p', { class: 'muted' }, 'in run ', element('code', null, line(run.improved.run))), element('ul', null, cells.map((cell) => item(cell, 'improved'))));
   }
 
   function gates() {
@@ -136,7 +150,7 @@ const overview = (() => {
   function problems() {
     if (!run.problems.length) return undefined;
     const kind = { error: 'fail', warning: 'warn', note: 'note' };
-    return element('section', { class: 'panel' }, element('h2', null, 'What was read'), run.problems.slice(0, 100).map(({ severity, message, place, hint, diff }) => element('div', { class: `reason ${kind[severity] ?? 'note'}` },
+    return element('section', { class: 'panel' }, element('h2', null, 'Noticed'), run.problems.slice(0, 100).map(({ severity, message, place, hint, diff }) => element('div', { class: `reason ${kind[severity] ?? 'note'}` },
       element('h3', null, element('span', null, `${severity}: `), prose(message), place && element('span', { class: 'site' }, `${line(place.file)}:${place.line}:${place.column}`)),
       place?.source && element('pre', { class: 'output source' }, shown(place.source), '\n', ' '.repeat(Math.min(500, Math.max(0, place.column - 1))), '^'.repeat(Math.min(200, Math.max(1, place.length)))),
       hint && element('p', { class: 'muted' }, 'hint: ', prose(hint)), diff && textDifference(diff))), run.problems.length > 100 && element('p', { class: 'muted' }, `and ${count(run.problems.length - 100)} more`));

@@ -88,18 +88,29 @@ function headline(cell) {
 
 // The first thing that changed, in a line.
 function changeLine(diff) {
-  const [first] = diff?.json ?? [];
-  if (first) {
-    const value = (what) => (what === undefined ? 'nothing' : JSON.stringify(what).slice(0, 120));
-    return `${first.path}: ${value(first.old)} → ${value(first.new)}${diff.json.length > 1 ? ` (and ${diff.json.length - 1} more)` : ''}`;
+  if (diff?.json?.length) {
+    const moved = moves(diff.json);
+    const told = diff.json.findIndex((_, index) => moved.get(index) !== null);
+    const value = (what) => JSON.stringify(what).slice(0, 120);
+    const first = diff.json[Math.max(0, told)];
+    const other = moved.get(told);
+    const [from, to] = first.old === undefined ? [other, first] : [first, other];
+    const what = other ? `${from.path} → ${to.path}: moved` : first.old === undefined ? `${first.path}: added ${value(first.new)}` : first.new === undefined ? `${first.path}: removed ${value(first.old)}` : `${first.path}: ${value(first.old)} → ${value(first.new)}`;
+    const more = diff.json.filter((_, index) => moved.get(index) !== null).length - 1 + (diff.json[diff.json.length - 1].left_out ?? 0);
+    return `${what}${more > 0 ? ` (and ${count(more)} more)` : ''}`;
   }
   const lines = diff?.text?.hunks.flatMap((hunk) => hunk.lines) ?? [];
+  // The words that changed, with what stands around them; both sides are to be seen.
   const told = (change, sign) => {
     const found = lines.find((one) => one.change === change);
     if (!found) return [];
-    const text = found.parts.map((part) => part.text).join('');
-    const from = found.parts.slice(0, Math.max(0, found.parts.findIndex((part) => part.emphasised))).reduce((sum, part) => sum + part.text.length, 0);
-    return [`${sign} ${from > 24 ? `…${text.slice(from - 16, from + 100)}` : text.slice(0, 120)}`];
+    const { parts } = found;
+    const text = parts.map((part) => part.text).join('');
+    const length = (list) => list.reduce((sum, part) => sum + part.text.length, 0);
+    const at = parts.findIndex((part) => part.emphasised);
+    const from = at < 0 ? 0 : Math.max(0, length(parts.slice(0, at)) - 16);
+    const to = Math.min(from + 60, at < 0 ? 60 : length(parts.slice(0, at + 1)) + 12);
+    return [`${sign} ${from > 0 ? '…' : ''}${text.slice(from, to)}${to < text.length ? '…' : ''}`];
   };
   return lines.length ? [...told('removed', '−'), ...told('added', '+')].join('   ') : undefined;
 }

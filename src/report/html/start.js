@@ -28,7 +28,7 @@ function themeButton() {
 
 const KEYS = [
   [['j', 'k'], 'next and previous case'], [['↑', '↓', '←', '→'], 'move in the matrix; ← → also between cases'], [['Enter'], 'open the case'], [['Esc'], 'back'],
-  [['/'], 'search'], [['c'], 'compare two columns of a case'], [['a', 'r'], 'accept or reject the changed outputs of a case; again to undo'],
+  [['/'], 'search'], [['c'], 'compare two columns or samples of a case'], [['a', 'r'], 'accept or reject the changed outputs of a case, also in the matrix; again to undo'],
   [['o'], 'overview'], [['m'], 'cells'], [['t'], 'light, dark or as the system'], [['?'], 'this help'],
 ];
 
