@@ -4,6 +4,7 @@ import { axe, check, closed, equal, opened, pictures, step } from "./browser.mjs
 
 const CASE = "#case=release-summary::calendar-view-en";
 const CHANGED = "#case=invoice-extraction::discount-and-shipping&filter=changed";
+const FORTY = { forty: "#", "forty-matrix": "#cells&filter=changed", "forty-text": "#case=answers::login", "forty-json": "#case=orders::export", "forty-refusal": "#case=answers::badge", "forty-error": "#case=answers::trial", "forty-samples": "#case=answers::login&compare=1.0:1.1", "forty-keys": "#case=orders::board&compare=2:3" };
 const VIEWS = { overview: "#", matrix: "#cells", filtered: "#cells&filter=changed,new", case: CASE, changed: CHANGED, compare: `${CHANGED}&compare=0:1` };
 
 async function shownAt(page, hash) {
@@ -12,24 +13,28 @@ async function shownAt(page, hash) {
 }
 
 export async function everyView() {
+  for (const [file, views] of [["review", VIEWS], ["forty", FORTY]]) await everyViewOf(file, views);
+  step(`every view is accessible in light and dark, at 1280 and 400 pixels; screenshots in ${pictures}`);
+}
+
+async function everyViewOf(file, views) {
   for (const colorScheme of ["light", "dark"]) {
     for (const width of [1280, 400]) {
-      const one = await opened("review", "", { colorScheme, viewport: { width, height: 860 } });
+      const one = await opened(file, "", { colorScheme, viewport: { width, height: 860 } });
       const { page } = one;
       await page.evaluate(axe);
-      for (const [name, hash] of Object.entries(VIEWS)) {
+      for (const [name, hash] of Object.entries(views)) {
         await shownAt(page, hash);
         const where = `${name}, ${colorScheme}, ${width} pixels`;
         const { violations } = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"] }));
         equal(violations.flatMap((one) => one.nodes.slice(0, 3).map((node) => `${one.id}: ${node.target.join(" ")}: ${node.failureSummary.split("\n")[1]}`)), [], `${where}: accessible`);
         const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
         check(wide <= 0, `${where}: the page itself does not scroll sideways`, wide);
-        await page.screenshot({ path: path.join(pictures, `${name}-${colorScheme}-${width}.png`), fullPage: name !== "matrix" && name !== "filtered" });
+        await page.screenshot({ path: path.join(pictures, `${name}-${colorScheme}-${width}.png`), fullPage: !hash.startsWith("#cells") });
       }
       await closed(one, `${colorScheme}, ${width}`);
     }
   }
-  step(`every view is accessible in light and dark, at 1280 and 400 pixels; screenshots in ${pictures}`);
 }
 
 // Twenty columns and names without an end.

@@ -16,11 +16,22 @@ async function isHarmless(page, where) {
   equal(found, { elements: [], scripts: 1, listeners: [], links: [], hidden: null }, `${where}: only texts`);
 }
 
+// Nothing of what is hostile is hidden.
+function seen(whole, where) {
+  for (const words of ["</script><script>window.pwned = 1</script>", "<img src=x onerror=", "\\u{202e}evil\\u{202c}", "\\u{1b}[31mred"]) check(whole.includes(words), `${where} shows ${words}`, whole.slice(0, 2000));
+}
+
 export async function hostile() {
   const one = await opened("hostile");
   const { page } = one;
   await isHarmless(page, "overview");
   check((await text(page, "main")).includes("</script><script>window.pwned = 1</script>"), "it is shown as it was written");
+  // Everything of it is there to be seen: what would run, what would turn the direction, what a terminal would obey.
+  for (const title of ["What changed in the prompts", "Passes now, failed before", "Noticed"]) {
+    const panel = page.locator(".panel", { hasText: title }).last();
+    for (const summary of await panel.locator("summary").all()) if (!(await summary.evaluate((node) => node.parentNode.open))) await summary.click();
+    seen(await panel.innerText(), title);
+  }
   for (const name of ["Suites", "Prompt versions", "Tags"]) await page.getByRole("button", { name, exact: true }).click();
   await page.keyboard.press("m");
   await page.waitForSelector(".case-row");
@@ -33,6 +44,13 @@ export async function hostile() {
     await page.waitForSelector(".case h1");
     for (const summary of await page.locator("summary").all()) await summary.click();
     await isHarmless(page, `case ${index}`);
+    const variants = page.locator(".column", { hasText: "none of the 2 accepted variants" });
+    if ((await variants.count()) > 0) {
+      const whole = await variants.innerText();
+      for (const words of ["2 of 3 samples match none of the 2 accepted variants", "no sample matches variant 2", "sample 2 of 3 against variant 2 of 2", "2 further kinds of samples", "moved", "The prompt:"]) check(whole.includes(words), `variants say: ${words}`, whole.slice(0, 2000));
+      seen(whole, "variants");
+      kinds.add("variants");
+    }
     for (const kind of await page.locator(".reason").evaluateAll((nodes) => nodes.map((node) => node.className))) kinds.add(kind);
     const compare = page.getByRole("link", { name: "Compare two columns" });
     if ((await compare.count()) > 0) {
@@ -45,7 +63,7 @@ export async function hostile() {
     await next.click();
     await page.waitForFunction((before) => document.querySelector(".case h1").textContent !== before || !location.hash.includes("compare"), await text(page, ".case h1"));
   }
-  equal([...kinds].sort(), ["reason error", "reason fail", "reason skipped"], "failures, errors and skips are among them");
+  equal([...kinds].sort(), ["reason error", "reason fail", "reason skipped", "variants"], "failures, errors, skips and variants are among them");
   check((await page.locator(".hidden-character").count()) > 0, "what would be hidden is marked");
   await closed(one, "hostile page");
   step("what is hostile is text everywhere, and nothing of it ran");

@@ -20,7 +20,7 @@ import urllib.request
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target")).resolve()
-BINARY = pathlib.Path(os.environ.get("PROMPTKEEL", TARGET / "debug" / "promptkeel"))
+BINARY = pathlib.Path(os.environ.get("PROMPTKEEL", TARGET / "debug" / "promptkeel")).resolve()
 
 
 class Failed(Exception):
