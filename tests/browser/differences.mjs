@@ -5,7 +5,7 @@ import { check, equal, step } from "./browser.mjs";
 const source = fs.readFileSync(new URL("../../src/report/html/diff.js", import.meta.url), "utf8");
 const { compared, laidOut } = new Function(`${source}; return { compared, laidOut };`)();
 const output = fs.readFileSync(new URL("../../src/report/html/output.js", import.meta.url), "utf8");
-const { withMoves } = new Function(`${output}; return { withMoves };`)();
+const { moves } = new Function(`${output}; return { moves };`)();
 
 // Numbers that look random and are the same every time.
 let seed = 7;
@@ -32,9 +32,10 @@ export async function differences() {
     const marked = blocks.some((block) => !block.same);
     equal(marked, left !== right, "something is marked exactly where something differs");
   }
-  const changes = [{ path: "$.a[0]", old: { id: 1 } }, { path: "$.a[3]", new: { id: 1 } }, { path: "$.b[0]", new: { id: 1 } }, { path: "$.c", old: null, new: 2 }];
-  const moves = withMoves(changes).map(({ change, from, to }) => (from ? `${from} -> ${to}` : change.path));
-  equal(moves, ["$.a[0] -> $.a[3]", "$.b[0]", "$.c"], "an item that moved within its array is one row, and nothing else is");
+  const changes = [{ path: "$.a[0]", old: { id: 1 } }, { path: "$.a[3]", new: { id: 1 } }, { path: "$.b[0]", new: { id: 1 } }, { path: "$.c", old: null, new: 2 }, { path: "$.a[1]", new: 7 }, { path: "$.a[1]", old: 7 }];
+  const moved = moves(changes);
+  const told = changes.flatMap((change, index) => (moved.get(index) === null ? [] : [moved.has(index) ? `${change.path} -> ${moved.get(index).path}` : change.path]));
+  equal(told, ["$.a[0] -> $.a[3]", "$.b[0]", "$.c"], "an item that moved within its list is told once, one that kept its place not at all, and nothing else is");
   const { blocks } = compared("the quick brown fox\nstays", "the slow brown fox\nstays");
   equal(blocks[0].left.filter((part) => part.changed).map((part) => part.text), ["quick"], "one word");
   for (const json of ['{"a":[1,2.50,{"b":"x\\"{,}"}],"c":{},"d":[],"e":123456789012345678901234567890,"f":1e5}', "[]", "[[[]]]", ' {"a" : null}\n']) {
