@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::cli::arguments::{DecideArguments, SelectionArguments};
+use crate::cli::arguments::{AnswerArguments, DecideArguments, SelectionArguments};
 use crate::cli::console::{Console, counted};
 use crate::cli::formats;
 use crate::cli::project::{Failure, Project};
@@ -56,7 +56,7 @@ pub(crate) fn run(
         };
         return Err(Failure { exit: Exit::NothingSelected, problems: unmatched.iter().map(problem).collect() });
     }
-    let session = session::open(project, &SelectionArguments::default(), None, session::now())?;
+    let session = session::open(project, &SelectionArguments::default(), &AnswerArguments::default(), session::now())?;
     let planned: BTreeMap<String, &PlannedCell> = session.plan.cells.iter().map(|cell| (cell.address().to_string(), cell)).collect();
     let folder = session::folder(project);
     let mut adopted = Vec::new();

@@ -95,6 +95,7 @@ Examples:
   promptkeel run --failed                             what did not pass last time
   promptkeel run --cache only --junit junit.xml       replay stored answers; a miss is an error
   promptkeel run --cache refresh --case 'refund-*'    ask again
+  promptkeel run --samples 5                          five answers per cell: stored ones are not asked again
   promptkeel run --shard 1/4 --json shard-1.json      one of four parts; `promptkeel merge` judges the whole
   promptkeel run --update                             accept changed and new outputs of passing cells";
 
@@ -146,6 +147,9 @@ pub(crate) struct AnswerArguments {
     /// Where answers may come from
     #[arg(long, value_enum, default_value_t = CacheArgument::ReadWrite, value_name = "MODE")]
     pub(crate) cache: CacheArgument,
+    /// Independent answers per cell, in place of what the suites and cases say; only those that are not stored are asked
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) samples: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -391,6 +395,9 @@ pub(crate) struct ShowArguments {
     /// The endpoint whose answers are meant, for every model
     #[arg(long, value_name = "NAME")]
     pub(crate) endpoint: Option<String>,
+    /// So many answers per cell, in place of what the suites and cases say
+    #[arg(long, value_name = "K", conflicts_with = "from", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) samples: Option<u32>,
     /// For programs
     #[arg(long)]
     pub(crate) json: bool,

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::cli::arguments::{CheckArguments, SelectionArguments};
+use crate::cli::arguments::{AnswerArguments, CheckArguments, SelectionArguments};
 use crate::cli::console::{Console, counted};
 use crate::cli::github::Github;
 use crate::cli::project::{Failure, Project};
@@ -13,7 +13,7 @@ use crate::model::problem::Severity;
 /// Validates everything; errors are exit 2, warnings and notes are exit 0.
 pub(crate) fn run(project: &Project, arguments: &CheckArguments, console: &Console) -> Result<Exit, Failure> {
     let selection = SelectionArguments { suites: arguments.suites.clone(), ..SelectionArguments::default() };
-    let (summary, mut problems) = match session::open(project, &selection, None, session::now()) {
+    let (summary, mut problems) = match session::open(project, &selection, &AnswerArguments::default(), session::now()) {
         Ok(session) => {
             let suites = session.plan.suites.len();
             let cases: usize = session.plan.suites.iter().map(|suite| suite.cases.len()).sum();

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::cli::arguments::ListArguments;
+use crate::cli::arguments::{AnswerArguments, ListArguments};
 use crate::cli::console::{Console, counted};
 use crate::cli::project::{Failure, Project};
 use crate::cli::session;
@@ -32,7 +32,7 @@ struct ListedCase<'a> {
 
 /// Prints what the selection matches.
 pub(crate) fn run(project: &Project, arguments: &ListArguments, console: &Console) -> Result<Exit, Failure> {
-    let session = session::open(project, &arguments.selection, None, session::now())?;
+    let session = session::open(project, &arguments.selection, &AnswerArguments::default(), session::now())?;
     let mut cells: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
     for cell in &session.plan.cells {
         cells.entry((&cell.variant.suite.name, &cell.case.id)).or_default().push(cell.address().to_string());

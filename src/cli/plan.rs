@@ -16,7 +16,7 @@ use crate::store::Store;
 
 /// Prints the plan and its price.
 pub(crate) fn run(project: &Project, arguments: &PlanArguments, console: &Console) -> Result<Exit, Failure> {
-    let session = session::open(project, &arguments.selection, arguments.answers.endpoint.as_deref(), session::now())?;
+    let session = session::open(project, &arguments.selection, &arguments.answers, session::now())?;
     let known = match arguments.answers.cache {
         CacheArgument::ReadWrite | CacheArgument::Only => known(project, &session)?,
         CacheArgument::Refresh | CacheArgument::Off => HashSet::new(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::arguments::{ReviewArguments, SelectionArguments};
+use crate::cli::arguments::{AnswerArguments, ReviewArguments, SelectionArguments};
 use crate::cli::console::{Console, counted};
 use crate::cli::desk::Desk;
 use crate::cli::environment::Environment;
@@ -127,7 +127,8 @@ struct Known {
 async fn known(project: &Project, endpoint: Option<&str>, pending: &[Pending], desk: &Desk<'_>, console: &Console) -> Known {
     let mut changes = Vec::new();
     let wanted: BTreeSet<&str> = pending.iter().map(|pending| pending.path.as_str()).collect();
-    let opened = session::open(project, &SelectionArguments::default(), endpoint, session::now());
+    let answers = AnswerArguments { endpoint: endpoint.map(str::to_owned), ..AnswerArguments::default() };
+    let opened = session::open(project, &SelectionArguments::default(), &answers, session::now());
     let judged = match opened {
         Ok(mut session) => {
             session.plan.cells.retain(|cell| cell.snapshot_path.as_deref().is_some_and(|path| wanted.contains(path)));

@@ -77,7 +77,7 @@ pub(crate) async fn run(
     interrupted: CancellationToken,
 ) -> Result<Exit, Failure> {
     let now = session::now();
-    let session = session::open(project, &arguments.selection, arguments.answers.endpoint.as_deref(), now)?;
+    let session = session::open(project, &arguments.selection, &arguments.answers, now)?;
     let all = Round { now, session, held: Held::default(), spent: Money::ZERO };
     let ended = round(project, arguments, console, interrupted, all).await?;
     finish(ended, console).map(|(exit, _)| exit)

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::cli::arguments::SelectionArguments;
+use crate::cli::arguments::{AnswerArguments, SelectionArguments};
 use crate::cli::caps;
 use crate::cli::project::{Failure, Project};
 use crate::model::gate::Exit;
 use crate::model::problem::{Problem, Severity};
 use crate::model::run::Address;
-use crate::model::suite::Suite;
+use crate::model::suite::{PassRule, Suite};
 use crate::model::verdict::Verdict;
 use crate::runner::fingerprint;
 use crate::runner::plan::{self, Context, Plan};
@@ -49,16 +49,16 @@ pub(crate) fn now() -> DateTime<Utc> {
 pub(crate) fn open(
     project: &Project,
     arguments: &SelectionArguments,
-    endpoint: Option<&str>,
+    answers: &AnswerArguments,
     now: DateTime<Utc>,
 ) -> Result<Session, Failure> {
-    let loaded = load(project, arguments, endpoint)?;
-    of(project, loaded, arguments, endpoint, now)
+    let loaded = load(project, arguments, answers)?;
+    of(project, loaded, arguments, answers, now)
 }
 
 /// Reads the suites of the project's folder, right or wrong.
-pub(crate) fn load(project: &Project, arguments: &SelectionArguments, endpoint: Option<&str>) -> Result<Loaded, Failure> {
-    project.load(&Tree::Disk(project.root.clone()), &arguments.suites, endpoint)
+pub(crate) fn load(project: &Project, arguments: &SelectionArguments, answers: &AnswerArguments) -> Result<Loaded, Failure> {
+    project.load(&Tree::Disk(project.root.clone()), &arguments.suites, answers.endpoint.as_deref())
 }
 
 /// Plans what was loaded, and selects.
@@ -66,15 +66,15 @@ pub(crate) fn of(
     project: &Project,
     loaded: Loaded,
     arguments: &SelectionArguments,
-    endpoint: Option<&str>,
+    answers: &AnswerArguments,
     now: DateTime<Utc>,
 ) -> Result<Session, Failure> {
-    let (plan, problems) = planned(project, loaded, endpoint, now)?;
+    let (plan, problems) = planned(project, loaded, answers, now)?;
     let mut plan = plan;
     let all_suites = arguments.suites.is_empty().then(|| plan.suites.clone());
     let folder = folder(project);
     let accepted = |path: &str| folder.read(path).ok().flatten().map(|snapshot| format::write(&snapshot));
-    let selection = selection(project, arguments, endpoint, now)?;
+    let selection = selection(project, arguments, answers, now)?;
     let selected = selection.apply(&mut plan, &accepted).map_err(|problems| Failure { exit: Exit::NothingSelected, problems })?;
     Ok(Session { all_suites, plan, selected, problems, filtered: selection.is_filtered() || !arguments.suites.is_empty() })
 }
@@ -91,10 +91,14 @@ pub(crate) fn all_suites(project: &Project) -> Option<Vec<Arc<Suite>>> {
     (!has_error).then_some(loaded.suites)
 }
 
-fn planned(project: &Project, loaded: Loaded, endpoint: Option<&str>, now: DateTime<Utc>) -> Result<(Plan, Vec<Problem>), Failure> {
+fn planned(project: &Project, mut loaded: Loaded, answers: &AnswerArguments, now: DateTime<Utc>) -> Result<(Plan, Vec<Problem>), Failure> {
     if loaded.problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(loaded.problems.into());
     }
+    if let Some(samples) = answers.samples {
+        resample(&mut loaded.suites, samples)?;
+    }
+    let endpoint = answers.endpoint.as_deref();
     let identities = project.identities(&loaded.suites, endpoint)?;
     let context = Context {
         catalog: &project.catalog,
@@ -109,7 +113,33 @@ fn planned(project: &Project, loaded: Loaded, endpoint: Option<&str>, now: DateT
     Ok((plan, loaded.problems))
 }
 
-fn selection(project: &Project, arguments: &SelectionArguments, endpoint: Option<&str>, now: DateTime<Utc>) -> Result<Selection, Failure> {
+/// Every cell gets so many samples, whatever its suite or case says.
+fn resample(suites: &mut [Arc<Suite>], samples: u32) -> Result<(), Vec<Problem>> {
+    let mut problems = Vec::new();
+    for suite in suites {
+        if let PassRule::AtLeast(count) = suite.pass
+            && count > samples
+        {
+            let problem =
+                Problem::error(format!("`--samples {samples}`: suite `{}` asks that {count} samples pass ({})", suite.name, suite.site));
+            problems.push(problem.hint(format!("give `--samples {count}` or more, or write the rule as a share: `pass: {{rate: 0.8}}`")));
+            continue;
+        }
+        let suite = Arc::make_mut(suite);
+        suite.samples = samples;
+        for case in suite.cases.iter_mut().filter(|case| case.samples.is_some()) {
+            Arc::make_mut(case).samples = None;
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+fn selection(
+    project: &Project,
+    arguments: &SelectionArguments,
+    answers: &AnswerArguments,
+    now: DateTime<Utc>,
+) -> Result<Selection, Failure> {
     let patterns =
         |flag: &str, texts: &[String]| -> Result<Vec<Pattern>, Problem> { texts.iter().map(|text| Pattern::new(flag, text)).collect() };
     Ok(Selection {
@@ -119,7 +149,7 @@ fn selection(project: &Project, arguments: &SelectionArguments, endpoint: Option
         prompts: arguments.prompts.clone(),
         failed: arguments.failed.then(|| failed_last_time(&project.store_folder())).transpose()?,
         changed_since: match &arguments.changed_since {
-            Some(revision) => Some(fingerprints_at(project, revision, arguments, endpoint, now)?),
+            Some(revision) => Some(fingerprints_at(project, revision, arguments, answers, now)?),
             None => None,
         },
         shard: arguments.shard,
@@ -146,7 +176,7 @@ fn fingerprints_at(
     project: &Project,
     revision: &str,
     arguments: &SelectionArguments,
-    endpoint: Option<&str>,
+    answers: &AnswerArguments,
     now: DateTime<Utc>,
 ) -> Result<HashMap<Address, String>, Failure> {
     let base = git::merge_base(&project.root, revision, "HEAD").map_err(|error| {
@@ -155,7 +185,8 @@ fn fingerprints_at(
     })?;
     let tree = Tree::Git { root: project.root.clone(), revision: base };
     // What could not be loaded or planned then has no fingerprint: every cell of today counts as changed.
-    let before = project.load(&tree, &arguments.suites, endpoint).and_then(|loaded| planned(project, loaded, endpoint, now));
+    let loaded = project.load(&tree, &arguments.suites, answers.endpoint.as_deref());
+    let before = loaded.and_then(|loaded| planned(project, loaded, answers, now));
     let Ok((plan, _)) = before else { return Ok(HashMap::new()) };
     let reader = Reader::open(&tree, false).map_err(|error| Problem::error(error.to_string()))?;
     let accepted = |path: &str| {

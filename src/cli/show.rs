@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::arguments::{SelectionArguments, ShowArguments};
+use crate::cli::arguments::{AnswerArguments, SelectionArguments, ShowArguments};
 use crate::cli::console::{Console, counted};
 use crate::cli::formats;
 use crate::cli::project::{Failure, Project};
@@ -45,7 +45,8 @@ pub(crate) fn from_report(current: &Path, path: &Path, arguments: &ShowArguments
 /// Shows cells of the project as it is: rendered, read from the store, judged, compared.
 pub(crate) async fn from_project(project: &Project, arguments: &ShowArguments, console: &Console) -> Result<Exit, Failure> {
     let now = session::now();
-    let mut session = session::open(project, &SelectionArguments::default(), arguments.endpoint.as_deref(), now)?;
+    let answers = AnswerArguments { endpoint: arguments.endpoint.clone(), samples: arguments.samples, ..AnswerArguments::default() };
+    let mut session = session::open(project, &SelectionArguments::default(), &answers, now)?;
     let wanted = Wanted::new(&arguments.cells)?;
     session.plan.cells.retain(|cell| wanted.matches(&cell.address()));
     wanted.check(&session.plan.cells.iter().map(|cell| cell.address()).collect::<Vec<_>>().iter().collect::<Vec<_>>())?;

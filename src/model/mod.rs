@@ -14,5 +14,6 @@ pub mod problem;
 pub mod reply;
 pub mod request;
 pub mod run;
+pub mod sampled;
 pub mod suite;
 pub mod verdict;

@@ -10,6 +10,7 @@ use crate::model::money::Money;
 use crate::model::problem::{Problem, Site};
 use crate::model::reply::{Attempt, RefusalDetails, Served, StopReason, Usage};
 use crate::model::request::Role;
+use crate::model::sampled::Sampled;
 use crate::model::suite::SourceFile;
 use crate::model::verdict::{AssertionResult, CellError, SkipReason, SnapshotState, TextDiff, Verdict};
 
@@ -231,6 +232,9 @@ pub struct Group {
     pub latency_p50_ms: Option<u64>,
     /// 95th percentile (nearest rank) of the same.
     pub latency_p95_ms: Option<u64>,
+    /// What the samples say, where a cell has several; of a model those of its cells that the gate counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampled: Option<Sampled>,
 }
 
 /// The address of a cell: `suite::case::prompt@version::model`.
@@ -287,6 +291,9 @@ pub struct CellResult {
     pub request: Option<RequestFacts>,
     /// In the order of their index.
     pub samples: Vec<SampleResult>,
+    /// What they say of the cell, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampled: Option<Sampled>,
 }
 
 /// A rendered request as numbers into [`RunReport::texts`], from 0.

@@ -14,6 +14,7 @@
 //! backquotes in it, so it mentions nobody, links nothing and closes nothing.
 
 mod escaped;
+mod samples;
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -407,6 +408,7 @@ fn tail(report: &RunReport) -> Page {
         .collect();
     let versions: Vec<&Group> = report.versions.iter().filter(|group| side_by_side.contains(&group.name)).collect();
     table(&mut page, "Prompt versions side by side", &versions, &rates);
+    samples::show(report, &mut page);
     page.note(&format!("**Bill:** {}\n\n", bill(report)));
     if report.totals.snapshots_changed + report.totals.snapshots_new > 0 {
         page.note("Take changed and new outputs with `promptkeel accept`, then commit the snapshots.\n\n");

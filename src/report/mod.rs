@@ -24,6 +24,7 @@ mod promises;
 mod retries;
 #[cfg(test)]
 mod sample;
+mod sampled;
 pub mod spelled;
 mod standing;
 pub(crate) mod strange;

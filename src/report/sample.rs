@@ -146,11 +146,13 @@ fn cells() -> Vec<CellResult> {
             cell.samples[0].reply.as_mut().unwrap().cost_usd = None;
         }),
         with(pass("support-answers", "return-policy", 1, HAIKU), |cell| {
-            cell.samples = samples(vec![sample(), fails(vec![refund()]), sample()])
+            cell.samples = samples(vec![sample(), fails(vec![refund()]), sample()]);
+            cell.sampled = sums::sampled((2, 3), (0.207_659_6, 0.938_508_2), 3, Some((1.0, 0.0)));
         }),
         with(cell("support-answers", "angry-customer", 1, HAIKU, sample()), |cell| {
             cell.verdict = Verdict::Fail;
             cell.samples = samples(vec![sample(), fails(vec![refund()]), fails(vec![refund(), language()]), errors(overloaded())]);
+            cell.sampled = sums::sampled((1, 3), (0.061_491_9, 0.792_340_3), 4, None);
         }),
         with(cell("support-answers", "off-topic", 1, HAIKU, fails(vec![refund()])), |cell| cell.snapshot = SnapshotState::None),
         cell("extraction", "contract-a", 1, HAIKU, errors(overloaded())),
@@ -213,6 +215,7 @@ pub(crate) fn cell(suite: &str, case: &str, version: u32, model: &str, sample: S
         digests: CellDigests::default(),
         request: Some(RequestFacts { system: vec![0], turns, parameters: 2 }),
         samples: vec![sample],
+        sampled: None,
     }
 }
 

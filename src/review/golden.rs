@@ -53,6 +53,7 @@ fn cell(case: &str, new: &Snapshot, verdict: Verdict, assertions: Vec<AssertionR
         digests: CellDigests::default(),
         request: None,
         samples: vec![sample],
+        sampled: None,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::gate::judge::{RunFacts, judge};
 use crate::model::gate::{GateResult, SuitePolicy};
 use crate::model::problem::Problem;
 use crate::model::run::{CellResult, RunInfo, RunReport, SCHEMA};
-use crate::runner::{texts, totals};
+use crate::runner::{sampled, texts, totals};
 
 /// What a report is made of.
 #[derive(Debug)]
@@ -37,6 +37,9 @@ pub fn report(parts: Parts, facts: &RunFacts) -> RunReport {
     let texts = texts::in_order(&mut cells, &texts);
     let mut gates = judge(&cells, &policies, facts);
     gates.extend(carried);
+    for cell in &mut cells {
+        cell.sampled = sampled::of_cell(cell);
+    }
     let sums = totals::sum(&cells, orphans.len());
     RunReport {
         schema: SCHEMA.to_owned(),

@@ -24,7 +24,7 @@ use crate::model::run::{CellDigests, CellResult, ReplyFacts, RequestFacts, Sampl
 use crate::model::verdict::{AssertionResult, CellError, ErrorKind, Outcome, SkipReason, SnapshotState, Verdict};
 use crate::runner::plan::{Plan, PlannedCell};
 use crate::runner::texts::Texts;
-use crate::runner::{fingerprint, fold};
+use crate::runner::{fingerprint, fold, sampled};
 use crate::snapshot::folder::Folder;
 use crate::snapshot::format;
 use crate::snapshot::output::{Output, Snapshot};
@@ -286,7 +286,7 @@ impl<E: Endpoint> Shared<E> {
             Compared { snapshot: SnapshotState::None, candidate: None, digests: CellDigests::default() }
         });
         snapshot.of_samples(&answered, u32::try_from(samples.len()).unwrap_or(u32::MAX));
-        let result = CellResult {
+        let mut result = CellResult {
             address: cell.address(),
             model_id: Arc::clone(&variant.model_id),
             endpoint: Arc::clone(&variant.endpoint),
@@ -301,7 +301,9 @@ impl<E: Endpoint> Shared<E> {
             digests,
             request: None,
             samples,
+            sampled: None,
         };
+        result.sampled = sampled::of_cell(&result);
         FinishedCell { result, outputs: new, request }
     }
 

@@ -11,6 +11,7 @@ pub mod plan;
 pub mod price;
 pub mod rounds;
 pub mod run;
+pub mod sampled;
 pub mod select;
 #[cfg(test)]
 mod testing;

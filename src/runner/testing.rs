@@ -118,5 +118,6 @@ pub(super) fn cell(case: &str, verdict: Verdict) -> CellResult {
             error: None,
             skipped: None,
         }],
+        sampled: None,
     }
 }

@@ -7,6 +7,7 @@ use crate::model::assertion::AssertionSeverity;
 use crate::model::reply::{Attempt, StopReason};
 use crate::model::run::{Bill, CellResult, Group, ReplyFacts, SampleResult, Totals};
 use crate::model::verdict::{Outcome, SnapshotState, Verdict};
+use crate::runner::sampled::{self, Samples};
 
 /// Every sum of a run.
 #[derive(Debug, Default)]
@@ -35,7 +36,8 @@ pub fn sum(cells: &[CellResult], orphans: usize) -> Sums {
         let address = &cell.address;
         whole.add(cell);
         suites.entry(address.suite.to_string(), || named(None, &address.suite)).add(cell);
-        models.entry((address.suite.to_string(), address.model.to_string()), || named(Some(&address.suite), &address.model)).add(cell);
+        let model = (address.suite.to_string(), address.model.to_string());
+        models.entry(model, || named(Some(&address.suite), &address.model)).add(cell);
         let version = format!("{}@{}", address.prompt, address.version);
         versions.entry(format!("{}::{version}", address.suite), || named(Some(&address.suite), &version)).add(cell);
         for tag in cell.tags.iter() {
@@ -46,10 +48,10 @@ pub fn sum(cells: &[CellResult], orphans: usize) -> Sums {
     Sums {
         totals: whole.group.totals,
         bill: whole.group.bill,
-        models: models.finish(),
-        suites: suites.finish(),
-        versions: versions.finish(),
-        tags: tags.finish(),
+        models: models.finish(Counted::Gated),
+        suites: suites.finish(Counted::All),
+        versions: versions.finish(Counted::All),
+        tags: tags.finish(Counted::All),
     }
 }
 
@@ -78,15 +80,24 @@ impl<K: Hash + Eq> Groups<K> {
         &mut self.list[position]
     }
 
-    fn finish(self) -> Vec<Group> {
-        self.list.into_iter().map(Accumulator::finish).collect()
+    fn finish(self, counted: Counted) -> Vec<Group> {
+        self.list.into_iter().map(|group| group.finish(counted)).collect()
     }
+}
+
+/// Which cells' samples a group tells of.
+#[derive(Clone, Copy)]
+enum Counted {
+    All,
+    /// Those that the gate counts, as pass rates of models do; all where there is none.
+    Gated,
 }
 
 #[derive(Default)]
 struct Accumulator {
     group: Group,
     latencies: Vec<u64>,
+    samples: Vec<(bool, Samples)>,
     real_replies: u64,
     simulated_replies: u64,
 }
@@ -94,6 +105,7 @@ struct Accumulator {
 impl Accumulator {
     fn add(&mut self, cell: &CellResult) {
         self.group.gated |= cell.gated;
+        self.samples.push((cell.gated, Samples::of(cell)));
         let totals = &mut self.group.totals;
         totals.planned += 1;
         match cell.verdict {
@@ -155,7 +167,10 @@ impl Accumulator {
         }
     }
 
-    fn finish(mut self) -> Group {
+    fn finish(mut self, counted: Counted) -> Group {
+        let only_gated = matches!(counted, Counted::Gated) && self.group.gated;
+        let samples = self.samples.iter().filter(|(gated, _)| *gated || !only_gated).map(|(_, samples)| *samples);
+        self.group.sampled = sampled::of_cells(&samples.collect::<Vec<_>>());
         self.latencies.sort_unstable();
         self.group.latency_p50_ms = nearest_rank(&self.latencies, 50);
         self.group.latency_p95_ms = nearest_rank(&self.latencies, 95);

@@ -30,6 +30,7 @@ mod raw_server;
 mod reviewing;
 mod running;
 mod rust_source;
+mod sampling;
 mod secrets;
 mod selecting;
 mod showing;

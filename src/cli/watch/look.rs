@@ -92,15 +92,15 @@ impl Look {
 }
 
 fn ready(project: &Project, arguments: &RunArguments, seen: &mut Seen, last: &Seen) -> Result<Ready, Failure> {
-    let (now, endpoint) = (session::now(), arguments.answers.endpoint.as_deref());
-    let loaded = session::load(project, &arguments.selection, endpoint)?;
+    let (now, answers) = (session::now(), &arguments.answers);
+    let loaded = session::load(project, &arguments.selection, answers)?;
     seen.suites.extend(loaded.looked_at.clone());
     for settings in project.settings.endpoints.values() {
         seen.suites.extend(settings.script.iter().map(|script| (script.clone(), digest(&project.root.join(script)))));
     }
     // Where the suites are wrong nobody knows which snapshots there are.
     seen.snapshots.clone_from(&last.snapshots);
-    let session = session::of(project, loaded, &arguments.selection, endpoint, now)?;
+    let session = session::of(project, loaded, &arguments.selection, answers, now)?;
     seen.look_at_snapshots(project, &session.plan);
     let folder = session::folder(project);
     let marks = session.plan.cells.iter().map(|cell| (cell.address(), mark(cell, &folder))).collect();

@@ -1,7 +1,8 @@
 //! What do several samples of a case say: how often at least one of k passes, how often all do, how much of the spread is noise?
 
-use super::distributions::exactly;
-use crate::model::comparison::{Counts, PairedCase};
+use super::distributions::{exactly, reach};
+use super::proportion;
+use crate::model::comparison::{Counts, Interval, PairedCase};
 
 /// The chance that at least one of `k` samples passes, from `n ≥ k` samples: `1 - C(n-c, k) / C(n, k)`. `None` with fewer.
 /// Chen et al. 2021, arXiv 2107.03374.
@@ -16,6 +17,36 @@ pub fn pass_at(k: u32, counts: Counts) -> Option<f64> {
 pub fn all_pass(k: u32, counts: Counts) -> Option<f64> {
     let Counts { passes, samples } = Counts::new(counts.passes, counts.samples);
     (k <= samples).then(|| exactly(k.into(), samples.into(), passes.into(), k.into()))
+}
+
+/// The mean of the cases' pass rates, each counting once, and Wilson's interval around it. `None` without a sample.
+///
+/// Samples of one case resemble each other, so the interval stands on as many equivalent samples as the spread between the cases leaves:
+/// `p(1-p) / (s²/n)`, at least one a case and at most all of them. Where every sample passed (or none) there is no spread to see, and each
+/// case counts as one. (Effective sample size of clusters: Kish 1965; with Wilson's interval: Korn and Graubard 1998.)
+#[must_use]
+pub fn mean_rate(cases: &[Counts], confidence: f64) -> Option<(f64, Interval)> {
+    let rates: Vec<f64> = cases.iter().filter_map(|counts| counts.rate()).collect();
+    let all: f64 = cases.iter().map(|counts| f64::from(counts.samples)).sum();
+    if let [counts] = cases {
+        return Some((counts.rate()?, proportion::wilson(*counts, confidence)));
+    }
+    if rates.is_empty() {
+        return None;
+    }
+    let n = rates.len() as f64;
+    let mean = (rates.iter().sum::<f64>() / n).clamp(0.0, 1.0);
+    let spread = rates.iter().map(|rate| (rate - mean).powi(2)).sum::<f64>() / ((n - 1.0).max(1.0) * n);
+    let one = mean * (1.0 - mean);
+    let equivalent = if one <= 0.0 {
+        n
+    } else if spread <= 0.0 {
+        all
+    } else {
+        (one / spread).clamp(n, all)
+    };
+    let interval = proportion::wilson_of_rate(mean, equivalent, reach(confidence));
+    Some((mean, Interval { low: if mean == 0.0 { 0.0 } else { interval.low }, high: if mean == 1.0 { 1.0 } else { interval.high } }))
 }
 
 /// The variance of one sample, without bias: `k/(k-1) p(1-p)`. `None` below two samples.
@@ -96,6 +127,24 @@ mod tests {
         assert_close(got.between, number(&vector, "var_x_hat"), EXACT, &got);
         assert_close((got.observed / 6.0).sqrt(), number(&vector, "se_mean"), EXACT, &got);
         assert_close(got.noise / got.observed, number(&vector, "share_noise"), EXACT, &got);
+    }
+
+    #[test]
+    fn the_rate_of_many_cases_is_as_sure_as_their_samples_differ() {
+        let wilson = |passes, samples| proportion::wilson(Counts::new(passes, samples), 0.95);
+        let rate = |cases: &[Counts]| mean_rate(cases, 0.95).unwrap();
+        // One sample each: the plain interval.
+        let single: Vec<Counts> = (0..20).map(|case| Counts::new(u32::from(case > 1), 1)).collect();
+        assert_eq!(rate(&single), (0.9, wilson(18, 20)));
+        // Cases that differ in nothing: every sample counts; cases that are all or nothing: each counts once.
+        assert_eq!(rate(&[Counts::new(3, 4); 5]), (0.75, wilson(15, 20)));
+        let same: Vec<Counts> = (0..20).map(|case| Counts::new(if case > 1 { 5 } else { 0 }, 5)).collect();
+        assert_eq!(rate(&same), (0.9, wilson(18, 20)));
+        // Where nothing fails, nobody knows how alike the samples are.
+        assert_eq!(rate(&[Counts::new(5, 5); 20]), (1.0, wilson(20, 20)));
+        assert_eq!(rate(&[Counts::new(2, 3)]), (2.0 / 3.0, wilson(2, 3)));
+        assert_eq!(mean_rate(&[], 0.95), None);
+        assert_eq!(mean_rate(&[Counts::default()], 0.95), None);
     }
 
     #[test]

@@ -127,7 +127,13 @@ const caseView = (() => {
     return element('div', { class: 'samples', role: 'group', 'aria-label': 'Samples' }, element('span', { class: 'muted' }, 'Sample '), cell.samples.map((one) => element('button', {
       type: 'button', class: `sample ${VERDICTS[one.verdict].kind}`, 'aria-pressed': String(one === sample), 'aria-label': `sample ${one.index + 1}: ${VERDICTS[one.verdict].word}`,
       click: () => { chosen.set(cell, one); update(); },
-    }, `${one.index + 1} ${VERDICTS[one.verdict].mark}`)));
+    }, `${one.index + 1} ${VERDICTS[one.verdict].mark}`)), cell.sampled && element('span', { class: 'muted' }, sampled(cell.sampled)));
+  }
+
+  // Rounded away from the rate: never narrower than the interval is.
+  function sampled({ passes, samples, interval }) {
+    const [low, high] = [Math.floor(interval.low * 1000 + 1e-9) / 10, Math.ceil(interval.high * 1000 - 1e-9) / 10];
+    return ` ${passes} of ${samples} pass (95 % interval ${low.toFixed(1)}–${high.toFixed(1)} %)`;
   }
 
   function place(site) {

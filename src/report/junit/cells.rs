@@ -9,10 +9,11 @@ use quick_xml::events::BytesStart;
 use super::xml::{Xml, attribute, seconds};
 use crate::model::money::Money;
 use crate::model::run::{CellResult, SampleResult};
+use crate::model::sampled::Sampled;
 use crate::model::verdict::{SkipReason, Verdict};
 use crate::report::finding::{self, Layout};
 use crate::report::standing::{self, Standing, Tolerance};
-use crate::report::{figures, retries, visible, words};
+use crate::report::{figures, retries, sampled, visible, words};
 
 /// Writes one cell.
 pub(super) fn test_case(xml: &mut Xml<'_>, cell: &CellResult, standing: Standing, class: &str) -> io::Result<()> {
@@ -91,6 +92,9 @@ fn properties(xml: &mut Xml<'_>, cell: &CellResult) -> io::Result<()> {
         xml.property("served", &joined(replies().map(|reply| words::served(reply.served))))?;
         xml.property("stop_reason", &joined(replies().map(|reply| reply.stop_reason.as_str())))?;
     }
+    if let Some(told) = &cell.sampled {
+        sampled_properties(xml, told)?;
+    }
     if retries::failed(cell).next().is_some() {
         xml.property("retried", &retries::causes(retries::failed(cell)))?;
     }
@@ -98,6 +102,19 @@ fn properties(xml: &mut Xml<'_>, cell: &CellResult) -> io::Result<()> {
         xml.property("request_id", id)?;
     }
     xml.end("properties")
+}
+
+/// What several samples say, of a cell or of a suite's model.
+pub(super) fn sampled_properties(xml: &mut Xml<'_>, told: &Sampled) -> io::Result<()> {
+    xml.property("samples", &told.counts.samples.to_string())?;
+    xml.property("samples_passed", &told.counts.passes.to_string())?;
+    xml.property("pass_rate_interval", &sampled::interval(told))?;
+    for (title, chance) in [(sampled::any_title(told), told.pass_at_k), (sampled::all_title(told), told.all_of_k_pass)] {
+        if chance.is_some() {
+            xml.property(&title, &sampled::chance(chance))?;
+        }
+    }
+    Ok(())
 }
 
 /// `stored` for five samples that were all stored, else each of them.

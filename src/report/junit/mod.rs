@@ -20,10 +20,10 @@ use std::io;
 use quick_xml::events::BytesStart;
 
 use crate::model::gate::{Exit, GateOutcome, GateResult};
-use crate::model::run::RunReport;
+use crate::model::run::{Group, RunReport};
 use crate::report::standing::Standings;
 use crate::report::{visible, words};
-use cells::{milliseconds, test_case};
+use cells::{milliseconds, sampled_properties, test_case};
 use counts::Counts;
 use xml::{Xml, attribute, seconds};
 
@@ -165,6 +165,10 @@ fn model_suite(xml: &mut Xml<'_>, report: &RunReport, standings: &Standings<'_>,
     }
     if report.run.simulated {
         xml.property("simulated", "true")?;
+    }
+    let of_model = |group: &&Group| group.suite.as_deref() == Some(suite) && group.name == model.name;
+    if let Some(told) = report.models.iter().find(of_model).and_then(|group| group.sampled.as_ref()) {
+        sampled_properties(xml, told)?;
     }
     xml.end("properties")?;
     for &index in &model.cells {

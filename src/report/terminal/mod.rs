@@ -17,6 +17,7 @@ mod models;
 pub(crate) mod paint;
 pub mod progress;
 pub mod rounds;
+mod samples;
 mod table;
 mod whole;
 
@@ -47,6 +48,7 @@ pub fn summary(report: &RunReport, out: &mut dyn io::Write, style: Style) -> io:
     let mut screen = paint::Screen::new(out, style);
     failures::show(report, &standings, &mut screen)?;
     models::show(report, &mut screen)?;
+    samples::show(report, &mut screen)?;
     closing::show(report, &standings, &mut screen)
 }
 

@@ -9,7 +9,7 @@ use crate::model::reply::{Attempt, Served, Usage};
 use crate::model::request::Role;
 use crate::model::run::{CellResult, PromptChange, ReplyFacts, RequestFacts, SampleResult};
 use crate::model::verdict::{AssertionResult, Outcome, SnapshotState, Verdict};
-use crate::report::{figures, finding, strange, visible, words};
+use crate::report::{figures, finding, sampled, strange, visible, words};
 
 /// Most lines of one text: whoever asks for a whole cell wants to read it, but a terminal is no place for a book.
 const LINES: usize = 2_000;
@@ -25,6 +25,9 @@ pub(super) fn show(cell: &CellResult, texts: &[impl AsRef<str>], prompts: &[Prom
     details::head(cell, word, style, &about(cell), screen)?;
     if let Some(request) = &cell.request {
         sent(request, texts, screen)?;
+    }
+    if let Some(sampled) = &cell.sampled {
+        screen.heading("samples", &sampled::line(sampled))?;
     }
     for sample in &cell.samples {
         let title = if cell.samples.len() > 1 { format!("sample {}", sample.index + 1) } else { "reply".to_owned() };
