@@ -29,6 +29,9 @@ struct Waiting<'a> {
     variants_after_accept: usize,
     /// After `accept --add`.
     variants_after_add: usize,
+    /// The new outputs as a person reads them, where there is nothing that they could be compared with.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    outputs: Vec<String>,
     #[serde(flatten)]
     state: &'a SnapshotState,
 }
@@ -57,6 +60,7 @@ pub(crate) fn pending(project: &Project, arguments: &PendingArguments, console: 
                 accepted_variants: pending.variants.accepted,
                 variants_after_accept: pending.variants.replaced,
                 variants_after_add: pending.variants.added,
+                outputs: pending.new_texts(),
                 state: &pending.state,
             })
         });
@@ -120,32 +124,36 @@ pub(crate) fn accept(project: &Project, arguments: &DecideArguments, add: bool, 
     let selection = selected(desk.folder(), arguments)?;
     let paths: Vec<&str> = selection.pending.iter().map(|pending| pending.path.as_str()).collect();
     let how = if add { Acceptance::Add } else { Acceptance::Replace };
-    let mut problems = Vec::new();
+    let (mut done, mut problems) = (0, Vec::new());
     for (path, result) in paths.iter().zip(desk.accept(&paths, how)) {
         match result {
             Ok(Accepted { variants, problem }) => {
                 let count = if add { format!(": {}", counted(variants, "variant")) } else { String::new() };
                 console.line(format_args!("accepted {path}{count}"))?;
+                done += 1;
                 problems.extend(problem);
             }
             Err(error) => problems.push(problem(&error)),
         }
     }
-    ended(&selection, "accepted", problems, console)
+    ended(done, "accepted", &problems, console)
 }
 
 /// Deletes pending outputs.
 pub(crate) fn reject(project: &Project, arguments: &DecideArguments, console: &Console) -> Result<Exit, Failure> {
     let folder = Folder::open(&project.root);
     let selection = selected(&folder, arguments)?;
-    let mut problems = Vec::new();
+    let (mut done, mut problems) = (0, Vec::new());
     for pending in &selection.pending {
         match folder.reject(&pending.path) {
-            Ok(()) => console.line(format_args!("rejected {}", pending.path))?,
+            Ok(()) => {
+                console.line(format_args!("rejected {}", pending.path))?;
+                done += 1;
+            }
             Err(error) => problems.push(problem(&error)),
         }
     }
-    ended(&selection, "rejected", problems, console)
+    ended(done, "rejected", &problems, console)
 }
 
 fn selected(folder: &Folder, arguments: &DecideArguments) -> Result<Selection, Failure> {
@@ -159,11 +167,11 @@ fn selected(folder: &Folder, arguments: &DecideArguments) -> Result<Selection, F
     Ok(selection)
 }
 
-fn ended(selection: &Selection, done: &str, problems: Vec<Problem>, console: &Console) -> Result<Exit, Failure> {
-    let failed = problems.iter().filter(|problem| problem.severity == crate::model::problem::Severity::Error).count();
-    console.line(format_args!("{} {done}", selection.pending.len().saturating_sub(failed)))?;
-    console.problems(&problems);
-    Ok(if failed > 0 { Exit::NotWritten } else { Exit::Holds })
+fn ended(count: usize, done: &str, problems: &[Problem], console: &Console) -> Result<Exit, Failure> {
+    console.line(format_args!("{count} {done}"))?;
+    console.problems(problems);
+    let is_error = |problem: &Problem| problem.severity == crate::model::problem::Severity::Error;
+    Ok(if problems.iter().any(is_error) { Exit::NotWritten } else { Exit::Holds })
 }
 
 fn problem(error: &SnapshotError) -> Problem {

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::cli::orphans;
 use crate::cli::owners::Owners;
 use crate::cli::project::Project;
 use crate::cli::prompts::Texts;
@@ -48,11 +49,20 @@ impl<'p> Desk<'p> {
 
     /// Makes pending outputs accepted ones and locks the prompt versions that gave them.
     pub(crate) fn accept(&self, paths: &[&str], how: Acceptance) -> Vec<Result<Accepted, SnapshotError>> {
+        let shown: Vec<(&str, Kept)> = paths.iter().map(|path| (*path, Kept::default())).collect();
+        self.accept_shown(&shown.iter().map(|(path, shown)| (*path, shown)).collect::<Vec<_>>(), how)
+    }
+
+    /// The same for a person who was shown these files: none is accepted that is another one by now.
+    pub(crate) fn accept_shown(&self, files: &[(&str, &Kept)], how: Acceptance) -> Vec<Result<Accepted, SnapshotError>> {
         let mut noted: BTreeMap<&str, Vec<(usize, &Arc<PromptVersion>)>> = BTreeMap::new();
         let mut results = Vec::new();
-        for (index, path) in paths.iter().enumerate() {
-            let prompt = self.folder.read_pending(path).ok().flatten().map(|pending| pending.prompt).unwrap_or_default();
-            results.push(self.folder.accept_as(path, how, self.owners.comparison_or_exact(path)).map(|snapshot| {
+        for (index, (path, shown)) in files.iter().enumerate() {
+            let waiting = self.folder.read_kept(shown, &pending_path(path));
+            let prompt = waiting.ok().flatten().map(|pending| pending.prompt).unwrap_or_default();
+            let comparison = self.owners.comparison_or_exact(path);
+            let accepted = self.folder.accept_shown(path, how, comparison, shown);
+            results.push(accepted.map(|snapshot| {
                 let owner = self.owners.version(path, &prompt);
                 if let Some((suite, version)) = owner {
                     noted.entry(suite).or_default().push((index, version));
@@ -87,17 +97,26 @@ impl<'p> Desk<'p> {
     }
 
     /// Remembers a step that changed the files from `before` to what they are now.
-    pub(crate) fn did(&mut self, before: Kept, paths: &[&str]) {
+    pub(crate) fn did(&mut self, mut before: Kept, paths: &[&str]) {
         // Where they cannot be read they are not what they were, which is what an undo will say.
         let after = self.keep(paths).unwrap_or_else(|_| before.clone());
+        // What was not decided after all is no part of the step.
+        before.keep_only(&after);
         self.steps.push((before, after));
     }
 
-    /// Takes the last step back. One that cannot be taken back is forgotten.
+    /// Takes the last step back. One after which somebody else wrote is forgotten; one that the disk refuses can be tried again.
     pub(crate) fn undo(&mut self) -> Result<(), SnapshotError> {
-        match self.steps.pop() {
-            Some((before, after)) => self.folder.put_back(&before, &after),
-            None => Ok(()),
+        let Some((before, after)) = self.steps.last() else { return Ok(()) };
+        let undone = self.folder.put_back(before, after);
+        if matches!(undone, Ok(()) | Err(SnapshotError::Meanwhile { .. })) {
+            self.steps.pop();
         }
+        undone
+    }
+
+    /// Whether a file still belongs to no cell of any suite, as the suites stand now.
+    pub(crate) fn is_orphan(&self, path: &str) -> bool {
+        orphans::find(self.project, None).is_ok_and(|orphans| orphans.iter().any(|orphan| orphan == path))
     }
 }

@@ -141,6 +141,7 @@ async fn listen(interrupted: CancellationToken, end_now: fn(u8) -> !) {
         signal().await;
         if interrupted.is_cancelled() {
             screen::give_back();
+            watch::give_back();
             end_now(Exit::Interrupted.code());
         }
         interrupted.cancel();

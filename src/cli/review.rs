@@ -18,7 +18,7 @@ use crate::model::gate::Exit;
 use crate::model::problem::{Problem, Severity};
 use crate::model::run::{CellResult, PromptChange};
 use crate::review::item::{Item, Kind};
-use crate::review::state::{Decision, Effect, Outcome, Review};
+use crate::review::state::{Decision, Effect, Outcome, Review, Tone};
 use crate::review::view;
 use crate::runner::plan::PlannedCell;
 use crate::snapshot::SnapshotError;
@@ -39,7 +39,7 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let desk = Desk::open(project);
     let orphans = orphans::find(project, None).map_err(|problem| Failure::of(Exit::NotWritten, problem))?;
-    let found = find(&desk, orphans, &arguments.globs)?;
+    let mut found = find(&desk, orphans, &arguments.globs)?;
     if found.pending.is_empty() && found.orphans.is_empty() {
         console.line(format_args!("nothing is left to review"))?;
         return Ok(Exit::Holds);
@@ -49,7 +49,7 @@ pub(crate) async fn run(
         return Ok(Exit::Holds);
     }
     let known = known(project, arguments.endpoint.as_deref(), &found.pending, &desk, console).await;
-    let mut table = Table { desk, seen: Vec::new() };
+    let table = Table { desk, seen: std::mem::take(&mut found.seen) };
     let items = table.lay(&found, &known);
     let (review, exit) = sit(items, table, console, &interrupted).map_err(|error| {
         Failure::of(
@@ -71,17 +71,27 @@ fn is_interactive() -> bool {
 struct Found {
     pending: Vec<Pending>,
     orphans: Vec<String>,
+    /// The files of those that wait, then the orphans: what is shown is what they held at this time, however long the rest takes.
+    seen: Vec<Kept>,
 }
 
 fn find(desk: &Desk<'_>, orphans: Vec<String>, globs: &[String]) -> Result<Found, Failure> {
     let failure = |error: SnapshotError| Failure::of(Exit::NotWritten, problem(&error));
     let mut patterns = Patterns::compile(globs).map_err(failure)?;
-    let all = desk.folder().select_pending_by(&[], |path| desk.owners().comparison(path)).map_err(failure)?;
     let orphaned: BTreeSet<&str> = orphans.iter().map(String::as_str).collect();
-    let mut pending = all.pending;
+    let (mut pending, mut seen) = (Vec::new(), Vec::new());
     // One that no cell owns is reviewed as the orphan that it is.
-    pending.retain(|pending| !orphaned.contains(&*pending_path(&pending.path)) && patterns.select(&pending.path, &pending.address()));
-    let orphans = orphans.into_iter().filter(|path| patterns.select(path.strip_suffix(".new").unwrap_or(path), path)).collect();
+    for path in desk.folder().pending().map_err(failure)?.iter().filter(|path| !orphaned.contains(&*pending_path(path))) {
+        let files = files(desk, path);
+        let waiting = desk.folder().pending_in(&files, path, desk.owners().comparison(path));
+        if patterns.select(path, &waiting.address()) {
+            pending.push(waiting);
+            seen.push(files);
+        }
+    }
+    let orphans: Vec<String> =
+        orphans.into_iter().filter(|path| patterns.select(path.strip_suffix(".new").unwrap_or(path), path)).collect();
+    seen.extend(orphans.iter().map(|path| files(desk, path)));
     let unmatched = patterns.unmatched();
     if !unmatched.is_empty() {
         let told = |pattern: &String| {
@@ -89,7 +99,12 @@ fn find(desk: &Desk<'_>, orphans: Vec<String>, globs: &[String]) -> Result<Found
         };
         return Err(Failure { exit: Exit::NothingSelected, problems: unmatched.iter().map(told).collect() });
     }
-    Ok(Found { pending, orphans })
+    Ok(Found { pending, orphans, seen })
+}
+
+/// The files that an item is about. One that cannot be read is like nothing: deciding about it says why it cannot be read.
+fn files(desk: &Desk<'_>, path: &str) -> Kept {
+    desk.folder().keep(&[path.to_owned(), pending_path(path)]).unwrap_or_default()
 }
 
 /// Without a terminal: what waits, and how it is decided without one.
@@ -171,39 +186,25 @@ struct Table<'p> {
 }
 
 impl Table<'_> {
-    fn lay(&mut self, found: &Found, known: &Known) -> Vec<Item> {
+    fn lay(&self, found: &Found, known: &Known) -> Vec<Item> {
         let mut items = Vec::new();
-        for pending in &found.pending {
+        for (pending, seen) in found.pending.iter().zip(&self.seen) {
             let cell = match &known.cells {
                 Ok(cells) => cells.get(&pending.path).ok_or_else(|| "no suite has its cell".to_owned()),
                 Err(why) => Err(why.clone()),
             };
-            self.seen.push(self.files(&pending.path));
-            let mut item = self.waiting(pending, cell);
+            let mut item = self.waiting(pending, seen, cell);
             item.prompt = item.prompt_change(&known.changes);
             items.push(item);
         }
-        for path in &found.orphans {
-            self.seen.push(self.files(path));
-            items.push(self.orphan(path));
-        }
+        items.extend(found.orphans.iter().zip(&self.seen[found.pending.len()..]).map(|(path, seen)| orphan(path, seen)));
         items
     }
 
-    fn waiting(&self, pending: &Pending, cell: Result<&CellResult, String>) -> Item {
-        let accepted = self.desk.folder().read(&pending.path).ok().flatten();
-        Item::waiting(pending, accepted.as_ref(), cell)
-    }
-
-    fn orphan(&self, path: &str) -> Item {
-        let kept = self.desk.folder().keep(&[path.to_owned()]).unwrap_or_default();
-        let text = kept.bytes(path).map(String::from_utf8_lossy);
-        Item::orphaned(path, text.as_deref())
-    }
-
-    /// The files that an item is about. One that cannot be read is like nothing, so it never seems to have changed.
-    fn files(&self, path: &str) -> Kept {
-        self.desk.folder().keep(&[path.to_owned(), pending_path(path)]).unwrap_or_default()
+    fn waiting(&self, pending: &Pending, seen: &Kept, cell: Result<&CellResult, String>) -> Item {
+        let accepted = self.desk.folder().read_kept(seen, &pending.path).ok().flatten();
+        let raw = |path: &str| seen.bytes(path).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        Item::waiting(pending, accepted.as_ref(), cell).with_raw(raw(&pending.path), raw(&pending_path(&pending.path)))
     }
 
     /// Carries a decision out for those items whose files are still what was shown.
@@ -211,14 +212,9 @@ impl Table<'_> {
         let mut outcomes = Vec::new();
         let mut open = Vec::new();
         for &index in indices {
-            let item = &review.entries[index].item;
-            let now = self.files(&item.path);
-            if now == self.seen[index] {
-                open.push(index);
-            } else {
-                let outcome = self.moved(item, &now);
-                self.seen[index] = now;
-                outcomes.push((index, outcome));
+            match self.moved(index, review) {
+                Some(outcome) => outcomes.push((index, outcome)),
+                None => open.push(index),
             }
         }
         let paths: Vec<&str> = open.iter().map(|index| review.entries[*index].item.path.as_str()).collect();
@@ -232,13 +228,13 @@ impl Table<'_> {
         let (orphans, pending): (Vec<usize>, Vec<usize>) =
             open.iter().partition(|index| review.entries[**index].item.kind == Kind::Orphaned);
         for index in orphans {
-            let removed = match decision {
-                Decision::Accept | Decision::Add | Decision::ReplaceVariant(_) => {
-                    self.desk.folder().remove_orphan(&review.entries[index].item.path).map(|_| None)
-                }
-                Decision::Reject => Ok(None),
+            let path = &review.entries[index].item.path;
+            let outcome = match decision {
+                Decision::Reject => Outcome::Done(None),
+                _ if !self.desk.is_orphan(path) => Outcome::Refused(format!("`{path}` may belong to a case by now, so it stays")),
+                _ => self.moved(index, review).unwrap_or_else(|| outcome(self.desk.folder().remove_orphan(path).map(|_| None))),
             };
-            outcomes.push((index, outcome(removed)));
+            outcomes.push((index, outcome));
         }
         let path = |index: &usize| review.entries[*index].item.path.as_str();
         match decision {
@@ -248,34 +244,56 @@ impl Table<'_> {
                     Decision::ReplaceVariant(number) => Acceptance::ReplaceVariant(number),
                     Decision::Accept | Decision::Reject => Acceptance::Replace,
                 };
-                let accepted = self.desk.accept(&pending.iter().map(path).collect::<Vec<_>>(), how);
-                let accepted = accepted.into_iter().map(|result| outcome(result.map(|accepted| accepted.problem)));
-                outcomes.extend(pending.iter().copied().zip(accepted));
+                let shown: Vec<(&str, &Kept)> = pending.iter().map(|index| (path(index), &self.seen[*index])).collect();
+                let accepted = self.desk.accept_shown(&shown, how);
+                for (&index, result) in pending.iter().zip(accepted) {
+                    let outcome = match result {
+                        // It was written anew while those before it were accepted.
+                        Err(SnapshotError::Meanwhile { .. }) => self.moved(index, review).unwrap_or(Outcome::Gone),
+                        result => outcome(result.map(|accepted| accepted.problem)),
+                    };
+                    outcomes.push((index, outcome));
+                }
             }
-            Decision::Reject => outcomes.extend(pending.iter().map(|index| {
-                let rejected = self.desk.folder().reject(path(index)).map(|()| None);
-                (*index, outcome(rejected))
-            })),
+            Decision::Reject => {
+                for &index in &pending {
+                    let rejected = |table: &Self| outcome(table.desk.folder().reject(path(&index)).map(|()| None));
+                    let outcome = self.moved(index, review).unwrap_or_else(|| rejected(self));
+                    outcomes.push((index, outcome));
+                }
+            }
         }
-        if outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Done(_))) {
-            self.desk.did(before, &paths);
+        let done = outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Done(_)));
+        let done: Vec<&str> = done.map(|(index, _)| path(index)).collect();
+        if !done.is_empty() {
+            self.desk.did(before, &done);
         }
         outcomes
     }
 
-    /// What became of an item whose files are not those that were shown.
-    fn moved(&self, item: &Item, now: &Kept) -> Outcome {
-        if item.kind == Kind::Orphaned {
-            return if now.has(&item.path) { Outcome::Anew(Box::new(self.orphan(&item.path))) } else { Outcome::Gone };
+    /// What became of an item whose files are not those that were shown; `None` where they are.
+    fn moved(&mut self, index: usize, review: &Review) -> Option<Outcome> {
+        let item = &review.entries[index].item;
+        let now = files(&self.desk, &item.path);
+        if now == self.seen[index] {
+            return None;
         }
-        if !now.has(&pending_path(&item.path)) {
-            return Outcome::Gone;
-        }
-        let why = "it was written anew while it was reviewed".to_owned();
-        Outcome::Anew(Box::new(
-            self.waiting(&self.desk.folder().pending_at(&item.path, self.desk.owners().comparison(&item.path)), Err(why)),
-        ))
+        let outcome = if item.kind == Kind::Orphaned {
+            if now.has(&item.path) { Outcome::Anew(Box::new(orphan(&item.path, &now))) } else { Outcome::Gone }
+        } else if now.has(&pending_path(&item.path)) {
+            let why = "it was written anew while it was reviewed".to_owned();
+            let pending = self.desk.folder().pending_in(&now, &item.path, self.desk.owners().comparison(&item.path));
+            Outcome::Anew(Box::new(self.waiting(&pending, &now, Err(why))))
+        } else {
+            Outcome::Gone
+        };
+        self.seen[index] = now;
+        Some(outcome)
     }
+}
+
+fn orphan(path: &str, seen: &Kept) -> Item {
+    Item::orphaned(path, seen.bytes(path).map(String::from_utf8_lossy).as_deref())
 }
 
 fn outcome(result: Result<Option<Problem>, SnapshotError>) -> Outcome {
@@ -341,8 +359,12 @@ fn carry_out(effect: &Effect, review: &mut Review, table: &mut Table<'_>) {
             review.carried_out(*decision, outcomes);
         }
         Effect::Undo => {
-            let undone = table.desk.undo().map_err(|error| told(&error));
-            review.undone(undone);
+            match table.desk.undo() {
+                Ok(()) => review.undone(Ok(())),
+                Err(error @ SnapshotError::Meanwhile { .. }) => review.undone(Err(told(&error))),
+                // The step stands, whole or in part, and `u` goes on with it.
+                Err(error) => review.tell(Tone::Odd, format!("it is not taken back yet: {}; `u` tries again", told(&error))),
+            }
         }
     }
 }
@@ -356,7 +378,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::review::state::{Key, Size, Status};
+    use crate::review::body::{self, Layout};
+    use crate::review::state::{Key, ShownAs, Size, Status};
     use crate::snapshot::format;
     use crate::snapshot::output::Output;
 
@@ -421,12 +444,18 @@ cases:
     }
 
     fn sat_down(root: &Path) -> (Review, Table<'static>) {
+        sat_down_while(root, |_| ())
+    }
+
+    /// `between` happens while what was found is judged.
+    fn sat_down_while(root: &Path, between: impl FnOnce(&Path)) -> (Review, Table<'static>) {
         // Whoever sits at the desk borrows the project, and a test ends before the process does.
         let project: &'static Project = Box::leak(Box::new(Project::open(Some(root)).unwrap()));
         let desk = Desk::open(project);
         let orphans = orphans::find(project, None).unwrap();
-        let found = find(&desk, orphans, &[]).unwrap();
-        let mut table = Table { desk, seen: Vec::new() };
+        let mut found = find(&desk, orphans, &[]).unwrap();
+        let table = Table { desk, seen: std::mem::take(&mut found.seen) };
+        between(root);
         let items = table.lay(&found, &Known { cells: Err("not looked up".to_owned()), changes: Vec::new() });
         (Review::new(items, Size { width: 80, height: 24 }, false), table)
     }
@@ -505,6 +534,77 @@ cases:
         }
         assert!(review.message.as_ref().unwrap().1.contains("`13` is no variant: they are numbered from 1 to 2"), "{:?}", review.message);
         assert_eq!(files(project.path()), before);
+    }
+
+    #[test]
+    fn what_is_written_anew_before_the_first_screen_is_not_decided_about() {
+        let project = project();
+        let path = "snapshots/capitals/france/claude-haiku-4-5.snap.new";
+        let (mut review, mut table) = sat_down_while(project.path(), |root| write(root, path, &snapshot(false, "Marseille")));
+        assert!(review.entries[0].item.new.contains("Paris"), "what was found is shown");
+        press('a', &mut review, &mut table);
+        assert_eq!(fs::read(project.path().join(path)).unwrap(), snapshot(false, "Marseille"));
+        assert!(review.entries[0].item.new.contains("Marseille"), "look again");
+        press('a', &mut review, &mut table);
+        let accepted = fs::read(project.path().join("snapshots/capitals/france/claude-haiku-4-5.snap")).unwrap();
+        assert_eq!(accepted, snapshot(false, "Marseille"));
+    }
+
+    #[test]
+    fn orphans_are_removed_one_by_one_and_only_while_nobody_owns_them() {
+        let project = project();
+        let (mut review, mut table) = sat_down(project.path());
+        for _ in 0..4 {
+            press('n', &mut review, &mut table);
+        }
+        press('A', &mut review, &mut table);
+        assert_eq!(review.count(&Status::Accepted), 1, "{:?}", review.message);
+        let spain = "snapshots/capitals/spain/claude-haiku-4-5.snap";
+        let with_spain = format!("{SUITE}  - {{id: spain, vars: {{country: Spain}}}}\n");
+        write(project.path(), "suites/capitals.yaml", with_spain.as_bytes());
+        press('a', &mut review, &mut table);
+        assert!(project.path().join(spain).exists(), "{:?}", review.message);
+        assert!(review.message.as_ref().unwrap().1.contains("may belong to a case by now"), "{:?}", review.message);
+        write(project.path(), "suites/capitals.yaml", SUITE.as_bytes());
+        press('a', &mut review, &mut table);
+        assert!(!project.path().join(spain).exists(), "{:?}", review.message);
+    }
+
+    #[test]
+    fn an_undo_that_the_disk_refuses_can_be_tried_again() {
+        let project = project();
+        let (mut review, mut table) = sat_down(project.path());
+        let before = files(project.path());
+        press('a', &mut review, &mut table);
+        let folder = project.path().join("snapshots/capitals/france");
+        fs::rename(&folder, project.path().join("aside")).unwrap();
+        write(project.path(), "snapshots/capitals/france", b"a file where the folder belongs");
+        press('p', &mut review, &mut table);
+        press('u', &mut review, &mut table);
+        assert_eq!(review.entries[0].status, Status::Accepted);
+        assert!(review.message.as_ref().unwrap().1.contains("`u` tries again"), "{:?}", review.message);
+        fs::remove_file(&folder).unwrap();
+        fs::rename(project.path().join("aside"), &folder).unwrap();
+        press('u', &mut review, &mut table);
+        assert_eq!(review.entries[0].status, Status::Waiting);
+        assert_eq!(files(project.path()), before);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_shown_as_it_stands() {
+        let project = project();
+        let waiting = "snapshots/capitals/japan/claude-haiku-4-5.snap.new";
+        write(project.path(), waiting, b"<<<<<<< ours");
+        let (review, _) = sat_down(project.path());
+        let shown = |index: usize| {
+            let layout = Layout { width: 80, side_by_side: false, shown_as: ShownAs::Difference, colour: false };
+            let lines: Vec<String> = body::lines(&review.entries[index].item, layout).iter().map(body::plain).collect();
+            lines.join("\n")
+        };
+        let (new, accepted) = (shown(2), shown(3));
+        assert!(new.contains("the new output cannot be read") && new.contains("<<<<<<< ours"), "{new}");
+        assert!(!new.contains("accepting replaces"), "{new}");
+        assert!(accepted.contains("accepting replaces") && accepted.contains("no snapshot") && accepted.contains("+ Lima"), "{accepted}");
     }
 
     #[test]

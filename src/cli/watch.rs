@@ -96,6 +96,11 @@ pub(crate) async fn run(
     }
 }
 
+/// Gives the terminal back, if it is taken, from a thread that is about to end the process: nothing is dropped any more then.
+pub(crate) fn give_back() {
+    keys::give_back();
+}
+
 /// Flags that mean one run, or ask again what is known.
 fn refuse(arguments: &RunArguments) -> Result<(), Failure> {
     let formats = &arguments.formats;

@@ -85,8 +85,22 @@ pub(crate) fn lines(item: &Item, layout: Layout) -> Vec<Line> {
         }
         Kind::New => whole(Sign::Added, &item.new, layout, &mut lines),
         Kind::Unreadable => {
-            note("accepting replaces a file that cannot be read", layout, &mut lines);
-            whole(Sign::Added, &item.new, layout, &mut lines);
+            if item.is_new_unreadable() {
+                note("the new output cannot be read, so it cannot be accepted; rejecting removes its file, in which stands:", layout, &mut lines);
+                whole(Sign::Same, &item.new, layout, &mut lines);
+                lines.push(Vec::new());
+            }
+            if item.accepted.is_empty() {
+                note("nothing is accepted", layout, &mut lines);
+            } else if item.is_new_unreadable() {
+                note("what is accepted", layout, &mut lines);
+                whole(Sign::Same, &item.accepted, layout, &mut lines);
+            } else {
+                note("accepting replaces a file that cannot be read, in which stands:", layout, &mut lines);
+                whole(Sign::Removed, &item.accepted, layout, &mut lines);
+                note("the new output", layout, &mut lines);
+                whole(Sign::Added, &item.new, layout, &mut lines);
+            }
         }
         Kind::Changed if layout.shown_as == ShownAs::New => {
             note("the whole new output", layout, &mut lines);

@@ -43,7 +43,7 @@ impl Kind {
 }
 
 /// What came of the assertions on this very output.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Judged {
     /// As the suites stand now.
     Cell {
@@ -159,6 +159,7 @@ impl Item {
             (_, Some(now)) => now.to_owned(),
             (before, None) => before.unwrap_or_default().to_owned(),
         };
+        let judged = cell.as_ref().map_or_else(|why| Judged::Unknown(why.clone()), |cell| judged(cell, now));
         Self {
             path: pending.path.clone(),
             kind,
@@ -169,13 +170,13 @@ impl Item {
             versions,
             place: cell.as_ref().ok().map(|cell| cell.site.to_string()),
             simulated: now.map(|now| now.simulated),
-            judged: cell.map_or_else(Judged::Unknown, |cell| judged(cell, now)),
+            change: now.and_then(|now| alike::change(&pending.state, now, &new, variants, &judged)),
+            judged,
             notes,
             differences,
             nearest,
             prompt: None,
             accepted: accepted.map(readable).unwrap_or_default(),
-            change: alike::change(&pending.state, &new),
             new,
         }
     }
@@ -184,6 +185,23 @@ impl Item {
     pub(crate) fn prompt_change(&self, changes: &[Arc<PromptChange>]) -> Option<Arc<PromptChange>> {
         let (from, to) = self.versions.split_once(" -> ").unwrap_or((&self.versions, &self.versions));
         changes.iter().find(|change| change.from == from && change.to == to).cloned()
+    }
+
+    /// Those of the two files that cannot be read as they stand, so that nobody decides about them blindly.
+    pub(crate) fn with_raw(mut self, accepted: Option<String>, new: Option<String>) -> Self {
+        let cut = |text: Option<String>| text.map(|text| visible::cut(&text, ORPHAN).into_owned()).unwrap_or_default();
+        if self.kind == Kind::Unreadable && self.accepted.is_empty() {
+            self.accepted = cut(accepted);
+        }
+        if self.kind == Kind::Unreadable && self.is_new_unreadable() {
+            self.new = cut(new);
+        }
+        self
+    }
+
+    /// Whether nothing can be accepted, because the new output makes no sense.
+    pub(crate) const fn is_new_unreadable(&self) -> bool {
+        self.simulated.is_none()
     }
 
     /// A file that no cell owns; `text` as it stands in the file.
@@ -214,7 +232,8 @@ impl Item {
                 (None, None) => String::new(),
             },
             new: String::new(),
-            change: Some("orphaned".to_owned()),
+            // Each is another file, which nobody has seen before it is shown.
+            change: None,
         }
     }
 }

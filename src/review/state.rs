@@ -181,11 +181,15 @@ impl Review {
         self.side_by_side.unwrap_or(self.size.width >= WIDE)
     }
 
-    /// Undecided items that the filter shows and that share the current one's change, itself included.
+    /// Items that wait, that the filter shows and that share the current one's change, itself included.
     pub(crate) fn alike(&self) -> Vec<usize> {
         let Some(&current) = self.shown.get(self.at) else { return Vec::new() };
         let same = self.entries[current].item.change.as_ref().and_then(|change| self.alike.get(change));
-        let open = |index: &usize| self.is_open(*index) && self.shown.binary_search(index).is_ok();
+        // What was put aside for later is not decided by the way.
+        let open = |index: &usize| {
+            let waits = self.entries[*index].status == Status::Waiting;
+            (waits || (*index == current && self.is_open(current))) && self.shown.binary_search(index).is_ok()
+        };
         match same {
             Some(same) => same.iter().copied().filter(open).collect(),
             None => Some(current).filter(|index| self.is_open(*index)).into_iter().collect(),

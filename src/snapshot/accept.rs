@@ -5,6 +5,7 @@ use crate::snapshot::compare::Comparison;
 use crate::snapshot::disk;
 use crate::snapshot::folder::Folder;
 use crate::snapshot::format;
+use crate::snapshot::kept::Kept;
 use crate::snapshot::output::Snapshot;
 use crate::snapshot::path::pending_path;
 
@@ -51,7 +52,7 @@ impl Folder {
     /// # Errors
     /// A pending file that is gone or cannot be read, a simulated one beside a real one, a disk that cannot be written.
     pub fn accept(&self, accepted: &str) -> Result<Snapshot, SnapshotError> {
-        let (pending, new) = self.waiting(accepted)?;
+        let (pending, new) = self.waiting(accepted, &Kept::default())?;
         self.spare_real(accepted, &new)?;
         if disk::rename(&self.root, &pending, accepted)? { Ok(new) } else { Err(SnapshotError::NotPending { path: pending }) }
     }
@@ -66,12 +67,36 @@ impl Folder {
         if how == Acceptance::Replace {
             return self.accept(accepted);
         }
-        let (pending, new) = self.waiting(accepted)?;
-        let Some(mut standing) = self.read(accepted)? else {
-            // Nothing stands that could be kept.
-            return if how == Acceptance::Add { self.accept(accepted) } else { Err(no_variant(accepted, how, 0)) };
-        };
+        self.accept_shown(accepted, how, comparison, &Kept::default())
+    }
+
+    /// The same for a person who was shown both files: what is accepted is what was kept of them then, not what lies there by now.
+    ///
+    /// # Errors
+    /// What [`accept_as`](Self::accept_as) answers, and one of the files is not what was shown.
+    pub fn accept_shown(
+        &self,
+        accepted: &str,
+        how: Acceptance,
+        comparison: &Comparison,
+        shown: &Kept,
+    ) -> Result<Snapshot, SnapshotError> {
+        if let Some(path) = self.moved(shown)? {
+            return Err(SnapshotError::Meanwhile { path });
+        }
+        let (pending, new) = self.waiting(accepted, shown)?;
         self.spare_real(accepted, &new)?;
+        let standing = if how == Acceptance::Replace { None } else { self.read_kept(shown, accepted)? };
+        let Some(mut standing) = standing else {
+            if let Acceptance::ReplaceVariant(_) = how {
+                return Err(no_variant(accepted, how, 0));
+            }
+            // Nothing stands that is kept.
+            let Some(bytes) = shown.bytes(&pending) else { return self.accept(accepted) };
+            disk::put_bytes(&self.root, accepted, bytes)?;
+            self.settle(&pending, shown)?;
+            return Ok(new);
+        };
         if standing.simulated != new.simulated {
             return Err(SnapshotError::OtherKind { path: accepted.to_owned() });
         }
@@ -89,20 +114,26 @@ impl Folder {
         let further = joined.outputs.len() - kept;
         if further == 0 && kept == variants {
             // An equal output leaves the file alone, head included.
-            disk::remove(&self.root, &pending)?;
+            self.settle(&pending, shown)?;
             return Ok(standing);
         }
         joined.outputs[at.min(kept)..].rotate_right(further);
         disk::put(&self.root, accepted, &format::write(&joined))?;
-        disk::remove(&self.root, &pending)?;
+        self.settle(&pending, shown)?;
         Ok(joined)
     }
 
+    /// Takes away what waits no longer; another output that was laid there meanwhile stays.
+    fn settle(&self, pending: &str, shown: &Kept) -> Result<(), SnapshotError> {
+        let is_another = shown.has(pending) && disk::read_bytes(&self.root, pending)?.as_deref() != shown.bytes(pending);
+        if is_another { Ok(()) } else { disk::remove(&self.root, pending).map(drop) }
+    }
+
     /// The pending file beside an accepted path, and what is in it.
-    fn waiting(&self, accepted: &str) -> Result<(String, Snapshot), SnapshotError> {
+    fn waiting(&self, accepted: &str, shown: &Kept) -> Result<(String, Snapshot), SnapshotError> {
         disk::locate(&self.root, accepted)?;
         let pending = pending_path(accepted);
-        match self.read(&pending)? {
+        match self.read_kept(shown, &pending)? {
             Some(new) => Ok((pending, new)),
             None => Err(SnapshotError::NotPending { path: pending }),
         }

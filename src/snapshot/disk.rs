@@ -60,11 +60,14 @@ pub(super) fn exists(root: &Path, path: &str) -> bool {
 
 /// The text of a file; `None` where there is none.
 pub(super) fn read(root: &Path, path: &str) -> Result<Option<String>, SnapshotError> {
-    let text =
-        |bytes| String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8"));
     let place = locate(root, path)?;
     let read = read_at(&place).and_then(|bytes| bytes.map(text).transpose());
     read.map_err(|source| SnapshotError::Read { path: path.to_owned(), source })
+}
+
+/// The text that the bytes of a file are.
+pub(super) fn text(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8"))
 }
 
 /// The bytes of a file, whatever they are; `None` where there is none.

@@ -6,6 +6,8 @@
 use crate::snapshot::SnapshotError;
 use crate::snapshot::disk;
 use crate::snapshot::folder::Folder;
+use crate::snapshot::format;
+use crate::snapshot::output::Snapshot;
 
 /// The bytes of some files; `None` where there is no such file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,6 +27,16 @@ impl Kept {
     pub fn has(&self, path: &str) -> bool {
         self.files.iter().any(|(kept, bytes)| kept == path && bytes.is_some())
     }
+
+    /// Keeps those files alone that `others` has too.
+    pub fn keep_only(&mut self, others: &Self) {
+        self.files.retain(|(path, _)| others.knows(path));
+    }
+
+    /// Whether the file was looked at, there or not.
+    fn knows(&self, path: &str) -> bool {
+        self.files.iter().any(|(kept, _)| kept == path)
+    }
 }
 
 impl Folder {
@@ -37,23 +49,55 @@ impl Folder {
         Ok(Kept { files: paths.iter().map(kept).collect::<Result<_, SnapshotError>>()? })
     }
 
-    /// Makes the files what they were `before`, provided that they are still what they were `after`; nothing is touched otherwise.
+    /// The snapshot in a kept file, from the very bytes that were kept; one that was not kept is read.
+    ///
+    /// # Errors
+    /// A file that makes no sense.
+    pub fn read_kept(&self, kept: &Kept, path: &str) -> Result<Option<Snapshot>, SnapshotError> {
+        if !kept.knows(path) {
+            return self.read(path);
+        }
+        let Some(bytes) = kept.bytes(path) else { return Ok(None) };
+        let text = disk::text(bytes.to_vec()).map_err(|source| SnapshotError::Read { path: path.to_owned(), source })?;
+        format::read(&text).map(Some).map_err(|source| SnapshotError::Format { path: path.to_owned(), source })
+    }
+
+    /// The first of the kept files that is not what it was.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn moved(&self, kept: &Kept) -> Result<Option<String>, SnapshotError> {
+        for (path, bytes) in &kept.files {
+            if disk::read_bytes(&self.root, path)? != *bytes {
+                return Ok(Some(path.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Makes the files what they were `before`, provided that they are still what they were `after`; nothing is touched otherwise. A disk that
+    /// fails may leave some of them put back already: the same call goes on from there.
     ///
     /// # Errors
     /// A file that somebody else changed since, a disk that cannot be written.
     pub fn put_back(&self, before: &Kept, after: &Kept) -> Result<(), SnapshotError> {
-        for (path, bytes) in &after.files {
-            if disk::read_bytes(&self.root, path)? != *bytes {
-                return Err(SnapshotError::Meanwhile { path: path.clone() });
+        // Another process may note a prompt version between the look and the write.
+        disk::alone(&self.root, || {
+            for (path, bytes) in &after.files {
+                let now = disk::read_bytes(&self.root, path)?;
+                let is_back = before.knows(path) && now.as_deref() == before.bytes(path);
+                if now != *bytes && !is_back {
+                    return Err(SnapshotError::Meanwhile { path: path.clone() });
+                }
             }
-        }
-        for (path, bytes) in &before.files {
-            match bytes {
-                Some(bytes) => disk::put_bytes(&self.root, path, bytes)?,
-                None => disk::remove(&self.root, path)?,
-            };
-        }
-        Ok(())
+            for (path, bytes) in &before.files {
+                match bytes {
+                    Some(bytes) => disk::put_bytes(&self.root, path, bytes)?,
+                    None => disk::remove(&self.root, path)?,
+                };
+            }
+            Ok(())
+        })
     }
 }
 
@@ -83,5 +127,32 @@ mod tests {
         assert!(matches!(folder.put_back(&before, &after), Err(SnapshotError::Meanwhile { .. })));
         assert_eq!(fs::read(place("a.snap")).unwrap(), b"by somebody else");
         assert!(folder.keep(&["../outside".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn what_could_not_be_put_back_whole_is_put_back_by_the_next_call() {
+        let project = tempfile::tempdir().unwrap();
+        let folder = Folder::open(project.path());
+        let place = |name: &str| project.path().join("snapshots").join(name);
+        let paths = ["snapshots/a/one.snap".to_owned(), "snapshots/b/two.snap".to_owned()];
+        for name in ["a", "b"] {
+            fs::create_dir_all(place(name)).unwrap();
+        }
+        for name in ["a/one.snap", "b/two.snap"] {
+            fs::write(place(name), "old").unwrap();
+        }
+        let before = folder.keep(&paths).unwrap();
+        fs::write(place("a/one.snap"), "new").unwrap();
+        fs::remove_dir_all(place("b")).unwrap();
+        let after = folder.keep(&paths).unwrap();
+        // A file where the folder belongs.
+        fs::write(place("b"), "in the way").unwrap();
+        let refused = folder.put_back(&before, &after).unwrap_err();
+        assert!(!matches!(refused, SnapshotError::Meanwhile { .. }), "{refused}");
+        fs::write(place("a/one.snap"), "old").unwrap();
+        fs::remove_file(place("b")).unwrap();
+        folder.put_back(&before, &after).unwrap();
+        assert_eq!(fs::read(place("a/one.snap")).unwrap(), b"old");
+        assert_eq!(fs::read(place("b/two.snap")).unwrap(), b"old");
     }
 }

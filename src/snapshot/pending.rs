@@ -8,8 +8,9 @@ use crate::snapshot::SnapshotError;
 use crate::snapshot::accept::Variants;
 use crate::snapshot::compare::{Comparison, shown};
 use crate::snapshot::folder::{Folder, unreadable};
+use crate::snapshot::kept::Kept;
 use crate::snapshot::output::{Output, Snapshot};
-use crate::snapshot::path::{self, ACCEPTED, FOLDER, PENDING};
+use crate::snapshot::path::{self, ACCEPTED, FOLDER, PENDING, pending_path};
 use crate::snapshot::tokens;
 
 /// One output that waits.
@@ -53,8 +54,17 @@ impl Pending {
     #[must_use]
     pub fn new_text(&self) -> String {
         match (&self.state, &self.content) {
-            (SnapshotState::New { .. }, Ok(content)) => content.outputs.first().map(Output::shown).unwrap_or_default(),
+            (SnapshotState::New { .. }, Ok(content)) => readable(content),
             _ => String::new(),
+        }
+    }
+
+    /// The same, each output for itself.
+    #[must_use]
+    pub fn new_texts(&self) -> Vec<String> {
+        match (&self.state, &self.content) {
+            (SnapshotState::New { .. }, Ok(content)) => content.outputs.iter().map(Output::shown).collect(),
+            _ => Vec::new(),
         }
     }
 }
@@ -104,6 +114,12 @@ impl Folder {
     /// What waits beside an accepted path, compared as `comparison` says; its content says so where nothing does.
     #[must_use]
     pub fn pending_at(&self, path: &str, comparison: Option<&Comparison>) -> Pending {
+        self.pending_in(&Kept::default(), path, comparison)
+    }
+
+    /// The same, told from the very bytes that were kept of both files.
+    #[must_use]
+    pub fn pending_in(&self, kept: &Kept, path: &str, comparison: Option<&Comparison>) -> Pending {
         let stem = path.strip_suffix(ACCEPTED).unwrap_or(path);
         let parts: Vec<&str> = stem.split('/').skip(1).collect();
         let part = |index: usize| parts.get(index).copied().unwrap_or_default().to_owned();
@@ -112,13 +128,13 @@ impl Folder {
             [.., model] => (None, (*model).to_owned()),
             [] => (None, String::new()),
         };
-        let content = match self.read_pending(path) {
+        let content = match self.read_kept(kept, &pending_path(path)) {
             Ok(Some(content)) => Ok(content),
             Ok(None) => Err("it was accepted or rejected meanwhile".to_owned()),
             Err(error) => Err(error.to_string()),
         };
         let exact = Comparison::exact();
-        let (state, variants) = match (self.read(path), &content) {
+        let (state, variants) = match (self.read_kept(kept, path), &content) {
             (Err(error), _) => (unreadable(&error), Variants::default()),
             (Ok(accepted), Ok(new)) => {
                 let accepted = accepted.as_ref();
@@ -311,7 +327,7 @@ mod tests {
     #[test]
     fn an_output_without_a_predecessor_is_shown_and_named_by_its_model() {
         let (root, folder) = project();
-        let place = root.path().join(path::pending_path(&path::path("triage", "one", None, "vendor/model:1")));
+        let place = root.path().join(pending_path(&path::path("triage", "one", None, "vendor/model:1")));
         fs::create_dir_all(place.parent().unwrap()).unwrap();
         fs::write(place, file("triage@3", "vendor/model:1", "first\nsecond")).unwrap();
         let all = folder.select_pending(&["*one*".to_owned()]).unwrap().pending;
@@ -319,6 +335,13 @@ mod tests {
         assert_eq!(all[0].new_text(), "first\nsecond");
         let changed = folder.select_pending(&["triage/double-charge/haiku".to_owned()]).unwrap().pending;
         assert_eq!(changed[0].new_text(), "");
+        let mut several = all[0].content.clone().unwrap();
+        several.outputs.push(changed[0].content.clone().unwrap().outputs.remove(0));
+        let place = root.path().join(pending_path(&path::path("triage", "two", None, "sonnet")));
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(place, crate::snapshot::format::write(&several)).unwrap();
+        let all = folder.select_pending(&["*two*".to_owned()]).unwrap().pending;
+        assert_eq!(all[0].new_text(), "variant 1 of 2\nfirst\nsecond\nvariant 2 of 2\n{\"queue\": \"refunds\"}\n");
     }
 
     #[test]

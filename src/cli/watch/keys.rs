@@ -26,13 +26,13 @@ impl Key {
     }
 }
 
-pub(super) use system::Keys;
+pub(super) use system::{Keys, give_back};
 
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 mod system {
     use std::io::{self, IsTerminal};
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, Mutex, PoisonError};
     use std::thread::JoinHandle;
     use std::time::{Duration, Instant};
 
@@ -42,6 +42,17 @@ mod system {
 
     use super::Key;
 
+    /// How the terminal was before it gave single keys, as long as it does: a second Ctrl-C ends the process, and then nothing is dropped.
+    static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+
+    /// Makes the terminal what it was, if it gives single keys. Whoever comes second finds nothing to do.
+    pub(in super::super) fn give_back() {
+        if let Some(before) = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // The terminal may be gone; then nobody misses its modes.
+            let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &before);
+        }
+    }
+
     /// The keyboard.
     pub(in super::super) struct Keys {
         sender: UnboundedSender<Key>,
@@ -50,7 +61,6 @@ mod system {
 
     /// The terminal gives single keys as long as this is there.
     pub(in super::super) struct Listening {
-        before: Termios,
         ended: Arc<AtomicBool>,
         reading: Option<JoinHandle<()>>,
     }
@@ -71,11 +81,14 @@ mod system {
             // A read that finds nothing ends after a tenth of a second: nobody may be left reading when the round begins.
             single.control_chars[SpecialCharacterIndices::VMIN as usize] = 0;
             single.control_chars[SpecialCharacterIndices::VTIME as usize] = 1;
+            let mut kept = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
             tcsetattr(io::stdin(), SetArg::TCSANOW, &single).ok()?;
+            *kept = Some(before);
+            drop(kept);
             let ended = Arc::new(AtomicBool::new(false));
             let (sender, end) = (self.sender.clone(), Arc::clone(&ended));
             let reading = Some(std::thread::spawn(move || listen(&sender, &end)));
-            Some(Listening { before, ended, reading })
+            Some(Listening { ended, reading })
         }
 
         /// The next key that means something.
@@ -109,10 +122,10 @@ mod system {
     impl Drop for Listening {
         fn drop(&mut self) {
             self.ended.store(true, Ordering::Release);
-            // It ends within a tenth of a second, and does not panic.
+            // It ends within a tenth of a second, and does not panic. Only then the terminal gives lines again: whoever reads until then would
+            // wait for a whole one.
             let _ = self.reading.take().map(JoinHandle::join);
-            // The terminal may be gone; then nobody misses its modes.
-            let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &self.before);
+            give_back();
         }
     }
 }
@@ -120,6 +133,9 @@ mod system {
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 mod system {
     use super::Key;
+
+    /// Nothing was taken.
+    pub(in super::super) fn give_back() {}
 
     /// No keyboard: elsewhere a watch is ended by Ctrl-C.
     pub(in super::super) struct Keys;
