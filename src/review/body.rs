@@ -86,7 +86,11 @@ pub(crate) fn lines(item: &Item, layout: Layout) -> Vec<Line> {
         Kind::New => whole(Sign::Added, &item.new, layout, &mut lines),
         Kind::Unreadable => {
             if item.is_new_unreadable() {
-                note("the new output cannot be read, so it cannot be accepted; rejecting removes its file, in which stands:", layout, &mut lines);
+                note(
+                    "the new output cannot be read, so it cannot be accepted; rejecting removes its file, in which stands:",
+                    layout,
+                    &mut lines,
+                );
                 whole(Sign::Same, &item.new, layout, &mut lines);
                 lines.push(Vec::new());
             }

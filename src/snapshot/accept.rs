@@ -74,13 +74,7 @@ impl Folder {
     ///
     /// # Errors
     /// What [`accept_as`](Self::accept_as) answers, and one of the files is not what was shown.
-    pub fn accept_shown(
-        &self,
-        accepted: &str,
-        how: Acceptance,
-        comparison: &Comparison,
-        shown: &Kept,
-    ) -> Result<Snapshot, SnapshotError> {
+    pub fn accept_shown(&self, accepted: &str, how: Acceptance, comparison: &Comparison, shown: &Kept) -> Result<Snapshot, SnapshotError> {
         if let Some(path) = self.moved(shown)? {
             return Err(SnapshotError::Meanwhile { path });
         }
