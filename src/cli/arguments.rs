@@ -74,6 +74,8 @@ pub(crate) enum Command {
     Report(ReportArguments),
     /// Merge the reports of all shards and judge them as one run
     Merge(MergeArguments),
+    /// Compare two runs, models or versions of a prompt: quality with a verdict, cost, speed, and where they differ
+    Compare(crate::cli::compare::CompareArguments),
     /// Serve the simulated Messages API on loopback
     Sim(SimArguments),
     /// Print a JSON Schema for editors and tools
@@ -468,4 +470,6 @@ pub(crate) enum SchemaOf {
     Settings,
     /// Run reports
     Run,
+    /// Comparisons
+    Comparison,
 }

@@ -11,6 +11,7 @@ use crate::cli::project::{self, Failure};
 use crate::model::gate::Exit;
 use crate::model::problem::Problem;
 use crate::model::run::RunReport;
+use crate::model::side_by_side::SideBySide;
 use crate::model::suite::Suite;
 use crate::report::files::{Content, OutputError, Outputs, Wanted};
 use crate::report::json::{self, ReadError};
@@ -129,6 +130,22 @@ fn write(
         github.tell(report, console);
     }
     Ok(report.exit)
+}
+
+/// Opens the outputs of a comparison.
+pub(crate) fn open_of_comparison(json: Option<&Path>, markdown: Option<&Path>, current: &Path) -> Result<Outputs, Failure> {
+    let formats =
+        FormatArguments { json: json.map(Path::to_path_buf), markdown: markdown.map(Path::to_path_buf), ..FormatArguments::default() };
+    open(&formats, None, current, &Kept::default())
+}
+
+/// Writes a comparison to its outputs.
+pub(crate) fn commit(outputs: Outputs, compared: &SideBySide) -> Result<(), Failure> {
+    let written = outputs.commit_with(|format, out| crate::report::write_side_by_side(format, compared, out));
+    written.map_err(|errors| {
+        let problems = errors.iter().map(|error| Problem::error(error.to_string()).hint(error.hint())).collect();
+        Failure { exit: Exit::NotWritten, problems }
+    })
 }
 
 fn output_failure(error: &OutputError) -> Failure {

@@ -6,6 +6,7 @@ mod answers;
 mod arguments;
 mod caps;
 mod check;
+mod compare;
 mod console;
 mod decide;
 mod decisions;
@@ -108,6 +109,7 @@ fn dispatch(cli: &Cli, console: &Console, end_now: fn(u8) -> !) -> Result<Exit, 
         Command::Reject(arguments) => decide::reject(&project()?, arguments, console),
         Command::Report(arguments) => formats::report(&current()?, arguments, console),
         Command::Merge(arguments) => formats::merge(&current()?, arguments, console),
+        Command::Compare(arguments) => compare::run(&current()?, arguments, console),
         Command::Sim(arguments) => {
             let current = current()?;
             block_on(end_now, |interrupted| async move { sim::run(&current, arguments, console, interrupted).await })

@@ -14,6 +14,7 @@ pub(crate) fn run(arguments: &SchemaArguments, console: &Console) -> Result<Exit
         SchemaOf::Suite => crate::source::schema(),
         SchemaOf::Settings => settings::schema(),
         SchemaOf::Run => crate::report::json::schema(),
+        SchemaOf::Comparison => crate::report::compared::schema(),
     };
     console.json(&schema)?;
     Ok(Exit::Holds)

@@ -2,4 +2,6 @@
 
 pub mod exit;
 pub mod judge;
+pub mod pairing;
+pub mod side_by_side;
 pub mod statistics;

@@ -15,5 +15,6 @@ pub mod reply;
 pub mod request;
 pub mod run;
 pub mod sampled;
+pub mod side_by_side;
 pub mod suite;
 pub mod verdict;

@@ -183,9 +183,18 @@ impl Outputs {
     ///
     /// All that went wrong. A reader of standard output that left is not an error.
     pub fn commit(self, report: &RunReport) -> Result<(), Vec<OutputError>> {
+        self.commit_with(|format, out| crate::report::write(format, report, out))
+    }
+
+    /// The same of anything that can be written in the formats that were asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::commit`].
+    pub fn commit_with(self, write: impl Fn(Format, &mut dyn Write) -> io::Result<()>) -> Result<(), Vec<OutputError>> {
         let mut errors = Vec::new();
         for Open { wanted, format, sink } in self.reports {
-            if let Err(source) = sink.write(format, report) {
+            if let Err(source) = sink.write(|out| write(format, out)) {
                 errors.push(OutputError::Write { flag: wanted.flag, path: shown(&wanted.path), source });
             }
         }
@@ -194,12 +203,12 @@ impl Outputs {
 }
 
 impl Sink {
-    fn write(self, format: Format, report: &RunReport) -> io::Result<()> {
+    fn write(self, write: impl Fn(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
         match self {
-            Self::Stdout => unless_gone(written(format, report, io::stdout().lock())),
-            Self::Direct(file) => unless_gone(written(format, report, file)),
+            Self::Stdout => unless_gone(written(write, io::stdout().lock())),
+            Self::Direct(file) => unless_gone(written(write, file)),
             Self::Renamed { mut temporary, target } => {
-                written(format, report, temporary.as_file_mut())?;
+                written(write, temporary.as_file_mut())?;
                 temporary.persist(target).map_err(|error| error.error)?;
                 Ok(())
             }
@@ -207,9 +216,9 @@ impl Sink {
     }
 }
 
-fn written(format: Format, report: &RunReport, out: impl Write) -> io::Result<()> {
+fn written(write: impl Fn(&mut dyn Write) -> io::Result<()>, out: impl Write) -> io::Result<()> {
     let mut out = BufWriter::with_capacity(1 << 16, out);
-    crate::report::write(format, report, &mut out)?;
+    write(&mut out)?;
     out.flush()
 }
 

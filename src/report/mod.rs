@@ -5,7 +5,9 @@
 use std::io;
 
 use crate::model::run::RunReport;
+use crate::model::side_by_side::SideBySide;
 
+pub(crate) mod compared;
 pub(crate) mod difference;
 pub mod events;
 mod figures;
@@ -62,6 +64,26 @@ pub fn write(format: Format, report: &RunReport, out: &mut dyn io::Write) -> io:
         Format::Junit { strict } => junit::write(report, strict, &mut out),
         Format::Markdown => markdown::write(report, &mut out),
         Format::Html => html::write(report, &mut out),
+    }?;
+    io::Write::flush(&mut out)
+}
+
+/// Writes a comparison as `format`: JSON or Markdown.
+///
+/// # Errors
+///
+/// What `out` answers; a format that a comparison does not have.
+pub fn write_side_by_side(format: Format, side_by_side: &SideBySide, out: &mut dyn io::Write) -> io::Result<()> {
+    let mut out = visible::Unheeded::new(out);
+    match format {
+        Format::Json => {
+            spelled::write_pretty(&mut out, side_by_side)?;
+            io::Write::write_all(&mut out, b"\n")
+        }
+        Format::Markdown => markdown::compared::write(side_by_side, &mut out),
+        Format::Junit { .. } | Format::Html => {
+            Err(io::Error::new(io::ErrorKind::Unsupported, "a comparison is written as JSON or Markdown"))
+        }
     }?;
     io::Write::flush(&mut out)
 }

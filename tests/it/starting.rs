@@ -45,9 +45,10 @@ fn list_shows_what_can_be_selected() {
 #[test]
 fn schemas_are_current() {
     let project = Project::new();
-    for (name, file) in [("suite", "suite.schema.json"), ("settings", "settings.schema.json"), ("run", "run.schema.json")] {
+    for name in ["suite", "settings", "run", "comparison"] {
+        let file = format!("{name}.schema.json");
         let printed: serde_json::Value = serde_json::from_str(&project.run(&["schema", name]).stdout).unwrap();
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas").join(file);
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas").join(&file);
         let committed: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
         assert_eq!(printed, committed, "schemas/{file} is old: `promptkeel schema {name} > schemas/{file}`");
     }

@@ -4,12 +4,14 @@ use std::io;
 use std::sync::Arc;
 
 use crate::model::run::{CellResult, PromptChange, RunReport};
+use crate::model::side_by_side::SideBySide;
 use crate::model::verdict::SnapshotState;
 use crate::report::standing::Standings;
 use crate::report::style::Style;
 use crate::report::visible;
 
 mod closing;
+mod compared;
 mod details;
 mod failures;
 mod log;
@@ -81,6 +83,16 @@ pub fn pending(waiting: &Waiting<'_>, out: &mut dyn io::Write, style: Style) -> 
 pub fn cell(cell: &CellResult, texts: &[Arc<str>], prompts: &[PromptChange], out: &mut dyn io::Write, style: Style) -> io::Result<()> {
     let mut screen = paint::Screen::new(out, style);
     whole::show(cell, texts, prompts, &mut screen)
+}
+
+/// Writes how two arms, or several, stand side by side.
+///
+/// # Errors
+///
+/// Only what `out` answers.
+pub fn side_by_side(side_by_side: &SideBySide, out: &mut dyn io::Write, style: Style) -> io::Result<()> {
+    let mut screen = paint::Screen::new(out, style);
+    compared::show(side_by_side, &mut screen)
 }
 
 #[cfg(test)]

@@ -1,0 +1,252 @@
+//! Which cells of two arms answer the same case, and which of these pairs may be compared?
+//!
+//! Pairing is what makes a comparison sharp, and what makes it wrong where the two did not answer the same question. So a pair whose inputs,
+//! assertions or model are not the same is named and left out, never averaged in.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+
+use crate::model::comparison::{Counts, PairedCase};
+use crate::model::run::{CellResult, ReplyFacts, SampleResult};
+use crate::model::side_by_side::{Finding, FindingKind};
+use crate::model::verdict::Verdict;
+
+/// What tells the two arms apart; all else has to be the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Across {
+    /// Two runs: whatever changed between them.
+    Runs,
+    /// Two models.
+    Models,
+    /// Two versions of a prompt, or two prompts.
+    Versions,
+}
+
+/// Two cells that answer the same case.
+#[derive(Debug, Clone)]
+pub struct Pair<'a> {
+    /// The baseline's cell.
+    pub baseline: &'a CellResult,
+    /// The candidate's cell.
+    pub candidate: &'a CellResult,
+    /// What the statistics make of it.
+    pub counted: PairedCase,
+}
+
+/// The arms, paired.
+#[derive(Debug, Clone)]
+pub struct Pairs<'a> {
+    /// Pairs that may be compared. Some may lack a verdict in an arm.
+    pub comparable: Vec<Pair<'a>>,
+    /// How many pairs there are, comparable or not.
+    pub all: usize,
+    /// What keeps the others out, and what is to be known about these.
+    pub findings: Vec<Finding>,
+}
+
+/// The same answer: asked once, and read from the store by whoever asks the same again.
+type Answer<'a> = (&'a str, DateTime<Utc>, Option<&'a str>);
+
+/// Within an arm no two cells have the same.
+type Key<'a> = (&'a str, &'a str, Option<&'a str>, Option<&'a str>);
+
+/// Pairs the cells of two arms. Of several versions of a prompt only the newest of an arm counts, unless versions are what is compared.
+#[must_use]
+pub fn pair<'a>(across: Across, baseline: &[&'a CellResult], candidate: &[&'a CellResult]) -> Pairs<'a> {
+    let (baseline, candidate) = (newest(across, baseline), newest(across, candidate));
+    let several_prompts = across != Across::Versions && (has_several_prompts(&baseline) || has_several_prompts(&candidate));
+    let key = |cell: &'a CellResult| -> Key<'a> {
+        let address = &cell.address;
+        (&address.suite, &address.case, several_prompts.then_some(&*address.prompt), (across != Across::Models).then_some(&*address.model))
+    };
+    let others: HashMap<Key<'_>, &CellResult> = candidate.iter().map(|cell| (key(cell), *cell)).collect();
+    let known: HashSet<Key<'_>> = baseline.iter().map(|cell| key(cell)).collect();
+    let matched: Vec<(&CellResult, &CellResult)> =
+        baseline.iter().filter_map(|cell| others.get(&key(cell)).map(|other| (*cell, *other))).collect();
+
+    let same = same_answers(&matched);
+    let mut of_case: HashMap<(&str, &str), u32> = HashMap::new();
+    for (cell, _) in &matched {
+        *of_case.entry((&cell.address.suite, &cell.address.case)).or_default() += 1;
+    }
+    let name = |cell: &CellResult| {
+        let address = &cell.address;
+        let mut name = format!("{}::{}", address.suite, address.case);
+        if of_case.get(&(&*address.suite, &*address.case)).is_some_and(|cells| *cells > 1) {
+            let parts = [several_prompts.then_some(&address.prompt), (across != Across::Models).then_some(&address.model)];
+            parts.into_iter().flatten().for_each(|part| name.extend(["::", part]));
+        }
+        name
+    };
+    let mut noted = Noted::default();
+    for cell in baseline.iter().filter(|cell| !others.contains_key(&key(cell))) {
+        noted.add(FindingKind::OnlyBaseline, name(cell), None);
+    }
+    for cell in candidate.iter().filter(|cell| !known.contains(&key(cell))) {
+        noted.add(FindingKind::OnlyCandidate, name(cell), None);
+    }
+    let mut units = Units::default();
+    let mut comparable = Vec::new();
+    for (baseline, candidate) in &matched {
+        let case = name(baseline);
+        let mut kept = true;
+        for (kind, detail) in mismatches(across, baseline, candidate) {
+            kept &= !leaves_out(kind);
+            noted.add(kind, case.clone(), detail);
+        }
+        if !kept {
+            continue;
+        }
+        let counted = PairedCase {
+            cluster: Some(units.of(baseline, candidate)),
+            baseline: counts(baseline, &same),
+            candidate: counts(candidate, &same),
+            case,
+        };
+        let is_replay = |cell: &CellResult| cell.samples.iter().any(|sample| answer(sample).is_some_and(|answer| same.contains(&answer)));
+        let lacking = counted.baseline.samples == 0 || counted.candidate.samples == 0;
+        if lacking && (is_replay(baseline) || is_replay(candidate)) {
+            noted.add(FindingKind::SameAnswers, counted.case, None);
+            continue;
+        }
+        for (counts, cell, kind) in
+            [(counted.baseline, baseline, FindingKind::NoVerdictBaseline), (counted.candidate, candidate, FindingKind::NoVerdictCandidate)]
+        {
+            if counts.samples == 0 {
+                noted.add(kind, counted.case.clone(), why(cell));
+            }
+        }
+        comparable.push(Pair { baseline, candidate, counted });
+    }
+    Pairs { comparable, all: matched.len(), findings: noted.findings() }
+}
+
+/// Samples that reached a verdict, and that are not the other arm's own answers.
+fn counts(cell: &CellResult, same: &HashSet<Answer<'_>>) -> Counts {
+    let own = cell.samples.iter().filter(|sample| answer(sample).is_none_or(|answer| !same.contains(&answer)));
+    own.fold(Counts::default(), |counts, sample| match sample.verdict {
+        Verdict::Pass => Counts { passes: counts.passes.saturating_add(1), samples: counts.samples.saturating_add(1) },
+        Verdict::Fail => Counts { samples: counts.samples.saturating_add(1), ..counts },
+        Verdict::Error | Verdict::Skipped => counts,
+    })
+}
+
+fn answer(sample: &SampleResult) -> Option<Answer<'_>> {
+    let reply = sample.reply.as_ref()?;
+    Some((&sample.key, reply.answered_at, reply.request_id.as_deref()))
+}
+
+/// Answers that stand in both arms.
+fn same_answers<'a>(matched: &[(&'a CellResult, &'a CellResult)]) -> HashSet<Answer<'a>> {
+    let baseline: HashSet<Answer<'_>> = matched.iter().flat_map(|pair| &pair.0.samples).filter_map(answer).collect();
+    matched.iter().flat_map(|pair| &pair.1.samples).filter_map(answer).filter(|answer| baseline.contains(answer)).collect()
+}
+
+fn newest<'a>(across: Across, cells: &[&'a CellResult]) -> Vec<&'a CellResult> {
+    if across == Across::Versions {
+        return cells.to_vec();
+    }
+    let prompt = |cell: &'a CellResult| (&*cell.address.suite, &*cell.address.case, &*cell.address.prompt, &*cell.address.model);
+    let mut last: HashMap<(&str, &str, &str, &str), u32> = HashMap::new();
+    for cell in cells {
+        let version = last.entry(prompt(cell)).or_default();
+        *version = (*version).max(cell.address.version);
+    }
+    cells.iter().filter(|cell| last.get(&prompt(cell)) == Some(&cell.address.version)).copied().collect()
+}
+
+fn has_several_prompts(cells: &[&CellResult]) -> bool {
+    let mut prompt: HashMap<&str, &str> = HashMap::new();
+    cells.iter().any(|cell| **prompt.entry(&cell.address.suite).or_insert(&cell.address.prompt) != *cell.address.prompt)
+}
+
+/// What is not the same in both cells, with a word on it.
+fn mismatches(across: Across, baseline: &CellResult, candidate: &CellResult) -> Vec<(FindingKind, Option<String>)> {
+    let (one, other) = (&baseline.digests, &candidate.digests);
+    let ways = |one: &str, other: &str| Some(format!("{one} -> {other}"));
+    let mut found = Vec::new();
+    if let (Some(one), Some(other)) = (simulated(baseline), simulated(candidate))
+        && one != other
+    {
+        let kind = |simulated: bool| if simulated { "simulated" } else { "real" };
+        found.push((FindingKind::Simulated, ways(kind(one), kind(other))));
+    }
+    if across != Across::Models && baseline.model_id != candidate.model_id {
+        found.push((FindingKind::Model, ways(&baseline.model_id, &candidate.model_id)));
+    }
+    if one.variables != other.variables {
+        found.push((FindingKind::Variables, None));
+    }
+    if one.fixtures != other.fixtures {
+        let changed = other.fixtures.iter().find(|file| !one.fixtures.contains(file)).or_else(|| one.fixtures.first());
+        found.push((FindingKind::Fixtures, changed.map(|file| file.path.to_string())));
+    }
+    if one.assertions != other.assertions {
+        found.push((FindingKind::Assertions, None));
+    }
+    if baseline.samples.len() != candidate.samples.len() {
+        found.push((FindingKind::Samples, ways(&baseline.samples.len().to_string(), &candidate.samples.len().to_string())));
+    }
+    if across != Across::Models && baseline.endpoint != candidate.endpoint {
+        found.push((FindingKind::Endpoint, ways(&baseline.endpoint, &candidate.endpoint)));
+    }
+    found
+}
+
+const fn leaves_out(kind: FindingKind) -> bool {
+    !matches!(kind, FindingKind::Samples | FindingKind::Endpoint)
+}
+
+fn simulated(cell: &CellResult) -> Option<bool> {
+    replies(cell).map(|reply| reply.simulated).next()
+}
+
+/// The replies of a cell.
+pub fn replies(cell: &CellResult) -> impl Iterator<Item = &ReplyFacts> {
+    cell.samples.iter().filter_map(|sample| sample.reply.as_ref())
+}
+
+/// Why a cell has no verdict.
+fn why(cell: &CellResult) -> Option<String> {
+    cell.samples.iter().find_map(|sample| sample.error.as_ref()).map(|error| error.message.clone())
+}
+
+/// Findings by kind, with their cases in the order in which they came.
+#[derive(Default)]
+struct Noted(BTreeMap<FindingKind, (Vec<String>, Option<String>)>);
+
+impl Noted {
+    fn add(&mut self, kind: FindingKind, case: String, detail: Option<String>) {
+        let (cases, first) = self.0.entry(kind).or_default();
+        cases.push(case);
+        *first = first.take().or(detail);
+    }
+
+    fn findings(self) -> Vec<Finding> {
+        let finding = |(kind, (cases, detail))| Finding { kind, left_out: leaves_out(kind), cases, detail };
+        self.0.into_iter().map(finding).collect()
+    }
+}
+
+/// Cells that stand or fall together: one case under several models, and cases that ask the very same.
+#[derive(Default)]
+struct Units<'a>(HashMap<(&'a str, &'a str), String>);
+
+impl<'a> Units<'a> {
+    fn of(&mut self, baseline: &'a CellResult, candidate: &'a CellResult) -> String {
+        let asked = |cell: &'a CellResult| cell.samples.first().filter(|sample| !sample.key.is_empty()).map(|sample| ("", &*sample.key));
+        let case = (&*baseline.address.suite, &*baseline.address.case);
+        let names = [Some(case), asked(baseline), asked(candidate)];
+        let known = names.iter().flatten().find_map(|name| self.0.get(name).cloned());
+        let unit = known.unwrap_or_else(|| format!("{}::{}", case.0, case.1));
+        for name in names.into_iter().flatten() {
+            self.0.entry(name).or_insert_with(|| unit.clone());
+        }
+        unit
+    }
+}
+
+#[cfg(test)]
+#[path = "pairing_tests.rs"]
+pub(crate) mod tests;

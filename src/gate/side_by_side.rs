@@ -1,0 +1,259 @@
+//! How do two arms stand side by side, on the cases that both have answered?
+
+use std::collections::BTreeSet;
+
+use super::pairing::{self, Across, Pair, Pairs};
+use super::statistics::{proportion, verdict, words};
+use crate::model::assertion::AssertionSeverity;
+use crate::model::comparison::{ComparisonPolicy, ComparisonVerdict, Counts};
+use crate::model::gate::Exit;
+use crate::model::money::Money;
+use crate::model::reply::StopReason;
+use crate::model::run::{CellResult, SampleResult, Tokens};
+use crate::model::side_by_side::{Arm, ArmComparison, CaseDifference, Cheapest, FailedAssertion, FindingKind, ShownPair};
+use crate::model::verdict::{Outcome, Verdict};
+
+/// One arm as it is found in a report.
+#[derive(Debug, Clone)]
+pub struct ArmCells<'a> {
+    /// What tells it from the other.
+    pub name: String,
+    /// The id of its run.
+    pub run: String,
+    /// Its cells.
+    pub cells: Vec<&'a CellResult>,
+}
+
+/// Why two arms cannot be compared at all.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Incomparable {
+    /// They have no case in common.
+    #[error("the two have no case in common")]
+    NothingInCommon,
+    /// They have, but none of these may be compared.
+    #[error("none of the {cases} that both have can be compared: {reasons}")]
+    AllLeftOut {
+        /// How many, in words.
+        cases: String,
+        /// Why not, with the numbers of cases.
+        reasons: String,
+        /// What the most cases are left out for.
+        first: FindingKind,
+    },
+}
+
+/// Compares two arms.
+///
+/// # Errors
+///
+/// When there is nothing to compare.
+pub fn compare(
+    across: Across,
+    baseline: &ArmCells<'_>,
+    candidate: &ArmCells<'_>,
+    policy: ComparisonPolicy,
+) -> Result<ArmComparison, Incomparable> {
+    let Pairs { comparable, all, findings } = pairing::pair(across, &baseline.cells, &candidate.cells);
+    if all == 0 {
+        return Err(Incomparable::NothingInCommon);
+    }
+    if comparable.is_empty() {
+        let reasons: Vec<_> = findings.iter().filter(|finding| finding.left_out && is_of_pair(finding.kind)).collect();
+        let said = reasons.iter().map(|finding| format!("{} ({})", reason(finding.kind), cases(finding.cases.len())));
+        let first = reasons.iter().max_by_key(|finding| finding.cases.len()).map_or(FindingKind::SameAnswers, |finding| finding.kind);
+        return Err(Incomparable::AllLeftOut { cases: cases(all), reasons: said.collect::<Vec<_>>().join("; "), first });
+    }
+    let counted: Vec<_> = comparable.iter().map(|pair| pair.counted.clone()).collect();
+    let comparison = verdict::compare(&counted, &[], policy);
+    let confidence = comparison.confidence;
+    let differing = differing(&comparable);
+    let same_rate = comparable.iter().filter(|pair| change(pair) == Some(0.0));
+    let other_outputs = same_rate.filter(|pair| first_output(pair.baseline) != first_output(pair.candidate)).count();
+    Ok(ArmComparison {
+        baseline: arm(baseline, &comparable, comparison.baseline, confidence, |pair| pair.baseline),
+        candidate: arm(candidate, &comparable, comparison.candidate, confidence, |pair| pair.candidate),
+        sentence: words::verdict(&comparison),
+        sensitivity: (comparison.cases > 0).then(|| words::sensitivity(&comparison)),
+        comparison,
+        validity: findings,
+        critical: comparable.iter().filter(|pair| breaks_critical(pair.candidate)).map(|pair| pair.counted.case.clone()).collect(),
+        differing,
+        other_outputs: u32::try_from(other_outputs).unwrap_or(u32::MAX),
+    })
+}
+
+/// Compares every candidate with the same baseline: alpha is shared among them, and the cheapest stands first.
+///
+/// # Errors
+///
+/// When a candidate has nothing in common with the baseline.
+pub fn against(
+    baseline: &ArmCells<'_>,
+    candidates: &[ArmCells<'_>],
+    policy: ComparisonPolicy,
+) -> Result<(Cheapest, Vec<ArmComparison>), Incomparable> {
+    let count = u32::try_from(candidates.len()).unwrap_or(u32::MAX).max(1);
+    // Bonferroni: whichever of them is picked, and however, the claim about it holds.
+    let policy = ComparisonPolicy { alpha: policy.alpha / f64::from(count), ..policy };
+    let compared = candidates.iter().map(|candidate| compare(Across::Models, baseline, candidate, policy));
+    let mut compared = compared.collect::<Result<Vec<_>, _>>()?;
+    let cost = |comparison: &ArmComparison| comparison.candidate.cost_per_1000_calls_usd;
+    compared.sort_by_key(|comparison| (cost(comparison).is_none(), cost(comparison)));
+    let saves = |comparison: &&ArmComparison| match (cost(comparison), comparison.baseline.cost_per_1000_calls_usd) {
+        (Some(candidate), Some(baseline)) => candidate < baseline && comparison.candidate.unpriced == 0,
+        _ => false,
+    };
+    let does = |comparison: &&ArmComparison| comparison.comparison.verdict == ComparisonVerdict::NotWorse && comparison.critical.is_empty();
+    let model = compared.iter().filter(saves).find(does).map(|comparison| comparison.candidate.name.clone());
+    Ok((Cheapest { against: baseline.name.clone(), model, candidates: count }, compared))
+}
+
+/// What a comparison comes to where it is asked to be a gate: what broke counts before what is not known.
+#[must_use]
+pub fn exit(comparison: &ArmComparison) -> Exit {
+    let missing = |kind| matches!(kind, FindingKind::NoVerdictBaseline | FindingKind::NoVerdictCandidate);
+    match comparison.comparison.verdict {
+        _ if !comparison.critical.is_empty() => Exit::Fails,
+        ComparisonVerdict::Regressed => Exit::Fails,
+        _ if comparison.validity.iter().any(|finding| missing(finding.kind)) => Exit::MissingVerdicts,
+        ComparisonVerdict::Undecided => Exit::Undecided,
+        ComparisonVerdict::NotWorse => Exit::Holds,
+    }
+}
+
+/// What a finding says, without its cases.
+#[must_use]
+pub const fn reason(kind: FindingKind) -> &'static str {
+    match kind {
+        FindingKind::Variables => "other variables",
+        FindingKind::Fixtures => "other fixtures",
+        FindingKind::Assertions => "other assertions",
+        FindingKind::Model => "another model under the same name",
+        FindingKind::Simulated => "one arm is simulated, the other is not",
+        FindingKind::Samples => "another number of samples",
+        FindingKind::Endpoint => "another endpoint",
+        FindingKind::SameAnswers => "the very same answers in both arms",
+        FindingKind::OnlyBaseline => "only the baseline has them",
+        FindingKind::OnlyCandidate => "only the candidate has them",
+        FindingKind::NoVerdictBaseline => "no verdict in the baseline",
+        FindingKind::NoVerdictCandidate => "no verdict in the candidate",
+    }
+}
+
+const fn is_of_pair(kind: FindingKind) -> bool {
+    !matches!(kind, FindingKind::OnlyBaseline | FindingKind::OnlyCandidate)
+}
+
+fn cases(count: usize) -> String {
+    format!("{count} case{}", if count == 1 { "" } else { "s" })
+}
+
+fn arm<'a>(arm: &ArmCells<'_>, pairs: &[Pair<'a>], counts: Counts, confidence: f64, side: impl Fn(&Pair<'a>) -> &'a CellResult) -> Arm {
+    let cells: Vec<&CellResult> = pairs.iter().map(&side).collect();
+    let distinct =
+        |name: &dyn Fn(&CellResult) -> String| cells.iter().map(|cell| name(cell)).collect::<BTreeSet<_>>().into_iter().collect();
+    let replies: Vec<_> = pairs.iter().filter(|pair| is_compared(pair)).flat_map(|pair| pairing::replies(side(pair))).collect();
+    let costs: Vec<Money> = replies.iter().filter_map(|reply| reply.cost_usd).collect();
+    let mut latencies: Vec<u64> = replies.iter().map(|reply| reply.latency_ms).collect();
+    latencies.sort_unstable();
+    let mut tokens = Tokens::default();
+    replies.iter().for_each(|reply| tokens.add(&reply.usage));
+    let samples = cells.iter().flat_map(|cell| &cell.samples);
+    let missing = samples.filter(|sample| matches!(sample.verdict, Verdict::Error | Verdict::Skipped)).count();
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    Arm {
+        name: arm.name.clone(),
+        run: arm.run.clone(),
+        prompts: distinct(&|cell| format!("{}@{}", cell.address.prompt, cell.address.version)),
+        models: distinct(&|cell| cell.address.model.to_string()),
+        counts,
+        interval: proportion::wilson(counts, confidence),
+        replies: count(replies.len()),
+        missing_samples: count(missing),
+        cost_per_1000_calls_usd: i128::try_from(costs.len())
+            .ok()
+            .filter(|calls| *calls > 0)
+            .map(|calls| costs.iter().copied().sum::<Money>().scaled(1_000, calls)),
+        unpriced: count(replies.len() - costs.len()),
+        latency_p50_ms: nearest_rank(&latencies, 50),
+        latency_p95_ms: nearest_rank(&latencies, 95),
+        tokens,
+        refusals: count(replies.iter().filter(|reply| reply.stop_reason == StopReason::Refusal).count()),
+        truncations: count(replies.iter().filter(|reply| reply.stop_reason.is_truncated()).count()),
+        simulated: replies.iter().any(|reply| reply.simulated),
+    }
+}
+
+/// The smallest value that at least `percent` of the sorted values do not exceed.
+fn nearest_rank(sorted: &[u64], percent: usize) -> Option<u64> {
+    sorted.get((sorted.len() * percent).div_ceil(100).saturating_sub(1)).copied()
+}
+
+fn is_compared(pair: &Pair<'_>) -> bool {
+    change(pair).is_some()
+}
+
+/// Candidate minus baseline.
+fn change(pair: &Pair<'_>) -> Option<f64> {
+    Some(pair.counted.candidate.rate()? - pair.counted.baseline.rate()?)
+}
+
+fn breaks_critical(cell: &CellResult) -> bool {
+    let mut results = cell.samples.iter().flat_map(|sample| &sample.assertions);
+    results.any(|result| result.severity == AssertionSeverity::Critical && matches!(result.outcome, Outcome::Fail(_)))
+}
+
+fn differing(pairs: &[Pair<'_>]) -> Vec<CaseDifference> {
+    let mut changed: Vec<(f64, &Pair<'_>)> =
+        pairs.iter().filter_map(|pair| Some((change(pair)?, pair))).filter(|(change, _)| *change != 0.0).collect();
+    changed.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let difference = |(change, pair): (f64, &Pair<'_>)| CaseDifference {
+        case: pair.counted.case.clone(),
+        baseline: pair.counted.baseline,
+        candidate: pair.counted.candidate,
+        shown: shown(pair, change < 0.0),
+    };
+    changed.into_iter().map(difference).collect()
+}
+
+/// A sample that passed and one that failed: of the worse arm the one that failed.
+fn shown(pair: &Pair<'_>, is_worse: bool) -> Option<ShownPair> {
+    let (before, now) = if is_worse { (Verdict::Pass, Verdict::Fail) } else { (Verdict::Fail, Verdict::Pass) };
+    let of =
+        |cell: &'_ CellResult, verdict: Verdict| cell.samples.iter().position(|sample| sample.verdict == verdict && sample.reply.is_some());
+    let baseline = &pair.baseline.samples[of(pair.baseline, before)?];
+    let candidate = &pair.candidate.samples[of(pair.candidate, now)?];
+    Some(ShownPair {
+        baseline_sample: baseline.index,
+        candidate_sample: candidate.index,
+        failed: failed(if is_worse { candidate } else { baseline }),
+        diff: None,
+        baseline_output: output(baseline),
+        candidate_output: output(candidate),
+    })
+}
+
+fn failed(sample: &SampleResult) -> Option<FailedAssertion> {
+    let mut counts = sample.assertions.iter().filter(|result| result.severity != AssertionSeverity::Warn);
+    counts.find_map(|result| match &result.outcome {
+        Outcome::Fail(failure) => {
+            Some(FailedAssertion { name: result.name.clone(), expected: failure.expected.clone(), got: failure.got.clone() })
+        }
+        Outcome::Pass | Outcome::Error(_) => None,
+    })
+}
+
+/// What was answered: the text, and other blocks as JSON below it.
+fn output(sample: &SampleResult) -> String {
+    let Some(reply) = &sample.reply else { return String::new() };
+    let blocks = reply.other_blocks.iter().map(|block| format!("{block:#}"));
+    std::iter::once(reply.text.clone()).chain(blocks).filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+fn first_output(cell: &CellResult) -> Option<String> {
+    cell.samples.first().map(output)
+}
+
+#[cfg(test)]
+#[path = "side_by_side_tests.rs"]
+mod tests;

@@ -1,0 +1,155 @@
+//! What does a comparison of two arms say, in words that every format can carry?
+
+use crate::model::comparison::{ComparisonVerdict, Counts, Interval};
+use crate::model::money::Money;
+use crate::model::side_by_side::{Arm, ArmComparison, Cheapest, Finding, FindingKind, SCHEMA, SideBySide};
+use crate::report::{figures, visible};
+
+/// The JSON Schema of what `promptkeel compare --json FILE` writes.
+pub(crate) fn schema() -> serde_json::Value {
+    let mut schema = schemars::schema_for!(SideBySide).to_value();
+    schema["title"] = "promptkeel comparison".into();
+    schema["properties"]["schema"]["const"] = SCHEMA.into();
+    schema
+}
+
+/// Most cases of one finding that are named.
+const NAMED: usize = 3;
+
+/// `3 of 3`.
+pub(crate) fn of(counts: Counts) -> String {
+    format!("{} of {}", counts.passes, counts.samples)
+}
+
+/// `95.0 %`, or a dash where nothing reached a verdict.
+pub(crate) fn rate(counts: Counts) -> String {
+    figures::share(u64::from(counts.passes), u64::from(counts.samples))
+}
+
+/// `86.3-98.3`, in per cent.
+pub(crate) fn interval(interval: Interval) -> String {
+    format!("{:.1}-{:.1}", interval.low * 100.0, interval.high * 100.0)
+}
+
+/// What a thousand calls cost; `+` where some have no price. Simulated money says so.
+pub(crate) fn cost(arm: &Arm) -> String {
+    let Some(cost) = arm.cost_per_1000_calls_usd else {
+        return if arm.unpriced > 0 { "unpriced".to_owned() } else { "–".to_owned() };
+    };
+    let decimals = if cost.pico() >= Money::from_pico(1_000_000_000_000).pico() { 2 } else { 4 };
+    let more = if arm.unpriced > 0 { "+" } else { "" };
+    format!("{}{more}{}", cost.display(decimals), if arm.simulated { " sim" } else { "" })
+}
+
+/// `0.8/1.9 s`.
+pub(crate) fn latency(arm: &Arm) -> String {
+    match (arm.latency_p50_ms, arm.latency_p95_ms) {
+        (Some(p50), Some(p95)) if p95 < 1_000 => format!("{p50}/{p95} ms"),
+        (Some(p50), Some(p95)) => {
+            let seconds = |milliseconds: u64| format!("{}.{}", figures::count(milliseconds / 1000), milliseconds % 1000 / 100);
+            format!("{}/{} s", seconds(p50), seconds(p95))
+        }
+        _ => "–".to_owned(),
+    }
+}
+
+/// Tokens of a call, in and out: the mean.
+pub(crate) fn tokens(arm: &Arm) -> String {
+    let mean = |sum: u64| (sum + arm.replies / 2).checked_div(arm.replies).map_or_else(|| "–".to_owned(), figures::compact);
+    format!("{}/{}", mean(arm.tokens.prompt()), mean(arm.tokens.output))
+}
+
+/// `v3 is not worse than v2`, and what stands behind it: `on 60 cases x 3 samples (...)`.
+pub(crate) fn statement(comparison: &ArmComparison, name: impl Fn(&str) -> String) -> (String, String) {
+    let (candidate, baseline) = (name(&comparison.candidate.name), name(&comparison.baseline.name));
+    let sentence = &comparison.sentence;
+    match (comparison.comparison.verdict, sentence.split_once(" on ")) {
+        (ComparisonVerdict::Regressed | ComparisonVerdict::NotWorse, Some((verdict, rest))) => {
+            (format!("{candidate} is {verdict} than {baseline}"), format!("on {rest}"))
+        }
+        (ComparisonVerdict::Undecided, Some((verdict, rest))) if comparison.comparison.cases > 0 => {
+            (format!("{verdict} whether {candidate} is worse than {baseline}"), format!("on {rest}"))
+        }
+        _ => (format!("{candidate} and {baseline}"), sentence.clone()),
+    }
+}
+
+/// Which model will do, in a sentence.
+pub(crate) fn cheapest(cheapest: &Cheapest, margin: f64, name: impl Fn(&str) -> String) -> String {
+    let points = format!("{:.1}", margin * 100.0);
+    let points = points.trim_end_matches(".0");
+    let against = name(&cheapest.against);
+    let shared = match cheapest.candidates {
+        0 | 1 => String::new(),
+        many => format!("; {many} candidates share the chance of an error, so each was held to more"),
+    };
+    match &cheapest.model {
+        Some(model) => {
+            format!("the cheapest model that is not worse than {against} by more than {points} points: {}{shared}", name(model))
+        }
+        None => format!("no cheaper model is shown to be not worse than {against} by more than {points} points{shared}"),
+    }
+}
+
+/// A finding in a line: `2 cases left out: other assertions: triage::a, triage::b`.
+pub(crate) fn finding(finding: &Finding) -> String {
+    let (what, hint) = match finding.kind {
+        FindingKind::Variables => ("their variables are not the same in both", ""),
+        FindingKind::Fixtures => ("their fixtures are not the same in both", ""),
+        FindingKind::Assertions => ("their assertions are not the same in both", ""),
+        FindingKind::Model => ("the same name stands for another model", ""),
+        FindingKind::Simulated => ("one is answered by a simulator, the other is not", ""),
+        FindingKind::Samples => ("not as many samples in both", ""),
+        FindingKind::Endpoint => ("another endpoint answered", ""),
+        FindingKind::SameAnswers => ("both have the very same answers", "; `run --cache refresh` asks anew"),
+        FindingKind::OnlyBaseline => ("only the baseline has them", ""),
+        FindingKind::OnlyCandidate => ("only the candidate has them", ""),
+        FindingKind::NoVerdictBaseline => ("no verdict in the baseline", ""),
+        FindingKind::NoVerdictCandidate => ("no verdict in the candidate", ""),
+    };
+    let cases = figures::counted(finding.cases.len() as u64, "case", "cases");
+    let left_out = if finding.left_out { " left out" } else { "" };
+    let detail = finding.detail.as_deref().map(|detail| format!(" ({})", visible::brief(detail, 200))).unwrap_or_default();
+    format!("{cases}{left_out}: {what}{detail}{hint}: {}", names(&finding.cases))
+}
+
+/// The first names, and how many more there are.
+pub(crate) fn names(cases: &[String]) -> String {
+    let mut text = cases.iter().take(NAMED).map(|case| visible::name(case)).collect::<Vec<_>>().join(", ");
+    if cases.len() > NAMED {
+        text.push_str(&format!(" and {} more", figures::count((cases.len() - NAMED) as u64)));
+    }
+    text
+}
+
+/// Where an arm comes from: prompts, models, run.
+pub(crate) fn origin(arm: &Arm) -> String {
+    let listed = |names: &[String]| if names.len() > NAMED { format!("{} of them", names.len()) } else { names.join(", ") };
+    visible::brief(&format!("{}, {}, run {}", listed(&arm.prompts), listed(&arm.models), arm.run), 400)
+}
+
+/// `2 worse, 1 better; the outputs of 4 other cases are not the same`.
+pub(crate) fn differing(comparison: &ArmComparison) -> String {
+    let worse = comparison.differing.iter().filter(|case| case.candidate.rate() < case.baseline.rate()).count();
+    let better = comparison.differing.len() - worse;
+    let others = match comparison.other_outputs {
+        0 => String::new(),
+        1 => "; 1 other case has another output".to_owned(),
+        many => format!("; {} other cases have other outputs", figures::count(u64::from(many))),
+    };
+    format!("{worse} worse, {better} better{others}")
+}
+
+/// What stands above everything where a simulator answered.
+pub(crate) fn simulated(comparisons: &[ArmComparison]) -> Option<&'static str> {
+    let arms = || comparisons.iter().flat_map(|comparison| [&comparison.baseline, &comparison.candidate]);
+    match (arms().all(|arm| arm.simulated), arms().any(|arm| arm.simulated)) {
+        (true, _) => Some("every reply came from a simulator: no number here is about a real model"),
+        (false, true) => Some("some replies came from a simulator: their costs are marked, and no verdict on them is about a real model"),
+        (false, false) => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "compared_tests.rs"]
+mod tests;

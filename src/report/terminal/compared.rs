@@ -1,0 +1,147 @@
+//! How do two arms stand side by side on a screen? The verdict comes last, where the eye is.
+//!
+//! ```text
+//! claude-sonnet-4-6 and claude-haiku-4-5
+//!                      pass rate  90 % interval  cost/1,000    p50/p95  tokens in/out  refusals  cut
+//!   claude-sonnet-4-6     98.3 %      95.6-99.4       $4.20  1.9/3.1 s         312/84         0    0
+//!   claude-haiku-4-5      97.8 %      94.9-99.1       $1.40  0.8/1.2 s         312/79         0    0
+//! ```
+
+use std::io;
+
+use super::details;
+use super::paint::{BAD, BOLD, DIM, GOOD, ODD, PLAIN, Screen, span};
+use super::table::{self, Column, Field, Row, field};
+use crate::model::comparison::ComparisonVerdict;
+use crate::model::side_by_side::{Arm, ArmComparison, CaseDifference, SideBySide};
+use crate::report::{compared, figures, visible};
+
+/// Most cases that are shown with their difference.
+const WHOLE: usize = 5;
+/// Most further cases that are shown in a line.
+const LINES: usize = 15;
+
+/// Shows everything that was compared.
+pub(super) fn show(side_by_side: &SideBySide, screen: &mut Screen<'_>) -> io::Result<()> {
+    let comparisons = &side_by_side.comparisons;
+    if let Some(simulated) = compared::simulated(comparisons) {
+        screen.wrapped(&[span(ODD.bold(), "SIMULATED ")], &[span(PLAIN, simulated)], 3)?;
+    }
+    for comparison in comparisons {
+        details_of(comparison, comparisons.len() == 1, screen)?;
+    }
+    screen.blank()?;
+    for comparison in comparisons {
+        verdict(comparison, screen)?;
+    }
+    if let (Some(cheapest), Some(first)) = (&side_by_side.cheapest, comparisons.first()) {
+        let line = compared::cheapest(cheapest, first.comparison.policy.margin, visible::name);
+        let style = if cheapest.model.is_some() { GOOD } else { ODD };
+        screen.wrapped(&[span(PLAIN, "")], &[span(style.bold(), line)], 6)?;
+    }
+    Ok(())
+}
+
+fn details_of(comparison: &ArmComparison, alone: bool, screen: &mut Screen<'_>) -> io::Result<()> {
+    let (baseline, candidate) = (&comparison.baseline, &comparison.candidate);
+    let title = format!("{} and {}", visible::name(&baseline.name), visible::name(&candidate.name));
+    screen.heading(&title, "")?;
+    let rows = [baseline, candidate].map(|arm| Row::Fields(fields(arm)));
+    table::show(screen, &columns(comparison.comparison.confidence, baseline.simulated || candidate.simulated), &rows)?;
+    for (label, arm) in [("baseline", baseline), ("candidate", candidate)] {
+        screen.wrapped(&[span(DIM, format!("  {label:<9}  "))], &[span(DIM, compared::origin(arm))], 2)?;
+    }
+    for finding in &comparison.validity {
+        let style = if finding.left_out { ODD } else { DIM };
+        screen.wrapped(&[span(style, "  ! ")], &[span(PLAIN, compared::finding(finding))], 3)?;
+    }
+    if comparison.differing.is_empty() {
+        return Ok(());
+    }
+    screen.heading("where they differ", &compared::differing(comparison))?;
+    let whole = if alone { WHOLE } else { 1 };
+    for case in comparison.differing.iter().take(whole) {
+        difference(case, true, screen)?;
+    }
+    for case in comparison.differing.iter().skip(whole).take(LINES) {
+        difference(case, false, screen)?;
+    }
+    super::closing::more(comparison.differing.len(), whole + LINES, "case", "cases", screen)
+}
+
+/// The columns; their titles are not of this place, so `90 %` is.
+fn columns(confidence: f64, simulated: bool) -> [Column; 9] {
+    const fn number(title: &'static str, short: &'static str) -> Column {
+        Column { title, short, right: true }
+    }
+    let (interval, short) = match (confidence * 100.0).round() as u32 {
+        90 => ("90 % interval", "90 %"),
+        95 => ("95 % interval", "95 %"),
+        99 => ("99 % interval", "99 %"),
+        _ => ("interval", "interval"),
+    };
+    [
+        Column { title: "", short: "", right: false },
+        number("pass rate", "pass"),
+        number(interval, short),
+        if simulated { number("simulated cost/1,000", "sim./1,000") } else { number("cost/1,000 calls", "cost/1,000") },
+        number("p50/p95", "p50/p95"),
+        number("tokens in/out", "in/out"),
+        number("refusals", "ref"),
+        number("cut", "cut"),
+        number("no verdict", "miss"),
+    ]
+}
+
+fn fields(arm: &Arm) -> Vec<Field> {
+    let alarming = |count: u64| Field { text: figures::count(count), style: if count == 0 { DIM } else { ODD } };
+    let missing = if arm.missing_samples == 0 { String::new() } else { figures::count(arm.missing_samples) };
+    vec![
+        field(visible::name(&arm.name)),
+        field(compared::rate(arm.counts)),
+        field(compared::interval(arm.interval)),
+        // The column's title says it.
+        field(compared::cost(arm).trim_end_matches(" sim").to_owned()),
+        field(compared::latency(arm)),
+        field(compared::tokens(arm)),
+        alarming(arm.refusals),
+        alarming(arm.truncations),
+        Field { text: missing, style: ODD },
+    ]
+}
+
+fn difference(case: &CaseDifference, whole: bool, screen: &mut Screen<'_>) -> io::Result<()> {
+    let is_worse = case.candidate.rate() < case.baseline.rate();
+    let (word, style) = if is_worse { ("WORSE ", BAD) } else { ("BETTER", GOOD) };
+    let counts = format!("  {} -> {}", compared::of(case.baseline), compared::of(case.candidate));
+    if whole {
+        screen.blank()?;
+    }
+    screen.wrapped(&[span(style.bold(), word), span(PLAIN, " ")], &[span(BOLD, visible::name(&case.case)), span(PLAIN, counts)], 3)?;
+    let Some(shown) = case.shown.as_ref().filter(|_| whole) else { return Ok(()) };
+    if let Some(failed) = &shown.failed {
+        let what = if is_worse { "fails now" } else { "failed before" };
+        let (expected, got) = (visible::brief(&failed.expected, 160), visible::brief(&failed.got, 160));
+        let line = format!("{}: expected {expected}, got {got}", visible::name(&failed.name));
+        screen.wrapped(&[span(style, format!("  {what}: "))], &[span(PLAIN, line)], 4)?;
+    }
+    shown.diff.as_ref().map_or(Ok(()), |diff| details::rows(diff, screen))
+}
+
+fn verdict(comparison: &ArmComparison, screen: &mut Screen<'_>) -> io::Result<()> {
+    let style = match comparison.comparison.verdict {
+        ComparisonVerdict::Regressed => BAD,
+        ComparisonVerdict::NotWorse => GOOD,
+        ComparisonVerdict::Undecided => ODD,
+    };
+    let (claim, numbers) = compared::statement(comparison, visible::name);
+    screen.wrapped(&[], &[span(style.bold(), claim), span(PLAIN, " "), span(PLAIN, visible::brief(&numbers, 2_000))], 12)?;
+    if !comparison.critical.is_empty() {
+        let cases = format!("a critical assertion fails in the candidate: {}", compared::names(&comparison.critical));
+        screen.wrapped(&[span(BAD.bold(), "  CRITICAL ")], &[span(PLAIN, cases)], 3)?;
+    }
+    match &comparison.sensitivity {
+        Some(sensitivity) => screen.wrapped(&[span(DIM, "  ")], &[span(DIM, sensitivity.as_str())], 2).map(|_| ()),
+        None => Ok(()),
+    }
+}
