@@ -10,7 +10,7 @@ use crate::model::problem::Problem;
 use crate::model::run::CellResult;
 use crate::model::suite::Suite;
 use crate::model::verdict::SkipReason;
-use crate::runner::plan::Plan;
+use crate::runner::plan::{Plan, PlannedCell};
 
 /// Refuses a plan where a cap stands over cells without an upper bound; `cap` names the cap that holds for a suite.
 pub(crate) fn refuse(plan: &Plan, catalog: &Catalog, cap: impl Fn(&Suite) -> Option<&'static str>) -> Result<(), Failure> {
@@ -33,11 +33,11 @@ pub(crate) fn refuse(plan: &Plan, catalog: &Catalog, cap: impl Fn(&Suite) -> Opt
     if problems.is_empty() { Ok(()) } else { Err(problems.into()) }
 }
 
-/// What the caps left out of these cells of the plan, and what it can cost at most to ask for it.
-pub(crate) fn left_out(plan: &Plan, cells: &[CellResult]) -> Option<Problem> {
+/// What the caps left out of these cells, and what it can cost at most to ask for it.
+pub(crate) fn left_out<'a>(cells: impl Iterator<Item = (&'a PlannedCell, &'a CellResult)>) -> Option<Problem> {
     let mut keys = HashSet::new();
     let (mut left_out, mut worst) = (0, Money::ZERO);
-    for (planned, cell) in plan.cells.iter().zip(cells) {
+    for (planned, cell) in cells {
         let skipped = || cell.samples.iter().filter(|sample| sample.skipped == Some(SkipReason::Budget));
         left_out += usize::from(skipped().next().is_some());
         // Equal requests have one key, and are asked once.

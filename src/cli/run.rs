@@ -221,7 +221,7 @@ pub(crate) async fn round(
         shard: arguments.selection.shard,
         ..RunFacts::default()
     };
-    session.problems.extend(caps::left_out(&plan, &ran.cells));
+    session.problems.extend(caps::left_out(plan.cells.iter().zip(&ran.cells).chain(held.left_out())));
     let (doubtful, doubts) = doubt::doubts(&plan, &project.catalog, &ran.cells);
     let run::Ran { cells, texts } = held.whole(ran);
     let mut noticed: Vec<Problem> = store.warnings().into_iter().filter(|warning| !told.contains(warning)).collect();

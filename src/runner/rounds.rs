@@ -61,6 +61,8 @@ pub struct Held {
     /// In the order of the whole plan; `None` is run.
     cells: Vec<Option<CellResult>>,
     texts: Vec<Arc<str>>,
+    /// Cells of the plan that the budget left out, by their place among all.
+    left_out: Vec<(usize, PlannedCell)>,
 }
 
 impl Picture {
@@ -96,19 +98,25 @@ impl Picture {
     /// Leaves the cells in the plan that are to be run, and answers with the results of the others.
     pub fn split(&self, plan: &mut Plan, marks: &HashMap<Address, Mark>, also: Also) -> Held {
         let mut held = Vec::with_capacity(plan.cells.len());
+        let mut left_out = Vec::new();
         let cells = std::mem::take(&mut plan.cells);
         for cell in cells {
             let known = self.cells.get(&cell.address()).filter(|_| !self.is_touched(&cell, marks));
             let known = known.map(|(mark, place)| (mark, &self.report.cells[*place]));
             match known.filter(|(_, result)| !runs_again(result, also)) {
-                Some((mark, result)) => held.push(Some(taken_over(&cell, mark, result))),
+                Some((mark, result)) => {
+                    held.push(Some(taken_over(&cell, mark, result)));
+                    if result.samples.iter().any(|sample| sample.skipped == Some(SkipReason::Budget)) {
+                        left_out.push((held.len() - 1, cell));
+                    }
+                }
                 None => {
                     held.push(None);
                     plan.cells.push(cell);
                 }
             }
         }
-        Held { cells: held, texts: self.report.texts.clone() }
+        Held { cells: held, texts: self.report.texts.clone(), left_out }
     }
 }
 
@@ -122,6 +130,11 @@ impl Held {
     /// Cells whose results are taken over.
     pub fn results(&self) -> impl Iterator<Item = &CellResult> {
         self.cells.iter().flatten()
+    }
+
+    /// What the budget of an earlier round left out, and is not asked now.
+    pub fn left_out(&self) -> impl Iterator<Item = (&PlannedCell, &CellResult)> {
+        self.left_out.iter().filter_map(|(place, cell)| Some((cell, self.cells[*place].as_ref()?)))
     }
 
     /// All results in the order of the whole plan.

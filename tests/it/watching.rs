@@ -254,6 +254,13 @@ fn a_cap_holds_for_all_rounds_together() {
         let round = watch.round();
         if round.contains("stopped by the budget") {
             assert!(server.requests() < asked + 2, "{round}");
+            assert!(round.contains("the budget left out"), "{round}");
+            // What was left out stays in the whole that is shown.
+            project.edit("suites/capitals.yaml", "equals: Paris", "equals: Lyon");
+            let next = watch.round();
+            assert!(next.contains("1 of 4 cells") && next.contains("the budget left out"), "{next}");
+            project.edit("suites/capitals.yaml", "equals: Lyon", "equals: Paris");
+            watch.round();
             assert_eq!(watch.end(), 6);
             return;
         }
