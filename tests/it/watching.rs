@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use crate::harness::{CAPITALS, CAPITALS_SCRIPT, Project, Server};
@@ -55,11 +55,15 @@ impl Watch {
         self.until(WAITING)
     }
 
-    /// Nothing is said for a while: as long as several edits take to be heard.
-    fn rests(&self) {
-        match self.lines.recv_timeout(Duration::from_millis(1_500)) {
-            Err(RecvTimeoutError::Timeout) => {}
-            other => panic!("the watch does not rest: {other:?}"),
+    /// It has nothing to say: the next that is heard is what a person does now, which touches no cell. Twice, because an edit of its own
+    /// might be looked at together with the first of the person's.
+    fn rests(&self, project: &Project) {
+        for _ in 0..2 {
+            let suite = project.read("suites/rivers.yaml");
+            project.rewrite("suites/rivers.yaml", &format!("{suite}# seen\n"));
+            let heard = self.round_or_note();
+            assert!(heard.ends_with("UTC  suites/rivers.yaml changed: no cell is touched\n"), "{heard}");
+            assert_eq!(heard.lines().count(), 1, "the watch does not rest: {heard}");
         }
     }
 
@@ -98,7 +102,7 @@ fn an_edit_runs_its_cells_alone_and_nothing_is_asked_twice() {
     let first = watch.round();
     assert!(first.contains("UTC ── 4 cells ─") && first.contains("1 round, "), "{first}");
     assert_eq!(server.requests(), 4);
-    watch.rests();
+    watch.rests(&project);
 
     project.edit("suites/prompts/river/1.md", "Which river", "What river");
     let second = watch.round();
@@ -120,7 +124,7 @@ fn an_edit_runs_its_cells_alone_and_nothing_is_asked_twice() {
     let fourth = watch.round();
     assert!(fourth.contains("1 newly passing") && fourth.contains("4 rounds, "), "{fourth}");
     assert_eq!(server.requests(), 6);
-    watch.rests();
+    watch.rests(&project);
     assert_eq!(watch.end(), 0);
 }
 
@@ -217,16 +221,16 @@ fn what_the_watch_writes_itself_begins_no_round() {
     let (server, project) = project();
     let watch = Watch::start(&project, &["--json", "suites/run.json", "--html", "report.html", "--update"]);
     assert!(watch.round().contains("accepted 4 outputs as snapshots"));
-    watch.rests();
+    watch.rests(&project);
     project.edit("suites/prompts/river/1.md", "Which river", "What river");
     assert!(watch.round().contains("2 of 4 cells"));
-    watch.rests();
+    watch.rests(&project);
     // Somebody else's hand at a snapshot is an edit, and asks nothing.
     let snapshot = "snapshots/capitals/france/claude-haiku-4-5.snap";
     project.edit(snapshot, "Paris", "Lyon");
     let edited = watch.round();
     assert!(edited.contains(&format!("{snapshot} changed: 1 of 4 cells")) && edited.contains("accepted 1 output"), "{edited}");
-    watch.rests();
+    watch.rests(&project);
     assert_eq!((server.requests(), watch.end()), (6, 0));
 }
 
