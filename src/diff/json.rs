@@ -4,19 +4,15 @@
 //! behind it, and one that moved is taken out in one place and put in at another. Numbers are compared by value. The place of a key in
 //! its object is no difference.
 
-use std::collections::hash_map::DefaultHasher;
-use std::collections::{HashMap, HashSet};
-use std::hash::{Hash, Hasher};
-use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use serde_json::{Number, Value};
-use similar::{Algorithm, DiffOp, DiffTag, capture_diff_slices_deadline};
 
+use crate::diff::align::Alignment;
 use crate::model::verdict::JsonChange;
 
 /// Values nested deeper are compared as wholes. serde_json reads at most 128 levels.
-const MAX_DEPTH: usize = 128;
+pub(super) const MAX_DEPTH: usize = 128;
 
 /// After so long arrays are no longer aligned by likeness, only by place.
 const DEADLINE: Duration = Duration::from_millis(300);
@@ -32,12 +28,6 @@ const MAX_VALUE: usize = 16 * 1024;
 
 /// Most characters of one key in a path.
 const MAX_KEY: usize = 200;
-
-/// Most pairs of unlike items that are compared with each other to find which became which.
-const MAX_PAIRS: usize = 2_500;
-
-/// Most changed items of one array among which those that only moved are looked for.
-const MAX_MOVED: usize = 5_000;
 
 /// A path being written, as reports show it: `$.items[2].name`, `$['odd key']` (RFC 9535 escapes).
 #[derive(Debug, Clone)]
@@ -114,12 +104,12 @@ pub fn json_equal(a: &Value, b: &Value) -> bool {
 
 /// A number by its value.
 #[derive(Debug, PartialEq, Eq, Hash)]
-enum NumberValue {
+pub(super) enum NumberValue {
     Integer(i128),
     Float(u64),
 }
 
-fn number(number: &Number) -> NumberValue {
+pub(super) fn number(number: &Number) -> NumberValue {
     /// Floats up to here convert to `i128` exactly.
     const EXACT: f64 = 1e30;
     if let Some(integer) = number.as_i128() {
@@ -307,100 +297,27 @@ impl<'a> Walk<'a> {
     }
 
     fn items(&mut self, old: &'a [Value], new: &'a [Value]) {
-        let (left, right): (Vec<_>, Vec<_>) = (old.iter().map(Item).collect(), new.iter().map(Item).collect());
-        let operations = capture_diff_slices_deadline(Algorithm::Myers, &left, &right, Some(self.deadline));
-        let moved = moved(&operations, &left, &right);
-        for operation in operations {
+        let alignment = Alignment::of(old, new, self.deadline);
+        for operation in alignment.changes() {
             let (before, after) = (operation.old_range(), operation.new_range());
-            if operation.tag() == DiffTag::Equal {
-                continue;
-            }
-            let pairs = if operation.tag() == DiffTag::Replace {
-                // An item that only moved became nothing else.
-                let stayed = |range: &Range<usize>, moved: &HashSet<usize>| {
-                    range.clone().filter(|index| !moved.contains(index)).map(|index| index - range.start).collect::<Vec<_>>()
-                };
-                let (from, to) = (stayed(&before, &moved.0), stayed(&after, &moved.1));
-                let olds: Vec<&Value> = from.iter().map(|index| &old[before.start + index]).collect();
-                let news: Vec<&Value> = to.iter().map(|index| &new[after.start + index]).collect();
-                self.pair(&olds, &news).into_iter().map(|(left, right)| (from[left], to[right])).collect()
-            } else {
-                Vec::new()
-            };
+            let pairs = alignment.pairs(operation);
             let (mut from, mut to) = (before.start, after.start);
-            for (left, right) in pairs.into_iter().chain([(before.len(), after.len())]) {
-                for (index, item) in (from..).zip(&old[from.min(before.start + left)..before.start + left]) {
+            for (left, right) in pairs.into_iter().chain([(before.end, after.end)]) {
+                for (index, item) in (from..).zip(&old[from.min(left)..left]) {
                     self.push(Step::Index(index), Some(item), None);
                 }
-                for (index, item) in (to..).zip(&new[to.min(after.start + right)..after.start + right]) {
+                for (index, item) in (to..).zip(&new[to.min(right)..right]) {
                     self.push(Step::Index(index), None, Some(item));
                 }
-                (from, to) = (before.start + left + 1, after.start + right + 1);
-                if left < before.len() && right < after.len() {
-                    self.path.push(Step::Index(after.start + right));
-                    self.compare(&old[before.start + left], &new[after.start + right]);
+                (from, to) = (left + 1, right + 1);
+                if left < before.end && right < after.end {
+                    self.path.push(Step::Index(right));
+                    self.compare(&old[left], &new[right]);
                     self.path.pop();
                 }
             }
         }
     }
-
-    /// Which of the old items became which of the new ones: in order, as alike as possible.
-    fn pair(&self, old: &[&Value], new: &[&Value]) -> Vec<(usize, usize)> {
-        let (rows, columns) = (old.len(), new.len());
-        if (rows == 1 && columns == 1) || rows.saturating_mul(columns) > MAX_PAIRS || Instant::now() >= self.deadline {
-            return (0..rows.min(columns)).map(|index| (index, index)).collect();
-        }
-        // best[i][j]: most likeness that the items from i and from j on can have together. A pair always beats no pair.
-        let mut alike: Vec<Vec<f64>> = Vec::with_capacity(rows);
-        for before in old {
-            if Instant::now() >= self.deadline {
-                return (0..rows.min(columns)).map(|index| (index, index)).collect();
-            }
-            alike.push(new.iter().map(|after| 0.05 + likeness(before, after, 0)).collect());
-        }
-        let mut best = vec![vec![0.0_f64; columns + 1]; rows + 1];
-        for row in (0..rows).rev() {
-            for column in (0..columns).rev() {
-                let paired = alike[row][column] + best[row + 1][column + 1];
-                best[row][column] = paired.max(best[row + 1][column]).max(best[row][column + 1]);
-            }
-        }
-        let (mut row, mut column, mut pairs) = (0, 0, Vec::new());
-        while row < rows && column < columns {
-            if alike[row][column] + best[row + 1][column + 1] >= best[row][column] {
-                pairs.push((row, column));
-                (row, column) = (row + 1, column + 1);
-            } else if best[row + 1][column] >= best[row][column + 1] {
-                row += 1;
-            } else {
-                column += 1;
-            }
-        }
-        pairs
-    }
-}
-
-/// Places of the items that were taken out in one place and stand, equal, in another: of the old array, and of the new one.
-fn moved(operations: &[DiffOp], old: &[Item<'_>], new: &[Item<'_>]) -> (HashSet<usize>, HashSet<usize>) {
-    let changed = || operations.iter().filter(|operation| operation.tag() != DiffTag::Equal);
-    let mut gone: HashMap<&Item<'_>, Vec<usize>> = HashMap::new();
-    let (mut from, mut to) = (HashSet::new(), HashSet::new());
-    let olds: Vec<usize> = changed().flat_map(|operation| operation.old_range()).collect();
-    if olds.len() > MAX_MOVED || changed().map(|operation| operation.new_range().len()).sum::<usize>() > MAX_MOVED {
-        return (from, to);
-    }
-    // The first of equal items is the first to be found again.
-    for index in olds.into_iter().rev() {
-        gone.entry(&old[index]).or_default().push(index);
-    }
-    for index in changed().flat_map(|operation| operation.new_range()) {
-        if let Some(place) = gone.get_mut(&new[index]).and_then(Vec::pop) {
-            from.insert(place);
-            to.insert(index);
-        }
-    }
-    (from, to)
 }
 
 /// Paths of the objects whose common members stand in another order. The place of a key is no difference to a program, but a person who
@@ -408,11 +325,11 @@ fn moved(operations: &[DiffOp], old: &[Item<'_>], new: &[Item<'_>]) -> (HashSet<
 #[must_use]
 pub fn reordered_keys(old: &Value, new: &Value) -> Vec<String> {
     let mut found = Vec::new();
-    reordered(old, new, &mut Vec::new(), &mut found);
+    reordered(old, new, &mut Vec::new(), &mut found, Instant::now() + DEADLINE);
     found
 }
 
-fn reordered<'a>(old: &'a Value, new: &'a Value, path: &mut Vec<Step<'a>>, found: &mut Vec<String>) {
+fn reordered<'a>(old: &'a Value, new: &'a Value, path: &mut Vec<Step<'a>>, found: &mut Vec<String>, deadline: Instant) {
     if path.len() >= MAX_DEPTH || found.len() >= MAX_CHANGES {
         return;
     }
@@ -426,86 +343,19 @@ fn reordered<'a>(old: &'a Value, new: &'a Value, path: &mut Vec<Step<'a>>, found
             for (key, value) in old {
                 if let Some(other) = new.get(key) {
                     path.push(Step::Member(key));
-                    reordered(value, other, path, found);
+                    reordered(value, other, path, found, deadline);
                     path.pop();
                 }
             }
         }
         (Value::Array(old), Value::Array(new)) => {
-            for (index, (old, new)) in old.iter().zip(new).enumerate() {
-                path.push(Step::Index(index));
-                reordered(old, new, path, found);
+            for (before, after) in Alignment::of(old, new, deadline).all_pairs() {
+                path.push(Step::Index(after));
+                reordered(&old[before], &new[after], path, found, deadline);
                 path.pop();
             }
         }
         _ => {}
-    }
-}
-
-/// From 0 (nothing in common) to 1 (equal), looking two levels deep.
-fn likeness(a: &Value, b: &Value, depth: usize) -> f64 {
-    if json_equal(a, b) {
-        return 1.0;
-    }
-    match (a, b) {
-        (Value::Object(a), Value::Object(b)) if depth < 2 => {
-            let common: f64 = a.iter().filter_map(|(key, value)| Some(likeness(value, b.get(key)?, depth + 1))).sum();
-            let all = a.len() + b.keys().filter(|key| !a.contains_key(*key)).count();
-            0.9 * common / all.max(1) as f64
-        }
-        (Value::Array(a), Value::Array(b)) if depth < 2 => {
-            let common: f64 = a.iter().zip(b).map(|(a, b)| likeness(a, b, depth + 1)).sum();
-            0.9 * common / a.len().max(b.len()).max(1) as f64
-        }
-        (Value::Number(_), Value::Number(_)) | (Value::String(_), Value::String(_)) | (Value::Bool(_), Value::Bool(_)) => 0.05,
-        _ => 0.0,
-    }
-}
-
-/// A value that is equal to another one as `json_equal` says.
-struct Item<'a>(&'a Value);
-
-impl PartialEq for Item<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        json_equal(self.0, other.0)
-    }
-}
-
-impl Eq for Item<'_> {}
-
-impl Hash for Item<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        hash(self.0, state, 0);
-    }
-}
-
-/// Equal values have equal hashes; what is nested too deep adds nothing.
-fn hash<H: Hasher>(value: &Value, state: &mut H, depth: usize) {
-    std::mem::discriminant(value).hash(state);
-    match value {
-        Value::Null => {}
-        Value::Bool(value) => value.hash(state),
-        Value::Number(value) => number(value).hash(state),
-        Value::String(value) => value.hash(state),
-        Value::Array(items) => {
-            items.len().hash(state);
-            if depth < MAX_DEPTH {
-                items.iter().for_each(|item| hash(item, state, depth + 1));
-            }
-        }
-        Value::Object(members) => {
-            members.len().hash(state);
-            if depth < MAX_DEPTH {
-                // A sum does not depend on the order of the members.
-                let sum = members.iter().fold(0_u64, |sum, (key, value)| {
-                    let mut member = DefaultHasher::new();
-                    key.hash(&mut member);
-                    hash(value, &mut member, depth + 1);
-                    sum.wrapping_add(member.finish())
-                });
-                sum.hash(state);
-            }
-        }
     }
 }
 

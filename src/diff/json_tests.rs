@@ -1,9 +1,13 @@
 //! Does a JSON difference say everything that changed, once, and nothing else?
 
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+
 use proptest::prelude::*;
 use serde_json::{Map, json};
 
 use super::*;
+use crate::diff::align::Item;
 
 fn draw(old: &Value, new: &Value) -> String {
     let show = |value: &Option<Value>| value.as_ref().map_or("(none)".to_owned(), Value::to_string);
@@ -56,6 +60,15 @@ fn keys_in_another_order_are_named_by_their_object() {
     let new = json!({"a": 1, "b": {"d": 2, "new": 0, "c": 1}, "list": [{"y": 2, "x": 1}]});
     assert_eq!(reordered_keys(&old, &new), ["$.b", "$.list[0]"]);
     assert_eq!(reordered_keys(&old, &old), Vec::<String>::new());
+}
+
+#[test]
+fn keys_of_items_are_compared_with_those_of_the_items_that_they_were() {
+    let (old, new) = (json!([{"a": 1, "b": 2}]), json!([{"b": 9, "a": 9}, {"a": 1, "b": 2}]));
+    assert_eq!(reordered_keys(&old, &new), Vec::<String>::new(), "the item in front is new");
+    assert_eq!(reordered_keys(&old, &json!([7, {"b": 2, "a": 1}])), ["$[1]"]);
+    let (old, new) = (json!([{"a": 1, "b": 2}, {"c": 3}, {"d": 4}]), json!([{"c": 3}, {"d": 4}, {"b": 2, "a": 1}]));
+    assert_eq!(reordered_keys(&old, &new), ["$[2]"], "an item that moved is still that item");
 }
 
 #[test]

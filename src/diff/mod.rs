@@ -3,6 +3,7 @@
 //! Both differences are data (`model::verdict`); reports draw them. Every function here is bounded in time and size, because
 //! both sides may be a reply that nobody has read yet: a text difference that had to be coarsened says so in `cut`.
 
+mod align;
 mod json;
 mod similarity;
 mod text;
