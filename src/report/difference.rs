@@ -116,7 +116,9 @@ pub(crate) fn size(diff: &Diff) -> String {
     let (count, noun) = match diff {
         Diff::Json(changes) => {
             let left_out = changes.last().map_or(0, |change| usize::try_from(change.left_out).unwrap_or(usize::MAX));
-            (changes.len().saturating_add(left_out), "value")
+            // An item that moved is in two changes.
+            let moved = moves(changes).values().flatten().count();
+            ((changes.len() - moved).saturating_add(left_out), "value")
         }
         Diff::Text(text) => {
             let side = |side: Change| text.hunks.iter().flat_map(|hunk| &hunk.lines).filter(|line| line.change == side).count();
@@ -189,9 +191,13 @@ fn cut_rows(changes: &[JsonChange]) -> impl Iterator<Item = Row<'_>> {
 }
 
 /// Which changes are an item that was taken out in one place of an array and put in, equal, at another: of each pair the first one with
-/// the other's path, the second one with nothing.
+/// the other's change, the second one with nothing.
 fn moves(changes: &[JsonChange]) -> HashMap<usize, Option<&JsonChange>> {
-    let array = |change: &JsonChange| change.path.strip_suffix(']').and_then(|path| Some(path.rsplit_once('[')?.0.to_owned()));
+    // `$.items[3]`, and not `$['odd key']`.
+    let array = |change: &JsonChange| {
+        let (array, place) = change.path.strip_suffix(']')?.rsplit_once('[')?;
+        place.bytes().all(|byte| byte.is_ascii_digit()).then(|| array.to_owned())
+    };
     let mut open: HashMap<(String, String), Vec<usize>> = HashMap::new();
     let mut moves = HashMap::new();
     for (index, change) in changes.iter().enumerate().filter(|(_, change)| !change.shortened) {
@@ -271,6 +277,14 @@ mod tests {
         + $.queue: "refunds"
         ~ $.items[0] -> $.items[3]: moved {"id":1}
         "#);
+        assert_eq!(size(&diff), "2 values differ");
+    }
+
+    #[test]
+    fn a_member_that_has_the_value_of_another_one_did_not_move() {
+        let diff = Diff::Json(json_diff(&json!({"a b": 1, "x[0": 2}), &json!({"c d": 1, "y[0": 2})));
+        assert!(rows(&diff, true).all(|row| !row.to_plain().contains("moved")));
+        assert_eq!(size(&diff), "4 values differ");
     }
 
     #[test]
