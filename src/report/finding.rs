@@ -17,6 +17,8 @@ use crate::report::{difference, figures, visible, words};
 
 /// Most characters of one text (what was asked for, what came) in a plain report.
 const TEXT: usize = 8_000;
+/// Most characters of one output that nothing is compared with.
+const OUTPUT: usize = 3_000;
 /// Most characters of one difference in a plain report.
 const DIFFERENCE: usize = 32_000;
 
@@ -204,6 +206,30 @@ pub(crate) fn tell_snapshot(cell: &CellResult, layout: Layout, into: &mut String
     }
     if let Some(left_out) = strange::left_out(&cell.snapshot, Noun::Sample) {
         let _ = writeln!(into, "  {left_out}");
+    }
+}
+
+/// Every output of a cell once, line by line as something that is added.
+pub(crate) fn tell_outputs(cell: &CellResult, into: &mut String) {
+    let mut outputs: Vec<(String, usize)> = Vec::new();
+    for reply in cell.samples.iter().filter_map(|sample| sample.reply.as_ref()) {
+        let blocks = reply.other_blocks.iter().map(serde_json::Value::to_string);
+        let parts: Vec<String> = std::iter::once(reply.text.clone()).filter(|text| !text.is_empty()).chain(blocks).collect();
+        let output = parts.join("\n");
+        match outputs.iter_mut().find(|(known, _)| *known == output) {
+            Some((_, samples)) => *samples += 1,
+            None => outputs.push((output, 1)),
+        }
+    }
+    let several = outputs.len() > 1;
+    for (output, samples) in &outputs {
+        if several {
+            let _ = writeln!(into, "{}:", figures::counted(*samples as u64, "sample", "samples"));
+        }
+        let shown = visible::cut(output, OUTPUT);
+        for line in visible::lines(&shown).trim_end_matches('\n').split('\n') {
+            let _ = writeln!(into, "+{line}");
+        }
     }
 }
 

@@ -16,6 +16,7 @@
 pub(crate) mod compared;
 mod escaped;
 mod samples;
+mod sums;
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -24,14 +25,14 @@ use std::io;
 use crate::model::gate::{Exit, GateOutcome, GateResult};
 use crate::model::money::Money;
 use crate::model::problem::Problem;
-use crate::model::run::{Address, CellResult, Group, PromptChange, RunReport};
+use crate::model::run::{Address, CellResult, PromptChange, RunReport};
 use crate::model::verdict::{SnapshotState, Verdict};
 use crate::report::finding::{self, Layout};
 use crate::report::markdown::escaped::{cell_code, code, fenced, html, prose};
-use crate::report::standing::{self, GatedRates, Standing, Standings};
+use crate::report::standing::{self, Standing, Standings};
 use crate::report::strange::{self, Noun};
 use crate::report::style::Style;
-use crate::report::{difference, figures, problem, retries, visible, words};
+use crate::report::{difference, figures, problem, retries, words};
 
 /// By this a bot finds its own comment again and replaces it. Nothing of an output can look like it.
 const MARKER: &str = "<!-- promptkeel: report -->\n";
@@ -51,7 +52,7 @@ const ORPHANS: usize = 50;
 pub(crate) fn write(report: &RunReport, out: &mut dyn io::Write) -> io::Result<()> {
     // At most a comment's worth of text: here, and only here, a whole document may be held.
     let head = head(report);
-    let tail = tail(report);
+    let tail = sums::tail(report);
     let mut page = Page { most: PAGE - head.length - tail.length - NOTICES, ..Page::default() };
     details(report, &mut page);
     [head, page, tail].iter().try_for_each(|part| out.write_all(part.text.as_bytes()))
@@ -214,7 +215,7 @@ fn details(report: &RunReport, page: &mut Page) {
     improved(report, page);
     section(page, "New outputs: nothing is accepted yet", "new outputs", &new, |cell| Item {
         summary: html_line("🆕", cell, &finding::snapshot_line(cell)),
-        body: String::new(),
+        body: outputs(cell),
     });
     orphans(report, page);
     section(page, "For information: the gate does not count these", "cells that only inform", &informs, |cell| Item {
@@ -396,97 +397,9 @@ fn snapshot(cell: &CellResult) -> String {
     if text.is_empty() { text } else { format!("\n{}", fenced(&text)) }
 }
 
-fn tail(report: &RunReport) -> Page {
-    let mut page = Page::frame();
-    let models: Vec<&Group> = report.models.iter().collect();
-    let rates = GatedRates::of(report);
-    table(&mut page, "Models", &models, &rates);
-    let side_by_side: HashSet<String> = report
-        .cells
-        .iter()
-        .filter(|cell| cell.side_by_side)
-        .map(|cell| format!("{}@{}", cell.address.prompt, cell.address.version))
-        .collect();
-    let versions: Vec<&Group> = report.versions.iter().filter(|group| side_by_side.contains(&group.name)).collect();
-    table(&mut page, "Prompt versions side by side", &versions, &rates);
-    samples::show(report, &mut page);
-    page.note(&format!("**Bill:** {}\n\n", bill(report)));
-    if report.totals.snapshots_changed + report.totals.snapshots_new > 0 {
-        page.note("Take changed and new outputs with `promptkeel accept`, then commit the snapshots.\n\n");
-    }
-    let run = &report.run;
-    // Within `<sub>` Markdown is read, other than within `<summary>`.
-    let revision = run.revision.as_deref().map(|revision| format!(" at {}", code(&visible::brief(revision, 60)))).unwrap_or_default();
-    let shard = run.shard.map(|shard| format!(", shard {}/{}", shard.index, shard.count)).unwrap_or_default();
-    let (id, tool) = (code(&visible::brief(&run.id, 60)), prose(&run.tool, 60));
-    page.note(&format!(
-        "<sub>run {id}{revision}, {tool}, {}{shard}, exit {}</sub>\n",
-        figures::duration(run.duration_ms),
-        report.exit.code()
-    ));
-    page
-}
-
-fn table(page: &mut Page, title: &str, groups: &[&Group], rates: &GatedRates<'_>) {
-    if groups.is_empty() {
-        return;
-    }
-    page.note(&format!("### {title}\n\n| | cells | pass rate | cost | tokens in/out | p50/p95 | errors | refusals |\n"));
-    page.note("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n");
-    let decimals = figures::worth_decimals(groups.iter().map(|group| &group.bill));
-    let mut left = 0;
-    for group in groups {
-        let totals = &group.totals;
-        let (passed, failed) = rates.rate(group);
-        let suite = group.suite.as_deref().map(|suite| format!("{} ", cell_code(suite))).unwrap_or_default();
-        let latency = match (group.latency_p50_ms, group.latency_p95_ms) {
-            (Some(p50), Some(p95)) => format!("{} / {}", figures::duration(p50), figures::duration(p95)),
-            _ => "–".to_owned(),
-        };
-        let row = format!(
-            "| {suite}{}{} | {} | {} | {} | {} / {} | {latency} | {} | {} |\n",
-            cell_code(&group.name),
-            if group.gated { "" } else { " (informs)" },
-            figures::count(totals.planned),
-            figures::share(passed, passed + failed),
-            figures::worth(&group.bill, decimals),
-            figures::compact(totals.tokens.prompt()),
-            figures::compact(totals.tokens.output),
-            figures::count(totals.errored),
-            figures::count(totals.refusals),
-        );
-        left += usize::from(left > 0 || !page.add(&row));
-    }
-    page.note("\n");
-    if left > 0 {
-        page.note(&format!("_{left} more rows are in the JSON report._\n\n"));
-    }
-}
-
-fn bill(report: &RunReport) -> String {
-    let bill = &report.bill;
-    let mut parts = Vec::new();
-    if !report.run.simulated {
-        parts.push(format!("{} spent", figures::dollars(bill.spent_usd)));
-        for (amount, what) in [(bill.saved_by_store_usd, "saved by the store"), (bill.saved_by_prompt_cache_usd, "saved by prompt caching")]
-        {
-            if amount != Money::ZERO {
-                parts.push(format!("{} {what}", figures::dollars(amount)));
-            }
-        }
-    }
-    if report.run.simulated || bill.simulated_usd != Money::ZERO {
-        parts.push(format!("simulated: {} at list prices, which nobody paid", figures::dollars(bill.simulated_usd)));
-    }
-    if bill.is_incomplete() {
-        let attempts = ("failed attempt that may have been billed", "failed attempts that may have been billed");
-        let missing = [(bill.unpriced_samples, "unpriced answer", "unpriced answers"), (bill.unknown_attempts, attempts.0, attempts.1)];
-        let missing = missing.iter().filter(|(number, ..)| *number > 0).map(|(number, one, many)| figures::counted(*number, one, many));
-        parts.push(format!("**incomplete**, not in these sums: {}", missing.collect::<Vec<_>>().join(", ")));
-    }
-    if bill.doubtful_samples > 0 {
-        let answers = figures::counted(bill.doubtful_samples, "answer", "answers");
-        parts.push(format!("**may be wrong**: the endpoint's counts of {answers} cannot be right"));
-    }
-    parts.join("; ").replace('$', "\\$")
+/// What nothing is accepted of yet: there is no difference to show, so it is shown itself.
+fn outputs(cell: &CellResult) -> String {
+    let mut text = String::new();
+    finding::tell_outputs(cell, &mut text);
+    if text.is_empty() { text } else { format!("{}\n\n{}", code(&cell.site.to_string()), fenced(&text)) }
 }
