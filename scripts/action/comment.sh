@@ -2,7 +2,7 @@
 # Puts a report into the pull request: one comment, which every further run replaces. Whatever GitHub answers, it ends with 0: a comment that cannot be written is a
 # warning with its cause, and never costs a verdict.
 #
-# Reads COMMENT (the Markdown page), NAME (one comment a name), TOKEN, and of GitHub: GITHUB_API_URL GITHUB_REPOSITORY GITHUB_EVENT_PATH GITHUB_SERVER_URL GITHUB_RUN_ID.
+# Reads COMMENT (the Markdown page), NAME (one comment a name), TOKEN, VERDICT (where there is no page), and of GitHub: GITHUB_API_URL GITHUB_REPOSITORY GITHUB_EVENT_PATH GITHUB_SERVER_URL GITHUB_RUN_ID.
 set -euo pipefail
 
 # The message of a workflow command, as the runner reads it back.
@@ -26,7 +26,6 @@ ended() {
 trap ended EXIT
 
 [[ "$NAME" =~ ^[A-Za-z0-9._-]{1,64}$ ]] || without_comment 'comment-name may have letters, digits, dots, underscores and dashes, 64 at most'
-[ -s "$COMMENT" ] || without_comment 'there is no report: nothing was run'
 number=$(jq -r '.pull_request.number // .issue.number // empty' "$GITHUB_EVENT_PATH")
 if [ -z "$number" ]; then
   echo 'no pull request belongs to this event: no comment'
@@ -59,11 +58,19 @@ cause() {
   fi
 }
 
-# The page begins with a mark of its own; ours has a name, so that several jobs have a comment each.
+# The page begins with a mark of its own; ours has a name, so that several jobs have a comment each. A page of a run that ended early may be larger than a comment, which holds
+# 65,536 characters (more bytes are not more characters). Without a page, what an earlier push came to must not stand there as this one's.
 mark="<!-- promptkeel: $NAME -->"
+reported=yes
+if [ ! -s "$COMMENT" ]; then reported=no; fi
 {
   printf '%s\n' "$mark"
-  sed '1{/^<!-- promptkeel: .*-->$/d;}' "$COMMENT"
+  if [ "$reported" = yes ] && [ "$(jq -n --rawfile page "$COMMENT" '$page | length')" -le 65300 ]; then
+    sed '1{/^<!-- promptkeel: .*-->$/d;}' "$COMMENT"
+  else
+    ended=$(printf '%s' "${VERDICT:-nothing was run}" | tr -cd 'a-z_ ')
+    printf '## ❌ promptkeel: no report\n\nThe last run ended before there was a report that a comment can hold (%s). Its log says why.\n' "\`$ended\`"
+  fi
   if [ -n "${GITHUB_RUN_ID:-}" ]; then
     printf '\n<sub>[Run and reports](%s/%s/actions/runs/%s)</sub>\n' "${GITHUB_SERVER_URL:-https://github.com}" "$GITHUB_REPOSITORY" "$GITHUB_RUN_ID"
   fi
@@ -79,12 +86,20 @@ ours=
 for ((page = 1; page <= 30; page++)); do
   call GET "$api/issues/$number/comments?per_page=100&page=$page"
   if [ -n "$problem" ] || [ "$status" != 200 ]; then without_comment "$(cause)"; fi
-  ours=$(jq -r --arg mark "$mark" --arg login "$login" '
+  # Its id, and which run wrote it: that stands in the last line, behind everything that is a report's.
+  found=$(jq -r --arg mark "$mark" --arg login "$login" '
     [.[] | select((.body // "") | startswith($mark))
-         | select(if $login == "" then .user.type == "Bot" else .user.login == $login end)] | .[0].id // empty' "$folder/answer")
+         | select(if $login == "" then .user.type == "Bot" else .user.login == $login end)]
+    | .[0] // empty | "\(.id) \(.body | [match("/actions/runs/([0-9]{1,18})\\)</sub>\\s*$").captures[0].string] | .[0] // 0)"' "$folder/answer")
+  ours=${found%% *}
   if [ -n "$ours" ] || [ "$(jq length "$folder/answer")" -lt 100 ]; then break; fi
 done
 
+if [ -n "$ours" ] && [[ "${GITHUB_RUN_ID:-}" =~ ^[0-9]{1,18}$ ]] && ((${found##* } > GITHUB_RUN_ID)); then
+  echo 'a later run has written the comment already: it stays'
+  exit 0
+fi
+if [ -z "$ours" ] && [ "$reported" = no ]; then without_comment 'there is no report: nothing was run'; fi
 if [ -n "$ours" ]; then
   call PATCH "$api/issues/comments/$ours" "$folder/body"
   # Somebody deleted it since.

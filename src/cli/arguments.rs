@@ -221,6 +221,16 @@ pub(crate) struct RunArguments {
     /// Write events as JSON Lines while it runs
     #[arg(long, value_name = "FILE", help_heading = "Reports (`-` is standard output)")]
     pub(crate) events: Option<PathBuf>,
+    /// Where an endpoint's key is missing: end before the first request, or judge what is stored
+    #[arg(
+        long,
+        value_enum,
+        default_value_t = WithoutKey::Fail,
+        conflicts_with = "cache",
+        value_name = "WHAT",
+        help_heading = "Answers"
+    )]
+    pub(crate) without_key: WithoutKey,
     /// With `--cache refresh`: go on with the refresh that was interrupted, and ask only what it did not ask
     #[arg(long, help_heading = "Answers")]
     pub(crate) resume: bool,
@@ -251,6 +261,14 @@ pub(crate) struct RunArguments {
     /// Stay, and after each edit run the cells that it touches; `--max-cost` then holds for all rounds together
     #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "events", value_name = "HOW")]
     pub(crate) watch: Option<WatchArgument>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WithoutKey {
+    /// A missing key is a mistake
+    Fail,
+    /// Stored answers alone, as with `--cache only`
+    Stored,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -48,7 +48,8 @@ struct Printed<'a> {
     missing_keys: &'a BTreeSet<&'a str>,
 }
 
-fn missing_keys<'a>(project: &'a Project, price: &PlanPrice) -> BTreeSet<&'a str> {
+/// Environment variables that hold no key, of endpoints that something must be asked of.
+pub(crate) fn missing_keys<'a>(project: &'a Project, price: &PlanPrice) -> BTreeSet<&'a str> {
     let asked = price.models.iter().filter(|model| model.to_ask > 0);
     let endpoints = asked.filter_map(|model| project.settings.endpoints.get(&model.endpoint));
     let variables = endpoints.filter_map(|endpoint| endpoint.api_key_env.as_deref());

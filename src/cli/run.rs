@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::answers::{self, Answers, Wanted};
-use crate::cli::arguments::{CacheArgument, GithubArgument, RunArguments, Unreferenced};
+use crate::cli::arguments::{CacheArgument, GithubArgument, RunArguments, Unreferenced, WithoutKey};
 use crate::cli::console::{Console, counted};
 use crate::cli::decisions::{Decided, Decisions};
 use crate::cli::formats::{self, Kept};
@@ -16,7 +16,7 @@ use crate::cli::github::Github;
 use crate::cli::project::{Failure, Project};
 use crate::cli::prompts::Texts;
 use crate::cli::session::{self, Session};
-use crate::cli::{caps, locks, orphans};
+use crate::cli::{caps, locks, orphans, plan};
 use crate::gate::judge::RunFacts;
 use crate::model::catalog::Catalog;
 use crate::model::cost;
@@ -120,7 +120,15 @@ pub(crate) async fn round(
     if arguments.max_cost.is_some() {
         caps::refuse(&session.plan, &project.catalog, |_| Some("`--max-cost`"))?;
     }
-    if arguments.answers.cache == CacheArgument::Only && price.to_ask() > 0 {
+    let mut mode = arguments.answers.cache;
+    let missing = plan::missing_keys(project, &price);
+    if arguments.without_key == WithoutKey::Stored && mode == CacheArgument::ReadWrite && !missing.is_empty() {
+        mode = CacheArgument::Only;
+        let names = missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let told = format!("without {names} only stored answers are judged: a cell without one has no verdict");
+        session.problems.push(Problem::warning(told).hint("pull requests of forks get no key; elsewhere set it"));
+    }
+    if mode == CacheArgument::Only && price.to_ask() > 0 {
         let missing = counted(usize::try_from(price.to_ask()).unwrap_or(usize::MAX), "answer");
         let problem =
             Problem::warning(format!("{missing} are missing, and would cost at most {} to ask", price.upper_bound_usd.display(4)));
@@ -129,7 +137,7 @@ pub(crate) async fn round(
     let stopping = interrupted.child_token();
     let wanted = Wanted {
         store: Arc::clone(&store),
-        mode: arguments.answers.cache,
+        mode,
         known: &known,
         max_cost: arguments.max_cost,
         spent,
@@ -158,8 +166,6 @@ pub(crate) async fn round(
         }
     };
     let prompts = Texts::of(project);
-    // Before this run is the last one. A history that cannot be read is told where runs are asked for.
-    let before = store.last_run().ok().flatten();
     if store.is_writable() {
         prompts.keep(session.plan.suites.iter().flat_map(|suite| &suite.prompts).flat_map(|prompt| &prompt.versions));
         store.save_run(&RunRecord::begun(&info, session.plan.cells.len() as u64)).map_err(|error| store_problem(&error))?;
@@ -240,7 +246,7 @@ pub(crate) async fn round(
     let mut report = assemble::report(parts, &facts);
     report.prompt_changes = prompts.changes(&plan.suites, &report.cells);
     report.bill.doubtful_samples = doubtful;
-    report.improved = before.and_then(|before| history::improved(&before, &report));
+    report.improved = before(&store, &report.run).and_then(|before| history::improved(&before, &report));
     add_late(&mut report, &plan, &project.catalog, &late);
     report.run.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     narrate(&RunEvent::Finished { totals: report.totals.clone(), bill: report.bill.clone(), exit: report.exit });
@@ -322,6 +328,13 @@ fn interrupted_since(store: &Store) -> Result<DateTime<Utc>, Failure> {
     interrupted.map(|run| run.started_at).ok_or_else(|| {
         Problem::error("`--resume` needs an interrupted run, and the last one ended by itself").hint("leave `--resume` out").into()
     })
+}
+
+/// The last run of the same kind. A history that cannot be read is told where runs are asked for.
+fn before(store: &Store, run: &RunInfo) -> Option<RunRecord> {
+    let runs = store.runs().ok()?;
+    let head = runs.iter().find(|head| head.is_like(run))?;
+    store.run(&head.id).ok().flatten()
 }
 
 /// Wider than any endpoint's concurrency, so that sleeping retries starve nobody.

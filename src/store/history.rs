@@ -31,6 +31,9 @@ pub struct RunHead {
     pub filtered: bool,
     /// Every reply came from a simulator.
     pub simulated: bool,
+    /// The endpoints that its cells name; empty where an earlier version saved it.
+    #[serde(default)]
+    pub endpoints: Vec<String>,
     /// `git rev-parse HEAD`, with `-dirty`.
     pub revision: Option<String>,
     /// What it came to.
@@ -39,6 +42,15 @@ pub struct RunHead {
     pub totals: Totals,
     /// How much.
     pub bill: Bill,
+}
+
+impl RunHead {
+    /// Another run of the same kind: what a simulator or another server answered says nothing about what got better.
+    #[must_use]
+    pub fn is_like(&self, run: &RunInfo) -> bool {
+        let asked_all = run.endpoints.iter().all(|endpoint| self.endpoints.contains(endpoint));
+        self.id != run.id && self.simulated == run.simulated && (self.endpoints.is_empty() || asked_all)
+    }
 }
 
 /// A run with its cells.
@@ -71,6 +83,7 @@ impl RunRecord {
             duration_ms: 0,
             filtered: info.filtered,
             simulated: info.simulated,
+            endpoints: info.endpoints.clone(),
             revision: info.revision.clone(),
             exit: Exit::Interrupted,
             totals: Totals { planned, ..Totals::default() },
@@ -96,6 +109,7 @@ impl RunRecord {
                 duration_ms: run.duration_ms,
                 filtered: run.filtered,
                 simulated: run.simulated,
+                endpoints: run.endpoints.clone(),
                 revision: run.revision.clone(),
                 exit: report.exit,
                 totals: report.totals.clone(),

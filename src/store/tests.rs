@@ -208,6 +208,7 @@ fn run(number: usize, cells: usize) -> RunRecord {
             duration_ms: 12,
             filtered: number % 2 == 1,
             simulated: true,
+            endpoints: vec!["simulated".to_owned()],
             revision: None,
             exit: Exit::Holds,
             totals: Totals { planned: cells as u64, ..Totals::default() },

@@ -1,6 +1,7 @@
 //! Do the scripts of the GitHub action keep their promises: one comment that is replaced, a verdict that no failure of the API costs, nothing run that is an input?
 
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -174,11 +175,41 @@ fn without_a_pull_request_or_a_report_there_is_no_comment() {
     let push = project.path("push.json");
     let ran = commented(PAGE, &server, &[("GITHUB_EVENT_PATH", push.to_str().unwrap())]);
     assert_eq!((ran.code, ran.stdout.as_str()), (0, "no pull request belongs to this event: no comment\n"));
-    let ran = commented("", &server, &[]);
-    assert!(ran.code == 0 && ran.stdout.contains("there is no report: nothing was run"), "{ran:?}");
     let ran = commented(PAGE, &server, &[("NAME", "a --><img>")]);
     assert!(ran.code == 0 && ran.stdout.contains("comment-name may have"), "{ran:?}");
     assert_eq!(server.requests().len(), 0);
+    let (server, state) = github(Github::default());
+    let ran = commented("", &server, &[]);
+    assert!(ran.code == 0 && ran.stdout.contains("there is no report: nothing was run"), "{ran:?}");
+    assert_eq!(bodies(&state).len(), 0);
+}
+
+#[test]
+fn what_an_earlier_push_came_to_does_not_stay_as_this_ones() {
+    let too_large = format!("<!-- promptkeel: report -->\n{}", "x\n".repeat(40_000));
+    for page in ["", &too_large] {
+        let (server, state) = github(Github::default());
+        assert_eq!(commented(PAGE, &server, &[]).code, 0);
+        let ran = commented(page, &server, &[("GITHUB_RUN_ID", "43"), ("VERDICT", "in<va>lid")]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (0, "comment: https://example.com/1000\n"), "{ran:?}");
+        let [body] = &bodies(&state)[..] else { panic!("one comment: {:?}", bodies(&state)) };
+        assert!(body.starts_with("<!-- promptkeel: report -->\n## ❌ promptkeel: no report\n"), "{body}");
+        assert!(body.contains("(`invalid`)") && body.contains("/actions/runs/43)") && !body.contains("the gate holds"), "{body}");
+    }
+}
+
+#[test]
+fn an_earlier_run_that_ends_late_replaces_nothing() {
+    let (server, state) = github(Github::default());
+    let newer = PAGE.replace("holds", "fails") + "<sub>[x](/actions/runs/7)</sub>\n";
+    assert_eq!(commented(&newer, &server, &[("GITHUB_RUN_ID", "100")]).code, 0);
+    let before = bodies(&state);
+    let ran = commented(PAGE, &server, &[("GITHUB_RUN_ID", "99")]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "a later run has written the comment already: it stays\n"));
+    assert_eq!(bodies(&state), before);
+    // A second attempt has the number of the first one.
+    assert_eq!(commented(PAGE, &server, &[("GITHUB_RUN_ID", "100")]).code, 0);
+    assert_ne!(bodies(&state), before);
 }
 
 // ---- run.sh ----
@@ -201,7 +232,7 @@ fn every_report_is_written_and_the_verdict_is_an_output() {
     let project = Project::passing();
     let (first, outputs) = ran(&project, &[]);
     assert_eq!(first.code, 0, "{first:?}");
-    assert_eq!(outputs, ["exit-code=0", "verdict=holds", "reports=[PROJECT]/reports"]);
+    assert_eq!(outputs, ["exit-code=0", "verdict=holds", "judged=2", "reports=[PROJECT]/reports"]);
     for name in ["run.json", "junit.xml", "report.html", "comment.md"] {
         assert!(project.exists(&format!("reports/{name}")), "{name}");
     }
@@ -237,49 +268,145 @@ fn inputs_are_words_and_never_a_program() {
     assert!(open.stdout.contains("the input \"args\" has a quote that is never closed"), "{open:?}");
 }
 
+/// The event of a pull request whose branch is in this repository, and the rest of what GitHub says of it.
+fn pull_request<'a>(project: &Project, event: &'a Path, head: &str) -> Vec<(&'static str, &'a str)> {
+    project.rewrite("event.json", &format!(r#"{{"pull_request": {{"number": 7, "head": {{"repo": {head}}}}}}}"#));
+    vec![
+        ("GITHUB_EVENT_NAME", "pull_request"),
+        ("GITHUB_EVENT_PATH", event.to_str().unwrap()),
+        ("GITHUB_REPOSITORY", "team/prompts"),
+        ("GITHUB_ACTOR", "ada"),
+    ]
+}
+
+const OURS: &str = r#"{"full_name": "team/prompts"}"#;
+const FORK: &str = r#"{"full_name": "stranger/prompts"}"#;
+
 #[test]
-fn a_pull_request_without_a_key_is_judged_by_what_is_stored() {
+fn a_pull_request_of_a_fork_is_judged_by_what_is_stored() {
     let project = Project::passing();
     project.edit("promptkeel.toml", "endpoint = \"simulated\"", "endpoint = \"anthropic\"");
-    let (fork, outputs) = ran(&project, &[("GITHUB_EVENT_NAME", "pull_request")]);
-    assert_eq!(outputs[..2], ["exit-code=3", "verdict=missing_verdicts"], "{fork:?}");
-    assert!(fork.stdout.starts_with("::warning title=promptkeel%3A no key::ANTHROPIC_API_KEY is not set"), "{fork:?}");
-    let (push, outputs) = ran(&project, &[("GITHUB_EVENT_NAME", "push")]);
-    assert_eq!(outputs[..2], ["exit-code=2", "verdict=invalid"], "elsewhere a missing key is a mistake: {push:?}");
-    let (chosen, outputs) = ran(&project, &[("GITHUB_EVENT_NAME", "pull_request"), ("ARGUMENTS", "--cache read-write")]);
+    let event = project.path("event.json");
+    // A fork that was deleted is one all the same.
+    for head in [FORK, "null"] {
+        let (fork, outputs) = ran(&project, &pull_request(&project, &event, head));
+        assert_eq!(outputs[..3], ["exit-code=3", "verdict=missing_verdicts", "judged=0"], "{fork:?}");
+        assert!(fork.stderr.contains("::warning title=promptkeel::without `ANTHROPIC_API_KEY` only stored answers are judged"), "{fork:?}");
+    }
+    let mut bot = pull_request(&project, &event, OURS);
+    bot.push(("GITHUB_ACTOR", "dependabot[bot]"));
+    assert_eq!(ran(&project, &bot).1[0], "exit-code=3");
+    let with = |name, value| {
+        let mut variables = pull_request(&project, &event, FORK);
+        variables.push((name, value));
+        ran(&project, &variables)
+    };
+    let (chosen, outputs) = with("ARGUMENTS", "--cache read-write");
     assert_eq!(outputs[0], "exit-code=2", "{chosen:?}");
-    let (simulated, outputs) = ran(&project, &[("GITHUB_EVENT_NAME", "pull_request"), ("ENDPOINT", "simulated")]);
-    assert_eq!(outputs[0], "exit-code=0", "{simulated:?}");
+    // What the arguments select and ask is what counts, wherever it is said.
+    for arguments in ["--endpoint simulated", "--max-cost 1 --endpoint=simulated suites"] {
+        let (simulated, outputs) = with("ARGUMENTS", arguments);
+        assert_eq!(outputs[0], "exit-code=0", "{simulated:?}");
+        assert!(!simulated.stderr.contains("only stored answers"), "{simulated:?}");
+    }
+    assert_eq!(with("ENDPOINT", "simulated").1[0], "exit-code=0");
+}
+
+#[test]
+fn a_mistyped_key_is_a_mistake_where_secrets_are_given() {
+    let project = Project::passing();
+    project.edit("promptkeel.toml", "endpoint = \"simulated\"", "endpoint = \"anthropic\"");
+    let event = project.path("event.json");
+    let (own, outputs) = ran(&project, &pull_request(&project, &event, OURS));
+    assert_eq!(outputs[..2], ["exit-code=2", "verdict=invalid"], "{own:?}");
+    let (push, outputs) = ran(&project, &[("GITHUB_EVENT_NAME", "push")]);
+    assert_eq!(outputs[..2], ["exit-code=2", "verdict=invalid"], "{push:?}");
+}
+
+#[test]
+fn a_run_that_ends_early_leaves_a_page_that_says_why() {
+    let project = Project::passing().write("summary.md", "what another step said\n");
+    project.edit("suites/capitals.yaml", "assert:\n  - refusal", "asert:\n  - refusal");
+    let summary = project.path("summary.md");
+    let (ran, outputs) = ran(&project, &[("GITHUB_STEP_SUMMARY", summary.to_str().unwrap())]);
+    assert_eq!(outputs[0], "exit-code=2", "{ran:?}");
+    let page = project.read("reports/comment.md");
+    assert!(page.starts_with("<!-- promptkeel: report -->\n## ❌ promptkeel: "), "{page}");
+    assert!(page.contains("unknown key `asert`"), "{page}");
+}
+
+#[test]
+fn a_binary_that_does_not_start_is_no_failed_gate() {
+    let project = Project::passing();
+    let (started, outputs) = ran(&project, &[("BINARY", "/no/such/promptkeel")]);
+    assert_eq!(started.code, 0, "{started:?}");
+    assert_eq!(outputs[..3], ["exit-code=127", "verdict=crashed", "judged=0"], "{started:?}");
+    assert!(started.stdout.starts_with("::error title=promptkeel%3A the binary does not start::"), "{started:?}");
+    assert!(started.stdout.contains("/no/such/promptkeel") && started.stdout.lines().count() == 1, "{started:?}");
+    // A loader that misses a library ends with 1, as a gate that fails does.
+    assert_eq!(ran(&project, &[("BINARY", "false")]).1[..2], ["exit-code=1", "verdict=crashed"]);
+    // It starts, and says nothing.
+    assert_eq!(ran(&project, &[("BINARY", "true")]).1[..2], ["exit-code=1", "verdict=crashed"]);
 }
 
 #[test]
 fn the_policy_says_what_fails_the_job() {
     let project = Project::new();
-    let code = |policy: &str, exit: &str| script(&project, "verdict.sh", &[("POLICY", policy), ("EXIT_CODE", exit)]).code;
+    let judged = |policy: &str, exit: &str, judged: &str| {
+        script(&project, "verdict.sh", &[("POLICY", policy), ("EXIT_CODE", exit), ("JUDGED", judged)]).code
+    };
+    let code = |policy: &str, exit: &str| judged(policy, exit, "20");
     for exit in ["0", "1", "2", "3", "4", "5", "6", "7", "130"] {
         let number: i32 = exit.parse().unwrap();
         assert_eq!(code("gate", exit), number);
         assert_eq!(code("regression", exit), if matches!(number, 3 | 6 | 7) { 0 } else { number });
         assert_eq!(code("never", exit), 0);
         assert_eq!(code("sometimes", exit), 2);
+        for nothing in ["", "0"] {
+            assert_eq!(judged("regression", exit, nothing), number, "who judges nothing finds no regression, ever");
+        }
     }
     assert_eq!(code("gate", ""), 1, "a run that said nothing holds nothing");
+}
+
+// ---- action.yml ----
+
+#[test]
+fn a_name_does_not_find_the_answers_of_a_longer_name() {
+    let action = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("action.yml")).unwrap();
+    let of = |field: &str, name: &str| {
+        let line = action.lines().map(str::trim).find(|line| line.starts_with(field) && line.contains("answers")).unwrap();
+        let value = line[field.len()..].trim().trim_matches('"');
+        value.replace("${{ inputs.comment-name }}", name).replace("${{ github.run_id }}", "42").replace("${{ github.run_attempt }}", "1")
+    };
+    let wanted = of("restore-keys:", "report");
+    assert!(of("key:", "report").starts_with(&wanted), "{wanted}");
+    for longer in ["report-de", "report-", "report.1", "report_1", "reports"] {
+        assert!(!of("key:", longer).starts_with(&wanted), "{longer}: {wanted}");
+    }
 }
 
 // ---- build.sh ----
 
 #[test]
-fn the_binary_is_called_by_its_source() {
+fn the_binary_is_called_by_its_source_and_by_what_it_is_linked_with() {
     let project = Project::new().write("action/Cargo.toml", "a").write("action/Cargo.lock", "b").write("action/src/main.rs", "c");
+    // The machine's C library, as it answers.
+    let project = project.write("bin/getconf", "#!/bin/sh\necho glibc 2.35\n");
+    std::fs::set_permissions(project.path("bin/getconf"), std::fs::Permissions::from_mode(0o755)).unwrap();
     let action: PathBuf = project.path("action");
-    let key = || {
+    let key = |image: &str| {
         project.rewrite("outputs", "");
         let outputs = project.path("outputs");
+        #[expect(clippy::disallowed_methods, reason = "the tools of the script must be found")]
+        let path = format!("{}:{}", project.path("bin").display(), std::env::var("PATH").unwrap());
         let variables = [
             ("GITHUB_ACTION_PATH", action.to_str().unwrap()),
             ("GITHUB_OUTPUT", outputs.to_str().unwrap()),
             ("RUNNER_OS", "Linux"),
             ("RUNNER_ARCH", "X64"),
+            ("ImageOS", image),
+            ("PATH", &path),
         ];
         #[expect(clippy::disallowed_methods, reason = "a test runs the script as GitHub does")]
         let mut command = Command::new("bash");
@@ -288,9 +415,14 @@ fn the_binary_is_called_by_its_source() {
         assert_eq!(ran.code, 0, "{ran:?}");
         project.read("outputs")
     };
-    let first = key();
+    let first = key("ubuntu24");
     assert!(first.starts_with("key=promptkeel-binary-Linux-X64-") && first.trim().len() == 64, "{first}");
-    assert_eq!(first, key());
+    assert_eq!(first, key("ubuntu24"));
+    assert_ne!(first, key("ubuntu22"));
+    project.rewrite("bin/getconf", "#!/bin/sh\necho glibc 2.39\n");
+    assert_ne!(first, key("ubuntu24"));
+    project.rewrite("bin/getconf", "#!/bin/sh\necho glibc 2.35\n");
+    assert_eq!(first, key("ubuntu24"));
     project.rewrite("action/src/main.rs", "d");
-    assert_ne!(first, key());
+    assert_ne!(first, key("ubuntu24"));
 }

@@ -1,6 +1,6 @@
 //! Does GitHub Actions learn by itself what a run came to, on the right lines, and can nothing that a model writes command it?
 
-use crate::harness::{Project, Ran};
+use crate::harness::{CAPITALS_SCRIPT, Project, Ran, Server};
 
 /// A project in the folder `services/mail` of a repository, and a job of Actions that runs in it.
 fn job() -> Project {
@@ -36,6 +36,22 @@ fn a_failed_case_is_annotated_on_its_line_and_the_page_of_the_job_is_written() {
     assert!(!ran.stdout.contains("::error"), "standard output holds the result alone: {}", ran.stdout);
     let page = project.read("summary.md");
     assert!(page.starts_with("<!-- promptkeel: report -->\n## ❌ promptkeel: the gate fails\n"), "{page}");
+    assert!(page.contains("```diff\n+Tokyo\n```"), "what nothing is compared with is shown itself: {page}");
+}
+
+#[test]
+fn what_another_endpoint_answered_worse_is_no_improvement() {
+    let mut project = job();
+    let server = Server::start(CAPITALS_SCRIPT);
+    project.ask(&server.url());
+    project.edit("fixtures/sim/script.yaml", "text: Paris", "text: Lyon");
+    assert_eq!(project.run(&["run"]).code, 1, "the simulator fails");
+    let (ran, report) = project.report(&["--endpoint", "anthropic"]);
+    assert_eq!((ran.code, report.get("improved")), (0, None), "{ran:?}");
+    project.edit("fixtures/sim/script.yaml", "text: Lyon", "text: Paris");
+    let (ran, report) = project.report(&["--cache", "refresh"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(report["improved"]["cells"].as_array().map(Vec::len), Some(1), "since the simulator's own last run: {report}");
 }
 
 #[test]
