@@ -1,5 +1,7 @@
 //! Which commands and flags are there? Every flag has one spelling, and means the same everywhere.
 
+pub(crate) mod history;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -58,8 +60,10 @@ pub(crate) enum Command {
     Check(CheckArguments),
     /// List suites, cases, tags and models
     List(ListArguments),
-    /// Show cells whole: prompt, reply, assertions, cost, attempts, snapshot
+    /// Show cells whole (prompt, reply, assertions, cost, attempts, snapshot), or a remembered run
     Show(ShowArguments),
+    /// List the remembered runs, flaky cells, or forget runs
+    History(history::HistoryArguments),
     /// Create a first suite that runs at once
     Init(InitArguments),
     /// Go through changed, new and orphaned outputs in the terminal, and decide about each
@@ -403,10 +407,12 @@ Examples:
   promptkeel show ticket-triage::double-charge::ticket-triage@3::claude-haiku-4-5
   promptkeel show double-charge                      every cell of a case
   promptkeel show 'ticket-triage::*::claude-haiku-4-5' --json
-  promptkeel show double-charge --from run.json      as a run in CI saw it"
+  promptkeel show double-charge --from run.json      as a run in CI saw it
+  promptkeel show last                               the last run, cell by cell; `last-green`, or an id of `promptkeel history`"
 )]
 pub(crate) struct ShowArguments {
-    /// An address, a part of it (a suite, a case, `prompt@version`, a model, joined by `::`), or a glob
+    /// An address, a part of it (a suite, a case, `prompt@version`, a model, joined by `::`), or a glob; or first a run of the history: its
+    /// id, `last` or `last-green`
     #[arg(value_name = "CELL", required = true)]
     pub(crate) cells: Vec<String>,
     /// Show them as this report of `run --json` or `merge --json` tells

@@ -15,6 +15,7 @@ mod detail;
 mod environment;
 mod formats;
 mod github;
+mod history;
 mod init;
 mod list;
 mod locks;
@@ -89,6 +90,10 @@ fn dispatch(cli: &Cli, console: &Console, end_now: fn(u8) -> !) -> Result<Exit, 
         Command::Plan(arguments) => plan::run(&project()?, arguments, console),
         Command::Check(arguments) => check::run(&project()?, arguments, console),
         Command::List(arguments) => list::run(&project()?, arguments, console),
+        Command::History(arguments) => history::run(&project()?, arguments, console),
+        Command::Show(arguments) if arguments.cells.first().is_some_and(|first| history::names_run(first)) => {
+            history::show(&project()?, arguments, console)
+        }
         Command::Show(arguments) => match &arguments.from {
             Some(path) => show::from_report(&current()?, path, arguments, console),
             None => {

@@ -53,6 +53,8 @@ pub(crate) struct Round {
     pub(crate) held: Held,
     /// What earlier rounds took from `--max-cost`.
     pub(crate) spent: Money,
+    /// The first round of the watch: all its rounds are one run of the history.
+    pub(crate) watch: Option<String>,
 }
 
 /// What came of it, before a report is written.
@@ -78,7 +80,7 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let now = session::now();
     let session = session::open(project, &arguments.selection, &arguments.answers, now)?;
-    let all = Round { now, session, held: Held::default(), spent: Money::ZERO };
+    let all = Round { now, session, held: Held::default(), spent: Money::ZERO, watch: None };
     let ended = round(project, arguments, console, interrupted, all).await?;
     finish(ended, console).map(|(exit, _)| exit)
 }
@@ -92,7 +94,7 @@ pub(crate) async fn round(
     round: Round,
 ) -> Result<Ended, Failure> {
     let clock = Instant::now();
-    let Round { now, mut session, held, spent } = round;
+    let Round { now, mut session, held, spent, watch } = round;
     if arguments.unreferenced == Unreferenced::Delete && (session.filtered || arguments.selection.shard.is_some()) {
         let problem = Problem::error("`--unreferenced delete` needs a run of every suite and case");
         return Err(problem.hint("leave the selection out, or use `--unreferenced reject`").into());
@@ -148,6 +150,7 @@ pub(crate) async fn round(
     let Answers { cached, simulators, budget } = answers::open(project, &session.plan, wanted).await?;
     let cached = Arc::new(cached);
     let info = info(&session, &held, arguments, revision, now);
+    let watch = arguments.watch.map(|_| watch.unwrap_or_else(|| info.id.clone()));
     console.problems(&session.problems);
     if session.selected.left < session.selected.all && !outputs.uses_stdout() {
         console.line(format_args!("{} of {} cells selected", session.selected.left, session.selected.all))?;
@@ -168,7 +171,9 @@ pub(crate) async fn round(
     let prompts = Texts::of(project);
     if store.is_writable() {
         prompts.keep(session.plan.suites.iter().flat_map(|suite| &suite.prompts).flat_map(|prompt| &prompt.versions));
-        store.save_run(&RunRecord::begun(&info, session.plan.cells.len() as u64)).map_err(|error| store_problem(&error))?;
+        store
+            .save_run(&RunRecord::begun(&info, session.plan.cells.len() as u64).of_watch(watch.clone()))
+            .map_err(|error| store_problem(&error))?;
     }
     narrate(&started(&info, &session, &price));
     let plan = Arc::new(session.plan);
@@ -253,7 +258,7 @@ pub(crate) async fn round(
     progress.finish();
     console.problems(&noticed);
     if store.is_writable()
-        && let Err(error) = store.save_run(&RunRecord::of(&report))
+        && let Err(error) = store.save_run(&RunRecord::of(&report).of_watch(watch))
     {
         console.problems(&[Problem::warning(format!("this run is not in the history: {error}"))]);
     }

@@ -127,7 +127,7 @@ impl Wanted {
     }
 }
 
-fn matches(pattern: &Pattern, address: &Address) -> bool {
+pub(crate) fn matches(pattern: &Pattern, address: &Address) -> bool {
     let version = format!("{}@{}", address.prompt, address.version);
     let parts = [&*address.suite, &*address.case, &version, &*address.model];
     (0..parts.len()).any(|from| (from..parts.len()).any(|to| pattern.matches(&parts[from..=to].join("::"))))

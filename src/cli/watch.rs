@@ -37,6 +37,8 @@ struct Watch<'a> {
     costs: Costs,
     /// What the caps of `--max-cost` counted: unknown bills at their worst case.
     taken: Money,
+    /// The first round's run.
+    first: Option<String>,
     has_keys: bool,
 }
 
@@ -61,6 +63,7 @@ pub(crate) async fn run(
         exit: Exit::Invalid,
         costs: Costs::default(),
         taken: Money::ZERO,
+        first: None,
         has_keys: keys.is_some(),
     };
     let mut project = Arc::new(project);
@@ -185,9 +188,10 @@ impl Watch<'_> {
         let cells = Some((session.plan.cells.len(), all));
         self.console.clear()?;
         self.head(changes, cells)?;
-        let round = Round { now, session, held, spent: self.taken };
+        let round = Round { now, session, held, spent: self.taken, watch: self.first.clone() };
         let ended = run::round(project, self.arguments, self.console, self.interrupted.clone(), round).await?;
         self.taken = ended.spent;
+        self.first.get_or_insert_with(|| ended.report.run.id.clone());
         self.costs.add(&ended.report);
         // What we accepted ourselves is no edit.
         let accepted: HashSet<_> = ended.accepted.iter().collect();

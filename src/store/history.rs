@@ -11,6 +11,7 @@ use crate::model::key::Key;
 use crate::model::run::{Address, Bill, CellResult, Improved, RunInfo, RunReport, Totals};
 use crate::model::suite::OnChange;
 use crate::model::verdict::{SnapshotState, Verdict};
+use crate::store::recent;
 
 /// So many runs are remembered.
 pub const KEPT_RUNS: u32 = 200;
@@ -42,6 +43,12 @@ pub struct RunHead {
     pub totals: Totals,
     /// How much.
     pub bill: Bill,
+    /// The rounds of a watch are one run here, the last of them: this names the watch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<String>,
+    /// How many rounds of the watch there were before; what they spent is in the bill.
+    #[serde(default)]
+    pub earlier_rounds: u32,
 }
 
 impl RunHead {
@@ -71,6 +78,35 @@ pub struct RunCell {
     pub verdict: Verdict,
     /// Of its samples, in order.
     pub keys: Vec<Key>,
+    /// What the verdict was reached with; `None` where no verdict was, and in runs that an older version stored.
+    pub evidence: Option<Evidence>,
+}
+
+/// What makes verdicts of two runs comparable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// Whether its assertions held, whatever the snapshot says.
+    pub passed: bool,
+    /// The cell's digest: the same in both runs, and nothing of it has changed.
+    pub fingerprint: String,
+    /// A digest of the answers: the same in both runs, and one of them only replays the other.
+    pub answers: [u8; 32],
+}
+
+impl Evidence {
+    fn of(cell: &CellResult) -> Option<Self> {
+        let passed = match cell.verdict {
+            Verdict::Pass => true,
+            Verdict::Fail => false,
+            Verdict::Error | Verdict::Skipped => return None,
+        };
+        let mut answers = blake3::Hasher::new();
+        for reply in cell.samples.iter().filter_map(|sample| sample.reply.as_ref()) {
+            answers.update(&reply.answered_at.timestamp_micros().to_le_bytes());
+            answers.update(blake3::hash(reply.text.as_bytes()).as_bytes());
+        }
+        Some(Self { passed, fingerprint: cell.digests.fingerprint.to_string(), answers: *answers.finalize().as_bytes() })
+    }
 }
 
 impl RunRecord {
@@ -88,8 +124,17 @@ impl RunRecord {
             exit: Exit::Interrupted,
             totals: Totals { planned, ..Totals::default() },
             bill: Bill::default(),
+            watch: None,
+            earlier_rounds: 0,
         };
         Self { head, cells: Vec::new() }
+    }
+
+    /// The same as a round of this watch.
+    #[must_use]
+    pub fn of_watch(mut self, watch: Option<String>) -> Self {
+        self.head.watch = watch;
+        self
     }
 
     /// The run was killed: nobody knows what would have come of it.
@@ -114,6 +159,8 @@ impl RunRecord {
                 exit: report.exit,
                 totals: report.totals.clone(),
                 bill: report.bill.clone(),
+                watch: None,
+                earlier_rounds: 0,
             },
             cells: report
                 .cells
@@ -122,6 +169,7 @@ impl RunRecord {
                     address: cell.address.clone(),
                     verdict: settled(report, cell),
                     keys: cell.samples.iter().filter_map(|sample| sample.key.parse().ok()).collect(),
+                    evidence: Evidence::of(cell),
                 })
                 .collect(),
         }
@@ -162,16 +210,21 @@ fn settled(report: &RunReport, cell: &CellResult) -> Verdict {
 }
 
 pub(super) fn insert(connection: &Connection, run: &RunRecord) -> rusqlite::Result<()> {
-    let head = serde_json::to_string(&run.head).expect("strings and numbers always serialise");
+    let mut head = run.head.clone();
+    if let Some(watch) = head.watch.clone().filter(|_| !run.is_unfinished()) {
+        take_over(connection, &watch, &mut head)?;
+    }
+    let head = serde_json::to_string(&head).expect("strings and numbers always serialise");
     connection.execute("DELETE FROM run_cells WHERE run = (SELECT number FROM runs WHERE id = ?1)", [&run.head.id])?;
     connection.execute("DELETE FROM runs WHERE id = ?1", [&run.head.id])?;
     connection.execute("INSERT INTO runs (id, head) VALUES (?1, ?2)", [&run.head.id, &head])?;
     let number = connection.last_insert_rowid();
     let mut statement = connection.prepare_cached(
-        "INSERT INTO run_cells (run, position, suite, case_id, prompt, version, model, verdict, keys) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO run_cells (run, position, suite, case_id, prompt, version, model, verdict, keys, judged, fingerprint, answers) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )?;
     for (position, cell) in (0_i64..).zip(&run.cells) {
-        let RunCell { address, verdict, keys } = cell;
+        let RunCell { address, verdict, keys, evidence } = cell;
         let keys: Vec<u8> = keys.iter().flat_map(|key| *key.as_bytes()).collect();
         statement.execute(params![
             number,
@@ -182,10 +235,36 @@ pub(super) fn insert(connection: &Connection, run: &RunRecord) -> rusqlite::Resu
             address.version,
             address.model,
             verdict.as_str(),
-            keys
+            keys,
+            evidence.as_ref().map(|evidence| if evidence.passed { "pass" } else { "fail" }),
+            evidence.as_ref().map(|evidence| evidence.fingerprint.as_str()),
+            evidence.as_ref().map(|evidence| evidence.answers.as_slice()),
         ])?;
     }
     forget(connection, number)
+}
+
+/// A round of a watch takes the place of the rounds before it, with what they spent.
+fn take_over(connection: &Connection, watch: &str, now: &mut RunHead) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached("SELECT head FROM runs WHERE json_extract(head, '$.watch') = ?1 AND id <> ?2")?;
+    let earlier: Vec<RunHead> =
+        statement.query_map(params![watch, now.id], |row| head(row.get_ref(0)?.as_str()?))?.collect::<rusqlite::Result<_>>()?;
+    for before in &earlier {
+        now.earlier_rounds = now.earlier_rounds.saturating_add(before.earlier_rounds).saturating_add(1);
+        now.bill.spent_usd += before.bill.spent_usd;
+    }
+    forget_these(connection, &earlier.into_iter().map(|before| before.id).collect::<Vec<_>>())
+}
+
+/// Forgets these runs; their answers stay.
+pub(super) fn forget_these(connection: &Connection, ids: &[String]) -> rusqlite::Result<()> {
+    let mut cells = connection.prepare_cached("DELETE FROM run_cells WHERE run = (SELECT number FROM runs WHERE id = ?1)")?;
+    let mut runs = connection.prepare_cached("DELETE FROM runs WHERE id = ?1")?;
+    for id in ids {
+        cells.execute([id])?;
+        runs.execute([id])?;
+    }
+    Ok(())
 }
 
 /// The newest run stays, and before it as many as both bounds allow.
@@ -227,15 +306,21 @@ fn whole(connection: &Connection, which: &str, id: Option<&str>) -> rusqlite::Re
     let Some((number, head)) = found else { return Ok(None) };
     let mut cells = Vec::new();
     {
-        let mut statement = snapshot.prepare_cached(
-            "SELECT suite, case_id, prompt, version, model, verdict, keys FROM run_cells WHERE run = ?1 ORDER BY position",
-        )?;
+        // A store of before that nobody may write has no evidence.
+        let evidence = if recent::has_evidence(&snapshot)? { "judged, fingerprint, answers" } else { "NULL, NULL, NULL" };
+        let mut statement = snapshot.prepare_cached(&format!(
+            "SELECT suite, case_id, prompt, version, model, verdict, keys, {evidence} FROM run_cells WHERE run = ?1 ORDER BY position"
+        ))?;
         let mut rows = statement.query([number])?;
         while let Some(row) = rows.next()? {
             let address = Address { suite: row.get(0)?, case: row.get(1)?, prompt: row.get(2)?, version: row.get(3)?, model: row.get(4)? };
             let verdict = verdict(row.get_ref(5)?.as_str()?)?;
             let keys = row.get_ref(6)?.as_blob()?.as_chunks::<32>().0.iter().map(|bytes| Key::from_bytes(*bytes)).collect();
-            cells.push(RunCell { address, verdict, keys });
+            let (judged, fingerprint, answers): (Option<String>, Option<String>, Option<Vec<u8>>) = (row.get(7)?, row.get(8)?, row.get(9)?);
+            let answers = answers.and_then(|answers| <[u8; 32]>::try_from(answers).ok());
+            let evidence = judged.zip(fingerprint).zip(answers);
+            let evidence = evidence.map(|((judged, fingerprint), answers)| Evidence { passed: judged == "pass", fingerprint, answers });
+            cells.push(RunCell { address, verdict, keys, evidence });
         }
     }
     snapshot.finish()?;

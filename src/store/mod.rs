@@ -13,6 +13,7 @@ mod claim;
 pub mod history;
 mod open;
 pub mod prompts;
+pub mod recent;
 mod writer;
 
 use std::collections::HashMap;
@@ -28,6 +29,7 @@ use crate::store::answers::{Found, Known, NewAnswer};
 use crate::store::claim::{Claimed, Claims};
 use crate::store::history::{RunHead, RunRecord};
 use crate::store::open::Access;
+use crate::store::recent::{Flaky, SuiteCounts};
 use crate::store::writer::Writer;
 
 /// The project's database.
@@ -236,6 +238,32 @@ impl Store {
     /// If the file cannot be read.
     pub fn runs(&self) -> Result<Vec<RunHead>, StoreError> {
         self.read(history::runs)
+    }
+
+    /// The suites of every remembered run, by its id.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn suites_of_runs(&self) -> Result<HashMap<String, Vec<SuiteCounts>>, StoreError> {
+        self.read(recent::suites)
+    }
+
+    /// Cells that passed and failed in the newest runs, though nothing of them changed.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn flaky(&self) -> Result<Vec<Flaky>, StoreError> {
+        self.read(recent::flaky)
+    }
+
+    /// Forgets runs; their answers stay. Returns how many bytes of the file that leaves to be used again. Blocks until it is committed.
+    ///
+    /// # Errors
+    /// If it could not be stored.
+    pub fn forget_runs(&self, ids: Vec<String>) -> Result<u64, StoreError> {
+        let before = self.read(recent::unused_bytes)?;
+        self.writer()?.forget_runs(ids)?;
+        Ok(self.read(recent::unused_bytes)?.saturating_sub(before))
     }
 
     fn writer(&self) -> Result<&Writer, StoreError> {

@@ -12,7 +12,14 @@ use crate::model::problem::Problem;
 use crate::store::StoreError;
 
 /// The format that this version writes, in SQLite's `user_version`.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
+
+/// From format 1 to 2: what a verdict was reached with, to tell a flaky cell from a changed one. Runs of before have none.
+const TO_2: &str = "
+ALTER TABLE run_cells ADD COLUMN judged TEXT;
+ALTER TABLE run_cells ADD COLUMN fingerprint TEXT;
+ALTER TABLE run_cells ADD COLUMN answers BLOB;
+";
 
 /// Marks the file as ours, in SQLite's `application_id`: `pkel` in ASCII.
 const APPLICATION: i64 = 0x706b_656c;
@@ -55,6 +62,9 @@ CREATE TABLE run_cells (
     model TEXT NOT NULL,
     verdict TEXT NOT NULL,
     keys BLOB NOT NULL,
+    judged TEXT,
+    fingerprint TEXT,
+    answers BLOB,
     PRIMARY KEY (run, position)
 ) STRICT, WITHOUT ROWID;
 ";
@@ -244,6 +254,15 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     }
     if tables(&connection).map_err(explained)? < 3 {
         return Err(StoreError::Damaged { path: path.to_owned(), reason: "tables are missing".to_owned() });
+    }
+    if format < FORMAT {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(explained)?;
+        // Another process may have done it since.
+        if pragma(&transaction, "user_version").map_err(explained)? < FORMAT {
+            transaction.execute_batch(TO_2).map_err(explained)?;
+            transaction.pragma_update(None, "user_version", FORMAT).map_err(explained)?;
+        }
+        transaction.commit().map_err(explained)?;
     }
     Ok(connection)
 }

@@ -10,7 +10,7 @@ use crate::endpoint::testing::{call, reply, request};
 use crate::model::gate::Exit;
 use crate::model::run::{Address, Bill, Totals};
 use crate::model::verdict::Verdict;
-use crate::store::history::{KEPT_RUNS, RunCell};
+use crate::store::history::{Evidence, KEPT_RUNS, RunCell};
 
 fn key(number: usize) -> Key {
     call(number).key
@@ -213,6 +213,8 @@ fn run(number: usize, cells: usize) -> RunRecord {
             exit: Exit::Holds,
             totals: Totals { planned: cells as u64, ..Totals::default() },
             bill: Bill::default(),
+            watch: None,
+            earlier_rounds: 0,
         },
         cells: (0..cells)
             .map(|cell| RunCell {
@@ -225,6 +227,7 @@ fn run(number: usize, cells: usize) -> RunRecord {
                 },
                 verdict: if cell % 2 == 0 { Verdict::Pass } else { Verdict::Skipped },
                 keys: vec![key(cell), key(cell + 1)],
+                evidence: (cell % 2 == 0).then(|| Evidence { passed: true, fingerprint: "f".to_owned(), answers: [7; 32] }),
             })
             .collect(),
     }

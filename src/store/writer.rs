@@ -28,6 +28,7 @@ pub(super) struct Writer {
 enum Job {
     Put(Box<Row>, oneshot::Sender<Result<(), StoreError>>),
     SaveRun(Box<RunRecord>, mpsc::SyncSender<Result<(), StoreError>>),
+    Forget(Vec<String>, mpsc::SyncSender<Result<(), StoreError>>),
     Settle(mpsc::SyncSender<()>),
 }
 
@@ -51,6 +52,12 @@ impl Writer {
     pub(super) fn save_run(&self, run: RunRecord) -> Result<(), StoreError> {
         let (sender, receiver) = mpsc::sync_channel(1);
         self.send(Job::SaveRun(Box::new(run), sender))?;
+        receiver.recv().unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    pub(super) fn forget_runs(&self, ids: Vec<String>) -> Result<(), StoreError> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        self.send(Job::Forget(ids, sender))?;
         receiver.recv().unwrap_or_else(|_| Err(self.gone()))
     }
 
@@ -95,7 +102,7 @@ fn work(mut connection: Connection, queue: &mpsc::Receiver<Job>, path: &Path) {
             // Nobody may be waiting any more; the answer is stored all the same.
             match job {
                 Job::Put(_, waiting) => drop(waiting.send(result.clone())),
-                Job::SaveRun(_, waiting) => drop(waiting.send(result.clone())),
+                Job::SaveRun(_, waiting) | Job::Forget(_, waiting) => drop(waiting.send(result.clone())),
                 Job::Settle(waiting) => {
                     // What other processes are reading right now stays in the log, and nothing is missing.
                     let _ = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
@@ -112,6 +119,7 @@ fn commit(connection: &mut Connection, batch: &[Job]) -> rusqlite::Result<()> {
         match job {
             Job::Put(row, _) => answers::insert(&transaction, row)?,
             Job::SaveRun(run, _) => history::insert(&transaction, run)?,
+            Job::Forget(ids, _) => history::forget_these(&transaction, ids)?,
             Job::Settle(_) => {}
         }
     }

@@ -20,6 +20,7 @@ mod examples;
 mod faults;
 mod github;
 mod harness;
+mod history;
 mod hostile_files;
 mod hostile_replies;
 mod hostile_state;
