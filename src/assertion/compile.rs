@@ -30,11 +30,13 @@ pub struct CompileError {
     pub hint: Option<String>,
     /// The variable of a template that the case does not give, for `did you mean`.
     pub undefined: Option<String>,
+    /// A template of it takes too many steps: to try it with many cases takes long.
+    pub too_much: bool,
 }
 
 impl CompileError {
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, undefined: None }
+        Self { message: message.into(), hint: None, undefined: None, too_much: false }
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -45,7 +47,7 @@ impl CompileError {
 
 impl From<TemplateError> for CompileError {
     fn from(error: TemplateError) -> Self {
-        Self { message: error.message, hint: None, undefined: error.undefined }
+        Self { message: error.message, hint: None, undefined: error.undefined, too_much: error.too_much }
     }
 }
 

@@ -189,11 +189,18 @@ fn assertions(subject: &Subject<'_>, whole: bool, undefined: &mut BTreeSet<Strin
         }
     };
     subject.inherited.iter().filter(|resolved| resolved.variables.is_empty()).for_each(|resolved| once(resolved, problems));
+    // As with prompts: one that makes too much for some cases is not tried with all the others.
+    let mut endless: HashMap<usize, u32> = HashMap::new();
     for draft in subject.drafts {
         for resolved in &draft.assertions {
+            let address = Arc::as_ptr(resolved).addr();
             if resolved.variables.is_empty() {
                 once(resolved, problems);
-            } else if whole && let Err(error) = compile(&resolved.assertion, &draft.variables, &cache) {
+            } else if whole
+                && endless.get(&address).is_none_or(|endless| *endless < TRIES)
+                && let Err(error) = compile(&resolved.assertion, &draft.variables, &cache)
+            {
+                *endless.entry(address).or_default() += u32::from(error.too_much);
                 undefined.extend(error.undefined.clone());
                 let undefined = error.undefined.clone();
                 let problem = uncompiled(error, resolved.place.clone());

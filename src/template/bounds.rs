@@ -3,12 +3,13 @@
 //! The engine bounds how deep brackets and blocks nest, how many steps a rendering takes and how much it makes. It does not bound the
 //! length of a chain, `1+1+1...` or `x|f|f|f...`, which becomes a tree as deep as the chain is long, nor what a formatter of ours does.
 
+use minijinja::machinery::parse;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{Error, ErrorKind, State, Value};
 
-use super::folding;
 use super::walk::DEEPEST_VALUE;
+use super::{folding, known};
 
 /// Words, signs and texts that may stand in a tag without a comma between: a chain of that many operators.
 const LONGEST_CHAIN: usize = 300;
@@ -22,7 +23,11 @@ const LARGEST_TEMPLATE: usize = super::LARGEST_OUTPUT;
 /// What is too much in a template, and the offset at which it is; to be asked before the engine reads it.
 pub(crate) fn too_much(text: &str, syntax: &SyntaxConfig) -> Option<(String, usize)> {
     // A tree as deep as a chain may be read only if no chain is too long.
-    chained_too_long(text).or_else(|| folding::too_much(text, syntax))
+    chained_too_long(text).or_else(|| {
+        // One that cannot be read makes nothing.
+        let template = parse(text, "template", syntax.clone()).ok()?;
+        known::refused(&template).or_else(|| folding::too_much(text, &template))
+    })
 }
 
 fn chained_too_long(text: &str) -> Option<(String, usize)> {

@@ -1,85 +1,97 @@
 //! Does reading a template make more than is written in it?
 //!
 //! The engine computes constant expressions while it reads a template, before there are any steps to count: `[0] * 100000000 == [1]` would
-//! be walked then and there.
+//! be walked then and there, and `([0] * 1000 + x) + x ...` once for each sign behind it.
 
-use minijinja::machinery::{ast, parse};
-use minijinja::syntax::SyntaxConfig;
+use minijinja::machinery::ast;
+
+use super::tree::{Part, each};
 
 /// Items that a list may have that is written as one repeated.
 const MOST_REPEATED: u64 = 10_000;
 
-/// What a constant expression would make too much of, and the offset at which it does. A template that cannot be read makes nothing.
-pub(super) fn too_much(text: &str, syntax: &SyntaxConfig) -> Option<(String, usize)> {
-    if !text.contains('*') {
-        return None;
-    }
-    let template = parse(text, "template", syntax.clone()).ok()?;
-    let mut statements = vec![&template];
-    let mut expressions = Vec::new();
+/// Values that constant expressions may walk, beside a few for each byte of the template.
+const MOST_WALKED: u64 = 200_000;
+const WALKED_A_BYTE: u64 = 8;
+
+/// What a constant expression would make too much of, and the offset at which it does.
+pub(super) fn too_much<'t>(text: &str, template: &'t ast::Stmt<'t>) -> Option<(String, usize)> {
+    let most_walked = MOST_WALKED + WALKED_A_BYTE * text.len() as u64;
     let mut first: Option<u32> = None;
-    while let Some(statement) = statements.pop() {
-        below_statement(statement, &mut statements, &mut expressions);
-        while let Some(expression) = expressions.pop() {
-            if let ast::Expr::BinOp(operation) = expression
-                && matches!(operation.op, ast::BinOpKind::Mul)
-                && constant(expression).is_some_and(|made| made.is_list && made.size > MOST_REPEATED)
-            {
-                let at = operation.span().start_offset;
-                first = Some(first.map_or(at, |first| first.min(at)));
-            }
-            below_expression(expression, &mut expressions);
+    let mut walked: u64 = 0;
+    let mut walks_too_much = None;
+    each(template, &mut |part| {
+        let Part::Expression(expression) = part else { return };
+        if let ast::Expr::BinOp(operation) = expression
+            && matches!(operation.op, ast::BinOpKind::Mul)
+            && tried(expression).0.is_some_and(|made| made.is_list && made.size > MOST_REPEATED)
+        {
+            let at = operation.span().start_offset;
+            first = Some(first.map_or(at, |first| first.min(at)));
         }
+        // The engine tries to compute each expression, and if it cannot, those in it.
+        if walks_too_much.is_none() {
+            walked = walked.saturating_add(tried(expression).1);
+            walks_too_much = (walked > most_walked).then(|| expression.span().start_offset as usize);
+        }
+    });
+    match first {
+        Some(at) => Some((format!("the list that is repeated here would have more than {MOST_REPEATED} items"), at as usize)),
+        None => walks_too_much.map(|at| ("the constant lists of this template are too much to compute".to_owned(), at)),
     }
-    let message = || format!("the list that is repeated here would have more than {MOST_REPEATED} items");
-    first.map(|at| (message(), at as usize))
 }
 
 /// What a constant expression makes, at the most.
 #[derive(Clone, Copy)]
 struct Made {
+    /// Values in a list or mapping, and in those in it.
     size: u64,
     is_list: bool,
 }
 
-const ONE: Made = Made { size: 1, is_list: false };
+const ONE: Made = Made { size: 0, is_list: false };
 
-/// `None` for what the engine does not compute in advance.
-fn constant(expression: &ast::Expr<'_>) -> Option<Made> {
-    let both = |left: &ast::Expr<'_>, right: &ast::Expr<'_>| {
-        let (left, right) = (constant(left)?, constant(right)?);
-        Some(Made { size: left.size.saturating_add(right.size), is_list: left.is_list || right.is_list })
-    };
-    let list = |items: &[ast::Expr<'_>]| {
-        let size = items.iter().try_fold(1_u64, |size, item| Some(size.saturating_add(constant(item)?.size)))?;
-        Some(Made { size, is_list: true })
-    };
+/// What the engine makes of an expression in advance, if it does, and how many values it walks to find out.
+fn tried(expression: &ast::Expr<'_>) -> (Option<Made>, u64) {
     match expression {
-        ast::Expr::Const(_) => Some(ONE),
-        ast::Expr::List(literal) => list(&literal.items),
-        ast::Expr::Tuple(literal) => list(&literal.items),
+        ast::Expr::Const(_) => (Some(ONE), 1),
+        ast::Expr::List(literal) => list(&literal.items, true),
+        ast::Expr::Tuple(literal) => list(&literal.items, true),
         ast::Expr::Map(literal) => {
-            let size = list(&literal.keys)?.size.saturating_add(list(&literal.values)?.size);
-            Some(Made { size, is_list: false })
+            let ((keys, keys_walked), (values, values_walked)) = (list(&literal.keys, false), list(&literal.values, false));
+            let made = keys.zip(values).map(|(keys, values)| Made { size: keys.size.saturating_add(values.size), is_list: false });
+            (made, keys_walked.saturating_add(values_walked))
         }
-        ast::Expr::UnaryOp(operation) => constant(&operation.expr),
-        ast::Expr::BinOp(operation) if matches!(operation.op, ast::BinOpKind::Mul) => {
-            let made = both(&operation.left, &operation.right)?;
-            if !made.is_list {
-                return Some(ONE);
-            }
-            let times = [&operation.left, &operation.right].into_iter().find_map(|operand| match operand {
-                ast::Expr::Const(number) => number.value.as_i64(),
-                _ => None,
-            });
-            // A count that is computed itself may be any.
-            let times = times.map_or(u64::MAX, |times| u64::try_from(times).unwrap_or(0));
-            Some(Made { size: made.size.saturating_mul(times), ..made })
+        ast::Expr::UnaryOp(operation) => tried(&operation.expr),
+        ast::Expr::BinOp(operation) => {
+            let ((left, left_walked), (right, right_walked)) = (tried(&operation.left), tried(&operation.right));
+            let walked = left_walked.saturating_add(right_walked);
+            let Some((left, right)) = left.zip(right) else { return (None, walked) };
+            let both = left.size.saturating_add(right.size);
+            let made = if !matches!(operation.op, ast::BinOpKind::Mul) {
+                Made { size: both, is_list: left.is_list || right.is_list }
+            } else if left.is_list || right.is_list {
+                let times = [&operation.left, &operation.right].into_iter().find_map(|operand| match operand {
+                    ast::Expr::Const(number) => number.value.as_i64(),
+                    _ => None,
+                });
+                // A count that is computed itself may be any.
+                let times = times.map_or(u64::MAX, |times| u64::try_from(times).unwrap_or(0));
+                Made { size: both.saturating_mul(times), is_list: true }
+            } else {
+                ONE
+            };
+            (Some(made), walked.saturating_add(both).saturating_add(made.size))
         }
-        ast::Expr::BinOp(operation) => both(&operation.left, &operation.right),
         ast::Expr::Compare(comparison) => {
-            constant(&comparison.expr)?;
-            comparison.ops.iter().try_fold(ONE, |_, operand| constant(&operand.expr).map(|_| ONE))
+            let (mut made, mut walked) = tried(&comparison.expr);
+            for operand in &comparison.ops {
+                let (right, right_walked) = tried(&operand.expr);
+                let sizes = made.map_or(0, |made| made.size).saturating_add(right.map_or(0, |made| made.size));
+                walked = walked.saturating_add(right_walked).saturating_add(sizes);
+                made = made.and(right);
+            }
+            (made.map(|_| ONE), walked)
         }
         ast::Expr::Var(_)
         | ast::Expr::Slice(_)
@@ -88,114 +100,30 @@ fn constant(expression: &ast::Expr<'_>) -> Option<Made> {
         | ast::Expr::Test(_)
         | ast::Expr::GetAttr(_)
         | ast::Expr::GetItem(_)
-        | ast::Expr::Call(_) => None,
+        | ast::Expr::Call(_) => (None, 0),
     }
 }
 
-type Expressions<'t> = Vec<&'t ast::Expr<'t>>;
-
-fn below_statement<'t>(statement: &'t ast::Stmt<'t>, statements: &mut Vec<&'t ast::Stmt<'t>>, expressions: &mut Expressions<'t>) {
-    match statement {
-        ast::Stmt::Template(template) => statements.extend(&template.children),
-        ast::Stmt::EmitExpr(emit) => expressions.push(&emit.expr),
-        ast::Stmt::EmitRaw(_) => {}
-        ast::Stmt::ForLoop(block) => {
-            expressions.extend([&block.target, &block.iter]);
-            expressions.extend(&block.filter_expr);
-            statements.extend(block.body.iter().chain(&block.else_body));
-        }
-        ast::Stmt::IfCond(block) => {
-            expressions.push(&block.expr);
-            statements.extend(block.true_body.iter().chain(&block.false_body));
-        }
-        ast::Stmt::WithBlock(block) => {
-            expressions.extend(block.assignments.iter().flat_map(|(target, value)| [target, value]));
-            statements.extend(&block.body);
-        }
-        ast::Stmt::Set(set) => expressions.extend([&set.target, &set.expr]),
-        ast::Stmt::SetBlock(block) => {
-            expressions.push(&block.target);
-            expressions.extend(&block.filter);
-            statements.extend(&block.body);
-        }
-        ast::Stmt::AutoEscape(block) => {
-            expressions.push(&block.enabled);
-            statements.extend(&block.body);
-        }
-        ast::Stmt::FilterBlock(block) => {
-            expressions.push(&block.filter);
-            statements.extend(&block.body);
-        }
-        ast::Stmt::Block(block) => statements.extend(&block.body),
-        ast::Stmt::Import(import) => expressions.extend([&import.expr, &import.name]),
-        ast::Stmt::FromImport(import) => expressions.push(&import.expr),
-        ast::Stmt::Extends(extends) => expressions.push(&extends.name),
-        ast::Stmt::Include(include) => expressions.push(&include.name),
-        ast::Stmt::Macro(declared) => below_macro(declared, statements, expressions),
-        ast::Stmt::CallBlock(block) => {
-            below_call(&block.call, expressions);
-            below_macro(&block.macro_decl, statements, expressions);
-        }
-        ast::Stmt::Do(statement) => below_call(&statement.call, expressions),
+fn list(items: &[ast::Expr<'_>], is_list: bool) -> (Option<Made>, u64) {
+    let (mut made, mut walked) = (Some(Made { size: 0, is_list }), 0_u64);
+    for item in items {
+        let (item, item_walked) = tried(item);
+        walked = walked.saturating_add(item_walked);
+        made = made.zip(item).map(|(made, item)| Made { size: made.size.saturating_add(1).saturating_add(item.size), is_list });
     }
-}
-
-fn below_macro<'t>(declared: &'t ast::Macro<'t>, statements: &mut Vec<&'t ast::Stmt<'t>>, expressions: &mut Expressions<'t>) {
-    expressions.extend(declared.args.iter().chain(&declared.defaults));
-    statements.extend(&declared.body);
-}
-
-fn below_call<'t>(call: &'t ast::Call<'t>, expressions: &mut Expressions<'t>) {
-    expressions.push(&call.expr);
-    below_arguments(&call.args, expressions);
-}
-
-fn below_arguments<'t>(arguments: &'t [ast::CallArg<'t>], expressions: &mut Expressions<'t>) {
-    expressions.extend(arguments.iter().map(|argument| match argument {
-        ast::CallArg::Pos(value) | ast::CallArg::Kwarg(_, value) | ast::CallArg::PosSplat(value) | ast::CallArg::KwargSplat(value) => value,
-    }));
-}
-
-fn below_expression<'t>(expression: &'t ast::Expr<'t>, expressions: &mut Expressions<'t>) {
-    match expression {
-        ast::Expr::Var(_) | ast::Expr::Const(_) => {}
-        ast::Expr::Slice(slice) => {
-            expressions.push(&slice.expr);
-            expressions.extend([&slice.start, &slice.stop, &slice.step].into_iter().flatten());
-        }
-        ast::Expr::UnaryOp(operation) => expressions.push(&operation.expr),
-        ast::Expr::BinOp(operation) => expressions.extend([&operation.left, &operation.right]),
-        ast::Expr::Compare(comparison) => {
-            expressions.push(&comparison.expr);
-            expressions.extend(comparison.ops.iter().map(|operand| &operand.expr));
-        }
-        ast::Expr::IfExpr(choice) => {
-            expressions.extend([&choice.test_expr, &choice.true_expr]);
-            expressions.extend(&choice.false_expr);
-        }
-        ast::Expr::Filter(filter) => {
-            expressions.extend(&filter.expr);
-            below_arguments(&filter.args, expressions);
-        }
-        ast::Expr::Test(test) => {
-            expressions.push(&test.expr);
-            below_arguments(&test.args, expressions);
-        }
-        ast::Expr::GetAttr(member) => expressions.push(&member.expr),
-        ast::Expr::GetItem(item) => expressions.extend([&item.expr, &item.subscript_expr]),
-        ast::Expr::Call(call) => below_call(call, expressions),
-        ast::Expr::List(literal) => expressions.extend(&literal.items),
-        ast::Expr::Tuple(literal) => expressions.extend(&literal.items),
-        ast::Expr::Map(literal) => expressions.extend(literal.keys.iter().chain(&literal.values)),
-    }
+    (made, walked)
 }
 
 #[cfg(test)]
 mod tests {
+    use minijinja::machinery::parse;
+    use minijinja::syntax::SyntaxConfig;
+
     use super::*;
 
     fn offset(text: &str) -> Option<usize> {
-        too_much(text, &SyntaxConfig::default()).map(|(_, offset)| offset)
+        let template = parse(text, "template", SyntaxConfig::default()).ok()?;
+        too_much(text, &template).map(|(_, offset)| offset)
     }
 
     #[test]
@@ -209,6 +137,25 @@ mod tests {
         }
         assert_eq!(offset("{{ [[0] * 1000] * 1000 }}"), Some(3));
         assert_eq!(offset("{{ [0] * 100000 == [0] * 100000 }}"), Some(3), "the first of them");
+    }
+
+    #[test]
+    fn a_list_may_have_as_many_items_as_the_message_says() {
+        for list in ["[0] * 10000", "[0, 1] * 5000", "2500 * [[0]] * 2", "(10000 * [0])|length"] {
+            assert_eq!(offset(&format!("{{{{ {list} }}}}")), None, "{list}");
+        }
+        for list in ["[0] * 10001", "[0, 1] * 5001", "5001 * [[0]]"] {
+            assert_eq!(offset(&format!("{{{{ {list} }}}}")), Some(3), "{list}");
+        }
+    }
+
+    #[test]
+    fn many_small_constants_are_bounded_together_and_literals_are_not() {
+        assert!(offset(&"{% if [0]*3333==[0]*3333 %}{% endif %}".repeat(3000)).is_some());
+        assert!(offset(&"{% if [0]*33==[0]*33 %}{% endif %}".repeat(300)).is_none());
+        let again = format!("{{{{ {}[0] * 5000 + x{} }}}}", "(".repeat(60), " + x)".repeat(60));
+        assert!(offset(&again).is_some(), "computed for each sign behind it");
+        assert_eq!(offset(&format!("{{{{ [[{}], x] }}}}", "'x', ".repeat(100_000))), None);
     }
 
     #[test]

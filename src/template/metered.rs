@@ -6,11 +6,15 @@
 //! and stops. Whatever is made is walked too: no list is nested deeper than a stack bears, and nothing is lazy but the engine's sum of lists.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use minijinja::machinery::{Instruction, Instructions, eval, get_compiled_template, make_string_output};
-use minijinja::{Environment, Error, Value};
+use minijinja::{Environment, Error, ErrorKind, Value};
 
-use super::walk::{ARGUMENTS, EACH, HOLD, MADE, WALK};
+use super::walk::{ARGUMENTS, CYCLE, EACH, FORMATTED, HOLD, LISTED, MADE, MAPPED, PART, SELECTED, SELECTED_BY, SORTED, STRIDE, WALK};
+
+/// A text in a template that is longer is paid for wherever it is used.
+const LONGEST_FREE: usize = 256;
 
 /// Says that a filter has no slot in which the engine remembers it.
 const NO_SLOT: u8 = !0;
@@ -18,7 +22,7 @@ const NO_SLOT: u8 = !0;
 /// Filters that look at the outside of their value only, and make nothing of it.
 const SHALLOW: [&str; 6] = ["default", "d", "length", "count", "first", "last"];
 /// Filters that make text or a number.
-const PLAIN: [&str; 26] = [
+const PLAIN: [&str; 25] = [
     "upper",
     "lower",
     "title",
@@ -34,7 +38,6 @@ const PLAIN: [&str; 26] = [
     "bool",
     "indent",
     "tojson",
-    "pprint",
     "format",
     "safe",
     "escape",
@@ -46,10 +49,22 @@ const PLAIN: [&str; 26] = [
     "first",
     "last",
 ];
-/// Filters that apply another filter or a test, with the same arguments to each item.
-const REPEATING: [&str; 5] = ["map", "select", "reject", "selectattr", "rejectattr"];
+/// Filters that go through their other arguments, mostly a path, for each item of the first.
+const REPEATING: [(&str, &str); 9] = [
+    ("map", MAPPED),
+    ("select", SELECTED),
+    ("reject", SELECTED),
+    ("selectattr", SELECTED_BY),
+    ("rejectattr", SELECTED_BY),
+    ("min", EACH),
+    ("max", EACH),
+    ("sum", EACH),
+    ("join", EACH),
+];
+/// Filters that compare an item several times.
+const SORTING: [&str; 4] = ["sort", "unique", "groupby", "dictsort"];
 /// Tests that look at the outside of their value only.
-const SHALLOW_TESTS: [&str; 20] = [
+const SHALLOW_TESTS: [&str; 19] = [
     "undefined",
     "defined",
     "none",
@@ -67,21 +82,39 @@ const SHALLOW_TESTS: [&str; 20] = [
     "sequence",
     "iterable",
     "mapping",
-    "sameas",
     "true",
     "false",
 ];
 
 /// Renders a template of this environment, which [`super::walk::equip`] equipped.
 pub(crate) fn render(environment: &Environment<'static>, name: &str, context: Value) -> Result<String, Error> {
+    // A mistake of the engine, which runs what strangers may have written, is a mistake of the template.
+    let caught = catch_unwind(AssertUnwindSafe(|| rendered(environment, name, context)));
+    caught.unwrap_or_else(|_| Err(Error::new(ErrorKind::InvalidOperation, "the template engine failed at it")))
+}
+
+fn rendered(environment: &Environment<'static>, name: &str, context: Value) -> Result<String, Error> {
     let template = environment.get_template(name)?;
     let compiled = get_compiled_template(&template);
-    let instructions = metered(&compiled.instructions);
-    let blocks: BTreeMap<&str, Instructions<'_>> = compiled.blocks.iter().map(|(name, block)| (*name, metered(block))).collect();
     let mut text = String::with_capacity(compiled.buffer_size_hint);
     let escape = compiled.initial_auto_escape.clone();
-    eval(environment, &instructions, context, &blocks, &mut make_string_output(&mut text), escape)?;
+    let mut run = |instructions: &Instructions<'_>, blocks: &BTreeMap<&str, Instructions<'_>>| {
+        eval(environment, instructions, context.clone(), blocks, &mut make_string_output(&mut text), escape.clone()).map(|_| ())
+    };
+    if walks_nothing(&compiled.instructions) {
+        run(&compiled.instructions, &BTreeMap::new())?;
+    } else {
+        let blocks = compiled.blocks.iter().map(|(name, block)| (*name, metered(block))).collect();
+        run(&metered(&compiled.instructions), &blocks)?;
+    }
     Ok(text)
+}
+
+/// Whether only variables and members of them are written: most prompts.
+fn walks_nothing(instructions: &Instructions<'_>) -> bool {
+    use Instruction as I;
+    let mut all = (0..).map_while(|index| instructions.get(index));
+    all.all(|instruction| matches!(instruction, I::EmitRaw(_) | I::Lookup(_) | I::GetAttr(_) | I::Emit))
 }
 
 /// The same instructions, and before and behind those that walk a value the ones that charge for it.
@@ -138,9 +171,10 @@ fn target_mut<'i>(instruction: &'i mut Instruction<'_>) -> Option<&'i mut u32> {
     }
 }
 
-/// Whether it leaves a text, number or truth value that is written in the template, with which comparing costs nothing.
+/// Whether it leaves a short text, number or truth value that is written in the template, with which comparing costs nothing.
 fn is_scalar(instruction: &Instruction<'_>) -> bool {
-    matches!(instruction, Instruction::LoadConst(value) if value.as_object().is_none())
+    let is_short = |value: &Value| value.as_object().is_none() && value.as_str().is_none_or(|text| text.len() < LONGEST_FREE);
+    matches!(instruction, Instruction::LoadConst(value) if is_short(value))
 }
 
 #[derive(Default)]
@@ -153,7 +187,9 @@ impl<'s> Sequence<'s> {
 
     /// Charges for the value on top of the stack, and leaves it there.
     fn top(&mut self, filter: &'static str) {
-        self.0.extend([Instruction::DupTop, Instruction::ApplyFilter(filter, Some(1), NO_SLOT), Instruction::DiscardTop]);
+        // In a list, since the engine would charge for a text as well.
+        let ask = Instruction::ApplyFilter(filter, Some(1), NO_SLOT);
+        self.0.extend([Instruction::DupTop, Instruction::BuildList(Some(1)), ask, Instruction::DiscardTop]);
     }
 
     /// Charges for the value below the top of the stack.
@@ -165,7 +201,7 @@ impl<'s> Sequence<'s> {
 
     /// Charges for what was just made, and makes a list of what is lazy.
     fn made(&mut self) {
-        self.add(Instruction::ApplyFilter(MADE, Some(1), NO_SLOT));
+        self.0.extend([Instruction::BuildList(Some(1)), Instruction::ApplyFilter(MADE, Some(1), NO_SLOT), Instruction::UnpackList(1)]);
     }
 
     /// Charges for a number of values; that number is on top of the stack afterwards.
@@ -227,9 +263,14 @@ impl<'s> Sequence<'s> {
             }
             I::BuildList(_) | I::BuildTuple(_) => {
                 self.add(instruction.clone());
-                self.top(WALK);
+                self.top(LISTED);
             }
-            I::Slice | I::Add | I::Mul => {
+            I::Slice => {
+                self.add(I::ApplyFilter(STRIDE, Some(1), NO_SLOT));
+                self.add(I::Slice);
+                self.made();
+            }
+            I::Add | I::Mul => {
                 self.add(instruction.clone());
                 if !(scalar && matches!(instruction, I::Add)) {
                     self.made();
@@ -243,13 +284,27 @@ impl<'s> Sequence<'s> {
                 self.operands(scalar);
                 self.add(I::CompareAndPreserve(operator));
             }
-            I::StringConcat | I::In => {
+            // The engine charges for the text that it makes of texts.
+            I::StringConcat => {
+                if !scalar {
+                    self.top(PART);
+                }
+                self.second(PART);
+                self.add(I::StringConcat);
+            }
+            I::In => {
                 self.operands(scalar);
-                self.add(instruction.clone());
+                self.add(I::In);
             }
             I::ApplyFilter(name, count, slot) => {
-                let count = if REPEATING.contains(&name) && count != Some(1) {
-                    self.several(EACH, count.map(usize::from));
+                let repeating = REPEATING.iter().find(|(repeating, _)| *repeating == name && count != Some(1)).map(|(_, price)| *price);
+                let price = match name {
+                    "format" => Some(FORMATTED),
+                    name if SORTING.contains(&name) => Some(SORTED),
+                    _ => repeating,
+                };
+                let count = if let Some(price) = price {
+                    self.several(price, count.map(usize::from));
                     None
                 } else {
                     self.arguments(count, !SHALLOW.contains(&name), scalar)
@@ -268,6 +323,11 @@ impl<'s> Sequence<'s> {
                 self.add(I::CallFunction(name, count));
                 self.made();
             }
+            I::CallMethod("cycle", count) => {
+                self.several(CYCLE, count.map(usize::from));
+                self.add(I::CallMethod("cycle", None));
+                self.made();
+            }
             I::CallMethod(name, count) => {
                 let count = self.arguments(count, false, scalar);
                 self.add(I::CallMethod(name, count));
@@ -278,7 +338,7 @@ impl<'s> Sequence<'s> {
                 self.add(I::CallObject(count));
                 self.made();
             }
-            // No template knows another, whatever else its environment holds.
+            // No template knows another, whatever else its environment holds; those that ask for one are refused when they are read.
             I::Include(_) | I::LoadBlocks => {
                 self.add(I::DiscardTop);
                 self.add(I::LoadConst(Value::from("")));

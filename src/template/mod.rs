@@ -4,8 +4,10 @@ pub(crate) mod bounds;
 mod folding;
 #[cfg(test)]
 mod hostile;
+mod known;
 pub(crate) mod metered;
 pub mod prompt;
+mod tree;
 pub(crate) mod walk;
 
 use std::collections::BTreeSet;
@@ -258,7 +260,7 @@ mod tests {
         let error = rendered("{% for x in all %}{{ x.all }}{% endfor %}", json!({"all": [{}]})).unwrap_err();
         assert_eq!((error.message.as_str(), error.undefined), ("`x.all` is undefined", None));
         for (text, message) in [
-            ("{{ x | nope }}", "the template cannot be rendered: filter nope is unknown"),
+            ("{{ x | nope }}", "the filter `nope` is unknown"),
             ("{% if %}", "the template is not valid: unexpected end of block"),
             ("{{ x", "the template is not valid: unexpected end of input, expected end of variable block"),
             ("{% include 'x' %}", "templates cannot include other files"),

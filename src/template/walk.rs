@@ -1,7 +1,11 @@
 //! What does walking a value cost, and which values are not made at all?
 
-use minijinja::value::{Kwargs, Rest, ValueKind, ValueOrKwargs};
+use std::borrow::Cow;
+
+use minijinja::value::{Kwargs, StringInput, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, Value, filters, functions};
+
+use super::known;
 
 /// Deepest nesting of a list or mapping: what JSON is read to.
 pub(super) const DEEPEST_VALUE: usize = 128;
@@ -11,6 +15,8 @@ const LARGEST_TEXT: usize = super::LARGEST_OUTPUT;
 
 /// Of a step's 64 units, what one item costs; a byte costs one.
 const ITEM: u64 = 8;
+/// What one costs that was just paid for, and is put into a namespace.
+const HELD_ITEM: u64 = 2;
 /// What one costs that is put into a new list.
 const SLOT: u64 = 32;
 const STEP: u64 = 64;
@@ -19,6 +25,12 @@ const BYTES_OF_A_STEP: u64 = 4;
 
 /// Widest indentation of JSON.
 const WIDEST_INDENT: i64 = 100;
+
+/// Attributes by which one list may be sorted.
+const MOST_KEYS: usize = 10;
+
+/// Bytes of the characters that `trim` takes away.
+const MOST_TRIMMED: usize = 64;
 
 /// Farthest number of a range: the engine adds and subtracts them unchecked.
 const FARTHEST: usize = 1 << 53;
@@ -29,6 +41,15 @@ pub(super) const HOLD: &str = "#hold";
 pub(super) const MADE: &str = "#made";
 pub(super) const ARGUMENTS: &str = "#arguments";
 pub(super) const EACH: &str = "#each";
+pub(super) const MAPPED: &str = "#mapped";
+pub(super) const SELECTED: &str = "#selected";
+pub(super) const SELECTED_BY: &str = "#selected-by";
+pub(super) const SORTED: &str = "#sorted";
+pub(super) const FORMATTED: &str = "#formatted";
+pub(super) const CYCLE: &str = "#cycle";
+pub(super) const LISTED: &str = "#listed";
+pub(super) const PART: &str = "#part";
+pub(super) const STRIDE: &str = "#stride";
 
 /// Gives an environment what metered templates need, and bounds what the engine's own functions leave unbounded.
 pub(crate) fn equip(environment: &mut Environment<'static>) {
@@ -36,28 +57,84 @@ pub(crate) fn equip(environment: &mut Environment<'static>) {
     environment.add_filter(HOLD, hold);
     environment.add_filter(MADE, made);
     environment.add_filter(ARGUMENTS, arguments);
-    environment.add_filter(EACH, each);
+    environment.add_filter(EACH, |state: &State<'_, '_>, list: Value| each(state, list, 1));
+    environment.add_filter(MAPPED, |state: &State<'_, '_>, list: Value| {
+        named(&list, 1, known::is_mapped, "`map` cannot apply the filter")?;
+        each(state, list, 1)
+    });
+    environment.add_filter(SELECTED, |state: &State<'_, '_>, list: Value| {
+        named(&list, 1, known::is_test, "unknown test")?;
+        each(state, list, 1)
+    });
+    environment.add_filter(SELECTED_BY, |state: &State<'_, '_>, list: Value| {
+        named(&list, 2, known::is_test, "unknown test")?;
+        each(state, list, 1)
+    });
+    environment.add_filter(SORTED, sorted);
+    environment.add_filter(FORMATTED, formatted);
+    environment.add_filter(CYCLE, cycle);
+    environment.add_filter(LISTED, listed);
+    environment.add_filter(PART, part);
+    environment.add_filter(STRIDE, stride);
     environment.add_filter("tojson", tojson);
-    environment.add_filter("pprint", pprint);
     environment.add_filter("sum", sum);
+    environment.add_filter("trim", trim);
     environment.add_function("range", range);
+    known::REMOVED_FILTERS.iter().for_each(|name| environment.remove_filter(name));
+    known::REMOVED_TESTS.iter().for_each(|name| environment.remove_test(name));
     // It would print every variable into a prompt.
     environment.remove_global("debug");
 }
 
-/// Charges for a value that is only looked at.
-fn walk(state: &State<'_, '_>, values: Rest<ValueOrKwargs>) -> Result<bool, Error> {
-    let mut walk = Walk::new(state);
-    values.iter().try_for_each(|value| walk.argument(value)).map(|()| true)
+fn invalid(message: impl Into<Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::InvalidOperation, message)
 }
 
-/// Charges for a value that a namespace will hold.
-fn hold(state: &State<'_, '_>, value: &Value) -> Result<bool, Error> {
-    Walk::new(state).below(value, 1).map(|()| true)
+/// Charges for values that are only looked at.
+fn walk(state: &State<'_, '_>, list: &Value) -> Result<bool, Error> {
+    let mut walk = Walk::new(state);
+    list.try_iter()?.try_for_each(|value| walk.argument(&value)).map(|()| true)
+}
+
+/// Charges for an operand of `~`: texts are charged for by what is made of them.
+fn part(state: &State<'_, '_>, list: &Value) -> Result<bool, Error> {
+    let mut walk = Walk::new(state);
+    for value in list.try_iter()? {
+        match value.as_str() {
+            Some(text) if text.len() > LARGEST_TEXT => return Err(Error::from(ErrorKind::OutOfFuel)),
+            Some(_) => {}
+            None => walk.argument(&value)?,
+        }
+    }
+    Ok(true)
+}
+
+/// Charges for a list that was written. The arguments before one that is unpacked (`f(a, *b)`) are one too, and a namespace may be the first.
+fn listed(state: &State<'_, '_>, lists: &Value) -> Result<bool, Error> {
+    let mut walk = Walk::new(state);
+    for list in lists.try_iter()? {
+        walk.pay(ITEM)?;
+        for (index, value) in list.try_iter()?.enumerate() {
+            let depth = if index == 0 && matches!(type_name(&value), "Loop" | "Namespace") { 0 } else { 1 };
+            walk.below(&value, depth)?;
+        }
+    }
+    Ok(true)
+}
+
+/// Charges for a value that a namespace will hold: it was paid for when it was made.
+fn hold(state: &State<'_, '_>, list: &Value) -> Result<bool, Error> {
+    let mut walk = Walk { item: HELD_ITEM, ..Walk::new(state) };
+    list.try_iter()?.filter(|value| value.as_str().is_none()).try_for_each(|value| walk.below(&value, 1)).map(|()| true)
 }
 
 /// Charges for a value that was made, and leaves nothing lazy: the engine would nest what is lazy in itself without a bound.
-fn made(state: &State<'_, '_>, value: Value) -> Result<Value, Error> {
+fn made(state: &State<'_, '_>, list: &Value) -> Result<Value, Error> {
+    let values = list.try_iter()?.map(|value| made_of(state, value));
+    values.collect::<Result<Vec<_>, _>>().map(Value::from)
+}
+
+fn made_of(state: &State<'_, '_>, value: Value) -> Result<Value, Error> {
     if value.as_str().is_some() {
         // It was paid for, and is looked at when it is used.
         return Ok(value);
@@ -90,7 +167,8 @@ fn arguments(state: &State<'_, '_>, list: Value) -> Result<Value, Error> {
 }
 
 /// Charges for a filter that walks all arguments but the first for each item of it, or of the lists in it.
-fn each(state: &State<'_, '_>, list: Value) -> Result<Value, Error> {
+/// `compared`: how often it does.
+fn each(state: &State<'_, '_>, list: Value, compared: u64) -> Result<Value, Error> {
     let (mut first, mut others) = (Walk::new(state), Walk::new(state));
     for (index, value) in list.try_iter()?.enumerate() {
         if index == 0 { first.argument(&value)? } else { others.argument(&value)? }
@@ -98,8 +176,72 @@ fn each(state: &State<'_, '_>, list: Value) -> Result<Value, Error> {
     let each = others.items * ITEM + others.bytes;
     // A text is gone through by its characters; where that is dear, each counts.
     let times = if each > 4 * STEP { first.items + first.bytes } else { first.items };
-    state.consume_fuel(times.saturating_mul(each) / STEP)?;
+    state.consume_fuel(times.saturating_mul(each).saturating_mul(compared) / STEP)?;
     Ok(list)
+}
+
+/// Sees that the text at `index`, if there is one, names what there is.
+fn named(list: &Value, index: usize, is_known: fn(&str) -> bool, words: &str) -> Result<(), Error> {
+    match list.get_item_by_index(index)?.as_str() {
+        Some(name) if !is_known(name) => Err(invalid(format!("{words} `{}`", name.chars().take(40).collect::<String>()))),
+        _ => Ok(()),
+    }
+}
+
+/// Charges for a filter that compares each item with several others.
+fn sorted(state: &State<'_, '_>, list: Value) -> Result<Value, Error> {
+    for value in list.try_iter()?.filter(Value::is_kwargs) {
+        let by = value.get_item(&Value::from("attribute"))?;
+        if by.as_str().is_some_and(|by| by.matches(',').count() >= MOST_KEYS) {
+            return Err(invalid(format!("a list is sorted by {MOST_KEYS} attributes at the most")));
+        }
+    }
+    let mut walk = Walk::new(state);
+    let first = list.get_item_by_index(0)?;
+    walk.argument(&first)?;
+    let rounds = u64::from(first.len().unwrap_or(1).max(2).ilog2());
+    state.consume_fuel((walk.items * ITEM + walk.bytes).saturating_mul(rounds) / STEP)?;
+    each(state, list, 1)
+}
+
+/// Charges for `format`: a value that a place names is written for each such place.
+fn formatted(state: &State<'_, '_>, list: Value) -> Result<Value, Error> {
+    let mut places = 0;
+    let mut others = Walk::new(state);
+    for (index, value) in list.try_iter()?.enumerate() {
+        if index == 0 {
+            places = value.as_str().map_or(0, |text| text.matches("%(").count() as u64);
+            Walk::new(state).argument(&value)?;
+        } else {
+            others.argument(&value)?;
+        }
+    }
+    state.consume_fuel((others.items * ITEM + others.bytes).saturating_mul(places) / STEP)?;
+    Ok(list)
+}
+
+/// The engine divides by the number of values that a loop takes in turn.
+fn cycle(state: &State<'_, '_>, list: Value) -> Result<Value, Error> {
+    if list.len().unwrap_or(0) < 2 {
+        return Err(invalid("`loop.cycle` needs values that it takes in turn"));
+    }
+    arguments(state, list)
+}
+
+/// The engine negates the step of a slice.
+fn stride(step: Value) -> Result<Value, Error> {
+    if step.as_i64().is_some_and(|step| step.unsigned_abs() > FARTHEST as u64) {
+        return Err(invalid("the step of a slice is too large"));
+    }
+    Ok(step)
+}
+
+/// Each character at an end is looked for among those to trim.
+fn trim(text: StringInput<'_>, characters: Option<Cow<'_, str>>) -> Result<Value, Error> {
+    if characters.as_ref().is_some_and(|characters| characters.len() > MOST_TRIMMED) {
+        return Err(invalid(format!("`trim` takes {MOST_TRIMMED} characters at the most")));
+    }
+    Ok(filters::trim(text, characters))
 }
 
 fn tojson(state: &State<'_, '_>, value: &Value, indent: Option<Value>, options: Kwargs) -> Result<Value, Error> {
@@ -118,13 +260,6 @@ fn tojson(state: &State<'_, '_>, value: &Value, indent: Option<Value>, options: 
     let json = filters::tojson(value, indent, options)?;
     state.consume_fuel(1 + json.as_str().map_or(0, str::len) as u64 / BYTES_OF_A_STEP)?;
     Ok(json)
-}
-
-fn pprint(state: &State<'_, '_>, value: &Value) -> Result<String, Error> {
-    indented(state, value, 4)?;
-    let text = filters::pprint(value);
-    state.consume_fuel(1 + text.len() as u64 / BYTES_OF_A_STEP)?;
-    Ok(text)
 }
 
 /// Sees that the blanks before each item can be paid for.
@@ -163,6 +298,8 @@ fn type_name(value: &Value) -> &'static str {
 /// One walk through values, which is paid for as it goes.
 struct Walk<'s, 't, 'e> {
     state: &'s State<'t, 'e>,
+    /// What each costs.
+    item: u64,
     /// Not paid yet.
     units: u64,
     items: u64,
@@ -172,7 +309,7 @@ struct Walk<'s, 't, 'e> {
 
 impl<'s, 't, 'e> Walk<'s, 't, 'e> {
     const fn new(state: &'s State<'t, 'e>) -> Self {
-        Self { state, units: 0, items: 0, bytes: 0, deepest: 0 }
+        Self { state, item: ITEM, units: 0, items: 0, bytes: 0, deepest: 0 }
     }
 
     fn pay(&mut self, units: u64) -> Result<(), Error> {
@@ -202,7 +339,7 @@ impl<'s, 't, 'e> Walk<'s, 't, 'e> {
         self.items += 1;
         self.bytes += bytes as u64;
         self.deepest = self.deepest.max(depth);
-        self.pay(ITEM + bytes as u64)?;
+        self.pay(self.item + bytes as u64)?;
         let kind = value.kind();
         if !matches!(kind, ValueKind::Seq | ValueKind::Map | ValueKind::Iterable) {
             return Ok(());
