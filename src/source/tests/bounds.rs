@@ -69,6 +69,15 @@ fn an_undefined_variable_of_many_cases_is_one_problem() {
     assert_eq!(problem.hint.as_deref(), Some("did you mean `tickt`?"));
 }
 
+#[test]
+fn an_assertion_that_makes_too_much_is_not_tried_with_every_case() {
+    let cases = many(40, |index| format!("  - {{id: c{index}, vars: {{ticket: x}}}}\n"));
+    let endless = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}{{ ticket }}";
+    let text = format!("suite: a\nprompt: triage\nmodels: [claude-haiku-4-5]\nassert: [{{contains: \"{endless}\"}}]\ncases:\n{cases}");
+    let problem = only(&Project::with(&[("suites/a.yaml", &text)]));
+    assert_eq!(problem.message, "the template takes too many steps or makes too much text in case `c0` and 2 more");
+}
+
 /// What `entry` of `cases` weighs, beginning with a weight, and what is said about it.
 fn weighed(project: &Project, entry: &str, weight: usize) -> (usize, usize, Vec<String>) {
     let document = Document::new("suites/a.yaml".into(), entry.into());
