@@ -33,11 +33,10 @@ pub(crate) fn cell(address: (&str, &str, u32, &str), run: &str, verdicts: &[&str
     serde_json::from_value(cell).unwrap()
 }
 
-fn paired(
-    across: Across,
-    baseline: &[CellResult],
-    candidate: &[CellResult],
-) -> (Vec<(String, Counts, Counts)>, Vec<(FindingKind, Vec<String>)>) {
+type Units = Vec<(String, Counts, Counts)>;
+type Findings = Vec<(FindingKind, Vec<String>)>;
+
+fn paired(across: Across, baseline: &[CellResult], candidate: &[CellResult]) -> (Units, Findings) {
     let pairs = pair(across, &baseline.iter().collect::<Vec<_>>(), &candidate.iter().collect::<Vec<_>>());
     let counted = pairs.comparable.into_iter().map(|pair| (pair.counted.case, pair.counted.baseline, pair.counted.candidate));
     (counted.collect(), pairs.findings.into_iter().map(|finding| (finding.kind, finding.cases)).collect())
@@ -91,7 +90,8 @@ fn models_and_versions_are_paired_by_what_they_have_in_common() {
 #[test]
 fn what_is_not_the_same_is_named_and_left_out() {
     let same = || cell(("s", "a", 1, "m"), "two", &["pass"]);
-    let changed: [(FindingKind, fn(&mut CellResult)); 5] = [
+    type Change = fn(&mut CellResult);
+    let changed: [(FindingKind, Change); 5] = [
         (FindingKind::Variables, |cell| cell.digests.variables = "w".into()),
         (FindingKind::Assertions, |cell| cell.digests.assertions = "b".into()),
         (FindingKind::Fixtures, |cell| {

@@ -1,7 +1,7 @@
 //! Does the comparison of two arms say what their cells came to?
 
-use super::super::pairing::tests::cell;
 use super::*;
+use crate::gate::pairing::tests::cell;
 use crate::model::assertion::AssertionSeverity;
 use crate::model::comparison::{ComparisonPolicy, ComparisonVerdict};
 
