@@ -317,8 +317,17 @@ fn sit(items: Vec<Item>, mut table: Table<'_>, console: &Console, interrupted: &
     let colour = console.style().colour;
     let screen = Screen::open(colour)?;
     let mut review = Review::new(items, Screen::size(), colour);
+    let mut unseen = true;
     loop {
+        if std::mem::take(&mut unseen) {
+            // A key decides about what stood on the screen when it was pressed, never about what comes next.
+            if !matches!(screen.forget(), Ok(Heard::Silence)) {
+                return Ok((review, Exit::Interrupted));
+            }
+            review.resize(Screen::size());
+        }
         let frame = view::frame(&review);
+        let is_whole = frame.rows.len() <= Screen::size().height;
         screen.draw(&frame.rows)?;
         let heard = loop {
             match screen.listen() {
@@ -346,6 +355,11 @@ fn sit(items: Vec<Item>, mut table: Table<'_>, console: &Console, interrupted: &
         if effect == Effect::Quit {
             return Ok((review, Exit::Holds));
         }
+        if matches!(effect, Effect::Decide(..)) && !is_whole {
+            review.tell(Tone::Odd, "nothing was decided: make the terminal higher, the output has no room on it".to_owned());
+            continue;
+        }
+        unseen = matches!(effect, Effect::Decide(..));
         carry_out(&effect, &mut review, &mut table);
     }
 }

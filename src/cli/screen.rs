@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use crossterm::event::{self, DisableBracketedPaste, EnableBracketedPaste, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use crossterm::terminal::{
     self, BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
 };
@@ -92,11 +92,19 @@ impl Screen {
                 return Ok(Heard::Silence);
             }
         }
-        Ok(match event::read()? {
-            Event::Key(key) if key.kind != KeyEventKind::Release => heard(key),
-            Event::Resize(..) => Heard::Resized,
-            Event::Key(_) | Event::FocusGained | Event::FocusLost | Event::Mouse(_) => Heard::Silence,
-        })
+        next()
+    }
+
+    /// Forgets keys that were pressed before anything was shown that they could be about; Ctrl-C counts whenever it was pressed.
+    pub(crate) fn forget(&self) -> io::Result<Heard> {
+        is_there(Duration::ZERO)?;
+        while event::poll(Duration::ZERO)? {
+            if matches!(next()?, Heard::Interrupt) {
+                return Ok(Heard::Interrupt);
+            }
+            is_there(Duration::ZERO)?;
+        }
+        Ok(Heard::Silence)
     }
 
     /// Gives the terminal to the shell until the person comes back.
@@ -117,17 +125,26 @@ impl Drop for Screen {
     }
 }
 
+/// What comes next; a text that is pasted is no key.
+fn next() -> io::Result<Heard> {
+    Ok(match event::read()? {
+        Event::Key(key) if key.kind != KeyEventKind::Release => heard(key),
+        Event::Resize(..) => Heard::Resized,
+        Event::Key(_) | Event::FocusGained | Event::FocusLost | Event::Mouse(_) | Event::Paste(_) => Heard::Silence,
+    })
+}
+
 fn enter() -> io::Result<()> {
     terminal::enable_raw_mode()?;
     TAKEN.store(true, Ordering::SeqCst);
-    execute!(io::stdout(), EnterAlternateScreen, cursor::Hide).inspect_err(|_| leave())
+    execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::Hide).inspect_err(|_| leave())
 }
 
 /// A terminal that is gone needs nothing back.
 fn leave() {
     // First what cannot block: a terminal that was stopped takes no byte.
     let _ = terminal::disable_raw_mode();
-    let _ = execute!(io::stdout(), EndSynchronizedUpdate, cursor::Show, LeaveAlternateScreen);
+    let _ = execute!(io::stdout(), EndSynchronizedUpdate, DisableBracketedPaste, cursor::Show, LeaveAlternateScreen);
     TAKEN.store(false, Ordering::SeqCst);
 }
 

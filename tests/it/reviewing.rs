@@ -229,6 +229,37 @@ fn everything_is_taken_back_to_the_byte() {
 }
 
 #[test]
+fn keys_decide_only_about_what_was_on_the_screen() {
+    let project = project();
+    let mut terminal = Terminal::open(&project, &["review"], (24, 100));
+    // Before the first screen: of a terminal that is not yet raw these are kept, and would accept four outputs.
+    terminal.press("aaaa");
+    terminal.wait(&["review 1 of 7", "7 left"]);
+    // Pasted, and pressed in one burst: the first of them was about what stood there.
+    terminal.press("\u{1b}[200~aaa\u{1b}[201~");
+    terminal.press("?");
+    terminal.wait(&["Every decision is carried out at once"]);
+    terminal.press("?");
+    terminal.wait(&["review 1 of 7", "7 left"]);
+    terminal.press("aaaa");
+    terminal.wait(&["review 2 of 7", "1 accepted"]);
+    terminal.press("q");
+    let (_, screen) = terminal.end();
+    assert!(screen.contains("1 accepted, 0 rejected; 6 are left"), "{screen}");
+}
+
+#[test]
+fn a_terminal_too_low_for_a_line_of_the_output_decides_nothing() {
+    let project = project();
+    let mut terminal = Terminal::open(&project, &["review"], (3, 100));
+    terminal.wait(&["review 1 of 7"]);
+    terminal.press("aq");
+    terminal.end();
+    let waiting: Vec<bool> = CHANGED.iter().map(|(case, ..)| project.exists(&format!("{}.new", snapshot(*case)))).collect();
+    assert_eq!(waiting, [true; 7], "nothing was decided");
+}
+
+#[test]
 fn a_resized_terminal_is_drawn_anew() {
     let project = project();
     let mut terminal = Terminal::open(&project, &["review", "*case-15*"], (24, 80));

@@ -26,7 +26,7 @@ pub(super) fn tail(report: &RunReport) -> Page {
     samples::show(report, &mut page);
     page.note(&format!("**Bill:** {}\n\n", bill(report)));
     if report.totals.snapshots_changed + report.totals.snapshots_new > 0 {
-        page.note("Take changed and new outputs with `promptkeel accept`, then commit the snapshots.\n\n");
+        page.note("Take changed and new outputs with `promptkeel accept` (from a run elsewhere with `promptkeel accept --from run.json`, its JSON report), then commit the snapshots.\n\n");
     }
     let run = &report.run;
     // Within `<sub>` Markdown is read, other than within `<summary>`.
