@@ -69,8 +69,8 @@ fn set_modes(folder: &Path, folders: u32, files: u32) {
     fs::set_permissions(folder, fs::Permissions::from_mode(folders)).unwrap();
 }
 
-/// The command by somebody who may read the project and write nothing in it.
-fn read_only(project: &Project, arguments: &[&str]) -> Ran {
+/// The command by somebody who owns nothing, where the tests are run by root; the folder holds the program as long as it is needed.
+pub(crate) fn by_nobody(project: &Project, arguments: &[&str]) -> (tempfile::TempDir, Command) {
     let plain = project.command(arguments);
     let elsewhere = tempfile::tempdir().unwrap();
     fs::set_permissions(elsewhere.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -84,6 +84,12 @@ fn read_only(project: &Project, arguments: &[&str]) -> Ran {
     if fs::metadata(project.root()).unwrap().uid() == 0 {
         command.uid(NOBODY).gid(NOBODY);
     }
+    (elsewhere, command)
+}
+
+/// The command by somebody who may read the project and write nothing in it.
+fn read_only(project: &Project, arguments: &[&str]) -> Ran {
+    let (_elsewhere, mut command) = by_nobody(project, arguments);
     set_modes(project.root(), 0o555, 0o444);
     let ran = Ran::of(&mut command, project.root());
     set_modes(project.root(), 0o755, 0o644);

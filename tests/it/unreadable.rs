@@ -3,16 +3,13 @@
 #![cfg(unix)]
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::os::unix::process::CommandExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
+use crate::disks::by_nobody;
 use crate::harness::{CAPITALS, Project, Ran};
 use crate::hostile_files::guarded;
-
-/// Nobody: permissions bind this one also where the tests are root's.
-const NOBODY: u32 = 65534;
 
 fn set_modes(folder: &Path, folders: u32, files: u32) {
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
@@ -28,19 +25,7 @@ fn set_modes(folder: &Path, folders: u32, files: u32) {
 
 /// The command by somebody who may do everything in the project, but read this file or look into this folder.
 fn without(project: &Project, path: &str, arguments: &[&str]) -> Ran {
-    let plain = project.command(arguments);
-    let elsewhere = tempfile::tempdir().unwrap();
-    fs::set_permissions(elsewhere.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    // The built binary may lie where nobody else may look.
-    let program = elsewhere.path().join("promptkeel");
-    fs::hard_link(plain.get_program(), &program).or_else(|_| fs::copy(plain.get_program(), &program).map(drop)).unwrap();
-    #[expect(clippy::disallowed_methods, reason = "a test uses the built binary as a person does")]
-    let mut command = Command::new(&program);
-    command.args(plain.get_args()).current_dir(project.root()).env_clear();
-    command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    if fs::metadata(project.root()).unwrap().uid() == 0 {
-        command.uid(NOBODY).gid(NOBODY);
-    }
+    let (_elsewhere, mut command) = by_nobody(project, arguments);
     set_modes(project.root(), 0o777, 0o666);
     fs::set_permissions(project.path(path), fs::Permissions::from_mode(0o000)).unwrap();
     let ran = Ran::of(&mut command, project.root());
