@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::cli::arguments::{AnswerArguments, DecideArguments, SelectionArguments};
+use crate::cli::arguments::review::DecideArguments;
+use crate::cli::arguments::{AnswerArguments, SelectionArguments};
 use crate::cli::console::{Console, counted};
 use crate::cli::formats;
 use crate::cli::project::{Failure, Project};

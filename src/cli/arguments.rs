@@ -1,6 +1,10 @@
 //! Which commands and flags are there? Every flag has one spelling, and means the same everywhere.
 
 pub(crate) mod history;
+pub(crate) mod reports;
+pub(crate) mod review;
+pub(crate) mod run;
+pub(crate) mod sim;
 
 use std::path::PathBuf;
 
@@ -52,8 +56,8 @@ pub(crate) enum ColourChoice {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Ask the models, judge the replies, compare snapshots, write reports
-    #[command(after_help = RUN_EXAMPLES)]
-    Run(Box<RunArguments>),
+    #[command(after_help = run::EXAMPLES)]
+    Run(Box<run::RunArguments>),
     /// Print what a run would ask, what is already answered, and the most that the rest can cost; sends nothing
     Plan(PlanArguments),
     /// Validate settings, suites, prompts and fixtures; sends nothing
@@ -67,21 +71,21 @@ pub(crate) enum Command {
     /// Create a first suite that runs at once
     Init(InitArguments),
     /// Go through changed, new and orphaned outputs in the terminal, and decide about each
-    Review(ReviewArguments),
+    Review(review::ReviewArguments),
     /// List outputs that wait for a decision
-    Pending(PendingArguments),
+    Pending(review::PendingArguments),
     /// Accept pending outputs as snapshots
-    Accept(AcceptArguments),
+    Accept(review::AcceptArguments),
     /// Delete pending outputs
-    Reject(DecideArguments),
+    Reject(review::DecideArguments),
     /// Render a run report again in other formats
-    Report(ReportArguments),
+    Report(reports::ReportArguments),
     /// Merge the reports of all shards and judge them as one run
-    Merge(MergeArguments),
+    Merge(reports::MergeArguments),
     /// Compare two runs, models or versions of a prompt: quality with a verdict, cost, speed, and where they differ
     Compare(crate::cli::compare::CompareArguments),
     /// Serve the simulated Messages API on loopback
-    Sim(SimArguments),
+    Sim(sim::SimArguments),
     /// Print a JSON Schema for editors and tools
     Schema(SchemaArguments),
     /// Print every setting with its default, as a template of promptkeel.toml
@@ -92,18 +96,6 @@ pub(crate) enum Command {
         shell: clap_complete::Shell,
     },
 }
-
-const RUN_EXAMPLES: &str = "\
-Examples:
-  promptkeel run                                      every suite
-  promptkeel run --changed-since origin/main          only the cells that differ from the merge base
-  promptkeel run --watch                              again after each edit, what it touches
-  promptkeel run --failed                             what did not pass last time
-  promptkeel run --cache only --junit junit.xml       replay stored answers; a miss is an error
-  promptkeel run --cache refresh --case 'refund-*'    ask again
-  promptkeel run --samples 5                          five answers per cell: stored ones are not asked again
-  promptkeel run --shard 1/4 --json shard-1.json      one of four parts; `promptkeel merge` judges the whole
-  promptkeel run --update                             accept changed and new outputs of passing cells";
 
 /// Which suites and cells.
 #[derive(Debug, Default, Args)]
@@ -171,128 +163,6 @@ pub(crate) enum CacheArgument {
     Only,
 }
 
-/// Report files; `-` is standard output.
-#[derive(Debug, Default, Args)]
-#[command(next_help_heading = "Reports (`-` is standard output)")]
-pub(crate) struct FormatArguments {
-    /// Write the run report as JSON
-    #[arg(long, value_name = "FILE")]
-    pub(crate) json: Option<PathBuf>,
-    /// Write JUnit XML
-    #[arg(long, value_name = "FILE")]
-    pub(crate) junit: Option<PathBuf>,
-    /// Keep JUnit to the Jenkins schema: no properties, file or line on test cases
-    #[arg(long)]
-    pub(crate) junit_strict: bool,
-    /// Write Markdown for a pull request
-    #[arg(long, value_name = "FILE")]
-    pub(crate) markdown: Option<PathBuf>,
-    /// Write one self-contained HTML page for a browser
-    #[arg(long, value_name = "FILE")]
-    pub(crate) html: Option<PathBuf>,
-}
-
-/// What GitHub Actions is told beside the exit code.
-#[derive(Debug, Default, Args)]
-#[command(next_help_heading = "Reports (`-` is standard output)")]
-pub(crate) struct GithubArguments {
-    /// Write GitHub's job summary and annotations on the lines of suites
-    #[arg(long, value_enum, default_value_t = GithubArgument::Auto, value_name = "WHEN")]
-    pub(crate) github: GithubArgument,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum GithubArgument {
-    /// In GitHub Actions; not for one shard of a run, which `merge` tells of
-    #[default]
-    Auto,
-    /// Always
-    Always,
-    /// Never
-    Never,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RunArguments {
-    #[command(flatten)]
-    pub(crate) selection: SelectionArguments,
-    #[command(flatten)]
-    pub(crate) answers: AnswerArguments,
-    #[command(flatten)]
-    pub(crate) formats: FormatArguments,
-    #[command(flatten)]
-    pub(crate) github: GithubArguments,
-    /// Write events as JSON Lines while it runs
-    #[arg(long, value_name = "FILE", help_heading = "Reports (`-` is standard output)")]
-    pub(crate) events: Option<PathBuf>,
-    /// Where an endpoint's key is missing: end before the first request, or judge what is stored
-    #[arg(
-        long,
-        value_enum,
-        default_value_t = WithoutKey::Fail,
-        conflicts_with = "cache",
-        value_name = "WHAT",
-        help_heading = "Answers"
-    )]
-    pub(crate) without_key: WithoutKey,
-    /// With `--cache refresh`: go on with the refresh that was interrupted, and ask only what it did not ask
-    #[arg(long, help_heading = "Answers")]
-    pub(crate) resume: bool,
-    /// Requests under way at once, per endpoint and model
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
-    pub(crate) max_concurrency: Option<u32>,
-    /// Spend at most so many dollars, what is under way counted at its worst case
-    #[arg(long, value_name = "USD")]
-    pub(crate) max_cost: Option<crate::model::money::Money>,
-    /// Start nothing more after this time, such as 30m: what is under way is finished, and every report written
-    #[arg(long, value_name = "DURATION", value_parser = crate::cli::settings::duration)]
-    pub(crate) run_timeout: Option<std::time::Duration>,
-    /// Stop asking after so many failed cells that count for the gate
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) max_fail: Option<u32>,
-    /// Accept changed and new outputs of cells that pass
-    #[arg(long, conflicts_with = "add")]
-    pub(crate) update: bool,
-    /// Accept them as further variants, beside what was accepted
-    #[arg(long)]
-    pub(crate) add: bool,
-    /// What orphaned snapshots do; `delete` needs a run of everything
-    #[arg(long, value_enum, default_value_t = Unreferenced::Warn, value_name = "WHAT")]
-    pub(crate) unreferenced: Unreferenced,
-    /// Print no progress, only what the run came to
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
-    /// Stay, and after each edit run the cells that it touches; `--max-cost` then holds for all rounds together
-    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "events", value_name = "HOW")]
-    pub(crate) watch: Option<WatchArgument>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum WithoutKey {
-    /// A missing key is a mistake
-    Fail,
-    /// Stored answers alone, as with `--cache only`
-    Stored,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum WatchArgument {
-    /// The system tells of edits
-    Events,
-    /// Look at the files every second: for network file systems, where nobody tells
-    Poll,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Unreferenced {
-    /// They are listed
-    Warn,
-    /// They fail the gate
-    Reject,
-    /// They are deleted
-    Delete,
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct PlanArguments {
     #[command(flatten)]
@@ -313,7 +183,7 @@ pub(crate) struct CheckArguments {
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) github: GithubArguments,
+    pub(crate) github: reports::GithubArguments,
 }
 
 #[derive(Debug, Args)]
@@ -330,74 +200,6 @@ pub(crate) struct InitArguments {
     /// The folder; created where it does not exist
     #[arg(default_value = ".")]
     pub(crate) folder: PathBuf,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Keys: a accept, r reject, s skip, A and R all that share the same change, u undo, ? the others, q quit.\n\
-Every decision is carried out at once, so a review can be left at any time; the next one goes on. Nothing is asked.\n\n\
-Examples:
-  promptkeel review                                everything that waits
-  promptkeel review 'ticket-triage/*'              one suite
-  promptkeel review '*/refund-*/*' '*haiku*'       some cases, and a model
-
-Without a terminal it lists what waits, and the commands to use instead: pending, accept, reject.")]
-pub(crate) struct ReviewArguments {
-    /// suite/case/model, globs allowed: 'ticket-triage/*', '*/refund-*/*'; everything that waits by default
-    #[arg(value_name = "GLOB")]
-    pub(crate) globs: Vec<String>,
-    /// The endpoint whose stored answers tell the assertions, for every model
-    #[arg(long, value_name = "NAME")]
-    pub(crate) endpoint: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PendingArguments {
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-pub(crate) struct DecideArguments {
-    /// suite/case/model, globs allowed: 'ticket-triage/*', '*/refund-*/*'
-    #[arg(value_name = "GLOB")]
-    pub(crate) globs: Vec<String>,
-    /// All that are pending
-    #[arg(long)]
-    pub(crate) all: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  promptkeel accept 'ticket-triage/*'                   pending outputs of a suite
-  promptkeel accept --all
-  promptkeel accept --add 'ticket-triage/*'             beside the variants that are accepted
-  promptkeel accept --from run.json 'ticket-triage/*'   outputs of a run in CI: nothing is asked
-  promptkeel accept --from run.json --all\n\n\
-With `--from`, an output is refused if its prompt, its inputs or its parameters are not those of the run any more.")]
-pub(crate) struct AcceptArguments {
-    #[command(flatten)]
-    pub(crate) which: DecideArguments,
-    /// Accept them as further variants, beside what was accepted
-    #[arg(long)]
-    pub(crate) add: bool,
-    /// Take the outputs of this report of `run --json` or `merge --json` instead of the pending ones
-    #[arg(long, value_name = "RUN.json")]
-    pub(crate) from: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ReportArguments {
-    /// A report that `run --json` or `merge --json` wrote
-    #[arg(value_name = "RUN.json")]
-    pub(crate) run: PathBuf,
-    #[command(flatten)]
-    pub(crate) formats: FormatArguments,
-    // Not by itself: the run that wrote the report has told it.
-    /// Write GitHub's job summary and annotations on the lines of suites
-    #[arg(long, value_enum, default_value_t = GithubArgument::Never, value_name = "WHEN")]
-    pub(crate) github: GithubArgument,
 }
 
 #[derive(Debug, Args)]
@@ -427,56 +229,6 @@ pub(crate) struct ShowArguments {
     /// For programs
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct MergeArguments {
-    /// The reports of all shards
-    #[arg(value_name = "RUN.json", required = true)]
-    pub(crate) runs: Vec<PathBuf>,
-    /// What orphaned snapshots do
-    #[arg(long, value_enum, default_value_t = MergeUnreferenced::Warn, value_name = "WHAT")]
-    pub(crate) unreferenced: MergeUnreferenced,
-    #[command(flatten)]
-    pub(crate) formats: FormatArguments,
-    #[command(flatten)]
-    pub(crate) github: GithubArguments,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum MergeUnreferenced {
-    /// They are listed
-    Warn,
-    /// They fail the gate
-    Reject,
-}
-
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  promptkeel sim --script fixtures/sim/examples.yaml --port 8080\n  ANTHROPIC_BASE_URL=http://127.0.0.1:8080 ANTHROPIC_API_KEY=any promptkeel run"
-)]
-pub(crate) struct SimArguments {
-    /// The rules to answer by
-    #[arg(long, value_name = "FILE")]
-    pub(crate) script: PathBuf,
-    /// Loopback port; 0 picks a free one and prints it
-    #[arg(long, default_value_t = 8080)]
-    pub(crate) port: u16,
-    /// Seed of random faults
-    #[arg(long, default_value_t = 0)]
-    pub(crate) seed: u64,
-    /// Share of requests that meet a random fault, 0 to 1; the script's own rate by default
-    #[arg(long, value_name = "RATE")]
-    pub(crate) fault_rate: Option<f64>,
-    /// Answer more requests than this in a minute with 429 and `retry-after`
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) requests_per_minute: Option<u32>,
-    /// With a limit, so many requests may come at once; without this a minute's worth
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) request_burst: Option<u32>,
-    /// Wait before every answer, such as 200ms
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
-    pub(crate) latency: Option<std::time::Duration>,
 }
 
 #[derive(Debug, Args)]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::cli::arguments::{DecideArguments, PendingArguments};
+use crate::cli::arguments::review::{DecideArguments, PendingArguments};
 use crate::cli::console::{Console, counted};
 use crate::cli::desk::{Accepted, Desk};
 use crate::cli::orphans;

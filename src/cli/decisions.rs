@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::cli::arguments::RunArguments;
+use crate::cli::arguments::run::RunArguments;
 use crate::cli::environment::Environment;
 use crate::cli::project::Project;
 use crate::model::run::{Address, CellResult};

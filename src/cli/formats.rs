@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::cli::arguments::{FormatArguments, GithubArgument, MergeArguments, MergeUnreferenced, ReportArguments};
+use crate::cli::arguments::reports::{FormatArguments, GithubArgument, MergeArguments, MergeUnreferenced, ReportArguments};
 use crate::cli::console::Console;
 use crate::cli::github::Github;
 use crate::cli::project::{self, Failure};

@@ -4,7 +4,8 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::cli::arguments::{Command, GithubArgument};
+use crate::cli::arguments::Command;
+use crate::cli::arguments::reports::GithubArgument;
 use crate::cli::console::Console;
 use crate::cli::environment::Environment;
 use crate::cli::project::{self, Failure};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::arguments::{AnswerArguments, ReviewArguments, SelectionArguments};
+use crate::cli::arguments::review::ReviewArguments;
+use crate::cli::arguments::{AnswerArguments, SelectionArguments};
 use crate::cli::console::{Console, counted};
 use crate::cli::desk::Desk;
 use crate::cli::environment::Environment;

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::arguments::SimArguments;
+use crate::cli::arguments::sim::SimArguments;
 use crate::cli::console::Console;
 use crate::cli::project::Failure;
 use crate::model::gate::Exit;

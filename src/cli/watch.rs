@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::arguments::{CacheArgument, RunArguments, Unreferenced, WatchArgument};
+use crate::cli::arguments::CacheArgument;
+use crate::cli::arguments::run::{RunArguments, Unreferenced, WatchArgument};
 use crate::cli::console::Console;
 use crate::cli::project::{Failure, Project};
 use crate::cli::run::{self, Round};

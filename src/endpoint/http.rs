@@ -19,9 +19,9 @@ use crate::endpoint::secret::Scrubber;
 use crate::endpoint::stream::{self, StreamFault};
 use crate::endpoint::wire::{Advice, Attempted, Failed, Wire};
 use crate::endpoint::{Auth, Call, CallEvent, Clock, EndpointConfig, EndpointError, Streaming, client};
+use crate::model::event::Exchange;
 use crate::model::reply::{Answer, Attempt, Reply, Served};
 use crate::model::request::Dialect;
-use crate::model::run::Exchange;
 use crate::model::verdict::{CellError, ErrorKind};
 
 /// One endpoint's HTTP side. The client is made when the first request goes out.

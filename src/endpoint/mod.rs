@@ -50,11 +50,11 @@ use crate::endpoint::retry::Retrying;
 use crate::endpoint::router::Router;
 use crate::endpoint::secret::Scrubber;
 use crate::model::catalog::Catalog;
+use crate::model::event::Exchange;
 use crate::model::key::Key;
 use crate::model::money::Money;
 use crate::model::reply::Answer;
 use crate::model::request::{Dialect, EndpointIdentity, Params, Request};
-use crate::model::run::Exchange;
 use crate::model::verdict::CellError;
 
 /// Something that answers calls: an endpoint, or a decorator around one.

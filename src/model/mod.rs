@@ -4,6 +4,7 @@ pub mod assertion;
 pub mod catalog;
 pub mod comparison;
 pub mod cost;
+pub mod event;
 pub mod gate;
 pub mod hidden;
 pub mod key;

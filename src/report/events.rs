@@ -6,7 +6,7 @@
 
 use std::io;
 
-use crate::model::run::RunEvent;
+use crate::model::event::RunEvent;
 use crate::report::spelled;
 
 /// Writes one event as one line and flushes it, so that whoever follows the file sees it now.

@@ -500,7 +500,7 @@ mod tests {
         let path = folder.path().join("events.jsonl");
         let mut outputs = Outputs::open(vec![wanted("--events", &path, Content::Events)]).unwrap();
         let mut out = outputs.take_events().unwrap();
-        crate::report::events::write(&crate::model::run::RunEvent::Interrupted { in_flight: 1 }, &mut out).unwrap();
+        crate::report::events::write(&crate::model::event::RunEvent::Interrupted { in_flight: 1 }, &mut out).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "{\"event\":\"interrupted\",\"in_flight\":1}\n");
         assert!(outputs.take_events().is_none());
     }

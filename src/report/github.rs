@@ -354,7 +354,7 @@ mod tests {
                 cell.address.case = text.as_str().into();
                 cell.site.file = text.as_str().into();
                 for sample in &mut cell.samples {
-                    sample.assertions.push(sample::failed(&text, &text, &text, None));
+                    sample.assertions.push(sample::assertions::failed(&text, &text, &text, None));
                 }
             }
             for problem in &mut report.problems {

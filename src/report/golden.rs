@@ -1,6 +1,7 @@
 //! Does every format read as it should? The files beside this one are read by people whenever they change.
 
-use crate::model::run::{CellResult, RunEvent, RunReport};
+use crate::model::event::RunEvent;
+use crate::model::run::{CellResult, RunReport};
 use crate::report::style::Style;
 use crate::report::{Format, events, sample, terminal};
 

@@ -1,6 +1,6 @@
 //! What did the run come to, in the form that someone reads: JSON, JUnit, Markdown, HTML, a terminal?
 //!
-//! Every format is a pure function of [`RunReport`] (or of [`crate::model::run::RunEvent`], [`crate::model::problem::Problem`]), written a cell at a time.
+//! Every format is a pure function of [`RunReport`] (or of [`crate::model::event::RunEvent`], [`crate::model::problem::Problem`]), written a cell at a time.
 
 use std::io;
 

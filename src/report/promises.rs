@@ -43,7 +43,7 @@ fn filled(text: &str) -> RunReport {
             *reason = Some(text.to_owned());
         }
         for sample in &mut cell.samples {
-            sample.assertions.push(sample::failed(text, text, text, None));
+            sample.assertions.push(sample::assertions::failed(text, text, text, None));
             if let Some(error) = &mut sample.error {
                 (error.message, error.hint) = (text.to_owned(), Some(text.to_owned()));
             }
@@ -124,7 +124,7 @@ fn a_thousand_failures_stay_readable() {
 fn no_text_is_so_long_that_it_fills_the_screen() {
     let text = summary(&filled(&"lorem ipsum ".repeat(2_000)), 80);
     assert!(text.len() < 200_000, "{}", text.len());
-    let got = sample::failed("equals", "the text `ok`", &"one long line ".repeat(20_000), None);
+    let got = sample::assertions::failed("equals", "the text `ok`", &"one long line ".repeat(20_000), None);
     let mut report = sample::report();
     report.cells = vec![sample::cell("suite", "case", 1, "model", sample::fails(vec![got]))];
     let text = summary(&report, 80);
@@ -166,11 +166,13 @@ proptest! {
 #[test]
 fn a_headline_that_is_cut_keeps_both_sides_and_how_many_more_there_are() {
     let long = "`a reply of many words that goes on and on, and then some more of it until nobody reads any further` (235 characters)";
-    let sample =
-        sample::fails(vec![sample::failed("contains", "a text that contains `Kalender`", long, None), sample::failed("b", "c", "d", None)]);
+    let sample = sample::fails(vec![
+        sample::assertions::failed("contains", "a text that contains `Kalender`", long, None),
+        sample::assertions::failed("b", "c", "d", None),
+    ]);
     assert!(finding::headline(&sample).ends_with("(235 characters) (and 1 more)"));
     insta::assert_snapshot!(finding::headline_in(&sample, 120), @"contains: expected a text that contains `Kalender`, got `a reply of many words that goes on and on, and…` (and 1 more)");
-    let swapped = sample::fails(vec![sample::failed("one_of", long, "`no`", None)]);
+    let swapped = sample::fails(vec![sample::assertions::failed("one_of", long, "`no`", None)]);
     let told = finding::headline_in(&swapped, 100);
     assert!(told.starts_with("one_of: expected `a reply of many words") && told.ends_with("…`, got `no`"), "{told}");
     for room in 60..260 {
@@ -184,7 +186,7 @@ fn no_output_commands_the_ci_system_that_prints_it() {
     for width in [40, 60, 100] {
         let mut report = filled("plain");
         for sample in report.cells.iter_mut().flat_map(|cell| &mut cell.samples) {
-            sample.assertions.push(sample::failed("a", text, text, Some(Diff::Text(text_diff("", text)))));
+            sample.assertions.push(sample::assertions::failed("a", text, text, Some(Diff::Text(text_diff("", text)))));
             if let Some(error) = &mut sample.error {
                 error.message = text.to_owned();
             }

@@ -1,26 +1,24 @@
 //! A run with every verdict, state and corner that a format must show: what do the golden files of all formats are made from?
 
+pub(crate) mod assertions;
+mod differences;
 mod sums;
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
 
-use crate::model::assertion::AssertionSeverity;
 use crate::model::gate::{Exit, GateKind, GateOutcome, GateResult, SuitePolicy};
 use crate::model::problem::{Place, Problem, Site};
 use crate::model::reply::{Attempt, RefusalDetails, Served, StopReason, Usage};
 use crate::model::request::Role;
 use crate::model::run::{
-    Address, Bill, CellDigests, CellResult, Improved, PromptChange, ReplyFacts, RequestFacts, RunInfo, RunReport, SCHEMA, SampleResult,
-    Totals, TurnFacts,
+    Address, Bill, CellDigests, CellResult, Improved, ReplyFacts, RequestFacts, RunInfo, RunReport, SCHEMA, SampleResult, Totals, TurnFacts,
 };
 use crate::model::suite::OnChange;
-use crate::model::verdict::{
-    AssertionResult, CellError, Change, Diff, DiffLine, DiffPart, ErrorKind, Failure, Hunk, JsonChange, Outcome, SkipReason, SnapshotState,
-    TextDiff, VariantDifference, VariantDifferences, VariantPair, Verdict,
-};
+use crate::model::verdict::{AssertionResult, CellError, ErrorKind, SkipReason, SnapshotState, Verdict};
+use crate::report::sample::assertions::{held, hostile, language, queue, refund, refused, truncated, unjudged, warning};
+use crate::report::sample::differences::{changed, json_diff, one_of_three, prompt_change, text_diff};
 use crate::report::sample::sums::{bill, groups, totals};
 
 /// What a model might write to break whoever shows it.
@@ -59,22 +57,7 @@ pub(crate) fn report() -> RunReport {
         suites: groups(&cells, |cell| (None, cell.address.suite.to_string())),
         versions: groups(&cells, |cell| (None, format!("{}@{}", cell.address.prompt, cell.address.version))),
         tags: groups(&cells, |_| (None, "billing".to_owned())),
-        prompt_changes: vec![PromptChange {
-            from: "ticket-triage@2".to_owned(),
-            to: "ticket-triage@3".to_owned(),
-            file: Arc::from("suites/prompts/ticket-triage/3.md"),
-            diff: TextDiff {
-                hunks: vec![hunk(
-                    1,
-                    &[
-                        (Change::Same, &[("system:", false)]),
-                        (Change::Removed, &[("You route support tickets.", false)]),
-                        (Change::Added, &[("You route support tickets.", false), (" Answer with ``` JSON </details> only.", true)]),
-                    ],
-                )],
-                cut: false,
-            },
-        }],
+        prompt_changes: vec![prompt_change()],
         improved: Some(Improved {
             run: "20261121-090000-17ac".to_owned(),
             revision: Some("0c1d2c9e0a7b".to_owned()),
@@ -251,7 +234,7 @@ pub(crate) fn sample() -> SampleResult {
             answered_at: day("2026-11-21T09:00:00Z"),
             attempts: Vec::new(),
         }),
-        assertions: vec![result("refusal", AssertionSeverity::Fail, Outcome::Pass)],
+        assertions: vec![held()],
         error: None,
         skipped: None,
     }
@@ -272,156 +255,6 @@ fn errors(error: CellError) -> SampleResult {
 
 fn skips(reason: SkipReason) -> SampleResult {
     SampleResult { verdict: Verdict::Skipped, reply: None, assertions: Vec::new(), skipped: Some(reason), ..sample() }
-}
-
-fn result(name: &str, severity: AssertionSeverity, outcome: Outcome) -> AssertionResult {
-    AssertionResult { name: name.to_owned(), severity, outcome, site: Some(site("ticket-triage", 31)) }
-}
-
-pub(crate) fn failed(name: &str, expected: &str, got: &str, diff: Option<Diff>) -> AssertionResult {
-    let failure = Failure { expected: expected.to_owned(), got: got.to_owned(), diff };
-    result(name, AssertionSeverity::Fail, Outcome::Fail(failure))
-}
-
-fn queue() -> AssertionResult {
-    let result = failed("the queue is right", "`$.queue` equals \"billing\"", "\"refunds\"", Some(json_diff()));
-    AssertionResult { severity: AssertionSeverity::Critical, ..result }
-}
-
-fn refund() -> AssertionResult {
-    failed(
-        "contains",
-        "a text that contains `within 30 days`",
-        "You can return shoes at any time if they were not worn outside. Please send them back in the box in which they came, together with the slip that was in it; we will then …",
-        None,
-    )
-}
-
-fn language() -> AssertionResult {
-    let text = "Le client demande un remboursement.\nIl a été débité deux fois.";
-    failed("starts_with", "a text that starts with `Zusammenfassung:`", text, None)
-}
-
-fn truncated() -> AssertionResult {
-    let result = failed("not truncated", "a whole reply", "a reply that was cut at `max_tokens` after 512 tokens", None);
-    AssertionResult { site: None, ..result }
-}
-
-fn refused() -> AssertionResult {
-    let result = failed("not refused", "an answer", "a structural refusal (stop reason `refusal`, category `cyber`)", None);
-    AssertionResult { site: None, ..result }
-}
-
-fn unjudged() -> AssertionResult {
-    result("regex", AssertionSeverity::Fail, Outcome::Error("the regular expression took more than 1,000,000 steps".to_owned()))
-}
-
-fn warning() -> AssertionResult {
-    let result = failed("length", "at most 12 words", "17 words", None);
-    AssertionResult { severity: AssertionSeverity::Warn, ..result }
-}
-
-fn hostile() -> AssertionResult {
-    failed(
-        "equals",
-        "the text `ok`",
-        HOSTILE,
-        Some(Diff::Text(TextDiff {
-            hunks: vec![hunk(1, &[(Change::Removed, &[("ok", true)]), (Change::Added, &[(HOSTILE, true)])])],
-            cut: true,
-        })),
-    )
-}
-
-fn json_diff() -> Diff {
-    let change = |path: &str, old, new| JsonChange::new(path.to_owned(), old, new);
-    Diff::Json(vec![
-        change("$.queue", Some(json!("billing")), Some(json!("refunds"))),
-        change("$.tags[2]", None, Some(json!(null))),
-        change("$.steps[0]", Some(json!({"do": "refund"})), None),
-        change("$.steps[2]", None, Some(json!({"do": "refund"}))),
-        change("$['odd key']", Some(json!({"a": [1, 2.50]})), None),
-        change(
-            "$.summary",
-            Some(json!("The customer says that the March invoice was charged twice and asks for the second charge to be returned.")),
-            Some(json!("The customer wants money back.")),
-        ),
-    ])
-}
-
-fn text_diff() -> Diff {
-    let long = "We are sorry about the trouble that this has caused, and we would like to explain in some detail how it came about, what we have done since, and what will happen next on our side, ";
-    Diff::Text(TextDiff {
-        hunks: vec![
-            hunk(
-                1,
-                &[
-                    (Change::Same, &[("Dear customer,", false)]),
-                    (Change::Same, &[("", false)]),
-                    (Change::Removed, &[("we ", false), ("refunded", true), (" ", false), ("the", true), (" second charge.", false)]),
-                    (Change::Added, &[("we ", false), ("will refund", true), (" ", false), ("your", true), (" second charge.", false)]),
-                    (Change::Same, &[("Kind regards", false)]),
-                ],
-            ),
-            hunk(
-                41,
-                &[
-                    (
-                        Change::Removed,
-                        &[
-                            (long, false),
-                            ("which takes two days", true),
-                            (", and there is nothing else that you would have to do in the meantime.", false),
-                        ],
-                    ),
-                    (
-                        Change::Added,
-                        &[
-                            (long, false),
-                            ("which takes a week", true),
-                            (", and there is nothing else that you would have to do in the meantime.", false),
-                        ],
-                    ),
-                    (Change::Added, &[("P.S. 返金は一週間以内に行われます。\t", true)]),
-                ],
-            ),
-        ],
-        cut: false,
-    })
-}
-
-fn hunk(start: u64, lines: &[(Change, &[(&str, bool)])]) -> Hunk {
-    let part = |&(text, emphasised): &(&str, bool)| DiffPart { text: text.to_owned(), emphasised };
-    let line = |(change, parts): &(Change, &[(&str, bool)])| DiffLine { change: *change, parts: parts.iter().map(part).collect() };
-    Hunk { old_start: start, new_start: start, lines: lines.iter().map(line).collect() }
-}
-
-fn changed(diff: Diff) -> SnapshotState {
-    SnapshotState::Changed {
-        diff,
-        accepted_prompt: "ticket-triage@2".to_owned(),
-        notes: vec!["stop reason `end_turn` became `max_tokens`".to_owned()],
-        variants: None,
-    }
-}
-
-/// Two of three samples are strange, against two variants.
-fn one_of_three(mut state: SnapshotState) -> SnapshotState {
-    if let SnapshotState::Changed { variants, .. } = &mut state {
-        let pair = |output, variant| VariantPair { outputs: vec![output], variant };
-        let other = VariantDifference { pair: pair(2, 1), diff: json_diff(), notes: Vec::new() };
-        let all = VariantDifferences {
-            outputs: 3,
-            accepted: 2,
-            strange: 2,
-            unmatched: vec![1],
-            first: pair(1, 0),
-            others: vec![other],
-            left_out: 0,
-        };
-        *variants = Some(Box::new(all));
-    }
-    state
 }
 
 fn attempt(status: Option<u16>, error: ErrorKind, message: &str) -> Attempt {

@@ -12,7 +12,7 @@ use notify::{ErrorKind, Event, EventKind, PollWatcher, RecursiveMode};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, timeout_at};
 
-use crate::cli::arguments::WatchArgument;
+use crate::cli::arguments::run::WatchArgument;
 use crate::cli::project::Failure;
 use crate::model::problem::Problem;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::cli::arguments::RunArguments;
+use crate::cli::arguments::run::RunArguments;
 use crate::cli::project::{Failure, Project};
 use crate::cli::session::{self, Session};
 use crate::cli::settings;

@@ -237,7 +237,7 @@ proptest! {
                 (*accepted_prompt, *notes) = (message.clone(), vec![got.clone()]);
             }
             for sample in &mut cell.samples {
-                sample.assertions.push(sample::failed(&name, &expected, &got, None));
+                sample.assertions.push(sample::assertions::failed(&name, &expected, &got, None));
                 if let Some(error) = &mut sample.error {
                     (error.message, error.hint) = (message.clone(), Some(hint.clone()));
                 }

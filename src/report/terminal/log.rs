@@ -10,7 +10,8 @@
 use std::time::Duration;
 
 use super::paint::{BAD, DIM, NAME, ODD, PLAIN, Span, span};
-use crate::model::run::{Address, CellResult, Exchange, ReplyFacts, RunEvent, SampleResult};
+use crate::model::event::{Exchange, RunEvent};
+use crate::model::run::{Address, CellResult, ReplyFacts, SampleResult};
 use crate::model::verdict::CellError;
 use crate::report::{figures, finding, visible, words};
 

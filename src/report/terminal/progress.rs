@@ -16,8 +16,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::log;
 use super::paint::{BAD, DIM, NAME, ODD, PLAIN, Screen, Span, span};
+use crate::model::event::RunEvent;
 use crate::model::money::Money;
-use crate::model::run::{Address, CellResult, RunEvent};
+use crate::model::run::{Address, CellResult};
 use crate::model::verdict::Verdict;
 use crate::report::style::Style;
 use crate::report::{figures, finding, visible};
