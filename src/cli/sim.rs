@@ -38,8 +38,10 @@ pub(crate) async fn run(
     console.line(format_args!("simulating the Messages API on {}", simulator.url()))?;
     console.tell(format_args!("ask it with: ANTHROPIC_BASE_URL={} ANTHROPIC_API_KEY=any promptkeel run", simulator.url()));
     interrupted.cancelled().await;
-    let requests = simulator.requests();
+    let (requests, (billed, lost)) = (simulator.requests(), simulator.dollars());
     simulator.stop().await;
-    console.tell(format_args!("{requests} requests answered"));
+    console.tell(format_args!(
+        "{requests} requests answered; nothing was paid, the list price of it is ${billed}, and ${lost} of answers that broke"
+    ));
     Ok(Exit::Holds)
 }

@@ -42,11 +42,13 @@ pub(super) enum Fault {
     LineEnds,
     /// A delta comes for a block that has ended.
     Disorder,
+    /// The request is carried out, and the connection closes before any of the answer.
+    Lost,
 }
 
 impl Fault {
     /// All, by the names that scripts use.
-    pub(super) const NAMES: [(&'static str, Self); 17] = [
+    pub(super) const NAMES: [(&'static str, Self); 18] = [
         ("rate_limit", Self::RateLimit),
         ("server_error", Self::ServerError),
         ("overloaded", Self::Overloaded),
@@ -64,6 +66,7 @@ impl Fault {
         ("split", Self::Split),
         ("line_ends", Self::LineEnds),
         ("disorder", Self::Disorder),
+        ("lost", Self::Lost),
     ];
 
     /// What `faults` injects when it names no kinds: each passes when the request is sent again.
@@ -72,6 +75,19 @@ impl Fault {
     /// The answer arrives whole all the same, to a client that can read it: it has to be the right one.
     pub(super) const fn arrives(self) -> bool {
         matches!(self, Self::UnknownEvent | Self::Split | Self::LineEnds)
+    }
+
+    /// The request is carried out, whatever becomes of the answer: it is on the bill, and what it wrote into the prompt cache is there.
+    pub(super) const fn is_carried_out(self, stream: bool) -> bool {
+        match self {
+            Self::RateLimit | Self::ServerError | Self::Overloaded | Self::Timeout | Self::Drop | Self::Reset | Self::Html | Self::Hang => {
+                false
+            }
+            // What is not streamed gets a status instead.
+            Self::ErrorEvent => stream,
+            Self::Cut | Self::InvalidJson | Self::Stall | Self::EarlyEnd | Self::Disorder | Self::Lost => true,
+            Self::UnknownEvent | Self::Split | Self::LineEnds => true,
+        }
     }
 
     pub(super) fn from_name(name: &str) -> Option<Self> {

@@ -20,11 +20,14 @@
 mod accounting;
 mod api_error;
 mod body;
+mod caching;
+pub mod clock;
 mod fault;
 pub mod journal;
 mod limit;
 mod matching;
 mod models;
+mod prices;
 mod prompt;
 mod reading;
 mod reply;

@@ -20,6 +20,15 @@ pub(super) struct Model {
     pub(super) forced_tools: bool,
     pub(super) system_turns: bool,
     pub(super) fast: Fast,
+    /// A shorter prefix is silently not cached (docs/wire-reference.md 6.3).
+    pub(super) cache_minimum: u64,
+}
+
+impl Model {
+    /// What leaving out the effort means (7.2).
+    pub(super) fn default_effort(&self) -> &'static str {
+        if self.id == "claude-opus-5-5" || self.id == "claude-haiku-5-5" { "medium" } else { "high" }
+    }
 }
 
 /// What came with which generation.
@@ -115,6 +124,7 @@ const fn newest(
         forced_tools: true,
         system_turns: false,
         fast: Fast::No,
+        cache_minimum: 512,
     }
 }
 
@@ -130,6 +140,7 @@ const fn older(
         alias: Some(alias),
         context: 200_000,
         max_output: 64_000,
+        cache_minimum: 4_096,
         generation: Generation::Four5,
         ..newest(id, name, line, created, Thinking::OffOrEnabled, effort)
     }
@@ -162,31 +173,42 @@ pub(super) const MODELS: [Model; 19] = [
         fast: Fast::WithBeta,
         ..newest("claude-opus-5", "Claude Opus 5", "opus", "2026-07-24", Thinking::OnUnlessDisabledLow, Effort::All)
     },
-    newest("claude-sonnet-5", "Claude Sonnet 5", "sonnet", "2026-06-30", Thinking::OnUnlessDisabled, Effort::All),
+    Model {
+        cache_minimum: 1_024,
+        ..newest("claude-sonnet-5", "Claude Sonnet 5", "sonnet", "2026-06-30", Thinking::OnUnlessDisabled, Effort::All)
+    },
     Model { system_turns: true, ..newest("claude-fable-5", "Claude Fable 5", "fable", "2026-06-09", Thinking::Always, Effort::All) },
     Model { system_turns: true, ..newest("claude-mythos-5", "Claude Mythos 5", "mythos", "2026-06-09", Thinking::Always, Effort::All) },
     Model {
         lifecycle: "deprecated",
+        cache_minimum: 2_048,
         ..newest("claude-mythos-preview", "Claude Mythos Preview", "mythos", "2026-06-09", Thinking::AlwaysOrBudget, Effort::WithoutXhigh)
     },
     Model {
         system_turns: true,
         fast: Fast::WithBeta,
+        cache_minimum: 1_024,
         ..newest("claude-opus-4-8", "Claude Opus 4.8", "opus", "2026-05-28", Thinking::OffOrAdaptive, Effort::All)
     },
-    newest("claude-opus-4-7", "Claude Opus 4.7", "opus", "2026-04-16", Thinking::OffOrAdaptive, Effort::All),
+    Model {
+        cache_minimum: 2_048,
+        ..newest("claude-opus-4-7", "Claude Opus 4.7", "opus", "2026-04-16", Thinking::OffOrAdaptive, Effort::All)
+    },
     Model {
         generation: Generation::Four6,
+        cache_minimum: 1_024,
         ..newest("claude-sonnet-4-6", "Claude Sonnet 4.6", "sonnet", "2026-02-17", Thinking::OffOrEither, Effort::WithoutXhigh)
     },
     Model {
         generation: Generation::Four6,
+        cache_minimum: 4_096,
         ..newest("claude-opus-4-6", "Claude Opus 4.6", "opus", "2026-02-05", Thinking::OffOrEither, Effort::WithoutXhigh)
     },
     older("claude-opus-4-5-20251101", "claude-opus-4-5", "Claude Opus 4.5", "opus", "2025-11-24", Effort::UpToHigh),
     older("claude-haiku-4-5-20251001", "claude-haiku-4-5", "Claude Haiku 4.5", "haiku", "2025-10-15", Effort::None),
     Model {
         lifecycle: "deprecated",
+        cache_minimum: 1_024,
         ..older("claude-sonnet-4-5-20250929", "claude-sonnet-4-5", "Claude Sonnet 4.5", "sonnet", "2025-09-29", Effort::None)
     },
 ];

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::tokens::Weight;
 
 /// The texts of a request, in one string with their places.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Prompt {
     all: String,
     system: Range<usize>,
@@ -21,13 +21,13 @@ const BETWEEN: &str = "\n\n";
 impl Prompt {
     /// Reads a validated body.
     pub(super) fn of(body: &Value) -> Self {
-        let mut prompt = Self { all: String::new(), system: 0..0, last_user: 0..0, weight: Weight::default() };
+        let mut prompt = Self::default();
         if let Some(system) = body.get("system") {
             prompt.content(system, 0);
         }
         prompt.system = 0..prompt.all.len();
         for turn in body.get("messages").and_then(Value::as_array).into_iter().flatten() {
-            prompt.weight.turns += 1;
+            prompt.turn();
             let before = prompt.all.len();
             if let Some(content) = turn.get("content") {
                 prompt.content(content, 0);
@@ -37,11 +37,20 @@ impl Prompt {
                 prompt.last_user = start..prompt.all.len();
             }
         }
-        if let Some(tools) = body.get("tools").and_then(Value::as_array).filter(|tools| !tools.is_empty()) {
-            prompt.weight.tools = true;
-            prompt.weight.text_bytes += tools.iter().map(|tool| tool.to_string().len() as u64).sum::<u64>();
-        }
+        body.get("tools").and_then(Value::as_array).into_iter().flatten().for_each(|tool| prompt.tool(tool));
         prompt
+    }
+
+    /// A turn begins.
+    pub(super) fn turn(&mut self) {
+        self.weight.turns += 1;
+    }
+
+    /// A tool weighs what its JSON weighs, a mark for the prompt cache aside: the model does not see it.
+    pub(super) fn tool(&mut self, tool: &Value) {
+        self.weight.tools = true;
+        let mark = tool.get("cache_control").map_or(0, |mark| r#","cache_control":"#.len() + mark.to_string().len());
+        self.weight.text_bytes += (tool.to_string().len() - mark) as u64;
     }
 
     /// System prompt and turns.
@@ -70,7 +79,7 @@ impl Prompt {
     }
 
     /// Text, or blocks that hold text; what is nested deeper than requests can nest is left alone.
-    fn content(&mut self, content: &Value, depth: usize) {
+    pub(super) fn content(&mut self, content: &Value, depth: usize) {
         match content {
             Value::String(text) => self.push(text),
             Value::Array(blocks) if depth < 4 => blocks.iter().for_each(|block| self.block(block, depth + 1)),
@@ -78,7 +87,7 @@ impl Prompt {
         }
     }
 
-    fn block(&mut self, block: &Value, depth: usize) {
+    pub(super) fn block(&mut self, block: &Value, depth: usize) {
         match block.get("type").and_then(Value::as_str) {
             Some("text") => {
                 if let Some(Value::String(text)) = block.get("text") {

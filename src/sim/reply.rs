@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::template::metered;
 
 use super::api_error::ApiError;
+use super::caching::Split;
 use super::matching::{Choice, Matcher};
 use super::models::{Generation, Model};
 use super::prompt::Prompt;
@@ -95,6 +96,8 @@ pub(super) struct Asked<'a> {
     pub(super) model_id: &'a str,
     pub(super) body: &'a Value,
     pub(super) prompt: &'a Prompt,
+    /// What the prompt cache makes of it, where something is marked.
+    pub(super) split: Option<&'a Split>,
     /// Makes the ids of this reply its own.
     pub(super) number: u64,
 }
@@ -248,13 +251,22 @@ impl<'a> Builder<'a> {
 }
 
 fn usage(asked: &Asked<'_>, output: u64, thinking: u64, set: &UsageOverrides) -> Usage {
-    let (five_minutes, one_hour) = (set.ephemeral_5m_input_tokens.unwrap_or(0), set.ephemeral_1h_input_tokens.unwrap_or(0));
+    let whole = asked.prompt.weight.tokens(asked.model);
+    // A script that sets one of the cache's counts sets all of them: what it leaves out is 0.
+    let (read, five_minutes, one_hour, rest) = match asked.split {
+        Some(split) if !set.set_the_cache() => (split.read, split.written_5m, split.written_1h, whole - split.cached()),
+        _ => {
+            let scripted = [set.cache_read_input_tokens, set.ephemeral_5m_input_tokens, set.ephemeral_1h_input_tokens];
+            let [read, five_minutes, one_hour] = scripted.map(Option::unwrap_or_default);
+            (read, five_minutes, one_hour, whole)
+        }
+    };
     let text = |name: &str| asked.body.get(name).and_then(Value::as_str);
     Usage {
-        input_tokens: set.input_tokens.unwrap_or_else(|| asked.prompt.weight.tokens(asked.model)),
+        input_tokens: set.input_tokens.unwrap_or(rest),
         // Section 1.7: the sum is always that of its parts.
         cache_creation_input_tokens: five_minutes + one_hour,
-        cache_read_input_tokens: set.cache_read_input_tokens.unwrap_or(0),
+        cache_read_input_tokens: read,
         cache_creation: CacheCreation { ephemeral_5m_input_tokens: five_minutes, ephemeral_1h_input_tokens: one_hour },
         output_tokens: set.output_tokens.unwrap_or(output),
         output_tokens_details: OutputDetails { thinking_tokens: set.thinking_tokens.unwrap_or(thinking) },
@@ -339,4 +351,9 @@ pub(super) fn filler(asked: &Asked<'_>) -> Message {
     let mut builder = Builder::new(asked, None);
     builder.text("This answer never arrives: a random fault breaks it.".to_owned());
     builder.finish(&MessageAnswer::default())
+}
+
+/// What a request with `max_tokens: 0` gets that no rule foresees: it writes the prompt cache and asks for nothing else (section 6.5).
+pub(super) fn nothing(asked: &Asked<'_>) -> Message {
+    Builder::new(asked, None).finish(&MessageAnswer::default())
 }

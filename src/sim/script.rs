@@ -12,7 +12,7 @@ use super::fault::Fault;
 use super::reading;
 
 /// Part of every script's digest: raised whenever the same script would answer differently, so that answers of an older simulator are asked again.
-pub const BEHAVIOUR: &str = "promptkeel simulator 1";
+pub const BEHAVIOUR: &str = "promptkeel simulator 2";
 
 /// Largest script; one is written by hand.
 const LARGEST: u64 = 8 << 20;
@@ -143,6 +143,13 @@ pub(super) struct UsageOverrides {
     pub(super) ephemeral_5m_input_tokens: Option<u64>,
     pub(super) ephemeral_1h_input_tokens: Option<u64>,
     pub(super) thinking_tokens: Option<u64>,
+}
+
+impl UsageOverrides {
+    /// The script says what the prompt cache did, so that nothing of it is counted.
+    pub(super) fn set_the_cache(&self) -> bool {
+        self.cache_read_input_tokens.is_some() || self.ephemeral_5m_input_tokens.is_some() || self.ephemeral_1h_input_tokens.is_some()
+    }
 }
 
 /// A scripted error response.

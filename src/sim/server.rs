@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::clock::Clock;
 use super::journal::Received;
 use super::script::Script;
 use super::service::Service;
@@ -38,6 +39,8 @@ pub struct Options {
     pub request_burst: Option<u32>,
     /// How many of the last requests [`Simulator::journal`] remembers. 0 where nobody reads it: keeping bodies costs a fifth of the speed.
     pub journal: usize,
+    /// By which the prompt cache expires, batches end and prices have their day.
+    pub clock: Clock,
 }
 
 impl Default for Options {
@@ -50,6 +53,7 @@ impl Default for Options {
             requests_per_minute: None,
             request_burst: None,
             journal: 1024,
+            clock: Clock::default(),
         }
     }
 }
@@ -106,6 +110,12 @@ impl Simulator {
     #[must_use]
     pub fn stats(&self) -> Value {
         self.service.stats()
+    }
+
+    /// What the API would have billed for all replies that were made so far, and for those that broke on their way: dollars at list prices.
+    #[must_use]
+    pub fn dollars(&self) -> (String, String) {
+        self.service.dollars()
     }
 
     /// Takes no more requests, lets answers that are under way finish (without their delays; hanging ones end at once), and closes.

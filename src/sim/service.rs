@@ -18,6 +18,9 @@ use tokio_util::sync::CancellationToken;
 use super::accounting::Accounting;
 use super::api_error::ApiError;
 use super::body::{Body, Broken};
+use super::caching::PromptCache;
+use super::caching::prefix::Prefix;
+use super::clock::Clock;
 use super::fault::{Fault, Lottery};
 use super::journal::{Journal, Received};
 use super::limit::{Limit, Taken};
@@ -44,6 +47,8 @@ pub(super) struct Service {
     latency: Duration,
     accounting: Accounting,
     journal: Journal,
+    cache: PromptCache,
+    clock: Clock,
     numbers: AtomicU64,
     /// Ends waiting and hanging.
     waiting: CancellationToken,
@@ -70,6 +75,8 @@ impl Service {
             latency: options.latency,
             accounting: Accounting::new(script.rules.len()),
             journal: Journal::new(options.journal),
+            cache: PromptCache::default(),
+            clock: options.clock.clone(),
             numbers: AtomicU64::new(1),
             waiting: CancellationToken::new(),
             open: CancellationToken::new(),
@@ -87,6 +94,10 @@ impl Service {
 
     pub(super) fn stats(&self) -> Value {
         self.accounting.stats(self.matcher.script())
+    }
+
+    pub(super) fn dollars(&self) -> (String, String) {
+        self.accounting.dollars()
     }
 
     pub(super) fn connected(&self) {
@@ -158,9 +169,15 @@ impl Service {
             error.retry_after = Some(retry_after);
             return Ok(self.refuse(&error, ids, taken));
         }
-        self.wait(self.latency).await;
         let checked = validate::json(body)
             .and_then(|body| validate::message(&body, version, headers, &self.matcher.script().models).map(|model| (body, model)));
+        // What the prompt cache holds is looked up when a request comes in; latency is what passes until its response begins.
+        let split = checked.as_ref().ok().and_then(|(body, model)| {
+            let model_id = body.get("model").and_then(Value::as_str).unwrap_or_default();
+            let prefix = Prefix::of(body, model, model_id, workspace(headers))?;
+            Some(self.cache.look_up(&prefix, model, self.clock.now(), true))
+        });
+        self.wait(self.latency).await;
         let (body_json, model) = match checked {
             Ok(checked) => checked,
             Err(error) => return Ok(self.refuse(&error, ids, taken)),
@@ -168,29 +185,38 @@ impl Service {
         let stream = body_json.get("stream").and_then(Value::as_bool).unwrap_or(false);
         let prompt = Prompt::of(&body_json);
         let model_id = body_json.get("model").and_then(Value::as_str).unwrap_or_default();
-        let asked = Asked { model: &model, model_id, body: &body_json, prompt: &prompt, number: ids.number };
+        let asked = Asked { model: &model, model_id, body: &body_json, prompt: &prompt, split: split.as_ref(), number: ids.number };
         // The lottery comes before the script: a request that fails at random is not a call of any rule.
         let drawn = self.lottery.as_ref().and_then(|lottery| Some((lottery, lottery.draw(body)?)));
         if let Some((lottery, fault)) = drawn
             && !fault.arrives()
         {
             let message = reply::filler(&asked);
+            self.begin(&asked, fault.is_carried_out(stream));
             return self.break_it(fault, &message, stream, Duration::ZERO, lottery.retry_after(), ids, taken, line).await;
         }
         let Some(choice) = self.matcher.choose(model_id, stream, &prompt) else {
+            if body_json.get("max_tokens").and_then(Value::as_u64) == Some(0) {
+                self.begin(&asked, true);
+                return Ok(self.send(&reply::nothing(&asked), stream, Duration::ZERO, ids, taken));
+            }
             return Ok(self.refuse(&self.unmatched(&prompt), ids, taken));
         };
         self.accounting.rule(choice.rule);
         let Then { answer, fault, delay, pace } = choice.then;
         self.wait(*delay).await;
+        let fault = fault.or(drawn.map(|(_, fault)| fault));
         let message = match answer {
             Answer::Error(error) => return Ok(self.refuse(&error.into(), ids, taken)),
-            Answer::Message(message) => match reply::message(&asked, message, &choice, &self.matcher) {
-                Ok(message) => message,
+            Answer::Message(answer) => match reply::message(&asked, answer, &choice, &self.matcher) {
+                Ok(message) => {
+                    self.begin(&asked, !answer.usage.set_the_cache() && fault.is_none_or(|fault| fault.is_carried_out(stream)));
+                    message
+                }
                 Err(error) => return Ok(self.refuse(&error, ids, taken)),
             },
         };
-        match fault.or(drawn.map(|(_, fault)| fault)) {
+        match fault {
             Some(fault) => self.break_it(fault, &message, stream, *pace, 1, ids, taken, line).await,
             None => Ok(self.send(&message, stream, *pace, ids, taken)),
         }
@@ -201,6 +227,17 @@ impl Service {
         let body = validate::json(body)?;
         let model = validate::count(&body, version, headers, &self.matcher.script().models)?;
         Ok(serde_json::json!({"input_tokens": Prompt::of(&body).weight.tokens(&model)}))
+    }
+
+    /// The response begins, if it does: from now on others can use what this request wrote into the prompt cache.
+    fn begin(&self, asked: &Asked<'_>, begins: bool) {
+        if let Some(split) = asked.split.filter(|_| begins) {
+            self.cache.write(split);
+        }
+    }
+
+    fn today(&self) -> chrono::NaiveDate {
+        self.clock.now().date_naive()
     }
 
     /// The default for what the script does not foresee is an error: an answer made up here would make a test green by accident.
@@ -227,6 +264,11 @@ impl Service {
     fn fault(&self, fault: Fault) {
         self.accounting.fault(fault);
     }
+}
+
+/// Whose prompt cache is used: a key belongs to one workspace unless the request names another.
+fn workspace(headers: &HeaderMap) -> &[u8] {
+    headers.get("anthropic-workspace-id").map_or(&[], |id| id.as_bytes())
 }
 
 fn method_not_allowed() -> ApiError {

@@ -1,5 +1,7 @@
 //! The simulator from outside: what does a client that only knows the wire get?
 
+mod books;
+mod caching;
 mod faults;
 mod messages;
 mod scripts;

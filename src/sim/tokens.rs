@@ -39,8 +39,13 @@ pub(super) struct Weight {
 impl Weight {
     /// Tokens of the whole request.
     pub(super) fn tokens(&self, model: &Model) -> u64 {
+        ENVELOPE + self.tokens_of_prefix(model)
+    }
+
+    /// Tokens of what was weighed so far, where it is the beginning of a request: the envelope closes it, so it is never cached.
+    pub(super) fn tokens_of_prefix(&self, model: &Model) -> u64 {
         let media = self.images * IMAGE + self.documents * DOCUMENT;
         let tools = if self.tools { TOOLS } else { 0 };
-        ENVELOPE + TURN * self.turns + of_bytes(self.text_bytes, model) + media + tools
+        TURN * self.turns + of_bytes(self.text_bytes, model) + media + tools
     }
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, Response};
 
+use super::super::accounting::Fate;
 use super::super::api_error::{ApiError, kind_of, words_of};
 use super::super::body::{Body, Broken, Step};
 use super::super::fault::Fault;
@@ -70,8 +71,7 @@ impl Service {
 
     /// A message, whole or as events.
     pub(super) fn send(&self, message: &Message, stream: bool, pace: Duration, ids: &Ids, taken: Taken) -> Response<Body> {
-        self.accounting.status(200);
-        self.accounting.reply(message, true);
+        self.deliver(message);
         if stream {
             let mut steps = Vec::new();
             for event in stream::events(message, false) {
@@ -151,6 +151,10 @@ impl Service {
                 self.hang().await;
                 Err(Broken)
             }
+            Fault::Lost => {
+                self.accounting.reply(message, Fate::Lost, self.today());
+                Err(Broken)
+            }
             Fault::Html => {
                 self.accounting.status(502);
                 let mut response = Response::new(Body::whole(Bytes::from_static(HTML.as_bytes())));
@@ -176,14 +180,12 @@ impl Service {
                 Ok(response)
             }
             Fault::UnknownEvent if stream => {
-                self.accounting.status(200);
-                self.accounting.reply(message, true);
+                self.deliver(message);
                 Ok(self.streamed(stream::events(message, true).into_iter().map(Step::Send).collect(), ids, taken))
             }
             Fault::UnknownEvent => Ok(self.send(message, stream, pace, ids, taken)),
             Fault::LineEnds if stream => {
-                self.accounting.status(200);
-                self.accounting.reply(message, true);
+                self.deliver(message);
                 let text = String::from_utf8_lossy(&stream::events(message, false).concat()).replace('\n', "\r\n");
                 let pieces = text.split_inclusive('\r').map(|piece| Bytes::copy_from_slice(piece.as_bytes()));
                 let steps = pieces.flat_map(|piece| [Step::Send(piece), Step::Flush]).collect();
@@ -204,8 +206,7 @@ impl Service {
                 Ok(self.json(Body::whole(Bytes::from(body)), ids, taken))
             }
             Fault::Split => {
-                self.accounting.status(200);
-                self.accounting.reply(message, true);
+                self.deliver(message);
                 let whole = if stream { Bytes::from(stream::events(message, false).concat()) } else { encode(message) };
                 let mut steps = Vec::with_capacity(whole.len());
                 for at in (0..whole.len()).step_by(3) {
@@ -219,7 +220,12 @@ impl Service {
     /// The head of the answer says 200, but the answer is lost.
     fn lose(&self, message: &Message) {
         self.accounting.status(200);
-        self.accounting.reply(message, false);
+        self.accounting.reply(message, Fate::Lost, self.today());
+    }
+
+    fn deliver(&self, message: &Message) {
+        self.accounting.status(200);
+        self.accounting.reply(message, Fate::Delivered, self.today());
     }
 
     fn broken_events(&self, fault: Fault, message: &Message, pace: Duration, ids: &Ids) -> Vec<Step> {

@@ -101,7 +101,7 @@ fn what_could_never_answer_or_fail_is_a_mistake() {
     ");
     insta::assert_snapshot!(mistakes("{faults: {rate: 1, kinds: []}, models: [my-model], rules: [{when: {model: my-*}, then: {text: a}}, {when: {model: claude-hiaku-4-5}, then: {text: b}}, {when: {model: 'gpt*'}, then: {text: c}}]}"), @"
     sim.yaml:1:27: `kinds` is empty, so no request would ever fail
-      hint: faults are rate_limit, server_error, overloaded, timeout, drop, reset, cut, html, invalid_json, hang, stall, error_event, early_end, unknown_event, split, line_ends, disorder
+      hint: faults are rate_limit, server_error, overloaded, timeout, drop, reset, cut, html, invalid_json, hang, stall, error_event, early_end, unknown_event, split, line_ends, disorder, lost
     sim.yaml:1:115: `model` matches no known model: claude-hiaku-4-5
       hint: did you mean `claude-haiku-4-5`? `models: [...]` at the top of the script adds models of your own
     sim.yaml:1:167: `model` matches no known model: gpt*

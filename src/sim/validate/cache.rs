@@ -6,20 +6,30 @@ use super::super::api_error::ApiError;
 
 const MOST_MARKS: usize = 4;
 const FIVE_MINUTES: &str = "5m";
+const TOO_LATE: &str = "a ttl='1h' cache_control block must not come after a ttl='5m' cache_control block. Note that blocks are processed in the following order: `tools`, `system`, `messages`.";
+
+/// A mark and where it stands; the place is put into words only when it is wrong.
+struct Mark<'v> {
+    list: &'static str,
+    turn: Option<usize>,
+    index: usize,
+    ttl: &'v str,
+}
 
 /// Checks the marks of a body whose shape is already known to hold.
-pub(super) fn check(body: &Map<String, Value>) -> Result<(), ApiError> {
-    // In the order of the prefix: tools, system, messages.
-    let lists = ["tools", "system"].into_iter().filter_map(|name| Some((name.to_owned(), body.get(name)?.as_array()?)));
+pub(super) fn check<'v>(body: &'v Map<String, Value>) -> Result<(), ApiError> {
+    // In the order of the prefix: tools, system, messages. A plain text is a block that cannot carry a mark.
+    let blocks = |value: &'v Value| value.as_array().map_or(&[][..], Vec::as_slice);
+    let lists = ["tools", "system"].into_iter().filter_map(|name| Some((name, None, blocks(body.get(name)?))));
     let turns = body.get("messages").and_then(Value::as_array).into_iter().flatten().enumerate();
-    let contents = turns.filter_map(|(index, turn)| Some((format!("messages.{index}.content"), turn.get("content")?.as_array()?)));
-    let mut marks: Vec<(String, &str)> = Vec::new();
+    let contents = turns.filter_map(|(index, turn)| Some(("messages", Some(index), blocks(turn.get("content")?))));
+    let mut marks: Vec<Mark<'_>> = Vec::new();
     let mut last = None;
-    for (place, blocks) in lists.chain(contents) {
+    for (list, turn, blocks) in lists.chain(contents) {
         last = None;
         for (index, block) in blocks.iter().enumerate() {
             last = ttl(block.get("cache_control"));
-            marks.extend(last.map(|ttl| (format!("{place}.{index}.cache_control.ttl"), ttl)));
+            marks.extend(last.map(|ttl| Mark { list, turn, index, ttl }));
         }
     }
     let automatic = ttl(body.get("cache_control"));
@@ -34,14 +44,15 @@ pub(super) fn check(body: &Map<String, Value>) -> Result<(), ApiError> {
         return Err(ApiError::new(400, format!("A maximum of {MOST_MARKS} blocks with cache_control may be provided. Found {found}.")));
     }
     let mut short = false;
-    for (place, ttl) in marks {
+    for Mark { list, turn, index, ttl } in marks {
         if short && ttl != FIVE_MINUTES {
-            return Err(ApiError::at(
-                place,
-                "a ttl='1h' cache_control block must not come after a ttl='5m' cache_control block. Note that blocks are processed in the following order: `tools`, `system`, `messages`.",
-            ));
+            let place = turn.map_or_else(|| format!("{list}.{index}"), |turn| format!("{list}.{turn}.content.{index}"));
+            return Err(ApiError::at(format!("{place}.cache_control.ttl"), TOO_LATE));
         }
         short |= ttl == FIVE_MINUTES;
+    }
+    if short && automatic.is_some_and(|automatic| automatic != FIVE_MINUTES) {
+        return Err(ApiError::at("cache_control.ttl", TOO_LATE));
     }
     Ok(())
 }
