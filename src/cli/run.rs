@@ -236,8 +236,9 @@ pub(crate) async fn round(
         ..RunFacts::default()
     };
     session.problems.extend(caps::left_out(plan.cells.iter().zip(&ran.cells).chain(held.left_out())));
-    let (doubtful, doubts) = doubt::doubts(&plan, &project.catalog, &ran.cells);
+    let variants = held.variants(&plan);
     let run::Ran { cells, texts } = held.whole(ran);
+    let (doubtful, doubts) = doubt::doubts(&project.catalog, variants.iter().map(|variant| &**variant).zip(&cells));
     let mut noticed: Vec<Problem> = store.warnings().into_iter().filter(|warning| !told.contains(warning)).collect();
     noticed.extend(cached.failure().map(unstored));
     noticed.extend(doubts);

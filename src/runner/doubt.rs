@@ -7,18 +7,18 @@ use crate::model::cost;
 use crate::model::problem::Problem;
 use crate::model::reply::StopReason;
 use crate::model::run::{CellResult, ReplyFacts};
-use crate::runner::plan::{Plan, Variant};
+use crate::runner::plan::Variant;
 
 /// More than any model reads, for models whose context window is unknown.
 const LONGEST_PROMPT: u64 = 100_000_000;
 
 /// How many samples were answered with counts that cannot be right, and a warning for each endpoint and model that did so.
 #[must_use]
-pub fn doubts(plan: &Plan, catalog: &Catalog, cells: &[CellResult]) -> (u64, Vec<Problem>) {
-    let mut found: BTreeMap<(&str, &str), (String, u64)> = BTreeMap::new();
-    for (planned, cell) in plan.cells.iter().zip(cells) {
+pub fn doubts<'a>(catalog: &Catalog, cells: impl IntoIterator<Item = (&'a Variant, &'a CellResult)>) -> (u64, Vec<Problem>) {
+    let mut found: BTreeMap<(&'a str, &'a str), (String, u64)> = BTreeMap::new();
+    for (variant, cell) in cells {
         for sample in &cell.samples {
-            if let Some(doubt) = sample.reply.as_ref().and_then(|reply| doubt(&planned.variant, catalog, reply)) {
+            if let Some(doubt) = sample.reply.as_ref().and_then(|reply| doubt(variant, catalog, reply)) {
                 let first = || (format!("{}: {doubt}", cell.address), 0);
                 found.entry((&cell.endpoint, &cell.model_id)).or_insert_with(first).1 += 1;
             }

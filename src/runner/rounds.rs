@@ -12,7 +12,7 @@ use crate::model::reply::Served;
 use crate::model::run::{Address, CellResult, RequestFacts, RunReport};
 use crate::model::verdict::{SkipReason, Verdict};
 use crate::runner::fingerprint;
-use crate::runner::plan::{Plan, PlannedCell};
+use crate::runner::plan::{Plan, PlannedCell, Variant};
 use crate::runner::run::Ran;
 
 /// What a cell is made of, as far as a person can see it in a report.
@@ -60,6 +60,8 @@ pub struct Picture {
 pub struct Held {
     /// In the order of the whole plan; `None` is run.
     cells: Vec<Option<CellResult>>,
+    /// What all cells of the whole plan were asked with, in its order.
+    variants: Vec<Arc<Variant>>,
     texts: Vec<Arc<str>>,
     /// Cells of the plan that the budget left out, by their place among all.
     left_out: Vec<(usize, PlannedCell)>,
@@ -100,6 +102,7 @@ impl Picture {
         let mut held = Vec::with_capacity(plan.cells.len());
         let mut left_out = Vec::new();
         let cells = std::mem::take(&mut plan.cells);
+        let variants = cells.iter().map(|cell| Arc::clone(&cell.variant)).collect();
         for cell in cells {
             let known = self.cells.get(&cell.address()).filter(|_| !self.is_touched(&cell, marks));
             let known = known.map(|(mark, place)| (mark, &self.report.cells[*place]));
@@ -116,7 +119,7 @@ impl Picture {
                 }
             }
         }
-        Held { cells: held, texts: self.report.texts.clone(), left_out }
+        Held { cells: held, variants, texts: self.report.texts.clone(), left_out }
     }
 }
 
@@ -135,6 +138,12 @@ impl Held {
     /// What the budget of an earlier round left out, and is not asked now.
     pub fn left_out(&self) -> impl Iterator<Item = (&PlannedCell, &CellResult)> {
         self.left_out.iter().filter_map(|(place, cell)| Some((cell, self.cells[*place].as_ref()?)))
+    }
+
+    /// What the results of the whole were asked with, in its order: `plan` has the cells that run.
+    #[must_use]
+    pub fn variants(&self, plan: &Plan) -> Vec<Arc<Variant>> {
+        if self.cells.is_empty() { plan.cells.iter().map(|cell| Arc::clone(&cell.variant)).collect() } else { self.variants.clone() }
     }
 
     /// All results in the order of the whole plan.

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use crate::harness::{CAPITALS, CAPITALS_SCRIPT, Project, Server};
+use crate::raw_server::{RawServer, saying};
 
 /// Longer than any round takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -151,6 +152,24 @@ fn the_report_of_a_round_is_that_of_a_run_of_everything() {
         (report["cells"].clone(), report["texts"].clone(), report["totals"]["planned"].clone())
     };
     assert_eq!(cells("watched.json"), cells("whole.json"));
+}
+
+#[test]
+fn counts_that_cannot_be_right_are_told_in_every_round_that_shows_their_cells() {
+    let server = RawServer::body(saying("Paris or Tokyo").replace("_tokens\":10", "_tokens\":0"));
+    let mut project = Project::passing();
+    project.edit("promptkeel.toml", "endpoint = \"simulated\"\n", "endpoint = \"anthropic\"\n");
+    project.edit("suites/capitals.yaml", "equals: Paris", "contains: Paris");
+    project.ask(&server.url());
+    let watch = Watch::start(&project, &["--json", "watched.json"]);
+    let doubtful = || serde_json::from_str::<serde_json::Value>(&project.read("watched.json")).unwrap()["bill"]["doubtful_samples"].clone();
+    assert!(watch.round().contains("no prompt tokens at all, and 1 answer more like it"));
+    assert_eq!(doubtful(), 2);
+    project.edit("suites/capitals.yaml", "contains: Tokyo", "contains: okyo");
+    let second = watch.round();
+    assert!(second.contains("1 of 2 cells") && second.contains("no prompt tokens at all, and 1 answer more like it"), "{second}");
+    assert_eq!(doubtful(), 2, "the bill is that of the whole");
+    assert_eq!((watch.end(), server.requests().len()), (0, 2));
 }
 
 #[test]
