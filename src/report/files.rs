@@ -3,9 +3,11 @@
 //! Every file is opened as a temporary one beside its target before the run, and renamed onto it when it is whole. `-` is standard
 //! output; devices and pipes are written as they are.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use tempfile::NamedTempFile;
 
@@ -312,7 +314,7 @@ fn beside(target: &Path) -> io::Result<NamedTempFile> {
     let fresh = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o644);
     #[cfg(unix)]
     builder.permissions(fresh);
-    sweep(folder);
+    sweep_once(folder);
     let temporary = ours(&builder, folder)?;
     if let Some(permissions) = existing {
         temporary.as_file().set_permissions(permissions)?;
@@ -332,16 +334,22 @@ fn ours(builder: &tempfile::Builder<'_, '_>, folder: &Path) -> io::Result<NamedT
     }
 }
 
-/// Deletes what killed runs have left in this folder and in those right below it, where reports are usually written. Elsewhere the next
-/// report that is written clears it away.
+/// Deletes what killed runs have left in the root of a project, also where no report is asked for. In every other folder the next report that
+/// is written there clears it away: looking for it elsewhere would list folders that nobody writes reports to, and that may hold anything.
 pub fn clear_away(root: &Path) {
-    sweep(root);
-    let below = fs::read_dir(root).into_iter().flatten().flatten();
-    below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).take(MOST_FOLDERS).for_each(|entry| sweep(&entry.path()));
+    sweep_once(root);
 }
 
-/// More folders than a project has right below its root.
-const MOST_FOLDERS: usize = 256;
+/// The folders that this process has swept. A run that is killed from now on is cleared up after by the next process: each round of a watch
+/// would find nothing, and list all files of the folder for it.
+static SWEPT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+fn sweep_once(folder: &Path) {
+    let is_first = SWEPT.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned());
+    if is_first {
+        sweep(folder);
+    }
+}
 
 /// Deletes the temporary files that nobody writes any more.
 fn sweep(folder: &Path) {
@@ -422,12 +430,25 @@ mod tests {
         for left in [folder.path().join(".promptkeel-abc123.tmp"), reports.join(".promptkeel-abc124.tmp")] {
             fs::write(left, "{\"half").unwrap();
         }
-        let other = Outputs::open(vec![wanted("--json", reports.join("other.json"), JSON)]).unwrap();
-        fs::write(reports.join(".promptkeel-abc125.tmp"), "{\"half").unwrap();
         clear_away(folder.path());
         assert_eq!(names(folder.path()), ["reports"]);
-        other.commit(&sample::simulated()).unwrap();
-        assert_eq!(names(&reports), ["other.json"]);
+        assert_eq!(names(&reports), [".promptkeel-abc124.tmp"], "no folder is listed that nobody asked for");
+        Outputs::open(vec![wanted("--json", reports.join("run.json"), JSON)]).unwrap().commit(&sample::simulated()).unwrap();
+        assert_eq!(names(&reports), ["run.json"]);
+    }
+
+    #[test]
+    fn a_folder_is_looked_through_once_in_a_process_however_many_rounds_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let round = || {
+            clear_away(folder.path());
+            Outputs::open(vec![wanted("--json", folder.path().join("run.json"), JSON)]).unwrap().commit(&sample::simulated()).unwrap();
+        };
+        round();
+        // What a process left that was killed after our first round: the next process finds it.
+        fs::write(folder.path().join(".promptkeel-abc126.tmp"), "{\"half").unwrap();
+        round();
+        assert_eq!(names(folder.path()), [".promptkeel-abc126.tmp", "run.json"]);
     }
 
     #[cfg(unix)]
