@@ -102,10 +102,11 @@ impl Budget {
                 }
                 let alone = |account: Account| Account { reserved: Money::ZERO, ..account };
                 if let Some(cap) = self.run_cap.filter(|_| !alone(state.run).fits(amount, self.run_cap)) {
-                    return Err(passes("the cap of this run", cap, state.run.spent, amount));
+                    return Err(passes("the cap of this run", "`--max-cost`", cap, state.run.spent, amount));
                 }
                 if let Some(cap) = suite_cap.filter(|_| !alone(account).fits(amount, suite_cap)) {
-                    return Err(passes(&format!("the cap of suite `{suite}`"), cap, account.spent, amount));
+                    let (name, flag) = (format!("the cap of suite `{suite}`"), format!("`max_cost_usd` in the gate of suite `{suite}`"));
+                    return Err(passes(&name, &flag, cap, account.spent, amount));
                 }
             }
             settled.await;
@@ -113,7 +114,8 @@ impl Budget {
     }
 }
 
-fn passes(name: &str, cap: Money, spent: Money, amount: Money) -> CellError {
+/// No request fits under this cap any more. How far to raise it depends on what else is left to ask, which only the run knows when it ends.
+fn passes(name: &str, setting: &str, cap: Money, spent: Money, amount: Money) -> CellError {
     CellError {
         kind: ErrorKind::Budget,
         message: format!(
@@ -122,10 +124,7 @@ fn passes(name: &str, cap: Money, spent: Money, amount: Money) -> CellError {
             cap.display(4),
             amount.display(4)
         ),
-        hint: Some(format!(
-            "raise the cap (`--max-cost {}`, or the suite's `max_cost_usd`) or lower `max_tokens`: what is answered already is not asked again",
-            (spent + amount).max(cap)
-        )),
+        hint: Some(format!("raise {setting}, or lower `max_tokens`: what is answered already is not asked again")),
         attempts: Vec::new(),
     }
 }
@@ -205,6 +204,8 @@ mod tests {
 
     use super::*;
     use crate::endpoint::Endpoint;
+    use crate::endpoint::breaker::Breaker;
+    use crate::endpoint::circuit::Failure;
     use crate::endpoint::limit::Limited;
     use crate::endpoint::retry::Retrying;
     use crate::endpoint::testing::{Scripted, call, config, failed, fresh};
@@ -248,9 +249,46 @@ mod tests {
         assert!(matches!(lost, Err(Failed::Attempt { .. })));
         let Err(Failed::Refused(error)) = attempt(&budgeted, costing(2, "0.40")).await else { panic!("it could cost 80 cents") };
         insta::assert_snapshot!(error.message, @"$0.4000 of the cap of suite `suite` ($0.5000) are spent or may be, and a request can cost $0.4000 more");
+        insta::assert_snapshot!(error.hint.unwrap(), @"raise `max_cost_usd` in the gate of suite `suite`, or lower `max_tokens`: what is answered already is not asked again");
         assert_eq!((error.kind, wire.count()), (ErrorKind::Budget, 1));
         let other = Call { suite: Arc::from("other"), ..costing(3, "99") };
         assert!(matches!(attempt(&budgeted, other).await, Err(Failed::Attempt { .. })), "the cap is of one suite");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_hint_names_the_cap_that_was_hit_and_no_figure_that_would_lower_another() {
+        let wire = Arc::new(Scripted::after(Duration::ZERO));
+        for (run, suite, hit, other) in
+            [("10", "0.30", "`max_cost_usd` in the gate of suite `suite`", "--max-cost"), ("0.30", "10", "`--max-cost`", "max_cost_usd")]
+        {
+            let Err(Failed::Refused(error)) = attempt(&capped(Some(run), Some(suite), &wire), costing(1, "0.40")).await else {
+                panic!("it could cost 40 cents")
+            };
+            let hint = error.hint.unwrap();
+            assert!(hint.contains(hit) && !hint.contains(other) && !hint.contains("0.4"), "{hint}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_waited_for_money_while_the_endpoint_fell_silent_is_held_and_gives_the_money_back() {
+        let wire = Arc::new(Scripted::after(Duration::from_secs(3)));
+        let budgeted = capped(Some("0.50"), None, &wire);
+        let breaker = Arc::new(Breaker::new(&config("http://127.0.0.1")));
+        let waits = costing(2, "0.40");
+        let patience = Patience::of(&waits).guarded(&breaker);
+        let falls_silent = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let error = CellError { kind: ErrorKind::Connection, message: String::new(), hint: None, attempts: Vec::new() };
+            for call in 0..3 {
+                let failure = Failure { call, headless: true, hung: false, last_try: true, probe: false };
+                breaker.failed(&waits, failure, &error);
+            }
+        };
+        let (first, waited, ()) = tokio::join!(attempt(&budgeted, costing(1, "0.40")), budgeted.attempt(&waits, &patience), falls_silent);
+        assert!(first.is_ok());
+        assert!(matches!(waited.result, Err(Failed::Held)));
+        assert_eq!(wire.count(), 1, "what is sent to a silent endpoint is lost");
+        assert!(attempt(&budgeted, costing(3, "0.40")).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
