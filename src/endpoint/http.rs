@@ -121,7 +121,9 @@ impl Http {
             headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream, application/json"));
         }
         let request = client.post(self.url.clone()).headers(headers).body(body);
-        let mut response = request.send().await.map_err(|error| self.receiver.broken(&error))?;
+        let limit = self.config.head_limit(&call.request.params, streamed);
+        let sent = timeout(limit, request.send()).await.map_err(|_| self.receiver.too_late(limit, &head.progress))?;
+        let mut response = sent.map_err(|error| self.receiver.broken(&error))?;
         call.observer.tell(CallEvent::FirstByte);
         let status = response.status();
         head.status = Some(status.as_u16());

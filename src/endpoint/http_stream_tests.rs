@@ -237,6 +237,39 @@ async fn a_stream_that_flows_beyond_the_time_limit_is_not_paid_for_again() {
     assert!(error.message.contains("was still under way after 500ms") && error.hint.unwrap().contains("attempt_timeout"));
 }
 
+/// A request whose reply can take half an hour.
+fn long(number: usize) -> Call {
+    let mut call = call(number);
+    Arc::make_mut(&mut call.request).params.max_tokens = Some(64_000);
+    call
+}
+
+#[tokio::test]
+async fn a_stream_that_never_begins_is_awaited_no_longer_because_it_could_be_long() {
+    let server = Server::start(vec![Step::Stall(String::new())]).await;
+    let endpoint = endpoint(&server.url, |config| {
+        (config.attempt_timeout, config.attempt_grows) = (Duration::from_millis(300), true);
+    });
+    let asked = long(1);
+    let attempted = timeout(Duration::from_secs(20), async { endpoint.attempt(&asked, &Patience::of(&asked)).await }).await;
+    let (error, attempt, advice) = parts(attempted.expect("half an hour is for a reply that is being written").result.unwrap_err());
+    assert_eq!((error.kind, attempt.status, advice.should_retry), (ErrorKind::Timeout, None, None));
+    assert!(error.message.ends_with("within 300ms"), "{}", error.message);
+}
+
+#[tokio::test]
+async fn a_stream_that_has_begun_has_the_time_that_its_length_can_take() {
+    let flowing = format!("HTTP/1.1 200 OK\r\n{EVENTS}content-length: 100000\r\n\r\n{}", until("message_delta"));
+    let server = Server::start(vec![Step::Trickle(flowing)]).await;
+    let endpoint = endpoint(&server.url, |config| {
+        (config.attempt_timeout, config.attempt_grows) = (Duration::from_millis(200), true);
+    });
+    let asked = long(1);
+    let patience = Patience::of(&asked);
+    let attempted = timeout(Duration::from_secs(1), endpoint.attempt(&asked, &patience)).await;
+    assert!(attempted.is_err(), "it still flows: {attempted:?}");
+}
+
 #[tokio::test]
 async fn a_stream_without_end_is_not_read_without_end() {
     let server = Server::start(vec![Step::Write(http("200 OK", EVENTS, &": x\n".repeat(20_000)))]).await;

@@ -467,4 +467,7 @@ fn a_limit_that_nobody_set_grows_with_the_length_of_the_reply() {
         [300, 300, 300, 1_800, 10_800]
     );
     assert_eq!(limit(false, Some(64_000)), 300);
+    let config = EndpointConfig { attempt_timeout: Duration::from_secs(300), attempt_grows: true, ..config("http://127.0.0.1") };
+    let params = Params { max_tokens: Some(64_000), ..Params::default() };
+    assert_eq!([false, true].map(|streamed| config.head_limit(&params, streamed).as_secs()), [1_800, 300]);
 }

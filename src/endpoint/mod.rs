@@ -223,7 +223,7 @@ pub struct EndpointConfig {
     pub max_attempts: u32,
     /// One attempt, from sending to the last byte.
     pub attempt_timeout: Duration,
-    /// A reply gets longer than that where its `max_tokens` can take longer.
+    /// A reply gets longer than that where its `max_tokens` can take longer; the beginning of a stream never does.
     pub attempt_grows: bool,
     /// The longest wait that a server may ask for; a longer one is cut to this.
     pub max_retry_after: Duration,
@@ -246,6 +246,12 @@ impl EndpointConfig {
     pub(crate) fn attempt_limit(&self, params: &Params) -> Duration {
         let expected = Duration::from_millis(params.max_tokens.unwrap_or(0).saturating_mul(3_600_000) / 128_000).min(LONGEST_REPLY);
         if self.attempt_grows { self.attempt_timeout.max(expected) } else { self.attempt_timeout }
+    }
+
+    /// How long the head of a response is awaited. A reply in one piece begins when it is written to its end; a stream begins at once,
+    /// however long it will be, and where nothing begins nobody is writing.
+    pub(crate) fn head_limit(&self, params: &Params, streamed: bool) -> Duration {
+        if streamed { self.attempt_timeout } else { self.attempt_limit(params) }
     }
 
     /// The key, where it is a secret: our own simulator takes any, and its placeholder might be a word of its replies.
