@@ -213,6 +213,32 @@ async fn an_answer_that_another_process_is_asking_for_holds_up_no_probe() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_another_process_has_stored_is_no_sign_of_life() {
+    use crate::endpoint::patience::{Flight, Recheck};
+    use crate::endpoint::testing::reply;
+    let wire = restarted(Duration::ZERO, Duration::MAX, ErrorKind::Connection);
+    let stack = stack(&wire, &settings(1));
+    let started = Instant::now();
+    let others = async {
+        let results = join_all((0..4).map(|number| stack.ask(call(number)))).await;
+        (results, started.elapsed())
+    };
+    // They come while the endpoint is silent, and find their answers when it is their turn to find out whether it is back.
+    let found = async {
+        tokio::time::sleep(seconds(3)).await;
+        join_all((10..13).map(|number| {
+            let flight = Flight::new(tokio_util::sync::CancellationToken::new(), || Recheck::Found(Arc::new(reply("stored"))));
+            stack.ask(Call { flight, ..call(number) })
+        }))
+        .await
+    };
+    let ((others, elapsed), found) = tokio::join!(others, found);
+    assert!(found.iter().all(|result| !result.as_ref().unwrap().served.is_paid()));
+    assert!(others.iter().all(|result| result.as_ref().unwrap_err().kind == ErrorKind::Unavailable));
+    assert!((seconds(30)..seconds(32)).contains(&elapsed), "{elapsed:?}: it was silent all the time");
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_failed_attempt_is_told_with_the_time_until_the_next() {
     let wire = restarted(Duration::ZERO, seconds(2), ErrorKind::Connection);
     let (call, events) = heard(call(1));

@@ -194,3 +194,24 @@ async fn an_answer_that_somebody_else_paid_for_keeps_its_own_story() {
     let answer = retrying(&wire).ask(call(1)).await.unwrap();
     assert_eq!((answer.served, answer.reply.attempts.len(), wire.count()), (Served::Shared, 1, 2));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_attempts_of_three_outages_are_forgiven_and_those_of_a_fourth_are_not() {
+    let breaker = Arc::new(Breaker::new(&config("http://127.0.0.1")));
+    let Failed::Attempt { error, .. } = failed(ErrorKind::Connection, Advice::default()) else { panic!("it is one") };
+    let mut tally = Tally { call: 0, ..Tally::default() };
+    let mut made = Vec::new();
+    for _ in 0..5 {
+        // Nine in a row over several calls are an outage; this call has a part in each.
+        for number in (1..9).chain([tally.call]) {
+            let failure = Failure { call: number, headless: true, hung: false, last_try: false, probe: false };
+            let streak = breaker.failed(&call(1), failure, &error);
+            if number == tally.call {
+                tally.failed_in(streak, &breaker);
+            }
+        }
+        made.push(tally.made(&breaker));
+        breaker.alive();
+    }
+    assert_eq!(made, [0, 0, 0, 1, 2], "an endpoint that goes up and down ends every call at last");
+}

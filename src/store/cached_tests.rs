@@ -263,12 +263,16 @@ async fn a_store_that_cannot_write_ends_all_asking() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_below_leaves_nobody_waiting() {
+async fn a_panic_below_leaves_nobody_waiting_and_the_next_one_asks_again() {
     let folder = folder();
-    let wire = Arc::new(Scripted::new(|_, _| panic!("a mistake")));
+    let wire = Arc::new(Scripted::new(|number, _| match number {
+        0 => panic!("a mistake"),
+        _ => (Duration::ZERO, Ok(fresh("ok"))),
+    }));
     let cached = cached(&folder, CacheMode::ReadWrite, &wire);
     let results = join_all((0..3).map(|_| cached.ask(call(1)))).await;
     assert!(results.iter().all(|result| result.as_ref().unwrap_err().message.contains("without a result")));
+    assert_eq!(cached.ask(call(1)).await.unwrap().served, Served::Fresh, "nobody joins a flight that is over");
     cached.drain().await;
 }
 
