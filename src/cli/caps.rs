@@ -10,15 +10,25 @@ use crate::model::problem::Problem;
 use crate::model::run::CellResult;
 use crate::model::suite::Suite;
 use crate::model::verdict::SkipReason;
-use crate::runner::plan::{Plan, PlannedCell};
+use crate::runner::plan::{Plan, PlannedCell, Variant};
 
 /// Refuses a plan where a cap stands over cells without an upper bound; `cap` names the cap that holds for a suite.
 pub(crate) fn refuse(plan: &Plan, catalog: &Catalog, cap: impl Fn(&Suite) -> Option<&'static str>) -> Result<(), Failure> {
+    let unbounded = plan.cells.iter().filter(|cell| cell.worst_case.is_none());
+    refuse_unbounded(unbounded.map(|cell| &*cell.variant), catalog, cap)
+}
+
+/// Refuses where a cap stands over one of these, of which a cell has no upper bound.
+pub(crate) fn refuse_unbounded<'a>(
+    unbounded: impl Iterator<Item = &'a Variant>,
+    catalog: &Catalog,
+    cap: impl Fn(&Suite) -> Option<&'static str>,
+) -> Result<(), Failure> {
     let mut problems: Vec<Problem> = Vec::new();
-    for cell in plan.cells.iter().filter(|cell| cell.worst_case.is_none()) {
-        let suite = &cell.variant.suite;
+    for variant in unbounded {
+        let suite = &variant.suite;
         let Some(cap) = cap(suite) else { continue };
-        let (model, id) = (&cell.variant.model_name, &cell.variant.model_id);
+        let (model, id) = (&variant.model_name, &variant.model_id);
         let problem = if catalog.is_priced(id) {
             Problem::error(format!("requests to `{model}` of suite `{}` can cost any amount, so {cap} cannot hold", suite.name))
                 .hint("tools that the provider runs, and documents of unknown length, have no bound: leave them out, or take the cap away")

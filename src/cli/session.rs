@@ -15,7 +15,7 @@ use crate::model::run::Address;
 use crate::model::suite::{PassRule, Suite};
 use crate::model::verdict::Verdict;
 use crate::runner::fingerprint;
-use crate::runner::plan::{self, Context, Plan};
+use crate::runner::plan::{self, Choice, Context, Draft, Plan, PlannedCell};
 use crate::runner::select::{Pattern, Selected, Selection};
 use crate::snapshot::folder::Folder;
 use crate::snapshot::format;
@@ -69,13 +69,15 @@ pub(crate) fn of(
     answers: &AnswerArguments,
     now: DateTime<Utc>,
 ) -> Result<Session, Failure> {
-    let (plan, problems) = planned(project, loaded, answers, now)?;
-    let mut plan = plan;
-    let all_suites = arguments.suites.is_empty().then(|| plan.suites.clone());
+    // Mistakes in the suites are told before those in the flags.
+    let loaded = sound(loaded)?;
     let folder = folder(project);
     let accepted = |path: &str| folder.read(path).ok().flatten().map(|snapshot| format::write(&snapshot));
     let selection = selection(project, arguments, answers, now)?;
-    let selected = selection.apply(&mut plan, &accepted).map_err(|problems| Failure { exit: Exit::NothingSelected, problems })?;
+    let mut sieve = selection.sieve(&accepted);
+    let (mut plan, problems) = planned(project, loaded, answers, now, &mut sieve)?;
+    let all_suites = arguments.suites.is_empty().then(|| plan.suites.clone());
+    let selected = sieve.finish(&mut plan).map_err(|problems| Failure { exit: Exit::NothingSelected, problems })?;
     Ok(Session { all_suites, plan, selected, problems, filtered: selection.is_filtered() || !arguments.suites.is_empty() })
 }
 
@@ -91,10 +93,19 @@ pub(crate) fn all_suites(project: &Project) -> Option<Vec<Arc<Suite>>> {
     (!has_error).then_some(loaded.suites)
 }
 
-fn planned(project: &Project, mut loaded: Loaded, answers: &AnswerArguments, now: DateTime<Utc>) -> Result<(Plan, Vec<Problem>), Failure> {
-    if loaded.problems.iter().any(|problem| problem.severity == Severity::Error) {
-        return Err(loaded.problems.into());
-    }
+/// What was loaded, if nothing is wrong with it.
+fn sound(loaded: Loaded) -> Result<Loaded, Failure> {
+    let is_wrong = loaded.problems.iter().any(|problem| problem.severity == Severity::Error);
+    if is_wrong { Err(loaded.problems.into()) } else { Ok(loaded) }
+}
+
+fn planned(
+    project: &Project,
+    mut loaded: Loaded,
+    answers: &AnswerArguments,
+    now: DateTime<Utc>,
+    choice: &mut dyn Choice,
+) -> Result<(Plan, Vec<Problem>), Failure> {
     if let Some(samples) = answers.samples {
         resample(&mut loaded.suites, samples)?;
     }
@@ -108,8 +119,9 @@ fn planned(project: &Project, mut loaded: Loaded, answers: &AnswerArguments, now
         default_max_tokens: project.settings.max_tokens,
         day: now.date_naive(),
     };
-    let plan = plan::build(&loaded.suites, &context)?;
-    caps::refuse(&plan, &project.catalog, |suite| suite.gate.max_cost_usd.map(|_| "`gate.max_cost_usd`"))?;
+    let plan = plan::build_chosen(&loaded.suites, &context, choice)?;
+    let unbounded = plan.unbounded.iter().map(|variant| &**variant);
+    caps::refuse_unbounded(unbounded, &project.catalog, |suite| suite.gate.max_cost_usd.map(|_| "`gate.max_cost_usd`"))?;
     Ok((plan, loaded.problems))
 }
 
@@ -186,17 +198,36 @@ fn fingerprints_at(
     let tree = Tree::Git { root: project.root.clone(), revision: base };
     // What could not be loaded or planned then has no fingerprint: every cell of today counts as changed.
     let loaded = project.load(&tree, &arguments.suites, answers.endpoint.as_deref());
-    let before = loaded.and_then(|loaded| planned(project, loaded, answers, now));
-    let Ok((plan, _)) = before else { return Ok(HashMap::new()) };
     let reader = Reader::open(&tree, false).map_err(|error| Problem::error(error.to_string()))?;
     let accepted = |path: &str| {
         let file = reader.read(path).ok()?;
         let snapshot = format::read(std::str::from_utf8(&file.bytes).ok()?).ok()?;
         Some(format::write(&snapshot))
     };
-    let fingerprint = |cell: &plan::PlannedCell| {
-        let snapshot = cell.snapshot_path.as_deref().and_then(accepted);
-        (cell.address(), fingerprint::fingerprint(cell, snapshot.as_deref()).to_string())
-    };
-    Ok(plan.cells.iter().map(fingerprint).collect())
+    let mut before = Before { accepted: &accepted, fingerprints: HashMap::new() };
+    let planned = loaded.and_then(sound).and_then(|loaded| planned(project, loaded, answers, now, &mut before));
+    Ok(planned.map_or_else(|_| HashMap::new(), |_| before.fingerprints))
+}
+
+/// Keeps the fingerprints of all cells, and no cell.
+struct Before<'a> {
+    accepted: &'a dyn Fn(&str) -> Option<String>,
+    fingerprints: HashMap<Address, String>,
+}
+
+impl Choice for Before<'_> {
+    fn wants(&mut self, _: Draft<'_>) -> bool {
+        true
+    }
+
+    fn keeps_all(&self) -> bool {
+        false
+    }
+
+    fn keeps(&mut self, cell: &PlannedCell) -> bool {
+        let snapshot = cell.snapshot_path.as_deref().and_then(self.accepted);
+        let fingerprint = fingerprint::fingerprint(cell, snapshot.as_deref()).to_string();
+        self.fingerprints.insert(cell.address(), fingerprint);
+        false
+    }
 }

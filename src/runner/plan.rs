@@ -26,6 +26,9 @@ const MOST_SAMPLES: u32 = 10_000;
 /// Most answers of one plan: what a machine of 2 GiB can still hold the keys of.
 const MOST_ANSWERS: u64 = 2_000_000;
 
+/// So many keys are computed at once, before it is looked at which of their cells stay.
+const CHUNK: u64 = 1 << 16;
+
 /// What a plan depends on besides the suites.
 #[derive(Debug)]
 pub struct Context<'a> {
@@ -78,6 +81,20 @@ pub struct Variant {
     pub comparison: Arc<Comparison>,
 }
 
+impl Variant {
+    /// The address of its cell of this case.
+    #[must_use]
+    pub fn address(&self, case_id: &Arc<str>) -> Address {
+        Address {
+            suite: Arc::clone(&self.suite_name),
+            case: Arc::clone(case_id),
+            prompt: Arc::clone(&self.prompt_name),
+            version: self.version.version,
+            model: Arc::clone(&self.model_name),
+        }
+    }
+}
+
 /// One cell, ready to be asked.
 #[derive(Debug)]
 pub struct PlannedCell {
@@ -99,13 +116,7 @@ impl PlannedCell {
     /// `suite::case::prompt@version::model`.
     #[must_use]
     pub fn address(&self) -> Address {
-        Address {
-            suite: Arc::clone(&self.variant.suite_name),
-            case: Arc::clone(&self.case_id),
-            prompt: Arc::clone(&self.variant.prompt_name),
-            version: self.variant.version.version,
-            model: Arc::clone(&self.variant.model_name),
-        }
+        self.variant.address(&self.case_id)
     }
 
     /// The request, rendered again whenever it is needed: a cell keeps no text.
@@ -124,6 +135,49 @@ pub struct Plan {
     pub suites: Vec<Arc<Suite>>,
     /// Their cells.
     pub cells: Vec<PlannedCell>,
+    /// Variants of which a cell, chosen or not, can cost any amount.
+    pub unbounded: Vec<Arc<Variant>>,
+}
+
+/// A cell before it is rendered.
+#[derive(Debug, Clone, Copy)]
+pub struct Draft<'a> {
+    /// What it shares with others.
+    pub variant: &'a Variant,
+    /// Its inputs and assertions.
+    pub case: &'a Case,
+    /// The case's id, shared with its addresses.
+    pub case_id: &'a Arc<str>,
+}
+
+/// What decides which cells a plan keeps. All others are rendered too, because what is wrong with them is told; but no plan holds them.
+pub trait Choice {
+    /// By what is known of a cell before it is rendered; asked of every cell, in plan order.
+    fn wants(&mut self, draft: Draft<'_>) -> bool;
+
+    /// Every cell that is wanted is kept.
+    fn keeps_all(&self) -> bool;
+
+    /// By its keys too; asked of those that are wanted, in plan order.
+    fn keeps(&mut self, cell: &PlannedCell) -> bool;
+}
+
+/// The choice of every cell.
+#[derive(Debug)]
+pub struct Everything;
+
+impl Choice for Everything {
+    fn wants(&mut self, _: Draft<'_>) -> bool {
+        true
+    }
+
+    fn keeps_all(&self) -> bool {
+        true
+    }
+
+    fn keeps(&mut self, _: &PlannedCell) -> bool {
+        true
+    }
 }
 
 impl Plan {
@@ -138,38 +192,106 @@ impl Plan {
 /// # Errors
 /// All problems at once: templates that cannot be rendered, endpoints that the settings do not have.
 pub fn build(suites: &[Arc<Suite>], context: &Context<'_>) -> Result<Plan, Vec<Problem>> {
-    let mut problems = Vec::new();
-    let mut drafts: Vec<(Arc<Variant>, Arc<Case>, Arc<str>)> = Vec::new();
-    let answers = suites.iter().fold(0_u64, |answers, suite| answers.saturating_add(asked(suite)));
-    if answers > MOST_ANSWERS {
-        let problem = Problem::error(format!("{answers} answers would be asked for, and a plan may hold {MOST_ANSWERS}"));
-        return Err(vec![problem.hint("name fewer suites, or ask for fewer samples")]);
-    }
-    for suite in suites {
-        let variants = variants(suite, context, &mut problems);
-        for case in &suite.cases {
-            let case_id: Arc<str> = Arc::from(case.id.as_str());
-            drafts.extend(variants.iter().map(|variant| (Arc::clone(variant), Arc::clone(case), Arc::clone(&case_id))));
-        }
-    }
-    let planned: Vec<Result<PlannedCell, Problem>> =
-        drafts.into_par_iter().map(|(variant, case, case_id)| plan_cell(variant, case, case_id, context)).collect();
-    let mut cells = Vec::with_capacity(planned.len());
-    for cell in planned {
-        match cell {
-            Ok(cell) => cells.push(cell),
-            Err(problem) => problems.push(problem),
-        }
-    }
-    if problems.is_empty() { Ok(Plan { suites: suites.to_vec(), cells }) } else { Err(problems) }
+    build_chosen(suites, context, &mut Everything)
 }
 
-/// How many answers a suite asks for: cases and their samples, times prompt versions, times models.
-fn asked(suite: &Suite) -> u64 {
-    let samples = suite.cases.iter().map(|case| u64::from(case.samples.unwrap_or(suite.samples).clamp(1, MOST_SAMPLES)));
-    let versions: usize = suite.prompts.iter().map(|prompt| prompt.versions.len()).sum();
-    let pairs = u64::try_from(versions.saturating_mul(suite.models.len())).unwrap_or(u64::MAX);
-    samples.fold(0, u64::saturating_add).saturating_mul(pairs)
+/// The same, with the chosen cells alone: only they have keys, and only they take memory. A part of a project that is larger than any plan
+/// can be run.
+///
+/// # Errors
+/// All problems at once, those of cells that are not chosen too.
+pub fn build_chosen(suites: &[Arc<Suite>], context: &Context<'_>, choice: &mut dyn Choice) -> Result<Plan, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let suites_variants: Vec<_> = suites.iter().map(|suite| variants(suite, context, &mut problems)).collect();
+    let all = || suites.iter().zip(&suites_variants).flat_map(|(suite, variants)| drafts(suite, variants));
+    let mut wanted = Vec::new();
+    let mut answers = 0;
+    for (variant, case, case_id) in all() {
+        let is_wanted = choice.wants(Draft { variant, case, case_id: &case_id });
+        answers += if is_wanted { samples(variant, case) } else { 0 };
+        wanted.push(is_wanted);
+    }
+    if answers > MOST_ANSWERS && choice.keeps_all() {
+        return Err(vec![too_many(answers)]);
+    }
+    let mut building = Building { plan: Plan { suites: suites.to_vec(), ..Plan::default() }, problems, answers: 0 };
+    let mut chunk = Vec::new();
+    let mut weight = 0;
+    for ((variant, case, case_id), is_wanted) in all().zip(wanted) {
+        weight += if is_wanted { samples(variant, case) } else { 1 };
+        chunk.push(Drafted { variant, case, case_id, is_wanted });
+        if weight >= CHUNK {
+            building.add(std::mem::take(&mut chunk), context, choice);
+            weight = 0;
+        }
+    }
+    building.add(chunk, context, choice);
+    let Building { plan, mut problems, answers } = building;
+    if answers > MOST_ANSWERS {
+        problems.push(too_many(answers));
+    }
+    if problems.is_empty() { Ok(plan) } else { Err(problems) }
+}
+
+/// The cells of a suite in plan order.
+fn drafts<'a>(suite: &'a Suite, variants: &'a [Arc<Variant>]) -> impl Iterator<Item = (&'a Arc<Variant>, &'a Arc<Case>, Arc<str>)> {
+    suite.cases.iter().flat_map(move |case| {
+        let case_id: Arc<str> = Arc::from(case.id.as_str());
+        variants.iter().map(move |variant| (variant, case, Arc::clone(&case_id)))
+    })
+}
+
+/// How many answers a cell asks for, as far as any may.
+fn samples(variant: &Variant, case: &Case) -> u64 {
+    u64::from(case.samples.unwrap_or(variant.suite.samples).clamp(1, MOST_SAMPLES))
+}
+
+fn too_many(answers: u64) -> Problem {
+    let problem = Problem::error(format!("{answers} answers would be asked for, and a plan may hold {MOST_ANSWERS}"));
+    problem.hint("run a part of it (`--shard 1/4`, `--case`, `--tag` or some suites), or ask for fewer samples")
+}
+
+/// A cell that was looked at, before it is rendered.
+struct Drafted<'a> {
+    variant: &'a Arc<Variant>,
+    case: &'a Arc<Case>,
+    case_id: Arc<str>,
+    is_wanted: bool,
+}
+
+/// A plan as it grows.
+struct Building {
+    plan: Plan,
+    problems: Vec<Problem>,
+    answers: u64,
+}
+
+impl Building {
+    fn add(&mut self, drafts: Vec<Drafted<'_>>, context: &Context<'_>, choice: &mut dyn Choice) {
+        let plan = |Drafted { variant, case, case_id, is_wanted }: Drafted<'_>| {
+            (plan_cell(Arc::clone(variant), Arc::clone(case), case_id, is_wanted, context), is_wanted)
+        };
+        let planned: Vec<(Result<PlannedCell, Problem>, bool)> = drafts.into_par_iter().map(plan).collect();
+        for (cell, is_wanted) in planned {
+            let cell = match cell {
+                Ok(cell) => cell,
+                Err(problem) => {
+                    self.problems.push(problem);
+                    continue;
+                }
+            };
+            if cell.worst_case.is_none() && !self.plan.unbounded.iter().any(|variant| Arc::ptr_eq(variant, &cell.variant)) {
+                self.plan.unbounded.push(Arc::clone(&cell.variant));
+            }
+            if is_wanted && choice.keeps(&cell) {
+                self.answers += cell.keys.len() as u64;
+                // Beyond that they are only counted.
+                if self.answers <= MOST_ANSWERS {
+                    self.plan.cells.push(cell);
+                }
+            }
+        }
+    }
 }
 
 fn variants(suite: &Arc<Suite>, context: &Context<'_>, problems: &mut Vec<Problem>) -> Vec<Arc<Variant>> {
@@ -263,7 +385,14 @@ fn request(variant: &Variant, case: &Case) -> Result<Request, TemplateError> {
     Ok(Request { model: variant.model_id.to_string(), system, turns, params: variant.params.clone() })
 }
 
-fn plan_cell(variant: Arc<Variant>, case: Arc<Case>, case_id: Arc<str>, context: &Context<'_>) -> Result<PlannedCell, Problem> {
+/// A cell that nobody wants is looked at as all others, and gets no keys.
+fn plan_cell(
+    variant: Arc<Variant>,
+    case: Arc<Case>,
+    case_id: Arc<str>,
+    is_wanted: bool,
+    context: &Context<'_>,
+) -> Result<PlannedCell, Problem> {
     let request = request(&variant, &case).map_err(|error| {
         let place = format!("{}:{}", variant.version.file.path, error.line);
         Problem::error(format!("{place}: {} (case `{}` at {})", error.message, case.id, case.site))
@@ -274,7 +403,8 @@ fn plan_cell(variant: Arc<Variant>, case: Arc<Case>, case_id: Arc<str>, context:
             Problem::error(format!("case `{}` ({}) asks for {samples} samples, and {MOST_SAMPLES} are the most", case.id, case.site));
         return Err(problem.hint("a hundred samples tell a pass rate to about ten points"));
     }
-    let keys = (0..samples).map(|sample| key::key(&request, &variant.identity, sample)).collect();
+    let keyed = if is_wanted { samples } else { 0 };
+    let keys = (0..keyed).map(|sample| key::key(&request, &variant.identity, sample)).collect();
     let worst_case = cost::prompt_bound(context.catalog, &request)
         .and_then(|bound| cost::upper_bound(context.catalog, &variant.model_id, bound, &variant.params, context.day));
     let snapshot_path = variant.owns_snapshot.then(|| {

@@ -8,7 +8,7 @@ use crate::model::key::Key;
 use crate::model::problem::Problem;
 use crate::model::run::{Address, Shard};
 use crate::runner::fingerprint;
-use crate::runner::plan::{Plan, PlannedCell};
+use crate::runner::plan::{Choice, Draft, Plan, PlannedCell};
 
 /// What a user selects. Filters of one kind are alternatives; different kinds must all match.
 #[derive(Debug, Default)]
@@ -60,7 +60,7 @@ impl Pattern {
 }
 
 /// How many cells each step of a selection left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Selected {
     /// Cells of the suites before any selection.
     pub all: usize,
@@ -78,88 +78,132 @@ impl Selection {
         filters || self.failed.is_some() || self.changed_since.is_some()
     }
 
-    /// Leaves the selected cells in `plan`, in their order.
+    /// The selection at work; `accepted` reads a snapshot file.
+    pub fn sieve<'a>(&'a self, accepted: &'a dyn Fn(&str) -> Option<String>) -> Sieve<'a> {
+        let unmatched = |count: usize| vec![false; count];
+        Sieve {
+            selection: self,
+            accepted,
+            matched: [unmatched(self.cases.len()), unmatched(self.tags.len()), unmatched(self.models.len()), unmatched(self.prompts.len())],
+            selected: Selected::default(),
+            position: 0,
+        }
+    }
+}
+
+/// Chooses the selected cells while a plan is built.
+pub struct Sieve<'a> {
+    selection: &'a Selection,
+    accepted: &'a dyn Fn(&str) -> Option<String>,
+    /// Which filter has matched a cell: cases, tags, models, prompts.
+    matched: [Vec<bool>; 4],
+    selected: Selected,
+    /// In the line that shards are dealt from.
+    position: u32,
+}
+
+impl Choice for Sieve<'_> {
+    fn wants(&mut self, draft: Draft<'_>) -> bool {
+        self.selected.all += 1;
+        let Selection { cases, tags, models, prompts, failed, .. } = self.selection;
+        let [by_case, by_tag, by_model, by_prompt] = &mut self.matched;
+        // Every filter is looked at, until it has matched once.
+        let fits = [
+            any(cases, by_case, |pattern| case_matches(pattern, draft)),
+            any(tags, by_tag, |tag| draft.case.tags.contains(tag)),
+            any(models, by_model, |pattern| model_matches(pattern, draft)),
+            any(prompts, by_prompt, |prompt| prompt_matches(prompt, draft)),
+        ];
+        if fits.contains(&false) {
+            return false;
+        }
+        self.selected.filtered += 1;
+        let failed_before = |failed: &HashSet<String>| failed.contains(&draft.variant.address(draft.case_id).to_string());
+        if !failed.as_ref().is_none_or(failed_before) {
+            return false;
+        }
+        // Shards are dealt from what the other flags leave, and what changed is not known yet.
+        self.selection.changed_since.is_some() || self.is_dealt()
+    }
+
+    fn keeps_all(&self) -> bool {
+        self.selection.changed_since.is_none()
+    }
+
+    fn keeps(&mut self, cell: &PlannedCell) -> bool {
+        let keeps = self.selection.changed_since.as_ref().is_none_or(|before| {
+            let snapshot = cell.snapshot_path.as_deref().and_then(self.accepted);
+            let now = || fingerprint::fingerprint(cell, snapshot.as_deref());
+            before.get(&cell.address()).is_none_or(|old| *old != *now()) && self.is_dealt()
+        });
+        self.selected.left += usize::from(keeps);
+        keeps
+    }
+}
+
+impl Sieve<'_> {
+    /// Whether the next cell in line is one of this shard.
+    const fn is_dealt(&mut self) -> bool {
+        let Some(Shard { index, count }) = self.selection.shard else { return true };
+        let is_mine = self.position % count == index - 1;
+        self.position = self.position.wrapping_add(1);
+        is_mine
+    }
+
+    /// Leaves the suites in `plan` that a cell is left of.
     ///
     /// # Errors
     /// One problem for each filter that matches no cell at all, and one if they match none together: a mistyped filter is never green.
-    pub fn apply(&self, plan: &mut Plan, accepted: &dyn Fn(&str) -> Option<String>) -> Result<Selected, Vec<Problem>> {
-        let all = plan.cells.len();
-        self.check_each_filter(&plan.cells)?;
-        plan.cells.retain(|cell| self.filters_match(cell));
-        let filtered = plan.cells.len();
-        if filtered == 0 {
-            return Err(vec![
-                Problem::error("no cell matches all filters together").hint("`promptkeel list` shows every case, tag and model"),
-            ]);
-        }
-        if let Some(failed) = &self.failed {
-            plan.cells.retain(|cell| failed.contains(&cell.address().to_string()));
-        }
-        if let Some(before) = &self.changed_since {
-            plan.cells.retain(|cell| {
-                let snapshot = cell.snapshot_path.as_deref().and_then(accepted);
-                before.get(&cell.address()).is_none_or(|old| *old != *fingerprint::fingerprint(cell, snapshot.as_deref()))
-            });
-        }
-        if let Some(Shard { index, count }) = self.shard {
-            let mut position = 0_u32;
-            plan.cells.retain(|_| {
-                let mine = position % count == index - 1;
-                position = position.wrapping_add(1);
-                mine
-            });
-        }
-        let left = plan.cells.len();
-        let selected: HashSet<&str> = plan.cells.iter().map(|cell| cell.variant.suite.name.as_str()).collect();
-        let kept = plan.suites.iter().filter(|suite| selected.contains(suite.name.as_str())).cloned().collect();
-        plan.suites = kept;
-        Ok(Selected { all, filtered, left })
-    }
-
-    fn filters_match(&self, cell: &PlannedCell) -> bool {
-        let any = |filters: &[Pattern], matches: &dyn Fn(&Pattern) -> bool| filters.is_empty() || filters.iter().any(matches);
-        any(&self.cases, &|pattern| case_matches(pattern, cell))
-            && any(&self.models, &|pattern| model_matches(pattern, cell))
-            && (self.tags.is_empty() || self.tags.iter().any(|tag| cell.case.tags.contains(tag)))
-            && (self.prompts.is_empty() || self.prompts.iter().any(|prompt| prompt_matches(prompt, cell)))
-    }
-
-    fn check_each_filter(&self, cells: &[PlannedCell]) -> Result<(), Vec<Problem>> {
+    pub fn finish(self, plan: &mut Plan) -> Result<Selected, Vec<Problem>> {
+        let [by_case, by_tag, by_model, by_prompt] = &self.matched;
         let mut problems = Vec::new();
-        let mut check = |flag: &str, text: &str, matches: &dyn Fn(&PlannedCell) -> bool| {
-            if !cells.iter().any(matches) {
+        let mut check = |flag: &str, texts: &mut dyn Iterator<Item = &str>, matched: &[bool]| {
+            for (text, _) in texts.zip(matched).filter(|(_, matched)| !**matched) {
                 let problem = Problem::error(format!("`{flag} {text}` matches no cell"));
                 problems.push(problem.hint("`promptkeel list` shows every case, tag and model"));
             }
         };
-        for pattern in &self.cases {
-            check("--case", &pattern.text, &|cell| case_matches(pattern, cell));
+        let Selection { cases, tags, models, prompts, .. } = self.selection;
+        check("--case", &mut cases.iter().map(Pattern::text), by_case);
+        check("--tag", &mut tags.iter().map(String::as_str), by_tag);
+        check("--model", &mut models.iter().map(Pattern::text), by_model);
+        check("--prompt", &mut prompts.iter().map(String::as_str), by_prompt);
+        if problems.is_empty() && self.selected.filtered == 0 {
+            let problem = Problem::error("no cell matches all filters together");
+            problems.push(problem.hint("`promptkeel list` shows every case, tag and model"));
         }
-        for tag in &self.tags {
-            check("--tag", tag, &|cell| cell.case.tags.contains(tag));
+        if !problems.is_empty() {
+            return Err(problems);
         }
-        for pattern in &self.models {
-            check("--model", &pattern.text, &|cell| model_matches(pattern, cell));
-        }
-        for prompt in &self.prompts {
-            check("--prompt", prompt, &|cell| prompt_matches(prompt, cell));
-        }
-        if problems.is_empty() { Ok(()) } else { Err(problems) }
+        let selected: HashSet<&str> = plan.cells.iter().map(|cell| cell.variant.suite.name.as_str()).collect();
+        plan.suites.retain(|suite| selected.contains(suite.name.as_str()));
+        Ok(self.selected)
     }
 }
 
-fn case_matches(pattern: &Pattern, cell: &PlannedCell) -> bool {
-    pattern.matches(&cell.case.id) || pattern.matches(&format!("{}::{}", cell.variant.suite.name, cell.case.id))
+/// Whether one of these filters matches, or there is none; notes which of them did.
+fn any<F>(filters: &[F], matched: &mut [bool], matches: impl Fn(&F) -> bool) -> bool {
+    let mut fits = filters.is_empty();
+    for (filter, known) in filters.iter().zip(matched) {
+        if (!fits || !*known) && matches(filter) {
+            (fits, *known) = (true, true);
+        }
+    }
+    fits
 }
 
-fn model_matches(pattern: &Pattern, cell: &PlannedCell) -> bool {
-    pattern.matches(&cell.variant.model_name) || pattern.matches(&cell.variant.model_id)
+fn case_matches(pattern: &Pattern, Draft { variant, case, .. }: Draft<'_>) -> bool {
+    pattern.matches(&case.id) || pattern.matches(&format!("{}::{}", variant.suite.name, case.id))
 }
 
-fn prompt_matches(prompt: &str, cell: &PlannedCell) -> bool {
+fn model_matches(pattern: &Pattern, Draft { variant, .. }: Draft<'_>) -> bool {
+    pattern.matches(&variant.model_name) || pattern.matches(&variant.model_id)
+}
+
+fn prompt_matches(prompt: &str, Draft { variant, .. }: Draft<'_>) -> bool {
     match prompt.rsplit_once('@') {
-        Some((name, version)) => *name == *cell.variant.prompt_name && version.parse() == Ok(cell.variant.version.version),
-        None => *prompt == *cell.variant.prompt_name,
+        Some((name, version)) => *name == *variant.prompt_name && version.parse() == Ok(variant.version.version),
+        None => *prompt == *variant.prompt_name,
     }
 }
 

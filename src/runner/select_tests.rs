@@ -1,11 +1,15 @@
 //! Does a selection leave exactly what was meant, and is a mistyped filter never green?
 
+use std::sync::Arc;
+
 use super::*;
-use crate::runner::testing::{planned, suite};
+use crate::model::suite::Suite;
+use crate::runner::testing::{chosen, planned, suite};
 
 fn selected(selection: &Selection) -> Result<(Vec<String>, Selected), Vec<Problem>> {
-    let mut plan = planned(suite(&["ada", "bob", "amy"]), None).unwrap();
-    let selected = selection.apply(&mut plan, &|_| None)?;
+    let mut sieve = selection.sieve(&|_| None);
+    let mut plan = chosen(suite(&["ada", "bob", "amy"]), None, &mut sieve).unwrap();
+    let selected = sieve.finish(&mut plan)?;
     Ok((plan.cells.iter().map(|cell| cell.address().to_string()).collect(), selected))
 }
 
@@ -47,6 +51,33 @@ fn shards_are_disjoint_and_together_everything() {
     seen.sort();
     all.sort();
     assert_eq!(seen, all);
+}
+
+#[test]
+fn a_part_of_a_project_that_no_plan_could_hold_is_planned_and_the_whole_is_refused() {
+    let cases: Vec<String> = (0..51).map(|case| format!("case-{case}")).collect();
+    let cases: Vec<&str> = cases.iter().map(String::as_str).collect();
+    // 51 cases, two prompt versions, two models, 10,000 samples: 2,040,000 answers.
+    let huge = || Suite { samples: 10_000, ..suite(&cases) };
+    let select = |selection: Selection, huge: Suite| {
+        let mut sieve = selection.sieve(&|_| None);
+        let mut plan = chosen(huge, None, &mut sieve)?;
+        let selected = sieve.finish(&mut plan)?;
+        Ok::<_, Vec<Problem>>((plan, selected))
+    };
+    let shard = Some(Shard { index: 12, count: 50 });
+    let (plan, selected) = select(Selection { shard, ..Selection::default() }, huge()).unwrap();
+    assert_eq!((selected, plan.cells.len(), plan.keys().count()), (Selected { all: 204, filtered: 204, left: 4 }, 4, 40_000));
+    let (plan, _) = select(Selection { cases: glob("case-7"), ..Selection::default() }, huge()).unwrap();
+    assert_eq!(plan.keys().count(), 40_000);
+    let told = |selection| select(selection, huge()).unwrap_err().remove(0).message;
+    assert_eq!(told(Selection::default()), "2040000 answers would be asked for, and a plan may hold 2000000");
+    assert_eq!(told(Selection { cases: glob("case-*"), ..Selection::default() }), told(Selection::default()));
+    // What is wrong elsewhere is told all the same.
+    let mut broken = Suite { samples: 1, ..huge() };
+    Arc::make_mut(&mut broken.cases[3]).variables = Arc::default();
+    let problems = select(Selection { cases: glob("case-7"), ..Selection::default() }, broken).unwrap_err();
+    assert!(problems.len() == 4 && problems.iter().all(|problem| problem.message.contains("case `case-3`")), "{problems:?}");
 }
 
 #[test]

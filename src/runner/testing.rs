@@ -15,7 +15,7 @@ use crate::model::suite::{
     TurnTemplate,
 };
 use crate::model::verdict::{SnapshotState, Verdict};
-use crate::runner::plan::{self, Context, Plan};
+use crate::runner::plan::{self, Choice, Context, Everything, Plan};
 
 pub(super) fn site() -> Site {
     Site { file: Arc::from("suites/greetings.yaml"), line: 1 }
@@ -74,6 +74,10 @@ pub(super) fn model(id: &str) -> ModelSpec {
 }
 
 pub(super) fn planned(suite: Suite, endpoint_override: Option<&str>) -> Result<Plan, Vec<Problem>> {
+    chosen(suite, endpoint_override, &mut Everything)
+}
+
+pub(super) fn chosen(suite: Suite, endpoint_override: Option<&str>, choice: &mut dyn Choice) -> Result<Plan, Vec<Problem>> {
     let identity = |name: &str| EndpointIdentity {
         dialect: Dialect::Messages,
         identity: format!("https://{name}.test"),
@@ -84,7 +88,7 @@ pub(super) fn planned(suite: Suite, endpoint_override: Option<&str>) -> Result<P
     let day = "2026-11-22".parse().unwrap();
     let catalog = Catalog::embedded();
     let context = Context { catalog, endpoints: &endpoints, default_endpoint: "here", endpoint_override, default_max_tokens: 100, day };
-    plan::build(&[Arc::new(suite)], &context)
+    plan::build_chosen(&[Arc::new(suite)], &context, choice)
 }
 
 /// Of `greetings`, version 2, Haiku, gated, with one sample of this verdict and nothing else to tell.
