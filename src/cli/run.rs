@@ -255,7 +255,7 @@ pub(crate) async fn round(
     let mut report = assemble::report(parts, &facts);
     report.prompt_changes = prompts.changes(&plan.suites, &report.cells);
     report.bill.doubtful_samples = doubtful;
-    report.improved = before(&store, &report.run).and_then(|before| history::improved(&before, &report));
+    report.improved = before(&store, &report.run).and_then(|before| history::improved(&before, &report)).into_iter().collect();
     add_late(&mut report, &plan, &project.catalog, &late);
     report.run.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     narrate(&RunEvent::Finished { totals: report.totals.clone(), bill: report.bill.clone(), exit: report.exit });

@@ -49,9 +49,9 @@ pub struct RunReport {
     /// What changed from the prompt version of an accepted output to the one that gave a changed output, once for each pair.
     #[serde(default)]
     pub prompt_changes: Vec<PromptChange>,
-    /// What got better since an earlier run, where the store knows one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub improved: Option<Improved>,
+    /// What got better since an earlier run, where the store knows one; of merged shards, since the earlier run that each of them knows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub improved: Vec<Improved>,
     /// What the cells' requests say, each text once; [`RequestFacts`] points into it.
     #[serde(default)]
     pub texts: Vec<Arc<str>>,

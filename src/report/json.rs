@@ -108,8 +108,8 @@ pub fn write(report: &RunReport, out: &mut dyn io::Write) -> io::Result<()> {
     list(out, "orphans", orphans)?;
     list(out, "problems", problems)?;
     list(out, "prompt_changes", prompt_changes)?;
-    if let Some(improved) = improved {
-        member(out, "improved", improved)?;
+    if !improved.is_empty() {
+        list(out, "improved", improved)?;
     }
     list(out, "texts", texts)?;
     items(out, "cells", cells)?;

@@ -237,8 +237,10 @@ fn details(report: &RunReport, page: &mut Page) {
 
 /// What an earlier run saw fail.
 fn improved(report: &RunReport, page: &mut Page) {
-    let Some(improved) = report.improved.as_ref() else { return };
-    let improved: HashSet<&Address> = improved.cells.iter().collect();
+    let improved: HashSet<&Address> = report.improved.iter().flat_map(|improved| &improved.cells).collect();
+    if improved.is_empty() {
+        return;
+    }
     let cells: Vec<&CellResult> = report.cells.iter().filter(|cell| improved.contains(&cell.address)).collect();
     let line = |cell: &CellResult| Item { summary: html_line("💚", cell, ""), body: String::new() };
     section(page, "Improved: they failed in the run before", "improved cells", &cells, line);

@@ -58,11 +58,11 @@ pub(crate) fn report() -> RunReport {
         versions: groups(&cells, |cell| (None, format!("{}@{}", cell.address.prompt, cell.address.version))),
         tags: groups(&cells, |_| (None, "billing".to_owned())),
         prompt_changes: vec![prompt_change()],
-        improved: Some(Improved {
+        improved: vec![Improved {
             run: "20261121-090000-17ac".to_owned(),
             revision: Some("0c1d2c9e0a7b".to_owned()),
             cells: vec![cells[3].address.clone()],
-        }),
+        }],
         orphans: vec!["snapshots/ticket-triage/renamed-case/claude-haiku-4-5.snap".to_owned()],
         texts: TEXTS.map(Arc::from).to_vec(),
         problems: vec![Problem::warning("the text of `ticket-triage@3` changed since it was accepted").at(Place {
@@ -87,7 +87,7 @@ pub(crate) fn simulated() -> RunReport {
     }
     whole.run.simulated = true;
     (whole.gates, whole.exit, whole.orphans, whole.problems) = (Vec::new(), Exit::Holds, Vec::new(), Vec::new());
-    whole.improved = None;
+    whole.improved = Vec::new();
     (whole.totals, whole.bill) = (totals(&whole.cells), bill(&whole.cells));
     whole.models = groups(&whole.cells, |cell| (Some(cell.address.suite.to_string()), cell.address.model.to_string()));
     whole.versions.clear();

@@ -57,7 +57,7 @@ pub fn report(parts: Parts, facts: &RunFacts) -> RunReport {
         problems,
         // From the files of prompts, which a report knows only where the project is.
         prompt_changes: Vec::new(),
-        improved: None,
+        improved: Vec::new(),
         texts,
         cells,
     }

@@ -80,12 +80,16 @@ pub fn merge(mut reports: Vec<RunReport>, orphans_fail: bool) -> Result<RunRepor
     Ok(RunReport { bill, prompt_changes, improved, ..assemble::report(parts, &facts) })
 }
 
-/// What got better since the run that the first of them knows: each shard has a store of its own.
-fn improved(reports: &[RunReport]) -> Option<Improved> {
-    let mut all = reports.iter().filter_map(|report| report.improved.clone());
-    let mut first = all.next()?;
-    first.cells.extend(all.flat_map(|improved| improved.cells));
-    Some(first)
+/// What got better since the runs that the parts know: each may have a store of its own, with a history of its own.
+fn improved(reports: &[RunReport]) -> Vec<Improved> {
+    let mut all: Vec<Improved> = Vec::new();
+    for one in reports.iter().flat_map(|report| &report.improved) {
+        match all.iter_mut().find(|known| (&known.run, &known.revision) == (&one.run, &one.revision)) {
+            Some(known) => known.cells.extend(one.cells.iter().cloned()),
+            None => all.push(one.clone()),
+        }
+    }
+    all
 }
 
 /// The common split, every part at most once.

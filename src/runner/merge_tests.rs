@@ -148,3 +148,16 @@ fn orphans_fail_the_whole_where_that_is_asked_for() {
     assert_eq!(merge(parts(), false).unwrap().exit, Exit::Holds);
     assert_eq!(merge(parts(), true).unwrap().exit, Exit::Fails);
 }
+
+#[test]
+fn what_improved_is_told_of_the_run_in_which_it_failed() {
+    let mut parts = split(&passing(4), 4);
+    for (part, run) in parts.iter_mut().zip(["monday", "tuesday", "monday"]) {
+        let cells = part.cells.iter().map(|cell| cell.address.clone()).collect();
+        part.improved = vec![Improved { run: run.to_owned(), revision: None, cells }];
+    }
+    let merged = merge(parts, false).unwrap();
+    let told: Vec<(&str, Vec<&str>)> =
+        merged.improved.iter().map(|one| (one.run.as_str(), one.cells.iter().map(|cell| &*cell.case).collect())).collect();
+    assert_eq!(told, [("monday", vec!["case-0", "case-2"]), ("tuesday", vec!["case-1"])]);
+}

@@ -51,7 +51,7 @@ fn what_another_endpoint_answered_worse_is_no_improvement() {
     project.edit("fixtures/sim/script.yaml", "text: Lyon", "text: Paris");
     let (ran, report) = project.report(&["--cache", "refresh"]);
     assert_eq!(ran.code, 0, "{ran:?}");
-    assert_eq!(report["improved"]["cells"].as_array().map(Vec::len), Some(1), "since the simulator's own last run: {report}");
+    assert_eq!(report["improved"][0]["cells"].as_array().map(Vec::len), Some(1), "since the simulator's own last run: {report}");
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn what_failed_before_and_passes_now_is_an_improvement_also_with_a_new_version_o
     std::fs::remove_file(project.path("summary.md")).unwrap();
     let (ran, report) = project.report(&[]);
     assert_eq!(ran.code, 0, "{ran:?}");
-    assert_eq!(report["improved"]["cells"].as_array().unwrap().len(), 1, "{}", report["improved"]);
+    assert_eq!(report["improved"][0]["cells"].as_array().unwrap().len(), 1, "{}", report["improved"]);
     let page = project.read("summary.md");
     let improved =
         "### Improved: they failed in the run before (1)\n\n<p>💚 <code>capitals::france::capital@2::claude-haiku-4-5</code></p>\n";

@@ -65,9 +65,11 @@ const overview = (() => {
   }
 
   function improved() {
-    if (!run.improved?.cells.length) return undefined;
-    const cells = run.improved.cells.slice(0, 100).flatMap(({ suite, case: id, prompt, version, model }) => rowsByKey.get(`${suite}::${id}`)?.cells.filter((cell) => cell && cell.address.prompt === prompt && cell.address.version === version && cell.address.model === model) ?? []);
-    return element('section', { class: 'panel attention' }, element('h2', null, 'Passes now, failed before ', element('span', { class: 'number' }, count(run.improved.cells.length))), element('p', { class: 'muted' }, 'in run ', element('code', null, line(run.improved.run))), element('ul', null, cells.map((cell) => item(cell, 'improved'))));
+    const known = run.improved?.filter(({ cells }) => cells.length) ?? [];
+    if (!known.length) return undefined;
+    const found = ({ suite, case: id, prompt, version, model }) => rowsByKey.get(`${suite}::${id}`)?.cells.filter((cell) => cell && cell.address.prompt === prompt && cell.address.version === version && cell.address.model === model) ?? [];
+    const since = ({ run: before, cells }) => [element('p', { class: 'muted' }, 'in run ', element('code', null, line(before))), element('ul', null, cells.slice(0, 100).flatMap(found).map((cell) => item(cell, 'improved')))];
+    return element('section', { class: 'panel attention' }, element('h2', null, 'Passes now, failed before ', element('span', { class: 'number' }, count(known.reduce((sum, { cells }) => sum + cells.length, 0)))), known.slice(0, 100).flatMap(since));
   }
 
   function gates() {
