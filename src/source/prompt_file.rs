@@ -104,8 +104,12 @@ pub(crate) fn read(
         request: request.unwrap_or_default(),
     });
     let compiled = CompiledPrompt::compile(&version).map_err(|error| {
+        let is_valid = !error.message.starts_with("the template is not valid");
         let hint = match error.too_much {
             true => "text that is this long belongs into a fixture, and a list into the variables of the case",
+            false if is_valid => {
+                "templates are Jinja, without other files and what few prompts need: https://jinja.palletsprojects.com/templates"
+            }
             false => "a block (`{% if %}`) ends in the turn in which it begins; literal braces are written as `{{ \"{{\" }}`",
         };
         problems.push(Problem::error(&error.message).at(template_place(&document, &error)).hint(hint));

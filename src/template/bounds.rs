@@ -3,7 +3,7 @@
 //! The engine bounds how deep brackets and blocks nest, how many steps a rendering takes and how much it makes. It does not bound the
 //! length of a chain, `1+1+1...` or `x|f|f|f...`, which becomes a tree as deep as the chain is long, nor what a formatter of ours does.
 
-use minijinja::machinery::parse;
+use minijinja::machinery::{Token, parse, tokenize};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{Error, ErrorKind, State, Value};
@@ -11,7 +11,7 @@ use minijinja::{Error, ErrorKind, State, Value};
 use super::walk::DEEPEST_VALUE;
 use super::{folding, known};
 
-/// Words, signs and texts that may stand in a tag without a comma between: a chain of that many operators.
+/// Words, signs and texts that may stand in a tag without a comma between, with those in its brackets: a tree as deep as that.
 const LONGEST_CHAIN: usize = 300;
 
 /// Branches of all `{% if %}` together: each stands inside of the one before.
@@ -20,104 +20,101 @@ const MOST_BRANCHES: usize = 300;
 /// Largest template: as large as the largest text that it may give.
 const LARGEST_TEMPLATE: usize = super::LARGEST_OUTPUT;
 
-/// What is too much in a template, and the offset at which it is; to be asked before the engine reads it.
-pub(crate) fn too_much(text: &str, syntax: &SyntaxConfig) -> Option<(String, usize)> {
-    // A tree as deep as a chain may be read only if no chain is too long.
-    chained_too_long(text).or_else(|| {
-        // One that cannot be read makes nothing.
-        let template = parse(text, "template", syntax.clone()).ok()?;
-        known::refused(&template).or_else(|| folding::too_much(text, &template))
-    })
+/// Why a template is refused before the engine reads it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// Lower case, without a place.
+    pub(crate) message: String,
+    /// The offset of what it is about.
+    pub(crate) at: usize,
+    /// A bound was passed; otherwise something is named that does not exist here.
+    pub(crate) too_much: bool,
 }
 
-fn chained_too_long(text: &str) -> Option<(String, usize)> {
+/// What a template may not have, to be asked before the engine reads it.
+pub(crate) fn refused(text: &str, syntax: &SyntaxConfig) -> Option<Refused> {
+    let too_much = |(message, at)| Refused { message, at, too_much: true };
+    // A tree as deep as a chain may be read only if no chain is too long.
+    if let Some(chained) = chained_too_long(text, syntax) {
+        return Some(too_much(chained));
+    }
+    // One that cannot be read makes nothing.
+    let template = parse(text, "template", syntax.clone()).ok()?;
+    let unknown = known::refused(&template).map(|(message, at)| Refused { message, at, too_much: false });
+    unknown.or_else(|| folding::too_much(text, &template).map(too_much))
+}
+
+fn chained_too_long(text: &str, syntax: &SyntaxConfig) -> Option<(String, usize)> {
     if text.len() > LARGEST_TEMPLATE {
         return Some((format!("a template of {} MiB is too large: {} MiB may be", text.len() >> 20, LARGEST_TEMPLATE >> 20), 0));
     }
+    // As the engine reads them, so that nothing is text here and a tag there. Behind what it cannot read it reads no further.
+    let tokens = tokenize(text, false, syntax.clone()).map_while(Result::ok);
     let mut branches = 0;
-    let mut from = 0;
-    while let Some(at) = text[from..].find('{').map(|at| from + at) {
-        let rest = &text.as_bytes()[at + 1..];
-        from = match rest.first() {
-            Some(b'#') => text[at..].find("#}").map_or(text.len(), |end| at + end + 2),
-            Some(b'{' | b'%') => {
-                let tag = Tag::read(&text[at + 2..]);
-                if tag.chain > LONGEST_CHAIN {
-                    let message = format!("this chain of more than {LONGEST_CHAIN} words and signs is too long for a template");
-                    return Some((message, at));
-                }
-                branches += usize::from(tag.name == "elif");
-                if branches > MOST_BRANCHES {
-                    return Some((format!("more than {MOST_BRANCHES} `elif` are too many for a template"), at));
-                }
-                let end = at + 2 + tag.length;
-                // What stands in a raw block is text.
-                if tag.name == "raw" { text[end..].find("endraw").map_or(text.len(), |length| end + length) } else { end }
+    let mut levels: Vec<Level> = Vec::new();
+    // What the levels count together.
+    let mut open = 0;
+    let mut tag = 0;
+    for (token, span) in tokens {
+        match token {
+            Token::TemplateData(_) | Token::VariableEnd | Token::BlockEnd => continue,
+            Token::VariableStart | Token::BlockStart => {
+                levels = vec![Level::default()];
+                open = 0;
+                tag = span.start_offset as usize;
+                continue;
             }
-            _ => at + 1,
-        };
+            Token::Ident("elif") if open == 0 => {
+                branches += 1;
+                if branches > MOST_BRANCHES {
+                    return Some((format!("more than {MOST_BRANCHES} `elif` are too many for a template"), tag));
+                }
+            }
+            Token::Comma => {
+                open -= levels.last_mut().map_or(0, Level::next);
+                continue;
+            }
+            Token::BracketClose | Token::ParenClose | Token::BraceClose if levels.len() > 1 => {
+                let mut closed = levels.pop().unwrap_or_default();
+                open -= closed.next();
+                if let Some(level) = levels.last_mut() {
+                    level.inside = level.inside.max(closed.deepest);
+                }
+            }
+            _ => {}
+        }
+        let Some(level) = levels.last_mut() else { continue };
+        level.chain += 1;
+        open += 1;
+        if open + level.inside > LONGEST_CHAIN {
+            return Some((format!("this chain of more than {LONGEST_CHAIN} words and signs is too long for a template"), tag));
+        }
+        if matches!(token, Token::BracketOpen | Token::ParenOpen | Token::BraceOpen) {
+            levels.push(Level::default());
+        }
     }
     None
 }
 
-/// What stands between `{{` and `}}`, or `{%` and `%}`.
-struct Tag<'a> {
-    name: &'a str,
-    /// Bytes up to behind its end.
-    length: usize,
-    /// The longest run of words, signs and texts without a comma.
+/// A tag, or a bracket that is open in it. Between commas stands an expression that may be as deep as it has words, signs and texts, and as
+/// what is in its brackets.
+#[derive(Default)]
+struct Level {
+    /// Since the last comma.
     chain: usize,
+    /// The deepest bracket since then.
+    inside: usize,
+    /// The deepest of the expressions before.
+    deepest: usize,
 }
 
-impl<'a> Tag<'a> {
-    fn read(text: &'a str) -> Self {
-        let bytes = text.as_bytes();
-        let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte >= 0x80;
-        let mut tag = Self { name: "", length: bytes.len(), chain: 0 };
-        let (mut at, mut chain, mut open) = (0, 0_usize, 0_usize);
-        while let Some(&byte) = bytes.get(at) {
-            let begin = at;
-            at += 1;
-            match byte {
-                b'}' | b'%' if open == 0 && bytes.get(at) == Some(&b'}') => {
-                    tag.length = at + 1;
-                    return tag;
-                }
-                byte if byte.is_ascii_whitespace() => continue,
-                b',' => {
-                    chain = 0;
-                    continue;
-                }
-                b'"' | b'\'' => at = end_of_text(bytes, at, byte),
-                b'{' => open += 1,
-                b'}' => open = open.saturating_sub(1),
-                byte if is_word(&byte) => {
-                    at += bytes[at..].iter().take_while(|byte| is_word(byte)).count();
-                    if tag.name.is_empty() {
-                        tag.name = &text[begin..at];
-                    }
-                }
-                _ => {}
-            }
-            chain += 1;
-            tag.chain = tag.chain.max(chain);
-            if tag.chain > LONGEST_CHAIN {
-                return tag;
-            }
-        }
-        tag
+impl Level {
+    /// The next expression begins; gives how long this one is.
+    fn next(&mut self) -> usize {
+        let chain = std::mem::take(&mut self.chain);
+        self.deepest = self.deepest.max(chain + std::mem::take(&mut self.inside));
+        chain
     }
-}
-
-/// The offset behind a text that begins at `at`.
-fn end_of_text(bytes: &[u8], mut at: usize, quote: u8) -> usize {
-    while let Some(&byte) = bytes.get(at) {
-        at += if byte == b'\\' { 2 } else { 1 };
-        if byte == quote {
-            break;
-        }
-    }
-    at.min(bytes.len())
 }
 
 /// Takes from the steps of a rendering what writing a value as JSON costs, before anything is written: a list that holds one other twice,
@@ -158,7 +155,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn message(text: &str) -> Option<String> {
-        too_much(text, &SyntaxConfig::default()).map(|(message, _)| message)
+        refused(text, &SyntaxConfig::default()).map(|refused| refused.message)
     }
 
     #[test]
@@ -167,6 +164,29 @@ mod tests {
             assert!(message(&format!("{{{{ {}1 }}}}", chain.repeat(400))).is_some_and(|message| message.contains("chain")), "{chain}");
         }
         assert!(message(&format!("{{{{ {{'a': {{}}}} {} }}}}", "-".repeat(400))).is_some(), "braces inside do not end a tag");
+        for hidden in [
+            // A variable of that name, and not the word.
+            "{{ raw }}{{ name CHAIN }}",
+            "{% raw %} endraw {{ ' {% endraw %}{{ name CHAIN }}",
+            "{%- raw -%} {{ '{%+ endraw -%}{{ name CHAIN }}",
+            // A comment that has begun, and not ended.
+            "{#}{{ '#}{{ name CHAIN }}",
+            "{# {% raw %} #}{{ name CHAIN }}",
+            "{% set a, b = name CHAIN %}",
+            "{{ [1, {'a': f(2, name CHAIN)}] }}",
+        ] {
+            assert!(message(&hidden.replace("CHAIN", &".x".repeat(200))).is_some_and(|message| message.contains("chain")), "{hidden}");
+        }
+        for nested in ["{{ name CHAIN }}", "{{ f(1, [name CHAIN, 2]) }}"] {
+            // A comma in brackets does not end what the brackets stand in.
+            assert!(
+                message(&nested.replace("CHAIN", &"|f(1, 2)".repeat(200))).is_some_and(|message| message.contains("chain")),
+                "{nested}"
+            );
+        }
+        // Each bracket is short, and all are in each other.
+        let (open, close) = (format!("[0{}, ", ".x".repeat(8)), format!("]{}", ".x".repeat(8)));
+        assert!(message(&format!("{{{{ {}1{} }}}}", open.repeat(60), close.repeat(60))).is_some_and(|message| message.contains("chain")));
         assert!(message(&"{% elif x %}".repeat(400)).is_some_and(|message| message.contains("elif")));
         for text in [
             format!("{{{{ [{}] }}}}", "'x', ".repeat(10_000)),
@@ -174,6 +194,8 @@ mod tests {
             "{{ a.b }} {% if c %}{% endif %}".repeat(1_000),
             format!("{{% raw %}}{{{{ {} {{% endraw %}}", "-".repeat(1_000)),
             format!("{{# {{{{ {} #}}", "-".repeat(1_000)),
+            format!("{{{{ [{}] }}}}", "{'q': a.b|d(1), 'n': [1, 2]}, ".repeat(1_000)),
+            format!("{{{{ f({}) }}}}", "x.y.z(1, 2)|upper, ".repeat(1_000)),
         ] {
             assert_eq!(message(&text), None, "{}", &text[..40]);
         }
@@ -182,7 +204,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "[{}%# a-c|.'\"\\\\\n(\\[ß-]{0,80}") {
-            let _ = too_much(&text, &SyntaxConfig::default());
+            let _ = refused(&text, &SyntaxConfig::default());
         }
     }
 }

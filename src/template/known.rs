@@ -10,12 +10,12 @@ use minijinja::machinery::ast;
 use super::tree::{Part, each};
 
 #[rustfmt::skip]
-const FILTERS: [&str; 41] = [
+const FILTERS: [&str; 43] = [
     "abs", "batch", "bool", "capitalize", "count", "d", "default", "dictsort", "e", "escape", "first", "float", "format", "groupby", "indent",
     "int", "items", "join", "last", "length", "lines", "list", "lower", "map", "max", "min", "reject", "rejectattr", "replace", "reverse",
     "round", "safe", "select", "selectattr", "sort", "split", "string", "sum", "title", "tojson", "trim",
+    "unique", "upper",
 ];
-const MORE_FILTERS: [&str; 2] = ["unique", "upper"];
 
 /// Filters that `map` may apply: they are not metered there.
 #[rustfmt::skip]
@@ -25,19 +25,18 @@ const MAPPED: [&str; 29] = [
 ];
 
 #[rustfmt::skip]
-const TESTS: [&str; 38] = [
+const TESTS: [&str; 39] = [
     "!=", "<", "<=", "==", ">", ">=", "boolean", "defined", "divisibleby", "endingwith", "eq", "equalto", "escaped", "even", "false", "float",
     "ge", "greaterthan", "gt", "in", "int", "integer", "iterable", "le", "lessthan", "lower", "lt", "mapping", "ne", "none", "number", "odd",
-    "safe", "sequence", "startingwith", "string", "true", "undefined",
+    "safe", "sequence", "startingwith", "string", "true", "undefined", "upper",
 ];
-const MORE_TESTS: [&str; 1] = ["upper"];
 
 /// What the engine has beside them.
 pub(super) const REMOVED_FILTERS: [&str; 5] = ["attr", "chain", "pprint", "slice", "zip"];
 pub(super) const REMOVED_TESTS: [&str; 3] = ["filter", "sameas", "test"];
 
 pub(super) fn is_filter(name: &str) -> bool {
-    FILTERS.contains(&name) || MORE_FILTERS.contains(&name)
+    FILTERS.contains(&name)
 }
 
 pub(super) fn is_mapped(name: &str) -> bool {
@@ -45,7 +44,7 @@ pub(super) fn is_mapped(name: &str) -> bool {
 }
 
 pub(super) fn is_test(name: &str) -> bool {
-    TESTS.contains(&name) || MORE_TESTS.contains(&name)
+    TESTS.contains(&name)
 }
 
 /// What a template may not do at all, and the first offset at which it does.

@@ -18,6 +18,7 @@ use minijinja::value::{Serde, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value};
 
 use crate::model::suite::Variables;
+use crate::template::bounds::Refused;
 
 /// Largest text that one template may give: 8 MiB, above what any model reads.
 pub const LARGEST_OUTPUT: usize = 8 << 20;
@@ -95,9 +96,9 @@ impl Template {
         if !is_template(text) {
             return Ok(Self(Form::Literal(text.into())));
         }
-        if let Some((message, at)) = bounds::too_much(text, BASE.syntax()) {
+        if let Some(Refused { message, at, too_much }) = bounds::refused(text, BASE.syntax()) {
             let (line, column, length) = line_and_column(text, at, (at + 2).min(text.len()));
-            return Err(TemplateError { message, line, column: Some((column, length)), undefined: None, too_much: true });
+            return Err(TemplateError { message, line, column: Some((column, length)), undefined: None, too_much });
         }
         let mut environment = BASE.clone();
         environment.add_template_owned(NAME, text.to_owned()).map_err(|error| describe(&error, text, &BTreeSet::new()))?;
@@ -278,6 +279,14 @@ mod tests {
         ] {
             assert_eq!(rendered(text, json!({"x": 1})).unwrap_err().message, message, "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_refused_when_it_is_read_is_too_much_only_where_a_bound_is_passed() {
+        for (text, too_much) in [("{{ x | nope }}", false), ("{% include 'x' %}", false), ("{{ [0] * 100000 == 1 }}", true)] {
+            assert_eq!(Template::compile(text).unwrap_err().too_much, too_much, "{text}");
+        }
+        assert!(Template::compile(&format!("{{{{ x{} }}}}", ".x".repeat(400))).unwrap_err().too_much);
     }
 
     #[test]

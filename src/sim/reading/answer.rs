@@ -212,12 +212,15 @@ fn template(node: &Node, name: &str, templates: &mut Environment<'static>, probl
     if !["{{", "{%", "{#"].iter().any(|mark| text.contains(mark)) {
         return Some(Text::Literal(text.clone()));
     }
-    if let Some((message, at)) = bounds::too_much(text, templates.syntax()) {
-        let line = text[..at].matches('\n').count() + 1;
+    if let Some(refused) = bounds::refused(text, templates.syntax()) {
+        let line = text[..refused.at].matches('\n').count() + 1;
         problems.node(
             node,
-            format!("the template cannot be read: {message} (its line {line})"),
-            Some("build the text in several steps".to_owned()),
+            format!("the template cannot be read: {} (its line {line})", refused.message),
+            Some(
+                if refused.too_much { "build the text in several steps" } else { "templates are Jinja, without what asks for files" }
+                    .to_owned(),
+            ),
         );
         return None;
     }
