@@ -1,13 +1,34 @@
 //! Does a template that means harm end within its bounds, and one that means none do its work?
 
+use std::cell::Cell;
+
+use minijinja::State;
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use serde_json::json;
 
-use super::{Template, TemplateError};
+use super::{Form, MOST_STEPS, Template, TemplateError};
+
+/// Steps that end what grows without an end sooner, so that it need not be let grow as far as it may.
+const FEW_STEPS: u64 = 50_000;
 
 fn rendered(text: &str) -> Result<String, TemplateError> {
+    rendered_within(text, MOST_STEPS)
+}
+
+fn rendered_within(text: &str, steps: u64) -> Result<String, TemplateError> {
     let variables = json!({"x": 1, "name": "Ann", "items": [{"id": 2, "tags": ["a", "b"]}, {"id": 1, "tags": []}], "list": [3, 1, 2]});
-    Template::compile(text)?.render(variables.as_object().expect("it is written as a mapping"))
+    let mut template = Template::compile(text)?;
+    if let Form::Compiled(environment) = &mut template.0 {
+        environment.set_fuel(Some(steps));
+        environment.add_function("steps", |state: &State<'_, '_>| state.fuel_levels().map(|(taken, _)| taken));
+    }
+    template.render(variables.as_object().expect("it is written as a mapping"))
+}
+
+/// The steps that a template takes.
+fn steps_of(text: &str) -> u64 {
+    rendered(&format!("{text}{{{{ '|' ~ steps() }}}}")).unwrap().rsplit('|').next().unwrap().parse().unwrap()
 }
 
 /// A list that is small, and without an end once it is walked.
@@ -37,7 +58,12 @@ fn whatever_grows_without_an_end_is_stopped_where_it_is_made() {
         ("{% set n = namespace(a=[1]) %}{% for i in range(90000) %}{% set n.a = [n.a, n.a] %}{% endfor %}".to_owned(), STEPS),
         ("{% set n = namespace(a='x') %}{% for i in range(90000) %}{% set n.a = n.a ~ n.a %}{% endfor %}".to_owned(), STEPS),
         ("{% macro f(a, n) %}{% if n %}{{ f([a, a], n - 1) }}{% endif %}{% endmacro %}{{ f([1], 50) }}".to_owned(), STEPS),
-        ("{% macro f(a) %}{{ caller([a, a]) }}{% endmacro %}".to_owned() + &"{% call(a) f([1, x]) %}{% call(b) f([a, a]) %}{% endcall %}{% endcall %}".repeat(2) + &doubled(40), STEPS),
+        (
+            "{% macro f(a) %}{{ caller([a, a]) }}{% endmacro %}".to_owned()
+                + &"{% call(a) f([1, x]) %}{% call(b) f([a, a]) %}{% endcall %}{% endcall %}".repeat(2)
+                + &doubled(40),
+            STEPS,
+        ),
         ("{% for a in [[1]] recursive %}{{ loop([[a, a]]) }}{% endfor %}".to_owned(), STEPS),
         ("{% set s = 'x' %}".to_owned() + &"{% set s = s ~ s %}".repeat(40), STEPS),
         ("{% set s = 'x' %}".to_owned() + &"{% set s = s + s %}".repeat(40), STEPS),
@@ -71,42 +97,24 @@ fn whatever_grows_without_an_end_is_stopped_where_it_is_made() {
         ("{{ name|indent(1000000000, true) }}".to_owned(), STEPS),
         ("{{ list|tojson(indent=1000000000) }}".to_owned(), "100 blanks"),
         ("{{ list|tojson(1000000000000000000000000) }}".to_owned(), "100 blanks"),
-        ("{{ range(99999)|list|batch(10)|list|tojson(100) }}".to_owned(), STEPS),
         ("{{ '%1000000000d'|format(1) }}".to_owned(), STEPS),
         ("{{ '%.1000000000f'|format(1.5) }}".to_owned(), STEPS),
-        ("{{ range(90000)|join('x' * 1000000) }}".to_owned(), STEPS),
+        ("{{ range(300)|join('x' * 100000) }}".to_owned(), STEPS),
         ("{{ 10 ** 10 ** 10 }}".to_owned(), "unable to calculate"),
         ("{{ [[1], [2]]|sum(start=[]) }}".to_owned(), "adds numbers"),
         ("{{ debug() }}".to_owned(), "unknown"),
-        // Walked again and again.
-        ("{% set a = range(90000)|list %}{% for i in range(90000) %}{% if a == [i] + a %}{% endif %}{% endfor %}".to_owned(), STEPS),
-        ("{% set a = [range(90000)|list] %}{% set b = [range(90000)|list] %}{% for i in range(90000) %}{% if a == b %}{% endif %}{% endfor %}".to_owned(), STEPS),
-        ("{% set a = [range(90000)|list] %}{% for i in range(90000) %}{% if [range(90000)|list] in a %}{% endif %}{% endfor %}".to_owned(), STEPS),
-        ("{% set a = [range(90000)|list] %}{% for i in range(90000) %}{% if loop.changed(a) %}{% endif %}{% endfor %}".to_owned(), STEPS),
-        ("{% set a = range(90000)|list %}{{ range(90000)|select('in', a)|list|length }}".to_owned(), STEPS),
-        ("{% set a = range(90000)|list %}{{ range(90000)|reject('in', a)|list|length }}".to_owned(), STEPS),
-        ("{{ range(3000)|sort(attribute=('a.' * 300000))|length }}".to_owned(), STEPS),
-        ("{{ range(3000)|groupby('a.' * 300000)|length }}".to_owned(), STEPS),
-        ("{{ range(3000)|unique(attribute='a.' * 300000)|length }}".to_owned(), STEPS),
-        ("{{ range(3000)|map(attribute='a.' * 300000)|list }}".to_owned(), STEPS),
-        ("{{ range(3000)|sum('a.' * 300000) }}".to_owned(), STEPS),
-        ("{{ range(3000)|min(attribute='a.' * 300000) }}".to_owned(), STEPS),
-        ("{% set a = range(9000)|list %}{{ ('%(a)s' * 9000)|format(a=a)|length }}".to_owned(), STEPS),
-        ("{% set a = range(9000)|list %}{{ ('%(a)s' * 9000)|format({'a': a})|length }}".to_owned(), STEPS),
-        (format!("{{% for i in range(20000) %}}{{% if '{}' is upper %}}{{% endif %}}{{% endfor %}}", "A".repeat(300_000)), STEPS),
-        (format!("{{% for i in range(20000) %}}{{% set a = name|split('{}') %}}{{% endfor %}}", "A".repeat(300_000)), STEPS),
-        (format!("{{% for i in range(20000) %}}{{% set a = name == '{}' %}}{{% endfor %}}", "A".repeat(300_000)), STEPS),
-        ("{% set a = [range(90000)|list] %}{% for i in range(90000) %}{% set b = {a: 1} %}{% endfor %}".to_owned(), STEPS),
-        ("{% set a = [range(90000)|list] %}{% for i in range(90000) %}{% set b = {}[a] is defined %}{% endfor %}".to_owned(), STEPS),
-        ("{% set s = 'x' * 8000000 %}{% set t = s ~ '' %}{% for i in range(90000) %}{% if s == t %}{% endif %}{% endfor %}".to_owned(), STEPS),
     ] {
         let shown: String = text.chars().take(200).collect();
-        match rendered(&text) {
+        match rendered_within(&text, FEW_STEPS) {
             Err(error) if error.message.contains(words) => {}
             other => wrong.push(format!("{other:?} instead of {words}: {shown}")),
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // Within all the steps that there are, too.
+    for text in [doubled(40), "{{ range(99999)|list|batch(10)|list|tojson(100) }}".to_owned()] {
+        assert_eq!(rendered(&text).unwrap_err().message, STEPS, "{text}");
+    }
 }
 
 #[test]
@@ -164,10 +172,19 @@ fn a_panic_of_the_engine_is_a_mistake_of_the_template() {
     assert_eq!(error.detail(), Some("the template engine failed at it"));
 }
 
+/// That using a value once takes at least so many steps: with one less the template is stopped, and not for another reason.
+fn assert_price(begin: &str, once: &str, least: u64) {
+    let text = format!("{begin}{once}");
+    let stopped = rendered_within(&text, steps_of(begin) + least - 1);
+    assert_eq!(stopped.map_err(|error| error.message), Err(STEPS.to_owned()), "less than {least} steps: {once}");
+    if let Err(error) = rendered(&text) {
+        assert_ne!(error.message, STEPS, "once is not too often: {once}");
+    }
+}
+
 #[test]
-fn a_value_that_is_too_much_is_never_walked_whatever_is_asked_of_it() {
-    // Twenty times is what may be made, and more than may be written.
-    let doubled = doubled(18);
+fn whatever_is_asked_of_a_value_costs_what_is_in_it() {
+    // 8,191 lists and numbers that are made of twelve lists: each costs an eighth of a step.
     for use_of_it in [
         "a ~ ''",
         "a|string",
@@ -182,14 +199,48 @@ fn a_value_that_is_too_much_is_never_walked_whatever_is_asked_of_it() {
         "{a: 1}",
         "{}[a]",
         "a is eq [a]",
-        "[a]|select('eq', a)|list",
+        "[1]|select('eq', a)|list",
         "a[::-1]|string",
         "(a if x else 1)|string",
         "a|sort",
         "a|groupby('a')",
     ] {
-        let text = format!("{doubled}{{% for i in range(9000) %}}{{% set b = {use_of_it} %}}{{% endfor %}}");
-        assert_eq!(rendered(&text).expect_err(use_of_it).message, STEPS, "{use_of_it}");
+        assert_price(&doubled(12), &format!("{{% set b = {use_of_it} %}}"), 8_191 / 8);
+    }
+}
+
+#[test]
+fn what_is_gone_through_for_each_item_costs_that_for_each() {
+    let a = "{% set a = range(800)|list %}";
+    let b = "{% set a = [range(800)|list] %}{% set b = [range(800)|list] %}";
+    let s = "{% set s = 'x' * 64000 %}{% set t = s ~ '' %}";
+    let paths = "{% set p = 'a.' * 3200 %}";
+    let letters = "A".repeat(6_400);
+    for (begin, once, least) in [
+        (a, "{% if a == [1] + a %}{% endif %}", 200),
+        (b, "{% if a == b %}{% endif %}", 200),
+        (b, "{% if b in a %}{% endif %}", 200),
+        (b, "{% if b[0] in a %}{% endif %}", 200),
+        (b, "{% for i in [1] %}{% if loop.changed(a) %}{% endif %}{% endfor %}", 100),
+        (b, "{% set c = {a: 1} %}", 100),
+        (b, "{% set c = {}[a] is defined %}", 100),
+        (a, "{{ range(800)|select('in', a)|list|length }}", 80_000),
+        (a, "{{ range(800)|reject('in', a)|list|length }}", 80_000),
+        (a, "{{ ('%(a)s' * 90)|format(a=a)|length }}", 9_000),
+        (a, "{{ ('%(a)s' * 90)|format({'a': a})|length }}", 9_000),
+        (paths, "{{ range(30)|sort(attribute=p)|length }}", 3_000),
+        (paths, "{{ range(30)|groupby(p)|length }}", 3_000),
+        (paths, "{{ range(30)|unique(attribute=p)|length }}", 3_000),
+        (paths, "{{ range(30)|map(attribute=p)|list }}", 3_000),
+        (paths, "{{ range(30)|sum(p) }}", 3_000),
+        (paths, "{{ range(30)|min(attribute=p) }}", 3_000),
+        (s, "{% if s == t %}{% endif %}", 2_000),
+        ("", &format!("{{% if '{letters}' is upper %}}{{% endif %}}"), 100),
+        ("", &format!("{{% set a = name|split('{letters}') %}}"), 100),
+        ("", &format!("{{% set a = name == '{letters}' %}}"), 100),
+        ("", &format!("{{% set a = '{letters}' == name %}}"), 100),
+    ] {
+        assert_price(begin, once, least);
     }
 }
 
@@ -246,51 +297,69 @@ fn what_ordinary_templates_do_works_as_before() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A statement or two that make something of `a`, `b` and `n.v`.
+/// A statement that makes a list `a`, a text `b` or either as `n.v`.
 fn statement() -> impl Strategy<Value = String> {
-    let value = prop::sample::select(vec![
+    let list = prop::sample::select(vec![
         "[a, b]",
         "(a, b)",
-        "{'k': a, 'l': b}",
-        "dict(k=a, l=b)",
         "a + a",
         "[a] * 99",
         "[a] + [b, a]",
-        "a|string",
-        "a ~ b",
-        "[a, b]|tojson",
         "[n.v, n.v]",
-        "{a: b}",
-        "f(a)",
+        "[{'k': a, 'l': b}]",
+        "[dict(k=a, l=b)]",
+        "[{b: a}]",
         "[[a, b], [b, a]]",
         "[a, b]|batch(1, a)|list",
-        "a == b",
+        "[a == b, a in [b]]",
         "[a, b]|unique|list",
         "a[0:]",
         "[b]|map('string')|list",
-        "'%s%s'|format(a, b)",
         "[{'k': b}, {'k': 1}]|groupby('k')",
-        "a|replace('', b|string)",
         "[[a], b]|map('string')|list",
         "[a, b]|sort",
-        "a in [b]",
-        "[a, b]|join(a)",
     ]);
-    let target = prop::sample::select(vec!["a", "b", "n.v"]);
-    (value, target, prop::bool::ANY).prop_map(|(value, target, in_loop)| {
+    let text = prop::sample::select(vec![
+        "a|string",
+        "a ~ b",
+        "b + b",
+        "b * 9",
+        "[a, b]|tojson",
+        "f(a)",
+        "'%s%s'|format(a, b)",
+        "b|replace('', b)",
+        "[a, b]|join(b)",
+    ]);
+    let set = prop_oneof![list.clone().prop_map(|list| ("a", list)), text.clone().prop_map(|text| ("b", text))];
+    let held = prop_oneof![list, text].prop_map(|value| ("n.v", value));
+    (prop_oneof![3 => set, 1 => held], prop::bool::weighted(0.2)).prop_map(|((target, value), in_loop)| {
         let set = format!("{{% set {target} = {value} %}}");
         if in_loop { format!("{{% for i in range(30) %}}{set}{{% endfor %}}") } else { set }
     })
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
-    #[test]
-    fn random_compositions_end_and_give_no_more_than_may_be_given(statements in prop::collection::vec(statement(), 1..40), times in 1..6_usize) {
-        let begin = "{% macro f(v) %}{{ v }}{% endmacro %}{% set n = namespace(v=1) %}{% set a = [1] %}{% set b = 'x' %}";
-        let text = format!("{begin}{}{{{{ a }}}}{{{{ b ~ '' }}}}{{{{ n.v|string|length }}}}", statements.concat().repeat(times));
-        if let Ok(text) = rendered(&text) {
-            prop_assert!(text.len() <= super::LARGEST_OUTPUT);
-        }
-    }
+#[test]
+fn random_compositions_are_rendered_or_stopped_at_a_bound() {
+    let (all, whole) = (Cell::new(0_u32), Cell::new(0_u32));
+    let programs = (prop::collection::vec(statement(), 1..16), 1..3_usize);
+    let run = TestRunner::new(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) }).run(
+        &programs,
+        |(statements, times)| {
+            let begin = "{% macro f(v) %}{{ v }}{% endmacro %}{% set n = namespace(v=1) %}{% set a = [1] %}{% set b = 'x' %}";
+            let text = format!("{begin}{}{{{{ a }}}}{{{{ b ~ '' }}}}{{{{ n.v|string|length }}}}", statements.concat().repeat(times));
+            all.set(all.get() + 1);
+            match rendered_within(&text, FEW_STEPS) {
+                Ok(text) => {
+                    whole.set(whole.get() + 1);
+                    // A step makes 64 bytes.
+                    prop_assert!(text.len() as u64 <= 64 * FEW_STEPS);
+                }
+                Err(error) => prop_assert!(error.message == STEPS || error.message.contains(DEEP), "{}", error.message),
+            }
+            Ok(())
+        },
+    );
+    run.unwrap();
+    let (all, whole) = (all.get(), whole.get());
+    assert!(whole * 4 >= all && whole < all, "{whole} of {all} were rendered");
 }
