@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
-use serde_json_path::JsonPath;
 
 use crate::assertion::compile::CompileError;
 use crate::assertion::json::CompiledSchema;
+use crate::assertion::path::Path;
 use crate::assertion::pattern::Pattern;
-use crate::assertion::{json, json_path};
+use crate::assertion::{json, path};
 use crate::model::assertion::SchemaSource;
 use crate::template::{Template, TemplateError};
 
@@ -20,7 +20,7 @@ pub struct CompileCache {
     texts: Mutex<HashSet<Arc<str>>>,
     templates: Mutex<HashMap<Arc<str>, Arc<Template>>>,
     patterns: Mutex<HashMap<Arc<str>, Arc<Pattern>>>,
-    paths: Mutex<HashMap<Arc<str>, Arc<JsonPath>>>,
+    paths: Mutex<HashMap<Arc<str>, Arc<Path>>>,
     /// By the address of the schema, which stays taken as long as the schema is kept here.
     schemas: Mutex<HashMap<usize, Schema>>,
 }
@@ -54,8 +54,8 @@ impl CompileCache {
         if shared { get_or(&self.patterns, text, || Pattern::compile(text)) } else { Pattern::compile(text).map(Arc::new) }
     }
 
-    pub(super) fn path(&self, text: &str, shared: bool) -> Result<Arc<JsonPath>, CompileError> {
-        if shared { get_or(&self.paths, text, || json_path::parse(text)) } else { json_path::parse(text).map(Arc::new) }
+    pub(super) fn path(&self, text: &str, shared: bool) -> Result<Arc<Path>, CompileError> {
+        if shared { get_or(&self.paths, text, || path::parse(text)) } else { path::parse(text).map(Arc::new) }
     }
 
     pub(super) fn schema(&self, source: &SchemaSource) -> Result<Arc<CompiledSchema>, CompileError> {

@@ -62,6 +62,7 @@ pub fn compile(assertion: &Assertion, variables: &Variables, cache: &CompileCach
         (_, Check::Text(check)) => check.constant(),
         (_, Check::Regex(check)) => check.pattern.matches_everything().then_some(true),
         (_, Check::Length(check)) => check.constant(),
+        (_, Check::Json(JsonCheck::Schema { schema, .. })) => schema.constant,
         (AssertionKind::StopReason(reasons), _) if reasons.is_empty() => Some(false),
         (AssertionKind::StopReason(reasons), _) => {
             StopReason::KNOWN.iter().all(|known| reasons.iter().any(|reason| reason == known)).then_some(true)
@@ -74,8 +75,10 @@ pub fn compile(assertion: &Assertion, variables: &Variables, cache: &CompileCach
         return Err(if holds == assertion.negated {
             CompileError::new(format!("`{written}` cannot hold: {}", why(&assertion.kind, holds))).hint("no reply could ever pass")
         } else {
-            CompileError::new(format!("`{written}` cannot fail: {}", why(&assertion.kind, holds)))
-                .hint("an assertion that every reply passes proves nothing; give it something to look for or remove it")
+            CompileError::new(format!("`{written}` cannot fail: {}", why(&assertion.kind, holds))).hint(match &assertion.kind {
+                AssertionKind::JsonSchema(_) => "say in it what the value has to be; where any JSON will do, write `json: true`",
+                _ => "an assertion that every reply passes proves nothing; give it something to look for or remove it",
+            })
         });
     }
     if assertion.negated && assertion.kind == AssertionKind::Refusal(RefusalRule::Allowed) {
@@ -93,6 +96,8 @@ pub fn compile(assertion: &Assertion, variables: &Variables, cache: &CompileCach
 fn why(kind: &AssertionKind, holds: bool) -> &'static str {
     match kind {
         AssertionKind::Regex(_) => "the regex matches the empty text, which is in every reply",
+        AssertionKind::JsonSchema(_) if holds => "its schema accepts every JSON value",
+        AssertionKind::JsonSchema(_) => "its schema rejects every JSON value",
         AssertionKind::Length(_) if holds => "it gives no bound above zero",
         AssertionKind::Length(_) => "the least is more than the most",
         AssertionKind::StopReason(_) if holds => "the list holds every reason that there is",

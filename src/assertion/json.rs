@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use crate::assertion::compile::CompileError;
 use crate::assertion::pattern::LONGEST_TEXT;
-use crate::assertion::{Finding, Subject, deadline, excerpt, pattern, recursion};
+use crate::assertion::reach::Reach;
+use crate::assertion::{Finding, Subject, claims, deadline, excerpt, recursion, schema};
 use crate::diff::JsonPathText;
 use crate::model::assertion::SchemaSource;
 use crate::model::verdict::Failure;
@@ -29,7 +30,7 @@ const BACKTRACK_LIMIT: usize = 1 << 15;
 const MOST_REFERENCES: usize = 5_000;
 
 /// Formats that OpenAPI adds to JSON Schema. They describe a width or an encoding and assert nothing of a JSON value's text.
-const OPENAPI_FORMATS: [&str; 7] = ["int32", "int64", "float", "double", "byte", "binary", "password"];
+pub(super) const OPENAPI_FORMATS: [&str; 7] = ["int32", "int64", "float", "double", "byte", "binary", "password"];
 
 /// `json` or `json_schema`.
 #[derive(Debug, Clone)]
@@ -44,13 +45,12 @@ pub(super) enum JsonCheck {
 #[derive(Debug)]
 pub(super) struct CompiledSchema {
     validator: Validator,
-    /// Whether one of its patterns has look-around or back-references, and so takes more than linear time.
-    steps_back: bool,
-    /// Those patterns, where a branch of the schema may hide that one was given up: to the library it did not match, so that `not` accepts
-    /// and `anyOf` rejects what nobody knows.
-    hidden: Vec<fancy_regex::Regex>,
+    /// What its patterns with look-around or back-references may read, which take more than linear time.
+    reach: Option<Reach>,
     /// Whether it refers to parts of itself: then a few lines may ask the same of a value any number of times.
     refers: bool,
+    /// `true` where it accepts every value, `false` where it rejects every value.
+    pub(super) constant: Option<bool>,
     /// What judging one value by it may take.
     pub(super) longest: Duration,
     /// It was given up once, and is not tried again.
@@ -61,36 +61,26 @@ pub(super) struct CompiledSchema {
 enum Said {
     Accepts,
     Rejects(String),
-    /// With the place of the value.
+    /// With the place of the value or the pattern.
     Undecided(String),
 }
 
 impl CompiledSchema {
+    /// A pattern that was given up is nothing that did not match: the library tries both, also below `not` and `anyOf`, and what they do not
+    /// agree on is an error of the pattern.
     fn says(&self, json: &Value) -> Said {
-        let accepts = self.validator.is_valid(json);
-        let given_up = if accepts { None } else { self.validator.iter_errors(json).find(|error| is_undecided(error.kind())) };
-        match given_up {
-            Some(error) => Said::Undecided(json_path(error.instance_path())),
-            None if !self.hidden.is_empty() && self.gives_up(json) => Said::Undecided("$".to_owned()),
-            None if accepts => Said::Accepts,
-            None => Said::Rejects(violations(&self.validator, json)),
+        if self.validator.is_valid(json) {
+            return Said::Accepts;
         }
-    }
-
-    /// Whether one of the patterns is given up on a text of the value, whichever text it is meant for.
-    fn gives_up(&self, json: &Value) -> bool {
-        let on = |text: &str| self.hidden.iter().any(|pattern| pattern.is_match(text).is_err());
-        match json {
-            Value::String(text) => on(text),
-            Value::Array(items) => items.iter().any(|item| self.gives_up(item)),
-            Value::Object(members) => members.iter().any(|(key, value)| on(key) || self.gives_up(value)),
-            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        match self.validator.iter_errors(json).find(|error| is_undecided(error.kind())) {
+            Some(error) => Said::Undecided(undecided_at(&error)),
+            None => Said::Rejects(violations(&self.validator, json)),
         }
     }
 
     /// `None` where it takes too long.
     fn says_in_time(self: &Arc<Self>, json: &Value) -> Option<Said> {
-        if !self.refers {
+        if !self.refers && self.reach.is_none() {
             return Some(self.says(json));
         }
         if self.too_slow.load(Ordering::Relaxed) {
@@ -109,9 +99,9 @@ impl JsonCheck {
             (Self::Any, json) => Finding::of(json.is_ok()),
             (Self::Schema { label, .. }, Err(_)) => Finding::Unreachable(no_json(subject, &accepted_by(label, false))),
             (Self::Schema { label, schema }, Ok(json)) => {
-                if schema.steps_back && longest_text(json) > LONGEST_TEXT {
+                if let Some(place) = schema.reach.as_ref().and_then(|reach| reach.too_long(json)) {
                     return Finding::Unknown(format!(
-                        "the JSON holds a text of more than {LONGEST_TEXT} bytes, too long for a `pattern` with look-around of {}; \
+                        "the JSON holds a text of more than {LONGEST_TEXT} bytes ({place}), too long for a `pattern` with look-around of {}; \
                          a pattern without it runs in linear time",
                         named(label)
                     ));
@@ -125,9 +115,14 @@ impl JsonCheck {
                         named(label),
                     )),
                     None => Finding::Unknown(format!(
-                        "{} was given up after {} seconds: its references ask the same of a value again and again",
+                        "{} was given up after {} seconds: its {}",
                         named(label),
-                        schema.longest.as_secs()
+                        schema.longest.as_secs(),
+                        if schema.refers {
+                            "references ask the same of a value again and again"
+                        } else {
+                            "patterns with look-around read the same again and again"
+                        }
                     )),
                 }
             }
@@ -171,55 +166,6 @@ fn named(label: &str) -> String {
     if label == INLINE { "the inline schema".to_owned() } else { format!("the schema `{label}`") }
 }
 
-/// Bytes of the longest text in a value, keys included.
-fn longest_text(json: &Value) -> usize {
-    match json {
-        Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(longest_text).max().unwrap_or(0),
-        Value::Object(members) => members.iter().map(|(key, value)| key.len().max(longest_text(value))).max().unwrap_or(0),
-        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-    }
-}
-
-/// Whether a pattern has look-around or back-references. A text that only looks so costs nothing but the bound.
-fn looks(pattern: &str) -> bool {
-    ["(?=", "(?!", "(?<=", "(?<!", "\\k"].iter().any(|mark| pattern.contains(mark))
-        || pattern.as_bytes().windows(2).any(|pair| pair[0] == b'\\' && pair[1].is_ascii_digit())
-}
-
-/// Texts of a schema that such a pattern may be, and whether it has branches.
-fn patterns<'a>(schema: &'a Value, found: &mut Vec<&'a str>) -> bool {
-    match schema {
-        Value::String(text) if looks(text) => {
-            found.push(text);
-            false
-        }
-        Value::Array(items) => {
-            let mut branches = false;
-            for item in items {
-                branches |= patterns(item, found);
-            }
-            branches
-        }
-        Value::Object(members) => members.iter().fold(false, |branches, (key, value)| {
-            if looks(key) {
-                found.push(key);
-            }
-            patterns(value, found) || branches || ["not", "if", "anyOf", "oneOf", "contains"].contains(&key.as_str())
-        }),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-    }
-}
-
-/// Whether a pattern somewhere in a schema steps back.
-fn steps_back(schema: &Value) -> bool {
-    match schema {
-        Value::Array(items) => items.iter().any(steps_back),
-        Value::Object(members) => members.iter().any(|(key, value)| looks(key) || value.as_str().is_some_and(looks) || steps_back(value)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-    }
-}
-
 /// How many references a schema has, to itself or elsewhere.
 fn references(schema: &Value) -> usize {
     match schema {
@@ -254,6 +200,15 @@ fn violations(validator: &Validator, json: &Value) -> String {
 
 fn is_undecided(kind: &ValidationErrorKind) -> bool {
     matches!(kind, ValidationErrorKind::BacktrackLimitExceeded { .. } | ValidationErrorKind::RegexEngineFailure { .. })
+}
+
+/// The place of the value on which a pattern was given up, or, where it only serves to decide about a larger one, of the pattern.
+fn undecided_at(error: &ValidationError<'_>) -> String {
+    let place = json_path(error.instance_path());
+    if error.instance().is_string() || error.instance().is_object() && !error.instance_path().as_str().is_empty() {
+        return place;
+    }
+    format!("the pattern at {} of the schema", json_path(error.schema_path()))
 }
 
 /// A JSON pointer as the path that everything else shows.
@@ -294,28 +249,43 @@ pub(super) fn compile_for(source: &SchemaSource, longest: Duration) -> Result<Co
         return Err(CompileError::new(format!("{} has more than {MOST_REFERENCES} references", named(&source.label)))
             .hint("write out what is referred to once only"));
     }
-    let built = if references == 0 {
-        options.build(&source.schema)
+    let read = move |schema: &Value| {
+        let validator = options.build(schema)?;
+        let about = schema::read(schema, |graph| About {
+            endless: recursion::endless(graph).map(str::to_owned),
+            constant: claims::constant(graph),
+            reach: Reach::of(graph),
+        })?;
+        Ok((validator, about))
+    };
+    let built: Result<(Validator, About), ValidationError<'static>> = if references == 0 {
+        read(&source.schema)
     } else {
-        // Building follows every reference, a call each.
+        // Reading follows every reference, a call each.
         let schema = Arc::clone(&source.schema);
-        let Some(built) = deadline::within(longest, move || options.build(&schema)) else {
+        let Some(built) = deadline::within(longest, move || read(&schema)) else {
             return Err(CompileError::new(format!("{} takes too long to be read", named(&source.label))).hint("use fewer references"));
         };
         built
     };
-    let validator = built.map_err(|error| invalid(&source.label, &error))?;
-    if let Some(reference) = recursion::endless(&source.schema) {
-        let reference = excerpt::quoted(reference);
+    let (validator, about) = built.map_err(|error| invalid(&source.label, &error))?;
+    if let Some(reference) = about.endless {
+        let reference = excerpt::quoted(&reference);
         let message = format!("{} comes back to itself by {reference} without going into a property or an item", named(&source.label));
         return Err(CompileError::new(message)
             .hint("such a reference says nothing of a value: take it away, or let it stand below `properties` or `items`"));
     }
-    let steps_back = steps_back(&source.schema);
-    let mut found = Vec::new();
-    let branches = patterns(&source.schema, &mut found);
-    let hidden = found.iter().filter(|_| branches).filter_map(|pattern| pattern::build(pattern, BACKTRACK_LIMIT).ok()).collect();
-    Ok(CompiledSchema { validator, steps_back, hidden, refers: references > 0, longest, too_slow: AtomicBool::new(false) })
+    let About { constant, reach, .. } = about;
+    Ok(CompiledSchema { validator, reach, refers: references > 0, constant, longest, too_slow: AtomicBool::new(false) })
+}
+
+/// What is known of a schema before it judges anything.
+struct About {
+    /// A reference that leads back to where the judging of the same value began.
+    endless: Option<String>,
+    /// What it says of every value.
+    constant: Option<bool>,
+    reach: Option<Reach>,
 }
 
 fn invalid(label: &str, error: &ValidationError<'_>) -> CompileError {

@@ -4,22 +4,12 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use serde_json::{Number, Value};
-use serde_json_path::{JsonPath, NormalizedPath, PathElement};
 
-use crate::assertion::compile::CompileError;
+use crate::assertion::path::Path;
 use crate::assertion::pattern::Pattern;
 use crate::assertion::{Finding, Subject, excerpt, json};
-use crate::diff::{JsonPathText, json_diff, json_equal, text_diff};
+use crate::diff::{json_diff, json_equal, text_diff};
 use crate::model::verdict::{Diff, Failure};
-
-/// Bytes of a path.
-const LONGEST_PATH: usize = 2_000;
-
-/// Descents (`..`) of a path: each looks at every value below every value that the one before gives.
-const MOST_DESCENTS: usize = 2;
-
-/// Brackets in brackets of a path: reading it takes several calls for each.
-const DEEPEST: usize = 20;
 
 /// Values that one failure shows.
 const MOST_SHOWN: usize = 5;
@@ -30,7 +20,7 @@ const MOST_CHANGES: usize = 100;
 /// `json_path`: every check holds for every value at the path, and there is at least one.
 #[derive(Debug)]
 pub(super) struct PathCheck {
-    pub(super) path: Arc<JsonPath>,
+    pub(super) path: Arc<Path>,
     pub(super) shown: Arc<str>,
     pub(super) checks: Vec<ValueCheck>,
     /// The path must lead to nothing.
@@ -57,54 +47,16 @@ enum ValueFinding {
     Unknown(String),
 }
 
-/// # Errors
-/// Where it is no JSONPath.
-pub(super) fn parse(path: &str) -> Result<JsonPath, CompileError> {
-    if path.len() > LONGEST_PATH {
-        return Err(CompileError::new(format!("a JSONPath of {} bytes is too long: {LONGEST_PATH} may be", path.len()))
-            .hint("name fewer places in one path"));
-    }
-    if path.matches("..").count() > MOST_DESCENTS {
-        return Err(CompileError::new(format!("the JSONPath {} has more than {MOST_DESCENTS} descents (`..`)", excerpt::quoted(path)))
-            .hint("each multiplies the values that are looked at; name the members instead"));
-    }
-    if nesting(path) > DEEPEST {
-        return Err(CompileError::new(format!("the JSONPath {} is nested deeper than {DEEPEST} levels", excerpt::quoted(path)))
-            .hint("take brackets away that change nothing, or write several assertions"));
-    }
-    JsonPath::parse(path).map_err(|error| {
-        let message = format!("invalid JSONPath {}: {} at character {}", excerpt::quoted(path), error.message(), error.position() + 1);
-        let hint = if path.starts_with('$') { "RFC 9535: `$.items[*].id`, `$['odd key']`" } else { "a path begins with `$`: `$.queue`" };
-        CompileError::new(message).hint(hint)
-    })
-}
-
-/// Brackets and negations in each other; those in quotes count too, for nobody has so many.
-fn nesting(path: &str) -> usize {
-    let (mut open, mut negations, mut deepest) = (0_usize, 0_usize, 0);
-    for character in path.chars() {
-        match character {
-            '(' | '[' => open += 1,
-            ')' | ']' => open = open.saturating_sub(1),
-            _ => {}
-        }
-        match character {
-            '!' => negations += 1,
-            ' ' | '\t' | '\n' | '\r' | '(' | '[' => {}
-            _ => negations = 0,
-        }
-        deepest = deepest.max(open + negations);
-    }
-    deepest
-}
-
 impl PathCheck {
     pub(super) fn find(&self, subject: &Subject<'_>) -> Finding {
         let json = match subject.json() {
             Ok(json) => json,
             Err(_) => return Finding::Unreachable(json::no_json(subject, &self.expected(false))),
         };
-        let values = self.path.query(json);
+        let values = match self.path.values(json) {
+            Ok(values) => values,
+            Err(message) => return Finding::Unknown(message),
+        };
         if self.absent {
             return Finding::of(values.is_empty());
         }
@@ -127,8 +79,7 @@ impl PathCheck {
 
     pub(super) fn failure(&self, subject: &Subject<'_>, negated: bool) -> Failure {
         let Ok(json) = subject.json() else { return json::no_json(subject, &self.expected(negated)) };
-        let located = self.path.query_located(json);
-        let nodes: Vec<_> = located.iter().map(|node| (shown(node.location()), node.node())).collect();
+        let nodes = self.path.located(json);
         if nodes.is_empty() {
             return Failure { expected: self.expected(negated), ..self.nothing_there(subject) };
         }
@@ -183,10 +134,9 @@ impl PathCheck {
     }
 
     fn other_kind(&self, json: &Value, check: &ValueCheck, kind: &str) -> Failure {
-        let located = self.path.query_located(json);
-        let wrong = located.iter().find(|node| check.needs(node.node()).is_some());
-        let got = wrong
-            .map_or_else(String::new, |node| format!("{} is {}, which is not {kind}", shown(node.location()), excerpt::value(node.node())));
+        let located = self.path.located(json);
+        let wrong = located.iter().find(|(_, value)| check.needs(value).is_some());
+        let got = wrong.map_or_else(String::new, |(path, value)| format!("{path} is {}, which is not {kind}", excerpt::value(value)));
         Failure { expected: self.expected(false), got, diff: None }
     }
 }
@@ -293,17 +243,6 @@ fn difference(expected: &Value, value: &Value, got: &mut Vec<String>) -> Option<
         }
         _ => None,
     }
-}
-
-fn shown(location: &NormalizedPath<'_>) -> String {
-    let mut path = JsonPathText::default();
-    for element in location.iter() {
-        match element {
-            PathElement::Name(name) => path.push_member(name),
-            PathElement::Index(index) => path.push_index(*index),
-        }
-    }
-    excerpt::clipped(path.as_str(), excerpt::LONGEST_PATH)
 }
 
 #[cfg(test)]

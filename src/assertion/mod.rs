@@ -10,15 +10,19 @@
 
 mod behaviour;
 mod cache;
+mod claims;
 mod compile;
 mod cost;
 mod deadline;
 mod excerpt;
 mod json;
 mod json_path;
+mod path;
 mod pattern;
+mod reach;
 mod recursion;
 pub mod refusal;
+mod schema;
 mod similar;
 mod size;
 mod subject;

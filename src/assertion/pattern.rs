@@ -106,7 +106,7 @@ impl Bounded {
     }
 }
 
-pub(super) fn build(pattern: &str, limit: usize) -> Result<fancy_regex::Regex, fancy_regex::Error> {
+fn build(pattern: &str, limit: usize) -> Result<fancy_regex::Regex, fancy_regex::Error> {
     fancy_regex::RegexBuilder::new(pattern).backtrack_limit(limit).delegate_size_limit(SIZE_LIMIT).build()
 }
 

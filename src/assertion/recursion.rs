@@ -1,61 +1,30 @@
 //! Does a schema reach itself without going into a property or an item? Then judging a value by it never ends, or says nothing of it.
 
-use std::collections::HashMap;
-
-use serde_json::Value;
-
-/// Keywords with schemas for the same value: a list of them.
-const LISTS: [&str; 3] = ["allOf", "anyOf", "oneOf"];
-
-/// The same under names.
-const NAMED: [&str; 2] = ["dependentSchemas", "dependencies"];
-
-/// Keywords with a schema, or several, for a part of the value.
-const INTO: [&str; 11] = [
-    "additionalItems",
-    "additionalProperties",
-    "contains",
-    "items",
-    "patternProperties",
-    "prefixItems",
-    "properties",
-    "propertyNames",
-    "unevaluatedItems",
-    "unevaluatedProperties",
-    "contentSchema",
-];
-
-/// Keywords that refer.
-const REFERENCES: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
+use crate::assertion::schema::{Graph, How};
 
 /// The reference that leads back to where the judging of the same value began, such as `#`; JSON Schema leaves undefined what that means
-/// (2020-12, core, section 9.4.1). A schema with an `$id` inside of it, whose references mean something else, is not looked into.
-pub(super) fn endless(schema: &Value) -> Option<&str> {
-    let mut anchors = HashMap::new();
-    if !collect(schema, true, &mut anchors) {
-        return None;
-    }
-    let old = schema.get("$schema").and_then(Value::as_str).is_some_and(|draft| draft.contains("draft-0"));
-    let walk = Walk { root: schema, anchors, old };
-    let mut marks: HashMap<*const Value, Mark> = HashMap::new();
-    let mut starts = vec![schema];
+/// (2020-12, core, section 9.4.1).
+pub(super) fn endless<'s>(graph: &Graph<'s>) -> Option<&'s str> {
+    let mut marks: Vec<Mark> = graph.nodes.iter().map(|_| Mark::New).collect();
+    let mut starts = vec![0];
     while let Some(start) = starts.pop() {
-        if marks.contains_key(&std::ptr::from_ref(start)) {
+        if marks[start] != Mark::New {
             continue;
         }
         // Without recursion: a chain of references may be thousands long.
-        let mut open = vec![walk.step(start, None, &mut marks, &mut starts)];
+        let mut open = vec![step(graph, start, None, &mut marks, &mut starts)];
         while let Some(step) = open.last_mut() {
             let Some((next, reference)) = step.same.pop() else {
-                marks.insert(std::ptr::from_ref(step.schema), Mark::Done);
+                marks[step.at] = Mark::Done;
                 open.pop();
                 continue;
             };
             let reference = reference.or(step.reference);
-            match marks.get(&std::ptr::from_ref(next)) {
-                Some(Mark::Done) => {}
-                Some(Mark::Open) => return reference,
-                None => open.push(walk.step(next, reference, &mut marks, &mut starts)),
+            match marks[next] {
+                Mark::Done => {}
+                // Only a reference leads back.
+                Mark::Open => return reference,
+                Mark::New => open.push(self::step(graph, next, reference, &mut marks, &mut starts)),
             }
         }
     }
@@ -63,7 +32,9 @@ pub(super) fn endless(schema: &Value) -> Option<&str> {
 }
 
 /// What became of a schema.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Mark {
+    New,
     /// The way to where we are goes through it.
     Open,
     /// It leads nowhere.
@@ -71,84 +42,38 @@ enum Mark {
 }
 
 /// A schema on the way to where we are.
-struct Step<'a> {
-    schema: &'a Value,
+struct Step<'s> {
+    at: usize,
     /// The last reference on the way.
-    reference: Option<&'a str>,
+    reference: Option<&'s str>,
     /// What is still to be looked at of the schemas that judge the same value, with the reference that leads there.
-    same: Vec<(&'a Value, Option<&'a str>)>,
+    same: Vec<(usize, Option<&'s str>)>,
 }
 
-struct Walk<'a> {
-    root: &'a Value,
-    anchors: HashMap<&'a str, &'a Value>,
-    /// Up to draft 7 nothing beside a `$ref` counts.
-    old: bool,
-}
-
-impl<'a> Walk<'a> {
-    fn step(
-        &self,
-        schema: &'a Value,
-        reference: Option<&'a str>,
-        marks: &mut HashMap<*const Value, Mark>,
-        starts: &mut Vec<&'a Value>,
-    ) -> Step<'a> {
-        marks.insert(std::ptr::from_ref(schema), Mark::Open);
-        let mut same = Vec::new();
-        for reference in REFERENCES.iter().filter_map(|key| schema.get(key)?.as_str()) {
-            same.extend(self.target(reference).map(|target| (target, Some(reference))));
+fn step<'s>(graph: &Graph<'s>, at: usize, reference: Option<&'s str>, marks: &mut [Mark], starts: &mut Vec<usize>) -> Step<'s> {
+    marks[at] = Mark::Open;
+    let mut same = Vec::new();
+    for edge in &graph.nodes[at].edges {
+        match edge.how {
+            How::Reference(reference) => same.push((edge.to, Some(reference))),
+            how if how.is_same() => same.push((edge.to, None)),
+            // Nobody refers to it, or it is found by the reference.
+            How::Kept => {}
+            _ => starts.push(edge.to),
         }
-        if !(self.old && schema.get("$ref").is_some()) {
-            let inside = LISTS.iter().filter_map(|key| schema.get(key)?.as_array()).flatten();
-            let named = NAMED.iter().filter_map(|key| schema.get(key)?.as_object()).flat_map(|schemas| schemas.values());
-            // Without `if` the other two are not looked at.
-            let conditional: &[&str] = if schema.get("if").is_some() { &["not", "if", "then", "else"] } else { &["not"] };
-            let single = conditional.iter().filter_map(|key| schema.get(key));
-            same.extend(inside.chain(named).chain(single).filter(|schema| schema.is_object()).map(|schema| (schema, None)));
-            for part in INTO.iter().filter_map(|key| schema.get(key).map(|value| (*key, value))) {
-                match part {
-                    ("properties" | "patternProperties", Value::Object(schemas)) => starts.extend(schemas.values()),
-                    (_, Value::Array(schemas)) => starts.extend(schemas),
-                    (_, schema) => starts.push(schema),
-                }
-            }
-        }
-        Step { schema, reference, same }
     }
-
-    /// What a reference into the schema itself names.
-    fn target(&self, reference: &str) -> Option<&'a Value> {
-        let fragment = reference.strip_prefix('#')?;
-        if fragment.contains('%') {
-            // Spelled in a way that nobody writes by hand.
-            return None;
-        }
-        if fragment.is_empty() || fragment.starts_with('/') { self.root.pointer(fragment) } else { self.anchors.get(fragment).copied() }
-    }
-}
-
-/// All anchors; `false` where a part of the schema has an address of its own.
-fn collect<'a>(schema: &'a Value, root: bool, anchors: &mut HashMap<&'a str, &'a Value>) -> bool {
-    match schema {
-        Value::Array(items) => items.iter().all(|item| collect(item, false, anchors)),
-        Value::Object(members) => {
-            if !root && ["$id", "id"].iter().any(|key| members.get(*key).is_some_and(Value::is_string)) {
-                return false;
-            }
-            for anchor in ["$anchor", "$dynamicAnchor"].iter().filter_map(|key| members.get(*key)?.as_str()) {
-                anchors.insert(anchor, schema);
-            }
-            members.values().all(|value| collect(value, false, anchors))
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
-    }
+    Step { at, reference, same }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
+
+    use crate::assertion::schema;
+
+    fn endless(schema: &Value) -> Option<String> {
+        schema::read(schema, |graph| super::endless(graph).map(str::to_owned)).unwrap()
+    }
 
     #[test]
     fn a_schema_that_asks_itself_about_the_same_value_is_found() {
@@ -166,9 +91,23 @@ mod tests {
             (json!({"items": [{"allOf": [{"$ref": "#/items/0"}]}]}), "#/items/0"),
             (json!({"$anchor": "me", "allOf": [{"$ref": "#me"}]}), "#me"),
             (json!({"$dynamicAnchor": "me", "allOf": [{"$dynamicRef": "#me"}]}), "#me"),
-            (json!({"$recursiveRef": "#"}), "#"),
+            (json!({"$schema": "https://json-schema.org/draft/2019-09/schema", "$recursiveRef": "#"}), "#"),
+            // The same written in another way.
+            (json!({"$ref": ""}), ""),
+            (json!({"$id": "https://example.com/s", "allOf": [{"$ref": "https://example.com/s"}]}), "https://example.com/s"),
+            (json!({"$id": "https://example.com/dir/s.json", "allOf": [{"$ref": "s.json"}]}), "s.json"),
+            (json!({"$id": "dir/s.json", "allOf": [{"$ref": "s.json#"}]}), "s.json#"),
+            (json!({"properties": {"x": {"$ref": "#/properties/%78"}}}), "#/properties/%78"),
+            (json!({"properties": {"a/b": {"$ref": "#/properties/a~1b"}}}), "#/properties/a~1b"),
+            // A value that looks like a schema with an address is none.
+            (json!({"examples": [{"id": "7", "$id": "a"}], "$ref": "#"}), "#"),
+            (json!({"default": {"$id": "a"}, "const": {"id": "b"}, "enum": [{"$id": "c"}], "allOf": [{"$ref": "#"}]}), "#"),
+            (json!({"properties": {"id": {"const": 1}}, "id": "a", "anyOf": [{"id": "b", "allOf": [{"$ref": "#"}]}]}), "#"),
+            // In a schema with an address of its own `#` is that one.
+            (json!({"properties": {"x": {"$id": "b", "allOf": [{"$ref": "#"}]}}}), "#"),
+            (json!({"$schema": "http://json-schema.org/draft-04/schema#", "items": {"id": "b", "not": {"$ref": "b"}}}), "b"),
         ] {
-            assert_eq!(endless(&schema), Some(reference), "{schema}");
+            assert_eq!(endless(&schema).as_deref(), Some(reference), "{schema}");
         }
     }
 
@@ -190,8 +129,11 @@ mod tests {
             // `#` means another schema there.
             json!({"allOf": [{"$id": "https://example.com/b", "properties": {"x": {"$ref": "#"}}, "$defs": {"c": {}}}]}),
             json!({"dependencies": {"a": ["b"]}}),
-            json!({"$ref": "https://example.com/elsewhere"}),
-            json!({"$ref": "#/nowhere"}),
+            // By then another schema is meant.
+            json!({"$schema": "http://json-schema.org/draft-04/schema#", "allOf": [{"id": "b", "properties": {"x": {"$ref": "#"}}}]}),
+            json!({"$recursiveRef": "#"}),
+            json!({"$ref": "https://json-schema.org/draft/2020-12/schema"}),
+            json!({"properties": {"n": {"$ref": "https://json-schema.org/draft/2020-12/meta/validation#/$defs/nonNegativeInteger"}}}),
         ] {
             assert_eq!(endless(&schema), None, "{schema}");
         }
@@ -207,6 +149,6 @@ mod tests {
             json!({"$ref": "#/$defs/d0", "$defs": defs.collect::<serde_json::Map<_, _>>()})
         };
         assert_eq!(endless(&chain("#/$defs")), None);
-        assert_eq!(endless(&chain("#/$defs/d17")), Some("#/$defs/d17"));
+        assert_eq!(endless(&chain("#/$defs/d17")).as_deref(), Some("#/$defs/d17"));
     }
 }

@@ -98,6 +98,23 @@ fn an_assertion_that_cannot_fail_does_not_compile() {
 }
 
 #[test]
+fn a_schema_that_says_the_same_of_every_value_is_no_assertion() {
+    for any in [json!({}), json!({"$ref": "#/$defs/any", "$defs": {"any": {}}}), json!({"$defs": {"any": {"type": "integer"}}})] {
+        let schema = json!({"json_schema": {"label": "inline", "schema": any}});
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(refused_with(&assertion(schema.clone())), @r"
+            `json_schema` cannot fail: its schema accepts every JSON value
+            hint: say in it what the value has to be; where any JSON will do, write `json: true`
+            ");
+        }
+        assert!(refused_with(&not(schema)).contains("cannot hold: its schema accepts every JSON value"), "{any}");
+    }
+    let none = json!({"json_schema": {"label": "inline", "schema": {"not": {}}}});
+    assert!(refused_with(&assertion(none.clone())).contains("cannot hold: its schema rejects every JSON value"));
+    assert!(refused_with(&not(none)).contains("cannot fail: its schema rejects every JSON value"));
+}
+
+#[test]
 fn a_regex_that_can_fail_compiles_even_if_it_matches_the_empty_text() {
     for pattern in [
         r"^$",

@@ -168,7 +168,7 @@ fn a_pattern_of_a_schema_that_steps_back_without_end_is_an_error() {
     // Also where a branch of the schema turns "it did not match" into something else.
     let pattern = json!({"pattern": "^(a|b|ab)*(?=c)$"});
     for schema in
-        [pattern.clone(), json!({"not": pattern}), json!({"anyOf": [pattern, {"type": "integer"}]}), json!({"if": pattern, "else": true})]
+        [pattern.clone(), json!({"not": pattern}), json!({"anyOf": [pattern, {"type": "integer"}]}), json!({"if": pattern, "else": false})]
     {
         for negated in [false, true] {
             let judged = say(&Assertion { negated, ..self::schema(schema.clone()) }, &reply(&hard));
@@ -176,6 +176,99 @@ fn a_pattern_of_a_schema_that_steps_back_without_end_is_an_error() {
         }
         assert!(!say(&self::schema(schema.clone()), &reply("\"abc\"")).starts_with("error"), "{schema}");
     }
+    // The place is named: of the text, or of the pattern that only serves to decide about something larger.
+    for (schema, place) in [
+        (json!({"properties": {"code": pattern}}), "$.code"),
+        (json!({"properties": {"code": {"not": pattern}}}), "the pattern at $.properties.code.not.pattern of the schema"),
+    ] {
+        let judged = say(&self::schema(schema), &reply(&format!("{{\"code\": {hard}}}")));
+        assert!(judged.contains(&format!("steps back ({place})")), "{judged}");
+    }
     // The same without look-around runs in linear time.
     assert!(say(&schema(json!({"pattern": "^(a|b|ab)*c$"})), &reply(&hard)).starts_with("expected"));
+}
+
+#[test]
+fn a_pattern_that_was_given_up_and_decides_nothing_is_no_error() {
+    let pattern = json!({"pattern": "^(a|b|ab)*(?=c)$"});
+    let hard = format!("\"{}\"", "ab".repeat(40));
+    for accepts in
+        [json!({"anyOf": [pattern, {"maxLength": 1000}]}), json!({"if": pattern, "then": {"minLength": 1}, "else": {"minLength": 1}})]
+    {
+        assert_eq!(say(&schema(accepts.clone()), &reply(&hard)), "pass", "{accepts}");
+    }
+    let rejects = schema(json!({"anyOf": [pattern], "maxLength": 1}));
+    assert!(say(&rejects, &reply(&hard)).starts_with("expected"));
+}
+
+#[test]
+fn a_pattern_with_look_around_is_tried_where_it_stands_and_nowhere_else() {
+    // Each begins that many attempts and one step back at each, so that long texts are given up.
+    let code = json!({"pattern": "(?<![A-Z])[A-Z]{2}-[0-9](?![0-9])"});
+    let asks = json!({"properties": {"code": code, "body": {"type": "string", "description": "(?=that) \\1"}},
+        "anyOf": [{"required": ["code"]}, {"required": ["body"]}]});
+    let body = |bytes: usize| "Ab-1 ".repeat(bytes / 5);
+    for bytes in [21_000, 100_000] {
+        let given = json!({"code": "AB-1", "body": body(bytes)}).to_string();
+        assert_eq!(say(&schema(asks.clone()), &reply(&given)), "pass", "{bytes}");
+    }
+    let too_long = |schema: Value, given: Value| say(&self::schema(schema), &reply(&given.to_string()));
+    let (long, words) = (body(40_000), "error: the JSON holds a text of more than 32768 bytes");
+    // Wherever it stands, the place is named.
+    let name = json!({"patternProperties": {"^(?!x)": {"type": "string"}}});
+    let node = json!({"properties": {"next": {"$ref": "#"}, "code": code}});
+    for (schema, given, place) in [
+        (asks.clone(), json!({"code": long, "body": ""}), "$.code"),
+        (json!({"not": asks}), json!({"code": long}), "$.code"),
+        (
+            json!({"items": {"additionalProperties": code, "properties": {"body": true}}}),
+            json!([{"body": long}, {"body": "", "c d": long}]),
+            "$[1]['c d']",
+        ),
+        (json!({"prefixItems": [true, {"allOf": [code]}]}), json!([long, long]), "$[1]"),
+        (json!({"contains": code}), json!(["", long]), "$[1]"),
+        (json!({"propertyNames": code}), json!({long.as_str(): 1}), "$"),
+        (json!({"properties": {"a": name}}), json!({"a": {long.as_str(): 1}}), "$.a"),
+        (node, json!({"next": {"next": {"code": long}}}), "$.next.next.code"),
+        (json!({"$ref": "#/$defs/c", "$defs": {"c": code}}), json!(long), "$"),
+    ] {
+        let said = too_long(schema.clone(), given);
+        assert!(said.starts_with(&format!("{words} ({place})")), "{schema}: {said}");
+    }
+    for (schema, given) in [
+        (json!({"items": {"additionalProperties": code, "properties": {"body": {"type": "string"}}}}), json!([{"body": long}])),
+        (json!({"prefixItems": [{"type": "string"}, code]}), json!([long, "AB-1"])),
+        (json!({"properties": {"a": name}}), json!({"a": {"b": long}, long.as_str(): 1})),
+        (json!({"minLength": 1, "$defs": {"c": code}, "examples": [code]}), json!(long)),
+    ] {
+        assert_eq!(too_long(schema.clone(), given), "pass", "{schema}");
+    }
+}
+
+#[test]
+fn a_path_whose_time_has_passed_is_an_error_whatever_it_was_to_show() {
+    let check = |path: &str, longest| {
+        let path = Arc::new(path::parse_for(path, longest).unwrap());
+        Check::JsonPath(Arc::new(json_path::PathCheck { path, shown: "$[?...]".into(), checks: Vec::new(), absent: true }))
+    };
+    for path in ["$[?$[?$[?@>0]]]", r"$[?search(@, '\\w{80}q')]", "$..*..*"] {
+        let in_time = check(path, Duration::MAX);
+        assert_eq!((judged(&in_time, false, "0").as_str(), judged(&in_time, true, "0") == "pass"), ("pass", false), "{path}");
+        for negated in [false, true] {
+            let judged = judged(&check(path, Duration::ZERO), negated, "[0]");
+            assert!(judged.starts_with("error: the JSONPath") && judged.contains("was given up after 0 seconds"), "{judged}");
+        }
+    }
+    // Every other path takes time linear in the reply.
+    assert_eq!(judged(&check("$.a[0:2].b", Duration::ZERO), false, "[0]"), "pass");
+    assert!(
+        of(json!({"json_path": {"path": "$[?@.a > 1].b['c d']", "equals": 1}}), r#"[{"a": 2, "b": {"c d": 2}}]"#)
+            .contains("$[0].b['c d'] is 2")
+    );
+}
+
+#[test]
+fn a_path_that_was_given_up_is_not_tried_again() {
+    let path = path::parse_for("$[?@ > 0]", Duration::ZERO).unwrap();
+    assert!(path.values(&json!([1])).is_err() && path.located(&json!([1])).is_empty());
 }

@@ -226,6 +226,11 @@ fn what_seems_to_check_something_and_cannot_is_said() {
         ("snapshot: {compare: similar, threshold: 0}\ncases: [{id: one, vars: {ticket: x}}]\n", "this snapshot cannot change"),
         ("snapshot: {compare: similar, threshold: .nan}\ncases: [{id: one, vars: {ticket: x}}]\n", "`threshold` must be a number"),
         ("snapshot: {compare: json, ignore: ['$..*']}\ncases: [{id: one, vars: {ticket: x}}]\n", "this snapshot cannot change"),
+        ("assert: [{json_schema: {}}]\ncases: [{id: one, vars: {ticket: x}}]\n", "its schema accepts every JSON value"),
+        (
+            "assert: [{json_schema: {$ref: '#/$defs/any', $defs: {any: {title: any}}}}]\ncases: [{id: one, vars: {ticket: x}}]\n",
+            "its schema accepts every JSON value",
+        ),
     ];
     for (rest, message) in vacuous {
         let said = suite(rest).problems();

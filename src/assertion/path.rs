@@ -1,0 +1,159 @@
+//! Which values are at a JSONPath? Found within a bounded time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::Value;
+use serde_json_path::{JsonPath, NormalizedPath, PathElement};
+
+use crate::assertion::compile::CompileError;
+use crate::assertion::{deadline, excerpt};
+use crate::diff::JsonPathText;
+
+/// Bytes of a path.
+const LONGEST_PATH: usize = 2_000;
+
+/// Descents (`..`) of a path: each looks at every value below every value that the one before gives.
+const MOST_DESCENTS: usize = 2;
+
+/// Brackets in brackets of a path: reading it takes several calls for each.
+const DEEPEST: usize = 20;
+
+/// A path that was read.
+#[derive(Debug)]
+pub(super) struct Path {
+    path: Arc<JsonPath>,
+    shown: String,
+    /// A filter may ask for the whole value for each of its items, a filter in it again, and a regex in one is read for each; two descents
+    /// look at everything below everything.
+    multiplies: bool,
+    /// What looking into one reply may take.
+    longest: Duration,
+    /// It was given up once, and is not tried again.
+    too_slow: AtomicBool,
+}
+
+/// One step of a way down.
+enum Step {
+    Member(String),
+    Item(usize),
+}
+
+impl Path {
+    /// The values at it.
+    ///
+    /// # Errors
+    /// Where that takes too long.
+    pub(super) fn values<'v>(&self, json: &'v Value) -> Result<Vec<&'v Value>, String> {
+        if !self.multiplies {
+            return Ok(self.path.query(json).all());
+        }
+        let found = self.found_in_time(json).ok_or_else(|| {
+            format!(
+                "the JSONPath {} was given up after {} seconds: its filters or descents look at the same again and again",
+                excerpt::quoted(&self.shown),
+                self.longest.as_secs()
+            )
+        })?;
+        Ok(found.iter().filter_map(|location| at(json, location)).collect())
+    }
+
+    /// The values with their places; none where that takes too long, which [`Self::values`] has said before.
+    pub(super) fn located<'v>(&self, json: &'v Value) -> Vec<(String, &'v Value)> {
+        let found = if self.multiplies { self.found_in_time(json).unwrap_or_default() } else { found(&self.path, json) };
+        found.iter().filter_map(|location| Some((shown(location), at(json, location)?))).collect()
+    }
+
+    fn found_in_time(&self, json: &Value) -> Option<Vec<Vec<Step>>> {
+        if self.too_slow.load(Ordering::Relaxed) {
+            return None;
+        }
+        let (path, json) = (Arc::clone(&self.path), json.clone());
+        let found = deadline::within(self.longest, move || found(&path, &json));
+        self.too_slow.fetch_or(found.is_none(), Ordering::Relaxed);
+        found
+    }
+}
+
+fn found(path: &JsonPath, json: &Value) -> Vec<Vec<Step>> {
+    path.query_located(json).iter().map(|node| steps(node.location())).collect()
+}
+
+fn steps(location: &NormalizedPath<'_>) -> Vec<Step> {
+    let step = |element: &PathElement<'_>| match element {
+        PathElement::Name(name) => Step::Member((*name).to_owned()),
+        PathElement::Index(index) => Step::Item(*index),
+    };
+    location.iter().map(step).collect()
+}
+
+fn at<'v>(json: &'v Value, location: &[Step]) -> Option<&'v Value> {
+    location.iter().try_fold(json, |value, step| match step {
+        Step::Member(name) => value.get(name),
+        Step::Item(index) => value.get(index),
+    })
+}
+
+/// # Errors
+/// Where it is no JSONPath.
+pub(super) fn parse(path: &str) -> Result<Path, CompileError> {
+    parse_for(path, deadline::LONGEST)
+}
+
+/// The same, where looking into one reply may take `longest`.
+///
+/// # Errors
+/// The same.
+pub(super) fn parse_for(path: &str, longest: Duration) -> Result<Path, CompileError> {
+    if path.len() > LONGEST_PATH {
+        return Err(CompileError::new(format!("a JSONPath of {} bytes is too long: {LONGEST_PATH} may be", path.len()))
+            .hint("name fewer places in one path"));
+    }
+    if path.matches("..").count() > MOST_DESCENTS {
+        return Err(CompileError::new(format!("the JSONPath {} has more than {MOST_DESCENTS} descents (`..`)", excerpt::quoted(path)))
+            .hint("each multiplies the values that are looked at; name the members instead"));
+    }
+    if nesting(path) > DEEPEST {
+        return Err(CompileError::new(format!("the JSONPath {} is nested deeper than {DEEPEST} levels", excerpt::quoted(path)))
+            .hint("take brackets away that change nothing, or write several assertions"));
+    }
+    let parsed = JsonPath::parse(path).map_err(|error| {
+        let message = format!("invalid JSONPath {}: {} at character {}", excerpt::quoted(path), error.message(), error.position() + 1);
+        let hint = if path.starts_with('$') { "RFC 9535: `$.items[*].id`, `$['odd key']`" } else { "a path begins with `$`: `$.queue`" };
+        CompileError::new(message).hint(hint)
+    })?;
+    let multiplies = path.contains('?') || path.matches("..").count() > 1;
+    Ok(Path { path: Arc::new(parsed), shown: path.to_owned(), multiplies, longest, too_slow: AtomicBool::new(false) })
+}
+
+/// Brackets and negations in each other; those in quotes count too, for nobody has so many.
+fn nesting(path: &str) -> usize {
+    let (mut open, mut negations, mut deepest) = (0_usize, 0_usize, 0);
+    for character in path.chars() {
+        match character {
+            '(' | '[' => open += 1,
+            ')' | ']' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        match character {
+            '!' => negations += 1,
+            ' ' | '\t' | '\n' | '\r' | '(' | '[' => {}
+            _ => negations = 0,
+        }
+        deepest = deepest.max(open + negations);
+    }
+    deepest
+}
+
+/// A way down, as everything else shows it.
+fn shown(location: &[Step]) -> String {
+    let mut path = JsonPathText::default();
+    for step in location {
+        match step {
+            Step::Member(name) => path.push_member(name),
+            Step::Item(index) => path.push_index(*index),
+        }
+    }
+    excerpt::clipped(path.as_str(), excerpt::LONGEST_PATH)
+}
