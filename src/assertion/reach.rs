@@ -119,11 +119,9 @@ impl Reach {
                         let others = members.iter().filter(|(name, _)| !reader.own.contains(name.as_str()));
                         others.for_each(|(name, member)| go(member, Segment::Member(name)));
                     }
-                    (Part::Names, Value::Object(members)) => {
-                        // A name is no value that could be pointed at; whatever judges it reads it.
-                        if members.keys().any(|name| name.len() > LONGEST_TEXT) {
-                            return Some(path(&places, place));
-                        }
+                    // A name is no value that could be pointed at; whatever judges it reads it.
+                    (Part::Names, Value::Object(members)) if members.keys().any(|name| name.len() > LONGEST_TEXT) => {
+                        return Some(path(&places, place));
                     }
                     (Part::Item(index), Value::Array(items)) => {
                         if let Some(item) = items.get(*index) {
