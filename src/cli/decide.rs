@@ -5,7 +5,6 @@ use serde::Serialize;
 use crate::cli::arguments::review::{DecideArguments, PendingArguments};
 use crate::cli::console::{Console, counted};
 use crate::cli::desk::{Accepted, Desk};
-use crate::cli::orphans;
 use crate::cli::project::{Failure, Project};
 use crate::model::gate::Exit;
 use crate::model::problem::Problem;
@@ -48,7 +47,7 @@ enum Listed<'a> {
 pub(crate) fn pending(project: &Project, arguments: &PendingArguments, console: &Console) -> Result<Exit, Failure> {
     let desk = Desk::open(project);
     let selection = desk.folder().select_pending_by(&[], |path| desk.owners().comparison(path)).map_err(failure)?;
-    let mut orphans = orphans::find(project, None).map_err(|problem| Failure::of(Exit::NotWritten, problem))?;
+    let mut orphans = desk.orphans().map_err(|problem| Failure::of(Exit::NotWritten, problem))?;
     // A pending file stands in the list whoever owns it.
     orphans.retain(|path| !path.ends_with(PENDING));
     if arguments.json {
@@ -131,9 +130,10 @@ pub(crate) fn accept(project: &Project, arguments: &DecideArguments, add: bool, 
                 let count = if add { format!(": {}", counted(variants, "variant")) } else { String::new() };
                 console.line(format_args!("accepted {path}{count}"))?;
                 done += 1;
-                problems.extend(problem);
+                // Many outputs of one prompt have one thing to be said of it.
+                problems.extend(problem.filter(|problem| !problems.contains(problem)));
             }
-            Err(error) => problems.push(problem(&error)),
+            Err(error) => problems.push(Problem::from(&error)),
         }
     }
     ended(done, "accepted", &problems, console)
@@ -150,7 +150,7 @@ pub(crate) fn reject(project: &Project, arguments: &DecideArguments, console: &C
                 console.line(format_args!("rejected {}", pending.path))?;
                 done += 1;
             }
-            Err(error) => problems.push(problem(&error)),
+            Err(error) => problems.push(Problem::from(&error)),
         }
     }
     ended(done, "rejected", &problems, console)
@@ -174,10 +174,6 @@ fn ended(count: usize, done: &str, problems: &[Problem], console: &Console) -> R
     Ok(if problems.iter().any(is_error) { Exit::NotWritten } else { Exit::Holds })
 }
 
-fn problem(error: &SnapshotError) -> Problem {
-    Problem::error(error.to_string()).hint(error.hint())
-}
-
 fn failure(error: SnapshotError) -> Failure {
-    Failure::of(Exit::NotWritten, problem(&error))
+    Failure::of(Exit::NotWritten, Problem::from(&error))
 }

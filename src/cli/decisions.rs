@@ -1,6 +1,7 @@
 //! Which snapshots does a run write? Carries out the one policy, cell by cell, and remembers what could not be written.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::cli::arguments::run::RunArguments;
@@ -10,12 +11,18 @@ use crate::model::run::{Address, CellResult};
 use crate::model::verdict::SnapshotState;
 use crate::runner::plan::Plan;
 use crate::snapshot::folder::{Folder, Owner};
+use crate::snapshot::format;
 use crate::snapshot::output::Snapshot;
+use crate::snapshot::path::pending_path;
 use crate::snapshot::policy::{Action, UpdatePolicy};
+use crate::store::pending;
 
 /// The snapshot side of one run.
 pub(crate) struct Decisions {
     folder: Folder,
+    /// Where it is noted which text of a prompt gave what waits.
+    store: PathBuf,
+    noted: bool,
     policy: UpdatePolicy,
     plan: Arc<Plan>,
     positions: HashMap<Address, usize>,
@@ -40,6 +47,8 @@ impl Decisions {
         let owners = plan.cells.iter().enumerate().filter(|(_, cell)| cell.snapshot_path.is_some());
         Self {
             folder: Folder::open(&project.root),
+            store: project.store_folder(),
+            noted: false,
             policy: UpdatePolicy::of(arguments.update, arguments.add, Environment::is_ci()),
             positions: owners.map(|(position, cell)| (cell.address(), position)).collect(),
             plan,
@@ -67,7 +76,17 @@ impl Decisions {
                     result.candidate = None;
                     self.accepted.push(result.address.clone());
                 }
-                Action::Leave | Action::RemovePending | Action::Confirm | Action::WritePending => {}
+                Action::WritePending => {
+                    let waits = self.folder.keep(&[pending_path(path)]).unwrap_or_default();
+                    let laid = format::write(&cell.variant.comparison.distinct(new));
+                    // Another output may wait there, which a simulated one does not push away.
+                    if let Some(bytes) = waits.bytes(&pending_path(path)).filter(|bytes| *bytes == laid.as_bytes()) {
+                        // What is not noted is taken for the present text when somebody accepts the output.
+                        let noted = pending::note(&self.store, &pending_path(path), bytes, &cell.variant.version.file.digest);
+                        self.noted |= noted.is_ok();
+                    }
+                }
+                Action::Leave | Action::RemovePending | Action::Confirm => {}
             },
             Err(error) => {
                 let message = error.to_string();
@@ -80,6 +99,10 @@ impl Decisions {
 
     /// What came of them all.
     pub(crate) fn finish(self) -> Decided {
+        if self.noted {
+            // Notes that are too many do no harm.
+            let _ = pending::tidy(&self.store);
+        }
         Decided { accepted: self.accepted, dropped: self.dropped, unwritten: self.unwritten }
     }
 }

@@ -21,7 +21,7 @@ pub(crate) fn check(project: &Project, suites: &[Arc<Suite>]) -> Vec<Problem> {
     for suite in suites {
         match folder.prompt_lock(&suite.name) {
             Ok(lock) => problems.extend(lock.problems(suite, pair)),
-            Err(error) => problems.push(Problem::error(error.to_string()).hint(error.hint())),
+            Err(error) => problems.push(Problem::from(&error)),
         }
     }
     if Environment::is_ci() {

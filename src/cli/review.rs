@@ -14,10 +14,11 @@ use crate::cli::environment::Environment;
 use crate::cli::project::{Failure, Project};
 use crate::cli::prompts::{Texts, Way};
 use crate::cli::screen::{Heard, Screen};
-use crate::cli::{orphans, session, show};
+use crate::cli::{session, show};
 use crate::model::gate::Exit;
 use crate::model::problem::{Problem, Severity};
 use crate::model::run::{CellResult, PromptChange};
+use crate::model::suite::Suite;
 use crate::review::item::{Item, Kind};
 use crate::review::state::{Decision, Effect, Outcome, Review, Tone};
 use crate::review::view;
@@ -27,6 +28,7 @@ use crate::snapshot::accept::Acceptance;
 use crate::snapshot::kept::Kept;
 use crate::snapshot::path::pending_path;
 use crate::snapshot::pending::{Patterns, Pending};
+use crate::source::Loaded;
 
 /// Most names that are listed where there is no terminal.
 const LISTED: usize = 20;
@@ -38,9 +40,10 @@ pub(crate) async fn run(
     console: &Console,
     interrupted: CancellationToken,
 ) -> Result<Exit, Failure> {
-    let desk = Desk::open(project);
-    let orphans = orphans::find(project, None).map_err(|problem| Failure::of(Exit::NotWritten, problem))?;
-    let mut found = find(&desk, orphans, &arguments.globs)?;
+    let answers = AnswerArguments { endpoint: arguments.endpoint.clone(), ..AnswerArguments::default() };
+    let loaded = session::load(project, &SelectionArguments::default(), &answers);
+    let desk = Desk::with(project, whole(&loaded).or_else(|| answers.endpoint.as_ref().and_then(|_| session::all_suites(project))));
+    let mut found = find(&desk, &arguments.globs)?;
     if found.pending.is_empty() && found.orphans.is_empty() {
         console.line(format_args!("nothing is left to review"))?;
         return Ok(Exit::Holds);
@@ -49,7 +52,7 @@ pub(crate) async fn run(
         list(&found, console)?;
         return Ok(Exit::Holds);
     }
-    let known = known(project, arguments.endpoint.as_deref(), &found.pending, &desk, console).await;
+    let known = known(project, loaded, &answers, &found.pending, &desk, console).await;
     let table = Table { desk, seen: std::mem::take(&mut found.seen) };
     let items = table.lay(&found, &known);
     let (review, exit) = sit(items, table, console, &interrupted).map_err(|error| {
@@ -60,6 +63,13 @@ pub(crate) async fn run(
     })?;
     console.line(format_args!("{}", review.summary()))?;
     Ok(exit)
+}
+
+/// All suites, if they are loaded without a mistake. With an endpoint that somebody named there may be some that are none otherwise.
+fn whole(loaded: &Result<Loaded, Failure>) -> Option<Vec<Arc<Suite>>> {
+    let loaded = loaded.as_ref().ok()?;
+    let has_error = loaded.problems.iter().any(|problem| problem.severity == Severity::Error);
+    (!has_error).then(|| loaded.suites.clone())
 }
 
 /// A person sits at both ends, and the terminal can move its cursor.
@@ -76,14 +86,15 @@ struct Found {
     seen: Vec<Kept>,
 }
 
-fn find(desk: &Desk<'_>, orphans: Vec<String>, globs: &[String]) -> Result<Found, Failure> {
-    let failure = |error: SnapshotError| Failure::of(Exit::NotWritten, problem(&error));
+fn find(desk: &Desk<'_>, globs: &[String]) -> Result<Found, Failure> {
+    let failure = |error: SnapshotError| Failure::of(Exit::NotWritten, Problem::from(&error));
+    let orphans = desk.orphans().map_err(|problem| Failure::of(Exit::NotWritten, problem))?;
     let mut patterns = Patterns::compile(globs).map_err(failure)?;
     let orphaned: BTreeSet<&str> = orphans.iter().map(String::as_str).collect();
     let (mut pending, mut seen) = (Vec::new(), Vec::new());
     // One that no cell owns is reviewed as the orphan that it is.
     for path in desk.folder().pending().map_err(failure)?.iter().filter(|path| !orphaned.contains(&*pending_path(path))) {
-        let files = files(desk, path);
+        let files = desk.files(path);
         let waiting = desk.folder().pending_in(&files, path, desk.owners().comparison(path));
         if patterns.select(path, &waiting.address()) {
             pending.push(waiting);
@@ -92,7 +103,7 @@ fn find(desk: &Desk<'_>, orphans: Vec<String>, globs: &[String]) -> Result<Found
     }
     let orphans: Vec<String> =
         orphans.into_iter().filter(|path| patterns.select(path.strip_suffix(".new").unwrap_or(path), path)).collect();
-    seen.extend(orphans.iter().map(|path| files(desk, path)));
+    seen.extend(orphans.iter().map(|path| desk.files(path)));
     let unmatched = patterns.unmatched();
     if !unmatched.is_empty() {
         let told = |pattern: &String| {
@@ -101,11 +112,6 @@ fn find(desk: &Desk<'_>, orphans: Vec<String>, globs: &[String]) -> Result<Found
         return Err(Failure { exit: Exit::NothingSelected, problems: unmatched.iter().map(told).collect() });
     }
     Ok(Found { pending, orphans, seen })
-}
-
-/// The files that an item is about. One that cannot be read is like nothing: deciding about it says why it cannot be read.
-fn files(desk: &Desk<'_>, path: &str) -> Kept {
-    desk.folder().keep(&[path.to_owned(), pending_path(path)]).unwrap_or_default()
 }
 
 /// Without a terminal: what waits, and how it is decided without one.
@@ -140,12 +146,18 @@ struct Known {
 }
 
 /// The cells that own what waits, judged from the store. Nothing is asked; whatever is missing is told with each output.
-async fn known(project: &Project, endpoint: Option<&str>, pending: &[Pending], desk: &Desk<'_>, console: &Console) -> Known {
+async fn known(
+    project: &Project,
+    loaded: Result<Loaded, Failure>,
+    answers: &AnswerArguments,
+    pending: &[Pending],
+    desk: &Desk<'_>,
+    console: &Console,
+) -> Known {
     let mut changes = Vec::new();
     let wanted: BTreeSet<&str> = pending.iter().map(|pending| pending.path.as_str()).collect();
-    let answers = AnswerArguments { endpoint: endpoint.map(str::to_owned), ..AnswerArguments::default() };
-    let opened = session::open(project, &SelectionArguments::default(), &answers, session::now());
-    let judged = match opened {
+    let planned = |loaded| session::of(project, loaded, &SelectionArguments::default(), answers, session::now());
+    let judged = match loaded.and_then(planned) {
         Ok(mut session) => {
             session.plan.cells.retain(|cell| cell.snapshot_path.as_deref().is_some_and(|path| wanted.contains(path)));
             let ways = ways(&session.plan.cells, pending, desk);
@@ -275,7 +287,7 @@ impl Table<'_> {
     /// What became of an item whose files are not those that were shown; `None` where they are.
     fn moved(&mut self, index: usize, review: &Review) -> Option<Outcome> {
         let item = &review.entries[index].item;
-        let now = files(&self.desk, &item.path);
+        let now = self.desk.files(&item.path);
         if now == self.seen[index] {
             return None;
         }
@@ -307,10 +319,6 @@ fn outcome(result: Result<Option<Problem>, SnapshotError>) -> Outcome {
 
 fn told(error: &SnapshotError) -> String {
     format!("{error}; {}", error.hint())
-}
-
-fn problem(error: &SnapshotError) -> Problem {
-    Problem::error(error.to_string()).hint(error.hint())
 }
 
 /// Draws, listens, carries out, until the person leaves.
@@ -375,7 +383,7 @@ fn carry_out(effect: &Effect, review: &mut Review, table: &mut Table<'_>) {
         }
         Effect::Undo => {
             match table.desk.undo() {
-                Ok(()) => review.undone(Ok(())),
+                Ok(stay) => review.undone(Ok(&stay)),
                 Err(error @ SnapshotError::Meanwhile { .. }) => review.undone(Err(told(&error))),
                 // The step stands, whole or in part, and `u` goes on with it.
                 Err(error) => review.tell(Tone::Odd, format!("it is not taken back yet: {}; `u` tries again", told(&error))),

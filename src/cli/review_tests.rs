@@ -80,8 +80,7 @@ fn sat_down_while(root: &Path, between: impl FnOnce(&Path)) -> (Review, Table<'s
     // Whoever sits at the desk borrows the project, and a test ends before the process does.
     let project: &'static Project = Box::leak(Box::new(Project::open(Some(root)).unwrap()));
     let desk = Desk::open(project);
-    let orphans = orphans::find(project, None).unwrap();
-    let mut found = find(&desk, orphans, &[]).unwrap();
+    let mut found = find(&desk, &[]).unwrap();
     let table = Table { desk, seen: std::mem::take(&mut found.seen) };
     between(root);
     let items = table.lay(&found, &Known { cells: Err("not looked up".to_owned()), changes: Vec::new() });
@@ -245,6 +244,100 @@ fn an_undo_overwrites_nothing_that_somebody_else_wrote() {
     press('u', &mut review, &mut table);
     assert_eq!(files(project.path()), before);
     assert!(review.message.as_ref().unwrap().1.contains("changed meanwhile"), "{:?}", review.message);
+}
+
+#[test]
+fn an_undo_leaves_the_lock_of_what_another_shell_accepted_meanwhile() {
+    let project = project();
+    let lock = project.path().join("snapshots/capitals/prompts.toml");
+    let (mut review, mut table) = sat_down(project.path());
+    press('a', &mut review, &mut table);
+    assert!(fs::read_to_string(&lock).unwrap().contains("capital@1"));
+    let elsewhere = Box::leak(Box::new(Project::open(Some(project.path())).unwrap()));
+    let japan = "snapshots/capitals/japan/claude-haiku-4-5.snap";
+    assert!(Desk::open(elsewhere).accept(&[japan], Acceptance::Replace).remove(0).is_ok());
+    press('u', &mut review, &mut table);
+    assert_eq!(review.entries[0].status, Status::Waiting, "{:?}", review.message);
+    assert!(project.path().join("snapshots/capitals/france/claude-haiku-4-5.snap.new").exists());
+    assert!(fs::read_to_string(&lock).unwrap().contains("capital@1"), "an accepted output relies on it");
+    assert!(review.message.as_ref().unwrap().1.contains("`capital@1` stays noted"), "{:?}", review.message);
+}
+
+#[test]
+fn nothing_is_accepted_where_its_prompt_version_cannot_be_noted() {
+    let project = project();
+    write(project.path(), "snapshots/capitals/prompts.toml", b"<<<<<<< ours\n");
+    let before = files(project.path());
+    let (mut review, mut table) = sat_down(project.path());
+    press('a', &mut review, &mut table);
+    assert_eq!(files(project.path()), before);
+    assert_eq!(review.entries[0].status, Status::Waiting);
+    assert!(review.message.as_ref().unwrap().1.contains("prompts.toml"), "{:?}", review.message);
+}
+
+#[test]
+fn what_could_not_be_accepted_leaves_no_prompt_version_noted() {
+    let project = project();
+    let (mut review, mut table) = sat_down(project.path());
+    let before = files(project.path());
+    press('n', &mut review, &mut table);
+    press('a', &mut review, &mut table);
+    assert_eq!(review.entries[1].status, Status::Waiting, "a simulated output replaces no real one");
+    assert_eq!(files(project.path()), before);
+}
+
+#[test]
+fn all_that_share_a_change_are_decided_but_for_what_was_skipped() {
+    let project = project();
+    for case in ["japan", "italy", "peru"] {
+        let path = format!("snapshots/capitals/{case}/claude-haiku-4-5.snap");
+        write(project.path(), &path, &snapshot(false, "It was there."));
+        write(project.path(), &format!("{path}.new"), &snapshot(false, "It is there."));
+    }
+    let (mut review, mut table) = sat_down(project.path());
+    assert_eq!(review.entries.iter().filter(|entry| entry.item.change == review.entries[1].item.change).count(), 3);
+    // Italy, then Japan, which is put aside, then Peru.
+    for key in "nnspp".chars() {
+        press(key, &mut review, &mut table);
+    }
+    assert_eq!((review.current().unwrap().item.case.as_str(), review.count(&Status::Skipped)), ("italy", 1));
+    press('A', &mut review, &mut table);
+    let there = |case: &str| project.path().join(format!("snapshots/capitals/{case}/claude-haiku-4-5.snap.new")).exists();
+    assert_eq!([there("italy"), there("japan"), there("peru")], [false, true, false], "{:?}", review.message);
+    assert_eq!(review.entries[2].status, Status::Skipped);
+}
+
+#[test]
+fn a_shared_change_says_that_ignored_values_differ_and_where() {
+    let project = project();
+    let suite = format!("{SUITE}snapshot: {{compare: json, ignore: [$.why]}}\n");
+    write(project.path(), "suites/capitals.yaml", suite.as_bytes());
+    let answer = |queue: &str, why: &str| snapshot(false, &format!("{{\"queue\": \"{queue}\", \"why\": \"{why}\"}}"));
+    for case in ["italy", "japan"] {
+        let path = format!("snapshots/capitals/{case}/claude-haiku-4-5.snap");
+        write(project.path(), &path, &answer("billing", &format!("{case} paid twice")));
+        write(project.path(), &format!("{path}.new"), &answer("refunds", &format!("{case} wants it back")));
+    }
+    let (mut review, mut table) = sat_down(project.path());
+    press('n', &mut review, &mut table);
+    let screen = |review: &Review| view::frame(review).rows.iter().map(body::plain).collect::<Vec<_>>().join("\n");
+    let shown = screen(&review);
+    assert!(shown.contains("2 outputs share this change, but for values that `snapshot.ignore` leaves out"), "{shown}");
+    assert!(shown.contains("left out by `snapshot.ignore` (`w` shows it): $.why"), "{shown}");
+    press('A', &mut review, &mut table);
+    assert_eq!(review.count(&Status::Accepted), 2, "{:?}", review.message);
+    press('u', &mut review, &mut table);
+    // Where they do not differ, nothing is said of them.
+    for case in ["italy", "japan"] {
+        let path = format!("snapshots/capitals/{case}/claude-haiku-4-5.snap");
+        write(project.path(), &path, &answer("billing", "paid"));
+        write(project.path(), &format!("{path}.new"), &answer("refunds", "paid"));
+    }
+    let (mut review, mut table) = sat_down(project.path());
+    press('n', &mut review, &mut table);
+    let shown = screen(&review);
+    assert!(shown.contains("2 outputs share this change: `A` accepts"), "{shown}");
+    assert!(!shown.contains("snapshot.ignore"), "{shown}");
 }
 
 proptest! {

@@ -10,7 +10,7 @@ use crate::model::side_by_side::SideBySide;
 pub(crate) mod compared;
 pub(crate) mod difference;
 pub mod events;
-mod figures;
+pub(crate) mod figures;
 pub mod files;
 pub(crate) mod finding;
 pub mod github;

@@ -169,7 +169,7 @@ fn press(review: &mut Review, keys: &str) {
                 let outcomes = items.into_iter().map(|item| (item, Outcome::Done(None))).collect();
                 review.carried_out(decision, outcomes);
             }
-            Effect::Undo => review.undone(Ok(())),
+            Effect::Undo => review.undone(Ok(&[])),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::report::figures;
 use crate::review::filter::Filter;
 use crate::review::item::Item;
 
@@ -302,17 +303,25 @@ impl Review {
     }
 
     /// What came of an undo. A step that cannot be taken back is forgotten, so that the one before it can.
-    pub(crate) fn undone(&mut self, result: Result<(), String>) {
+    /// `Ok` has the prompt versions that stay noted, because outputs rely on them that somebody else accepted.
+    pub(crate) fn undone(&mut self, result: Result<&[String], String>) {
         let Some(step) = self.steps.pop() else { return };
         match result {
-            Ok(()) => {
+            Ok(stay) => {
                 for index in &step {
                     self.entries[*index].status = Status::Waiting;
                 }
                 if let Some(place) = step.first().and_then(|first| self.shown.iter().position(|index| index == first)) {
                     self.turn_to(place);
                 }
-                self.tell(Tone::Good, format!("took back {}: every file is what it was", counted(step.len(), "decision")));
+                let took = format!("took back {}", figures::counted(step.len() as u64, "decision", "decisions"));
+                if stay.is_empty() {
+                    self.tell(Tone::Good, format!("{took}: every file is what it was"));
+                } else {
+                    let versions = stay.iter().map(|version| format!("`{version}`")).collect::<Vec<_>>().join(", ");
+                    let why = "an output that somebody else accepted meanwhile relies on it";
+                    self.tell(Tone::Good, format!("{took}; {versions} stays noted in prompts.toml: {why}"));
+                }
             }
             Err(why) => self.tell(Tone::Odd, format!("it cannot be taken back: {why}")),
         }
@@ -334,9 +343,4 @@ impl Review {
         }
         summary
     }
-}
-
-/// `1 decision`, `2 decisions`.
-pub(crate) fn counted(count: usize, one: &str) -> String {
-    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }

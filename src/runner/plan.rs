@@ -14,9 +14,9 @@ use crate::model::parameters;
 use crate::model::problem::Problem;
 use crate::model::request::{EndpointIdentity, Params, Request, Role};
 use crate::model::run::Address;
-use crate::model::suite::{Case, Compare, ModelSpec, Prompt, PromptVersion, Suite};
-use crate::snapshot;
+use crate::model::suite::{Case, ModelSpec, Prompt, PromptVersion, Suite};
 use crate::snapshot::compare::Comparison;
+use crate::snapshot::owned;
 use crate::template::TemplateError;
 use crate::template::prompt::CompiledPrompt;
 
@@ -340,7 +340,7 @@ fn variants(suite: &Arc<Suite>, context: &Context<'_>, problems: &mut Vec<Proble
                     params,
                     gated: newest && model.gate,
                     side_by_side,
-                    owns_snapshot: newest && suite.snapshot.compare != Compare::Off,
+                    owns_snapshot: newest && owned::keeps_snapshots(suite),
                     comparison: Arc::clone(&comparison),
                 }));
             }
@@ -407,10 +407,8 @@ fn plan_cell(
     let keys = (0..keyed).map(|sample| key::key(&request, &variant.identity, sample)).collect();
     let worst_case = cost::prompt_bound(context.catalog, &request)
         .and_then(|bound| cost::upper_bound(context.catalog, &variant.model_id, bound, &variant.params, context.day));
-    let snapshot_path = variant.owns_snapshot.then(|| {
-        let prompt = (variant.suite.prompts.len() > 1).then_some(&*variant.prompt_name);
-        Arc::from(snapshot::path::path(&variant.suite.name, &case.id, prompt, &variant.model_name))
-    });
+    let owned = || owned::of_cell(&variant.suite, &case.id, &variant.prompt_name, &variant.model_name).map(Arc::from);
+    let snapshot_path = if variant.owns_snapshot { owned() } else { None };
     Ok(PlannedCell { variant, case, case_id, keys, worst_case, snapshot_path })
 }
 

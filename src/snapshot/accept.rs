@@ -47,7 +47,7 @@ impl Variants {
 }
 
 impl Folder {
-    /// Makes a pending snapshot the accepted one and returns it; its prompt version is to be [locked](Self::lock) next.
+    /// Makes a pending snapshot the accepted one and returns it; its prompt version is to be noted first, as [`locked`](Self::locked) does.
     ///
     /// # Errors
     /// A pending file that is gone or cannot be read, a simulated one beside a real one, a disk that cannot be written.

@@ -10,8 +10,8 @@ use crate::snapshot::path::FOLDER;
 /// No snapshot is larger; a file that is was not written by promptkeel.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// How the name of a file ends that has not got its own yet.
-const TEMPORARY: &str = ".snap.new";
+/// How the name of a file begins and ends that has not got its own yet: hidden, git-ignored, and never taken for an output that waits.
+const TEMPORARY: (&str, &str) = (".promptkeel-", ".tmp");
 
 /// Another process may delete a folder that just became empty while a file is put into it.
 const ATTEMPTS: usize = 5;
@@ -124,8 +124,7 @@ pub(super) fn put_bytes(root: &Path, path: &str, bytes: &[u8]) -> Result<bool, S
 fn replace(parent: &Path, place: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::create_dir_all(parent)?;
     let mut builder = tempfile::Builder::new();
-    // Hidden, and git-ignored like every pending snapshot, should the process be killed before it has its name.
-    builder.prefix(".").suffix(TEMPORARY);
+    builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
     let mut file = builder.tempfile_in(parent)?;
@@ -163,14 +162,20 @@ pub(super) fn remove(root: &Path, path: &str) -> Result<bool, SnapshotError> {
 
 /// Every file below the folder, project-relative with forward slashes, sorted. Links and hidden files are left out.
 pub(super) fn list(root: &Path) -> Result<Vec<String>, SnapshotError> {
-    walk(root, |_| ())
+    walk(root, FOLDER, |_| ())
+}
+
+/// The same of one folder in it.
+pub(super) fn list_in(root: &Path, folder: &str) -> Result<Vec<String>, SnapshotError> {
+    locate(root, folder)?;
+    walk(root, folder, |_| ())
 }
 
 /// The same, and clears away what killed processes were writing. Another run's file may be among it: whoever misses its own writes it again.
 pub(super) fn list_and_tidy(root: &Path) -> Result<Vec<String>, SnapshotError> {
-    walk(root, |entry| {
+    walk(root, FOLDER, |entry| {
         let name = entry.file_name();
-        let random = name.to_str().and_then(|name| name.strip_prefix('.')?.strip_suffix(TEMPORARY));
+        let random = name.to_str().and_then(|name| name.strip_prefix(TEMPORARY.0)?.strip_suffix(TEMPORARY.1));
         if random.is_some_and(|random| random.len() == 6) && entry.file_type().is_ok_and(|kind| kind.is_file()) {
             // One that stays is ignored by git and by us.
             let _ = fs::remove_file(entry.path());
@@ -178,10 +183,10 @@ pub(super) fn list_and_tidy(root: &Path) -> Result<Vec<String>, SnapshotError> {
     })
 }
 
-fn walk(root: &Path, hidden: impl Fn(&fs::DirEntry)) -> Result<Vec<String>, SnapshotError> {
+fn walk(root: &Path, from: &str, hidden: impl Fn(&fs::DirEntry)) -> Result<Vec<String>, SnapshotError> {
     check_link(root, root, &root.join(FOLDER)).map_err(|reason| SnapshotError::Outside { path: FOLDER.to_owned(), reason })?;
     let mut files = Vec::new();
-    let mut open = vec![FOLDER.to_owned()];
+    let mut open = vec![from.to_owned()];
     while let Some(folder) = open.pop() {
         let failed = |source| SnapshotError::Read { path: folder.clone(), source };
         let entries = match fs::read_dir(root.join(&folder)) {

@@ -1,6 +1,7 @@
 //! What is accepted, pending and orphaned in a project's snapshot folder, and how does it change?
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::model::suite::PromptVersion;
@@ -11,7 +12,7 @@ use crate::snapshot::disk;
 use crate::snapshot::format;
 use crate::snapshot::lock::PromptLock;
 use crate::snapshot::output::Snapshot;
-use crate::snapshot::path::{ACCEPTED, LOCK, PENDING, lock_path, pending_path};
+use crate::snapshot::path::{ACCEPTED, FOLDER, LOCK, PENDING, lock_path, pending_path};
 use crate::snapshot::policy::Action;
 
 /// What `.gitattributes` says about snapshots: no line ends are converted, white space at line ends is nobody's mistake, reviewers see
@@ -73,22 +74,23 @@ impl Folder {
     /// A file that cannot be written.
     pub fn carry_out(&self, action: Action, owner: Owner<'_>, new: &Snapshot, comparison: &Comparison) -> Result<bool, SnapshotError> {
         let pending = pending_path(owner.path);
-        let changed = match action {
+        let accepted = match action {
             Action::Leave => return Ok(false),
             Action::RemovePending => return self.remove_pending(&pending, new.simulated),
             Action::WritePending => return self.write_pending(&pending, &comparison.distinct(new)),
-            Action::Confirm => false,
-            Action::Accept => disk::put(&self.root, owner.path, &format::write(&comparison.distinct(new)))?,
-            Action::Extend => {
-                let extended = match self.read(owner.path)? {
-                    Some(accepted) => comparison.extended(&accepted, new),
-                    None => comparison.distinct(new),
-                };
-                disk::put(&self.root, owner.path, &format::write(&extended))?
-            }
+            Action::Confirm => None,
+            Action::Accept => Some(comparison.distinct(new)),
+            Action::Extend => Some(match self.read(owner.path)? {
+                Some(accepted) => comparison.extended(&accepted, new),
+                None => comparison.distinct(new),
+            }),
         };
+        let version = owner.version;
+        let (changed, locked) =
+            self.locked(&lock_path(owner.suite), &format!("{}@{}", version.prompt, version.version), &version.file.digest, || {
+                accepted.map_or(Ok(false), |accepted| disk::put(&self.root, owner.path, &format::write(&accepted)))
+            })?;
         let removed = self.remove_pending(&pending, new.simulated)?;
-        let locked = self.lock(owner.suite, &[owner.version])?;
         Ok(changed || removed || locked)
     }
 
@@ -165,23 +167,66 @@ impl Folder {
     /// # Errors
     /// A lock that cannot be read.
     pub fn prompt_lock(&self, suite: &str) -> Result<PromptLock, SnapshotError> {
-        let path = lock_path(suite);
-        let text = disk::read(&self.root, &path)?.unwrap_or_default();
-        PromptLock::parse(&text).map_err(|message| SnapshotError::Lock { path, message })
+        self.lock_at(&lock_path(suite))
     }
 
-    /// Notes that outputs of these versions were accepted with the text that they have now; whether the lock changed.
+    /// The same by the file's path.
     ///
     /// # Errors
-    /// A lock that cannot be read or written.
-    pub fn lock(&self, suite: &str, versions: &[&PromptVersion]) -> Result<bool, SnapshotError> {
-        disk::alone(&self.root, || {
-            let mut lock = self.prompt_lock(suite)?;
-            let mut changed = false;
-            for version in versions {
-                changed |= lock.accept(version);
+    /// A lock that cannot be read.
+    pub fn lock_at(&self, path: &str) -> Result<PromptLock, SnapshotError> {
+        let text = disk::read(&self.root, path)?.unwrap_or_default();
+        PromptLock::parse(&text).map_err(|message| SnapshotError::Lock { path: path.to_owned(), message })
+    }
+
+    /// The hashes of all prompt texts that an output of any suite was accepted with.
+    ///
+    /// # Errors
+    /// A lock that cannot be read.
+    pub fn accepted_texts(&self) -> Result<BTreeSet<String>, SnapshotError> {
+        let mut hashes = BTreeSet::new();
+        for path in disk::list(&self.root)?.iter().filter(|path| path.rsplit('/').next() == Some(LOCK)) {
+            hashes.extend(self.lock_at(path)?.hashes().map(str::to_owned));
+        }
+        Ok(hashes)
+    }
+
+    /// Accepts an output whose prompt version is noted first, in the lock at this path, with the hash of the text that gave it: no accepted
+    /// output ever stands without its line. What could not be accepted leaves no line. Answers too whether the lock changed.
+    ///
+    /// # Errors
+    /// A lock that cannot be read or written: then nothing is accepted. And what `accept` answers.
+    pub fn locked<T>(
+        &self,
+        lock: &str,
+        version: &str,
+        hash: &str,
+        accept: impl FnOnce() -> Result<T, SnapshotError>,
+    ) -> Result<(T, bool), SnapshotError> {
+        let path = [lock.to_owned()];
+        let note = || self.change_lock(lock, |lock| lock.note(version.to_owned(), hash));
+        let before = self.keep(&path)?;
+        let noted = if note()? { Some(self.step(before, self.keep(&path)?)) } else { None };
+        match accept() {
+            Ok(accepted) => {
+                // Another process may have noted it too, and taken it back because it could not accept its own output.
+                let again = note()?;
+                Ok((accepted, again || noted.is_some()))
             }
-            if changed { disk::put(&self.root, &lock_path(suite), &lock.to_string()) } else { Ok(false) }
+            Err(error) => {
+                // A line too many asks for a look that nobody needed; why nothing was accepted is what matters.
+                let _ = noted.map(|noted| self.take_back(&noted));
+                Err(error)
+            }
+        }
+    }
+
+    fn change_lock(&self, path: &str, change: impl FnOnce(&mut PromptLock) -> bool) -> Result<bool, SnapshotError> {
+        // There must be something that another process can lock too. Where it cannot be made, writing says why.
+        let _ = fs::create_dir_all(self.root.join(FOLDER));
+        disk::alone(&self.root, || {
+            let mut lock = self.lock_at(path)?;
+            if change(&mut lock) { disk::put(&self.root, path, &lock.to_string()) } else { Ok(false) }
         })
     }
 }

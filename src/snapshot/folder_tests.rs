@@ -195,7 +195,7 @@ fn orphans_are_what_no_cell_owns() {
         "snapshots/renamed/prompts.toml",
         "snapshots/renamed/refund/haiku.snap",
         "snapshots/README.md",
-        "snapshots/triage/refund/.half.snap.new",
+        "snapshots/triage/refund/.promptkeel-half00.tmp",
     ] {
         project.put(path, "");
     }
@@ -307,11 +307,17 @@ fn a_written_file_has_an_ordinary_mode_and_no_leftovers() {
 #[test]
 fn what_cannot_be_written_is_an_error_with_a_place_and_a_next_step() {
     let project = project();
-    project.put("snapshots/triage", "a file where a folder belongs");
+    project.put("snapshots/triage/refund", "a file where a folder belongs");
     let owner = Owner { suite: "triage", path: PATH, version: &project.version };
     let error = project.folder.carry_out(Action::Accept, owner, &snapshot(&["a"]), &project.comparison).unwrap_err();
     assert!(matches!(&error, SnapshotError::Write { path, .. } if path == PATH), "{error}");
     assert!(error.hint().contains("a file where a folder belongs"), "{}", error.hint());
+    assert_eq!(project.files(), ["snapshots/triage/refund"], "no prompt version is noted that nothing was accepted of");
+    project.put("snapshots/triage/prompts.toml", "<<<<<<< ours");
+    fs::remove_file(project.place("snapshots/triage/refund")).unwrap();
+    let error = project.folder.carry_out(Action::Accept, owner, &snapshot(&["a"]), &project.comparison).unwrap_err();
+    assert!(matches!(&error, SnapshotError::Lock { path, .. } if path == "snapshots/triage/prompts.toml"), "{error}");
+    assert_eq!(project.files(), ["snapshots/triage/prompts.toml"], "no output is accepted whose version is not noted");
     for (kind, word) in [
         (std::io::ErrorKind::StorageFull, "space"),
         (std::io::ErrorKind::ReadOnlyFilesystem, "read-only"),
@@ -356,7 +362,7 @@ fn locking_from_many_threads_loses_no_version() {
     std::thread::scope(|scope| {
         for number in 1..=8 {
             let folder = &project.folder;
-            scope.spawn(move || folder.lock("triage", &[&version(number, "aa")]).unwrap());
+            scope.spawn(move || folder.locked(&lock_path("triage"), &format!("triage@{number}"), "aa", || Ok(())).unwrap());
         }
     });
     let lock = project.folder.prompt_lock("triage").unwrap();

@@ -28,13 +28,18 @@ impl Kept {
         self.files.iter().any(|(kept, bytes)| kept == path && bytes.is_some())
     }
 
+    /// The files that were looked at, in the order in which they were.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
+        self.files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_deref()))
+    }
+
     /// Keeps those files alone that `others` has too.
     pub fn keep_only(&mut self, others: &Self) {
         self.files.retain(|(path, _)| others.knows(path));
     }
 
     /// Whether the file was looked at, there or not.
-    fn knows(&self, path: &str) -> bool {
+    pub(super) fn knows(&self, path: &str) -> bool {
         self.files.iter().any(|(kept, _)| kept == path)
     }
 }
@@ -74,31 +79,6 @@ impl Folder {
         }
         Ok(None)
     }
-
-    /// Makes the files what they were `before`, provided that they are still what they were `after`; nothing is touched otherwise. A disk that
-    /// fails may leave some of them put back already: the same call goes on from there.
-    ///
-    /// # Errors
-    /// A file that somebody else changed since, a disk that cannot be written.
-    pub fn put_back(&self, before: &Kept, after: &Kept) -> Result<(), SnapshotError> {
-        // Another process may note a prompt version between the look and the write.
-        disk::alone(&self.root, || {
-            for (path, bytes) in &after.files {
-                let now = disk::read_bytes(&self.root, path)?;
-                let is_back = before.knows(path) && now.as_deref() == before.bytes(path);
-                if now != *bytes && !is_back {
-                    return Err(SnapshotError::Meanwhile { path: path.clone() });
-                }
-            }
-            for (path, bytes) in &before.files {
-                match bytes {
-                    Some(bytes) => disk::put_bytes(&self.root, path, bytes)?,
-                    None => disk::remove(&self.root, path)?,
-                };
-            }
-            Ok(())
-        })
-    }
 }
 
 #[cfg(test)]
@@ -109,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_put_back_byte_for_byte_unless_somebody_changed_them() {
+    fn files_are_kept_byte_for_byte_and_looked_at_again() {
         let project = tempfile::tempdir().unwrap();
         let folder = Folder::open(project.path());
         let place = |name: &str| project.path().join("snapshots/s").join(name);
@@ -120,39 +100,8 @@ mod tests {
         assert!(before.has(&paths[1]) && !before.has(&paths[0]));
         fs::rename(place("a.snap.new"), place("a.snap")).unwrap();
         let after = folder.keep(&paths).unwrap();
-        folder.put_back(&before, &after).unwrap();
-        assert_eq!(fs::read(place("a.snap.new")).unwrap(), b"no \xff text\r\n");
-        assert!(!place("a.snap").exists());
-        fs::write(place("a.snap"), "by somebody else").unwrap();
-        assert!(matches!(folder.put_back(&before, &after), Err(SnapshotError::Meanwhile { .. })));
-        assert_eq!(fs::read(place("a.snap")).unwrap(), b"by somebody else");
+        assert_eq!(after.bytes(&paths[0]), Some(b"no \xff text\r\n".as_slice()));
+        assert_eq!((folder.moved(&before).unwrap().as_ref(), folder.moved(&after).unwrap()), (Some(&paths[0]), None));
         assert!(folder.keep(&["../outside".to_owned()]).is_err());
-    }
-
-    #[test]
-    fn what_could_not_be_put_back_whole_is_put_back_by_the_next_call() {
-        let project = tempfile::tempdir().unwrap();
-        let folder = Folder::open(project.path());
-        let place = |name: &str| project.path().join("snapshots").join(name);
-        let paths = ["snapshots/a/one.snap".to_owned(), "snapshots/b/two.snap".to_owned()];
-        for name in ["a", "b"] {
-            fs::create_dir_all(place(name)).unwrap();
-        }
-        for name in ["a/one.snap", "b/two.snap"] {
-            fs::write(place(name), "old").unwrap();
-        }
-        let before = folder.keep(&paths).unwrap();
-        fs::write(place("a/one.snap"), "new").unwrap();
-        fs::remove_dir_all(place("b")).unwrap();
-        let after = folder.keep(&paths).unwrap();
-        // A file where the folder belongs.
-        fs::write(place("b"), "in the way").unwrap();
-        let refused = folder.put_back(&before, &after).unwrap_err();
-        assert!(!matches!(refused, SnapshotError::Meanwhile { .. }), "{refused}");
-        fs::write(place("a/one.snap"), "old").unwrap();
-        fs::remove_file(place("b")).unwrap();
-        folder.put_back(&before, &after).unwrap();
-        assert_eq!(fs::read(place("a/one.snap")).unwrap(), b"old");
-        assert_eq!(fs::read(place("b/two.snap")).unwrap(), b"old");
     }
 }

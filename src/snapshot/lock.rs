@@ -9,7 +9,7 @@
 //! ```
 //! Versions that no suite lists any more are kept: an old branch may still ask for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -68,10 +68,28 @@ impl PromptLock {
         Ok(Self { hashes: file.prompts.into_iter().map(|(name, entry)| (name.into(), entry.hash)).collect() })
     }
 
-    /// Notes a version's present text as accepted; whether that is news.
-    pub fn accept(&mut self, version: &PromptVersion) -> bool {
-        let hash = version.file.digest.to_string();
-        self.hashes.insert(name(version).into(), hash.clone()) != Some(hash)
+    /// Notes the text with this hash as the accepted one of a version, `ticket-triage@3`; whether that is news.
+    pub(super) fn note(&mut self, name: String, hash: &str) -> bool {
+        self.hashes.insert(name.into(), hash.to_owned()).as_deref() != Some(hash)
+    }
+
+    /// The versions that `other` notes with another text, or not at all, and the other way round.
+    pub(super) fn differing(&self, other: &Self) -> BTreeSet<String> {
+        let names = self.hashes.keys().chain(other.hashes.keys());
+        names.filter(|name| self.hashes.get(name) != other.hashes.get(name)).map(|name| name.spelled.clone()).collect()
+    }
+
+    /// Makes one version's line what it is in `other`, where it may be missing.
+    pub(super) fn restore(&mut self, name: &str, other: &Self) {
+        match other.accepted(name) {
+            Some(hash) => drop(self.note(name.to_owned(), hash)),
+            None => drop(self.hashes.remove(&name.to_owned().into())),
+        }
+    }
+
+    /// The hashes of all accepted texts.
+    pub(super) fn hashes(&self) -> impl Iterator<Item = &str> {
+        self.hashes.values().map(String::as_str)
     }
 
     /// The version was accepted with another text.
@@ -167,9 +185,9 @@ mod tests {
     fn one_line_a_version_sorted_by_number() {
         let mut lock = PromptLock::default();
         for (prompt, number) in [("triage", 10), ("triage", 2), ("answer", 1)] {
-            assert!(lock.accept(&version(prompt, number, &format!("h{number}"))));
+            assert!(lock.note(format!("{prompt}@{number}"), &format!("h{number}")));
         }
-        assert!(!lock.accept(&version("triage", 2, "h2")), "nothing new");
+        assert!(!lock.note("triage@2".to_owned(), "h2"), "nothing new");
         insta::assert_snapshot!(lock, @r#"
         # The prompt versions whose outputs were accepted, and the blake3 hash of their files. Written by promptkeel.
         [prompts]
@@ -183,7 +201,7 @@ mod tests {
     #[test]
     fn only_an_accepted_version_with_another_text_is_changed() {
         let mut lock = PromptLock::default();
-        lock.accept(&version("triage", 3, "aa"));
+        lock.note("triage@3".to_owned(), "aa");
         assert!(!lock.is_changed(&version("triage", 3, "aa")));
         assert!(!lock.is_changed(&version("triage", 4, "bb")), "a version that nobody accepted may change");
         let changed_version = version("triage", 3, "bb");
@@ -199,7 +217,7 @@ mod tests {
     #[test]
     fn what_is_unknown_stays_and_every_spelling_of_a_table_is_read() {
         let mut lock = PromptLock::parse("[prompts.\"old@1\"]\nhash = \"aa\"\n[prompts.\"no version\"]\nhash = \"bb\"\n").unwrap();
-        lock.accept(&version("new", 2, "cc"));
+        lock.note("new@2".to_owned(), "cc");
         insta::assert_snapshot!(lock, @r#"
         # The prompt versions whose outputs were accepted, and the blake3 hash of their files. Written by promptkeel.
         [prompts]
@@ -233,7 +251,7 @@ mod tests {
         fn any_prompt_name_comes_back(names in prop::collection::btree_map((any::<String>(), any::<u32>()), "[0-9a-f]{4}", 0..6)) {
             let mut lock = PromptLock::default();
             for ((prompt, number), digest) in &names {
-                lock.accept(&version(prompt, *number, digest));
+                lock.note(format!("{prompt}@{number}"), digest);
             }
             let text = lock.to_string();
             prop_assert_eq!(text.lines().count(), names.len() + 2);

@@ -7,6 +7,8 @@
 
 use std::io;
 
+use crate::model::problem::Problem;
+
 pub mod accept;
 pub mod compare;
 pub mod folder;
@@ -14,9 +16,11 @@ pub mod format;
 pub mod kept;
 pub mod lock;
 pub mod output;
+pub mod owned;
 pub mod path;
 pub mod pending;
 pub mod policy;
+pub mod undo;
 
 mod disk;
 mod escape;
@@ -116,6 +120,12 @@ pub enum SnapshotError {
         /// What is wrong with it.
         message: String,
     },
+}
+
+impl From<&SnapshotError> for Problem {
+    fn from(error: &SnapshotError) -> Self {
+        Self::error(error.to_string()).hint(error.hint())
+    }
 }
 
 impl SnapshotError {

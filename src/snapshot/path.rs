@@ -43,6 +43,13 @@ pub fn lock_path(suite: &str) -> String {
     format!("{FOLDER}/{}/{LOCK}", part(suite))
 }
 
+/// The lock of the suite in whose folder a snapshot stands.
+#[must_use]
+pub fn lock_beside(snapshot: &str) -> String {
+    let suite = snapshot.split('/').nth(1).unwrap_or_default();
+    format!("{FOLDER}/{suite}/{LOCK}")
+}
+
 /// The pending snapshot beside an accepted one.
 #[must_use]
 pub fn pending_path(accepted: &str) -> String {

@@ -12,6 +12,7 @@ pub mod cached;
 mod claim;
 pub mod history;
 mod open;
+pub mod pending;
 pub mod prompts;
 pub mod recent;
 mod writer;

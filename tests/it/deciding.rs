@@ -126,3 +126,95 @@ fn a_real_answer_never_matches_what_a_simulator_said() {
     assert_eq!(report["cells"][0]["snapshot"]["state"], "new");
     assert!(report["cells"][0]["snapshot"]["reason"].as_str().unwrap().contains("simulat"), "{report}");
 }
+
+#[test]
+fn an_output_that_an_earlier_text_gave_is_accepted_without_locking_the_present_one() {
+    let mut project = strict();
+    assert_eq!(project.run(&["run"]).code, 1);
+    let before = project.run(&["accept", "capitals/japan"]);
+    assert_eq!((before.code, before.stderr.as_str()), (0, ""), "the text is what it was");
+    let lock = project.read("snapshots/capitals/prompts.toml");
+    project.edit("suites/prompts/capital/1.md", "Name", "Tell");
+    let accepted = project.run(&["accept", "--all"]);
+    assert_eq!(accepted.code, 0, "{accepted:?}");
+    assert!(project.exists(PARIS));
+    insta::assert_snapshot!(accepted.transcript());
+    assert_eq!(project.read("snapshots/capitals/prompts.toml"), lock, "the present text gave nothing that was accepted");
+    project.set("CI", "true");
+    let check = project.run(&["check"]);
+    assert_eq!(check.code, 2, "{check:?}");
+    assert!(check.stderr.contains("changed since suite `capitals` accepted an output of it"), "{check:?}");
+}
+
+#[test]
+fn the_text_that_gave_the_first_accepted_output_is_noted_and_not_the_present_one() {
+    let project = strict();
+    project.run(&["run"]);
+    project.edit("suites/prompts/capital/1.md", "Name", "Tell");
+    assert_eq!(project.run(&["accept", "--all"]).code, 0);
+    let check = project.run(&["check"]);
+    assert!(check.stderr.contains("the text of `capital@1`"), "{check:?}");
+    assert!(check.stderr.contains("[-Name-]") || check.stderr.contains("Name"), "the run kept the text: {check:?}");
+    // Put back, it is what was accepted.
+    project.edit("suites/prompts/capital/1.md", "Tell", "Name");
+    let check = project.run(&["check"]);
+    assert_eq!((check.code, check.stderr.as_str()), (0, ""), "{check:?}");
+}
+
+#[test]
+fn where_nobody_noted_which_text_gave_an_output_the_present_one_counts() {
+    let project = strict();
+    project.run(&["run"]);
+    std::fs::remove_dir_all(project.path(".promptkeel")).unwrap();
+    let accepted = project.run(&["accept", "--all"]);
+    assert_eq!((accepted.code, accepted.stderr.as_str()), (0, ""), "{accepted:?}");
+    assert!(project.read("snapshots/capitals/prompts.toml").contains("capital@1"));
+    assert_eq!(project.run(&["check"]).code, 0);
+}
+
+#[test]
+fn no_output_is_accepted_where_its_prompt_version_cannot_be_noted() {
+    let project = strict();
+    project.run(&["run"]);
+    std::fs::create_dir_all(project.path("snapshots/capitals/prompts.toml/in-the-way")).unwrap();
+    let accepted = project.run(&["accept", "--all"]);
+    assert_eq!(accepted.code, 5, "{accepted:?}");
+    assert!(accepted.stderr.contains("prompts.toml") && accepted.stdout.contains("0 accepted"), "{accepted:?}");
+    assert!(!project.exists(PARIS) && project.exists(&format!("{PARIS}.new")));
+    let updated = project.run(&["run", "--update"]);
+    assert_eq!(updated.code, 2, "told before anything is asked: {updated:?}");
+    assert!(!project.exists(PARIS), "{updated:?}");
+}
+
+#[test]
+fn what_waits_is_told_to_programs() {
+    let project = strict();
+    project.edit("suites/capitals.yaml", "compare: text", "compare: exact");
+    project.run(&["run", "--update"]);
+    project.edit(PARIS, "Paris", "Lyon");
+    std::fs::remove_file(project.path("snapshots/capitals/japan/claude-haiku-4-5.snap")).unwrap();
+    project.rewrite(
+        "snapshots/capitals/spain/claude-haiku-4-5.snap",
+        "---\nprompt: capital@1\nmodel: m\nstop_reason: end_turn\n---\nMadrid\n",
+    );
+    project.run(&["run"]);
+    let pending = project.run(&["pending", "--json"]);
+    assert_eq!((pending.code, pending.stderr.as_str()), (0, ""), "{pending:?}");
+    insta::assert_snapshot!(pending.stdout);
+}
+
+#[test]
+fn a_suite_that_keeps_no_snapshots_owns_none() {
+    let project = strict();
+    project.run(&["run", "--update"]);
+    project.edit(PARIS, "Paris", "Lyon");
+    project.run(&["run"]);
+    project.edit("suites/capitals.yaml", "compare: text", "compare: \"off\"");
+    let (ran, report) = project.report(&[]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(report["cells"].as_array().unwrap().iter().all(|cell| cell["snapshot_path"].is_null()), "{report}");
+    assert_eq!(report["orphans"].as_array().unwrap().len(), 4, "two outputs, one that waits, the lock: {}", report["orphans"]);
+    let accepted = project.run(&["accept", "--all"]);
+    assert_eq!(accepted.code, 0, "{accepted:?}");
+    assert!(accepted.stderr.contains("belongs to no case of any suite"), "{accepted:?}");
+}

@@ -427,3 +427,36 @@ fn an_orphan_is_kept_or_removed_and_comes_back_with_undo() {
     terminal.press("q");
     terminal.end();
 }
+
+#[test]
+fn a_pull_request_shows_the_outputs_that_moved_and_touches_no_other_file() {
+    let project = project()
+        .write(".gitignore", ".promptkeel/\n*.snap.new\n.promptkeel-*.tmp\n")
+        .write(".gitattributes", "snapshots/** -text -whitespace diff linguist-generated=false\nsnapshots/**/prompts.toml merge=union\n");
+    project.git(&["init", "-q"]);
+    project.git(&["add", "-A"]);
+    project.git(&["commit", "-q", "-m", "version 1 is accepted"]);
+    assert_eq!(project.git(&["ls-files", "snapshots"]).lines().count(), 41, "forty outputs and the lock");
+    assert_eq!(project.run(&["accept", "--all"]).code, 0);
+    let mut changed: Vec<String> = CHANGED.iter().map(|(case, ..)| snapshot(*case)).collect();
+    changed.push("snapshots/triage/prompts.toml".to_owned());
+    assert_eq!(project.git(&["diff", "--name-only", "snapshots"]).lines().collect::<Vec<_>>(), changed);
+    assert_eq!(project.git(&["status", "--porcelain", "snapshots"]).lines().count(), changed.len(), "nothing is left beside them");
+    let shown = project.git(&["diff", "--no-color", "-U9", "snapshots/triage/case-03", "snapshots/triage/prompts.toml"]);
+    let shown: Vec<&str> = shown.lines().filter(|line| !line.starts_with("index ")).collect();
+    let shown = with_short_hashes(&shown.join("\n"));
+    insta::assert_snapshot!(shown);
+    // The next run finds nothing to write.
+    project.run(&["run"]);
+    assert_eq!(project.git(&["diff", "--name-only", "snapshots"]).lines().count(), changed.len());
+}
+
+/// The first digits of every hash: the whole ones say nothing to a reader.
+fn with_short_hashes(text: &str) -> String {
+    let short = |word: &str| {
+        let digits = word.trim_matches('"');
+        let is_hash = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_hash { format!("\"{}...\"", &digits[..4]) } else { word.to_owned() }
+    };
+    text.split(' ').map(short).collect::<Vec<_>>().join(" ")
+}

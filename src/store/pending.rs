@@ -1,0 +1,124 @@
+//! Which text of its prompt gave an output that waits for review? Noted beside the answers when the output is laid aside, because the
+//! prompt may be another one when somebody accepts it.
+//!
+//! A note holds for the very bytes that it was written for: an output that came otherwise (another machine, an editor) has none.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::key::digest;
+
+/// Where they stand in the store's folder, each under the digest of the pending file's path.
+const FOLDER: &str = "pending";
+
+/// A longer file is no note.
+const LARGEST: u64 = 64 << 10;
+
+/// So many are kept; beyond it the oldest go.
+const MOST: usize = 50_000;
+
+#[derive(Serialize, Deserialize)]
+struct Note {
+    /// The pending file, for people.
+    path: String,
+    /// The digest of what is in it.
+    output: String,
+    /// The digest of the prompt version's file.
+    text: String,
+}
+
+/// Notes that the prompt text with the digest `text` gave the `output` that waits at `path`.
+///
+/// # Errors
+/// A folder that cannot be written: then nobody knows later, and nothing else is lost.
+pub fn note(store: &Path, path: &str, output: &[u8], text: &str) -> io::Result<()> {
+    let folder = store.join(FOLDER);
+    let note = Note { path: path.to_owned(), output: digest(output).to_string(), text: text.to_owned() };
+    fs::create_dir_all(&folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(&folder)?;
+    file.write_all(&serde_json::to_vec(&note)?)?;
+    file.persist(place(store, path)).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// The digest of the prompt text that gave this output; `None` where nobody noted it.
+#[must_use]
+pub fn find(store: &Path, path: &str, output: &[u8]) -> Option<String> {
+    let place = place(store, path);
+    let facts = fs::metadata(&place).ok()?;
+    if !facts.is_file() || facts.len() > LARGEST {
+        return None;
+    }
+    let note: Note = serde_json::from_reader(File::open(place).ok()?).ok()?;
+    let is_digest = note.text.len() == 64 && note.text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (is_digest && note.path == path && note.output == *digest(output)).then_some(note.text)
+}
+
+fn place(store: &Path, path: &str) -> PathBuf {
+    store.join(FOLDER).join(&*digest(path.as_bytes()))
+}
+
+/// Deletes the oldest where there are too many: of outputs that were decided about long ago.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn tidy(store: &Path) -> io::Result<()> {
+    let folder = store.join(FOLDER);
+    // Names cost little, times a look at each file.
+    if fs::read_dir(&folder)?.count() <= MOST {
+        return Ok(());
+    }
+    let mut files: Vec<(SystemTime, PathBuf)> = Vec::new();
+    for entry in fs::read_dir(&folder)? {
+        let entry = entry?;
+        if let Ok(time) = entry.metadata().and_then(|facts| facts.modified()) {
+            files.push((time, entry.path()));
+        }
+    }
+    files.sort();
+    for (_, path) in files.iter().take(files.len().saturating_sub(MOST)) {
+        // Another process may have been faster.
+        let _ = fs::remove_file(path);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATH: &str = "snapshots/s/c/m.snap.new";
+
+    #[test]
+    fn a_note_holds_for_the_output_and_the_path_that_it_was_written_for() {
+        let store = tempfile::tempdir().unwrap();
+        let (first, second) = (digest(b"first text"), digest(b"second text"));
+        assert_eq!(find(store.path(), PATH, b"Paris"), None);
+        note(store.path(), PATH, b"Paris", &first).unwrap();
+        assert_eq!(find(store.path(), PATH, b"Paris").as_deref(), Some(&*first));
+        assert_eq!(find(store.path(), PATH, b"Lyon"), None, "somebody else laid it there");
+        assert_eq!(find(store.path(), "snapshots/s/other/m.snap.new", b"Paris"), None);
+        note(store.path(), PATH, b"Paris", &second).unwrap();
+        assert_eq!(find(store.path(), PATH, b"Paris").as_deref(), Some(&*second), "the later run gave it too");
+    }
+
+    #[test]
+    fn what_is_no_note_says_nothing() {
+        let store = tempfile::tempdir().unwrap();
+        note(store.path(), PATH, b"Paris", &digest(b"text")).unwrap();
+        let file = place(store.path(), PATH);
+        let output = digest(b"Paris");
+        for text in ["", "{}", "[", &format!(r#"{{"path":"{PATH}","output":"{output}","text":"../../etc/passwd"}}"#)] {
+            fs::write(&file, text).unwrap();
+            assert_eq!(find(store.path(), PATH, b"Paris"), None, "{text}");
+        }
+        fs::remove_file(&file).unwrap();
+        fs::create_dir(&file).unwrap();
+        assert_eq!(find(store.path(), PATH, b"Paris"), None);
+        assert!(note(store.path(), PATH, b"Paris", "text").is_err(), "a folder stands in the way");
+    }
+}
