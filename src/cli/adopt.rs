@@ -15,13 +15,13 @@ use crate::cli::project::{Failure, Project};
 use crate::cli::session;
 use crate::model::gate::Exit;
 use crate::model::problem::Problem;
-use crate::model::run::{CellResult, RunReport};
+use crate::model::run::{CellResult, ReplyFacts, RunReport};
 use crate::model::suite::SourceFile;
 use crate::runner::fingerprint;
 use crate::runner::plan::PlannedCell;
 use crate::snapshot::folder::{Folder, Owner};
 use crate::snapshot::format;
-use crate::snapshot::output::Snapshot;
+use crate::snapshot::output::{Output, Snapshot};
 use crate::snapshot::pending::Patterns;
 use crate::snapshot::policy::Action;
 
@@ -42,7 +42,7 @@ pub(crate) fn run(
     console: &Console,
 ) -> Result<Exit, Failure> {
     let report = formats::read(current, path)?;
-    let mut patterns = Patterns::compile(&which.globs).map_err(|error| Problem::error(error.to_string()).hint(error.hint()))?;
+    let mut patterns = Patterns::compile(&which.globs).map_err(|error| Problem::from(&error))?;
     let wanted: Vec<&CellResult> = report
         .cells
         .iter()
@@ -82,7 +82,7 @@ pub(crate) fn run(
                 accepted += 1;
                 console.line(format_args!("accepted {path}"))?;
             }
-            Err(error) => unwritten.push(Problem::error(error.to_string()).hint(error.hint())),
+            Err(error) => unwritten.push(Problem::from(&error)),
         }
     }
     console.line(format_args!("{} accepted from run {}", counted(accepted, "output"), report.run.id.escape_debug()))?;
@@ -119,6 +119,12 @@ fn adopt<'a>(
             output.model.escape_debug()
         )));
     }
+    if let Some(why) = contradicted(&output, result) {
+        return Err(refused(format!("the replies of the same report do not give it: {why}"))
+            .hint("the report was changed after `promptkeel run --json FILE` wrote it; take the original, or run again"));
+    }
+    // Replies that the output leaves out by a comparison of then may be further variants by now.
+    let output = cell.variant.comparison.extended(&output, &given(result, cell, &output));
     let over_real = output.simulated && folder.read(path).is_ok_and(|there| there.is_some_and(|there| !there.simulated));
     if over_real {
         return Err(refused(format!("a simulator gave it, and `{path}` was answered by a real endpoint")));
@@ -134,6 +140,32 @@ fn adopt<'a>(
         }
     }
     Ok(Adopted { cell, path, output })
+}
+
+/// What of an output is not what its replies say, by the report's names. A report is passed from machine to machine, and may be edited on
+/// its way.
+fn contradicted(output: &Snapshot, result: &CellResult) -> Option<String> {
+    let replies = || result.samples.iter().filter_map(|sample| sample.reply.as_ref());
+    let is_simulated = replies().any(|reply| reply.simulated);
+    if is_simulated != output.simulated {
+        let who = if is_simulated { "a simulator" } else { "a real endpoint" };
+        return Some(format!("`simulated` is {}, and {who} answered", output.simulated));
+    }
+    output.outputs.iter().zip(1..).find_map(|(output, number)| {
+        let unlike = |reply: &ReplyFacts| output.unlike_reply(reply.stop_reason.as_str(), &reply.text, &reply.other_blocks);
+        let Some(unlike) = replies().map(unlike).min_by_key(Vec::len) else { return Some("there is no reply".to_owned()) };
+        let named: Vec<String> = unlike.iter().map(|field| format!("`{field}`")).collect();
+        (!unlike.is_empty()).then(|| format!("{} of output {number} is another", named.join(", ")))
+    })
+}
+
+/// The replies of the report as a snapshot, in the form of `output`.
+fn given(result: &CellResult, cell: &PlannedCell, output: &Snapshot) -> Snapshot {
+    let suite = &cell.variant.suite;
+    let replies = result.samples.iter().filter_map(|sample| sample.reply.as_ref());
+    let outputs = replies
+        .map(|reply| Output::new(reply.stop_reason.as_str(), &[&reply.text], &reply.other_blocks, suite.snapshot.compare, suite.parse));
+    Snapshot { outputs: outputs.collect(), ..output.clone() }
 }
 
 /// What is not as it was, by name.

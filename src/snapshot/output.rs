@@ -82,6 +82,25 @@ impl Output {
         text_of(&self.parts)
     }
 
+    /// What a reply of a report would say otherwise, by the report's names. How a JSON answer is laid out is no matter: the suite may have
+    /// asked for another layout then.
+    #[must_use]
+    pub fn unlike_reply(&self, stop_reason: &str, text: &str, other_blocks: &[Value]) -> Vec<&'static str> {
+        let laid_out = |compare, fenced| Self::new(stop_reason, &[text], other_blocks, compare, Parse { fenced });
+        let possible = [laid_out(Compare::Text, false), laid_out(Compare::Json, false), laid_out(Compare::Json, true)];
+        let mut unlike = Vec::new();
+        if self.stop_reason != stop_reason {
+            unlike.push("stop_reason");
+        }
+        if possible.iter().all(|given| given.text() != self.text()) {
+            unlike.push("text");
+        }
+        if !possible[0].blocks().eq(self.blocks()) {
+            unlike.push("other_blocks");
+        }
+        unlike
+    }
+
     /// The texts, and below them the other blocks as JSON.
     pub(crate) fn shown(&self) -> String {
         let mut shown = self.text();

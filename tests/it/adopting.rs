@@ -95,3 +95,52 @@ fn a_pattern_that_matches_nothing_new_is_told() {
     assert_eq!(told.code, 4, "{told:?}");
     assert!(told.stderr.contains("`capitals/germany` matches no new or changed output"), "{told:?}");
 }
+
+#[test]
+fn an_output_that_is_not_what_its_replies_say_is_refused_and_the_field_is_named() {
+    let server = Server::start(CAPITALS_SCRIPT);
+    let project = after_ci(&server);
+    let refused = |change: fn(&mut Value), named: &str| {
+        let mut report: Value = serde_json::from_str(&project.read("report.json")).unwrap();
+        change(&mut report["cells"][0]);
+        project.rewrite("edited.json", &report.to_string());
+        let refused = project.run(&["accept", "--from", "edited.json", "capitals::france"]);
+        assert_eq!(refused.code, 2, "{named}: {refused:?}");
+        assert!(refused.stderr.contains(named) && refused.stderr.contains("hint:"), "{named}: {}", refused.stderr);
+        assert!(!project.exists(PARIS), "{named}");
+    };
+    refused(|cell| edit(cell, "Paris", "Lyon"), "`text` of output 1");
+    refused(|cell| edit(cell, "end_turn", "max_tokens"), "`stop_reason` of output 1");
+    refused(|cell| edit(cell, "simulated: true\n", ""), "`simulated` is false, and a simulator answered");
+    refused(|cell| cell["samples"][0]["reply"]["simulated"] = false.into(), "cannot be believed");
+    refused(
+        |cell| {
+            let two = "---\nprompt: capital@1\nmodel: claude-haiku-4-5\nstop_reason: end_turn\nfence: ----\n---\n";
+            cell["candidate"] = format!("{two}---- variant\n---- text\nParis\n---- variant\n---- text\nLyon\n").into();
+        },
+        "`text` of output 2",
+    );
+    assert_eq!(project.run(&["accept", "--from", "report.json", "capitals::france"]).code, 0);
+}
+
+/// Changes a cell's output, and nothing of its replies.
+fn edit(cell: &mut Value, old: &str, new: &str) {
+    let text = cell["candidate"].as_str().unwrap();
+    assert!(text.contains(old), "{text}");
+    cell["candidate"] = text.replacen(old, new, 1).into();
+}
+
+#[test]
+fn a_simulated_output_without_its_mark_is_refused() {
+    let mut project = Project::passing();
+    project.edit("suites/capitals.yaml", "on_change: warn", "on_change: fail");
+    project.set("CI", "true");
+    project.report(&[]);
+    let mut report: Value = serde_json::from_str(&project.read("report.json")).unwrap();
+    edit(&mut report["cells"][0], "simulated: true\n", "");
+    project.rewrite("edited.json", &report.to_string());
+    let refused = project.run(&["accept", "--from", "edited.json", "--all"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(refused.stderr.contains("`simulated`"), "{refused:?}");
+    assert!(!project.exists(PARIS) && !project.exists(TOKYO));
+}
