@@ -3,7 +3,7 @@
 use std::iter;
 use std::sync::Arc;
 
-use crate::diff::reordered_keys;
+use crate::diff::{json_diff, reordered_keys};
 use crate::model::assertion::AssertionSeverity;
 use crate::model::run::{CellResult, PromptChange, SampleResult};
 use crate::model::verdict::{AssertionResult, Diff, ErrorKind, Outcome, SnapshotState, Verdict};
@@ -17,6 +17,9 @@ use crate::snapshot::pending::{Pending, readable};
 
 /// Most characters of a file that is shown though no cell owns it.
 const ORPHAN: usize = 200_000;
+
+/// What a difference says of values that the suite ignores, before their paths.
+const LEFT_OUT: &str = "different too, and left out by `snapshot.ignore` (`w` shows it)";
 
 /// What there is to decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,6 +190,11 @@ impl Item {
         changes.iter().find(|change| change.from == from && change.to == to).cloned()
     }
 
+    /// Values differ that the suite ignores: accepting takes them over with the rest.
+    pub(crate) fn is_more_than_shown(&self) -> bool {
+        self.differences.iter().flat_map(|difference| &difference.notes).any(|note| note.starts_with(LEFT_OUT))
+    }
+
     /// Those of the two files that cannot be read as they stand, so that nobody decides about them blindly.
     pub(crate) fn with_raw(mut self, accepted: Option<String>, new: Option<String>) -> Self {
         let cut = |text: Option<String>| text.map(|text| visible::cut(&text, ORPHAN).into_owned()).unwrap_or_default();
@@ -250,6 +258,7 @@ fn differences(state: &SnapshotState, accepted: &Snapshot, new: &Snapshot) -> Ve
         let mut notes = strange.notes.to_vec();
         if matches!(strange.diff, Diff::Json(_)) {
             notes.extend(reordered(&accepted, &new));
+            notes.extend(left_out(strange.diff, &accepted, &new).map(|paths| format!("{LEFT_OUT}: {paths}")));
         }
         Difference { title: strange.title, notes, diff: strange.diff.clone(), accepted, new }
     };
@@ -264,14 +273,26 @@ fn nearest(state: &SnapshotState) -> Option<Nearest> {
 /// Whether keys stand in another order, which no comparison of values tells.
 fn reordered(accepted: &str, new: &str) -> Option<String> {
     let (accepted, new) = (serde_json::from_str(accepted).ok()?, serde_json::from_str(new).ok()?);
-    let mut paths = reordered_keys(&accepted, &new);
-    if paths.is_empty() {
-        return None;
-    }
+    let paths = some(reordered_keys(&accepted, &new))?;
+    Some(format!("the keys stand in another order at {paths}, which is no change of a value"))
+}
+
+/// Where values differ that the suite ignores, so that the difference does not tell of them.
+fn left_out(shown: &Diff, accepted: &str, new: &str) -> Option<String> {
+    let Diff::Json(shown) = shown else { return None };
+    let (accepted, new) = (serde_json::from_str(accepted).ok()?, serde_json::from_str(new).ok()?);
+    let mut paths: Vec<String> = json_diff(&accepted, &new).into_iter().map(|change| change.path).collect();
+    // The path of a change in a tool call stands behind the name of its block.
+    paths.retain(|path| shown.iter().all(|change| !change.path.ends_with(path.as_str())));
+    some(paths)
+}
+
+/// A few paths, and how many more there are; `None` where there is none.
+fn some(mut paths: Vec<String>) -> Option<String> {
     let more = paths.len().saturating_sub(5);
     paths.truncate(5);
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-    Some(format!("the keys stand in another order at {}{more}, which is no change of a value", paths.join(", ")))
+    (!paths.is_empty()).then(|| format!("{}{more}", paths.join(", ")))
 }
 
 /// What the cell says, if it speaks of this output.

@@ -212,9 +212,11 @@ fn content(review: &Review, entry: &Entry, width: usize) -> Vec<Line> {
             }
         }
     }
-    let alike = review.alike().len();
-    if alike > 1 {
-        say(NAME, format!("{alike} outputs share this change: `A` accepts, `R` rejects all of them"));
+    let alike = review.alike();
+    if alike.len() > 1 {
+        let is_more = alike.iter().any(|index| review.entries[*index].item.is_more_than_shown());
+        let but = if is_more { ", but for values that `snapshot.ignore` leaves out" } else { "" };
+        say(NAME, format!("{} outputs share this change{but}: `A` accepts, `R` rejects all of them", alike.len()));
     }
     lines.push(Vec::new());
     let side_by_side = review.is_side_by_side();
@@ -311,7 +313,10 @@ fn help(width: usize) -> Vec<Line> {
         ("v", "accept as a further variant, beside what is accepted (for `samples` above 1)"),
         ("V", "accept in place of one variant; it asks of which, the nearest is proposed"),
         ("s", "skip: decide later"),
-        ("A  R", "accept, reject all that share the same change: the same words, or the same values at the same paths"),
+        (
+            "A  R",
+            "accept, reject all that share the same change: the same words, or the same values at the same paths; ignored values may differ",
+        ),
         ("u", "undo the last decision; every file is what it was"),
         ("n  p", "next, previous (also the arrows to the right and left)"),
         ("", ""),
