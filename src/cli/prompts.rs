@@ -57,13 +57,12 @@ impl<'a> Texts<'a> {
 
     /// Remembers what these versions say. A store that cannot be written only forgets it.
     pub(crate) fn keep<'v>(&self, versions: impl IntoIterator<Item = &'v Arc<PromptVersion>>) {
-        let store = self.project.store_folder();
-        for version in versions {
+        let texts = versions.into_iter().filter_map(|version| {
             let same = |text: &String| digest(text.as_bytes()) == version.file.digest;
-            if let Some(text) = self.now(&version.file.path).filter(same) {
-                let _ = prompts::keep(&store, &text);
-            }
-        }
+            self.now(&version.file.path).filter(same)
+        });
+        let needed = || session::folder(self.project).accepted_texts().ok();
+        let _ = prompts::keep(&self.project.store_folder(), texts, session::now().into(), needed);
     }
 
     /// What changed from the accepted version to the one that gave the output, once for each pair that a cell goes between.
