@@ -11,6 +11,7 @@ pub mod answers;
 pub mod cached;
 mod claim;
 pub mod history;
+mod oldest;
 mod open;
 pub mod pending;
 pub mod prompts;

@@ -6,11 +6,11 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::key::digest;
+use crate::store::oldest;
 
 /// Where they stand in the store's folder, each under the digest of the pending file's path.
 const FOLDER: &str = "pending";
@@ -67,20 +67,17 @@ fn place(store: &Path, path: &str) -> PathBuf {
 /// # Errors
 /// A folder that cannot be read.
 pub fn tidy(store: &Path) -> io::Result<()> {
+    tidy_to(store, MOST)
+}
+
+fn tidy_to(store: &Path, most: usize) -> io::Result<()> {
     let folder = store.join(FOLDER);
     // Names cost little, times a look at each file.
-    if fs::read_dir(&folder)?.count() <= MOST {
+    if fs::read_dir(&folder)?.count() <= most {
         return Ok(());
     }
-    let mut files: Vec<(SystemTime, PathBuf)> = Vec::new();
-    for entry in fs::read_dir(&folder)? {
-        let entry = entry?;
-        if let Ok(time) = entry.metadata().and_then(|facts| facts.modified()) {
-            files.push((time, entry.path()));
-        }
-    }
-    files.sort();
-    for (_, path) in files.iter().take(files.len().saturating_sub(MOST)) {
+    let files = oldest::first(&folder)?;
+    for path in files.iter().take(files.len().saturating_sub(most)) {
         // Another process may have been faster.
         let _ = fs::remove_file(path);
     }
@@ -104,6 +101,23 @@ mod tests {
         assert_eq!(find(store.path(), "snapshots/s/other/m.snap.new", b"Paris"), None);
         note(store.path(), PATH, b"Paris", &second).unwrap();
         assert_eq!(find(store.path(), PATH, b"Paris").as_deref(), Some(&*second), "the later run gave it too");
+    }
+
+    #[test]
+    fn the_oldest_notes_go_where_there_are_too_many() {
+        let store = tempfile::tempdir().unwrap();
+        let text = digest(b"text");
+        for (path, seconds) in ["first", "second", "third"].iter().zip([2, 1, 3]) {
+            note(store.path(), path, b"Paris", &text).unwrap();
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+            File::options().write(true).open(place(store.path(), path)).unwrap().set_modified(time).unwrap();
+        }
+        let left = |most| {
+            tidy_to(store.path(), most).unwrap();
+            ["first", "second", "third"].map(|path| find(store.path(), path, b"Paris").is_some())
+        };
+        assert_eq!(left(3), [true; 3]);
+        assert_eq!(left(2), [true, false, true]);
     }
 
     #[test]

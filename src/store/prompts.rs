@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 use crate::model::key::digest;
+use crate::store::oldest;
 
 /// Where they stand in the store's folder, each under its digest.
 const FOLDER: &str = "prompts";
@@ -71,18 +72,11 @@ pub fn find(store: &Path, wanted: &str) -> Option<String> {
 
 /// Deletes the oldest where there are too many.
 fn tidy(folder: &Path, needed: impl FnOnce() -> Option<BTreeSet<String>>) -> io::Result<()> {
-    let mut files: Vec<(SystemTime, PathBuf)> = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if let Ok(time) = entry.metadata().and_then(|facts| facts.modified()) {
-            files.push((time, entry.path()));
-        }
-    }
+    let files = oldest::first(folder)?;
     let too_many = files.len().saturating_sub(MOST);
     let Some(needed) = (if too_many > 0 { needed() } else { None }) else { return Ok(()) };
-    files.sort();
-    let is_needed = |path: &PathBuf| path.file_name().and_then(OsStr::to_str).is_some_and(|name| needed.contains(name));
-    for (_, path) in files.iter().filter(|(_, path)| !is_needed(path)).take(too_many) {
+    let is_needed = |path: &Path| path.file_name().and_then(OsStr::to_str).is_some_and(|name| needed.contains(name));
+    for path in files.iter().filter(|path| !is_needed(path)).take(too_many) {
         // Another process may have been faster.
         let _ = fs::remove_file(path);
     }

@@ -115,7 +115,7 @@ fn an_output_that_is_not_what_its_replies_say_is_refused_and_the_field_is_named(
     refused(|cell| cell["samples"][0]["reply"]["simulated"] = false.into(), "cannot be believed");
     refused(
         |cell| {
-            let two = "---\nprompt: capital@1\nmodel: claude-haiku-4-5\nstop_reason: end_turn\nfence: ----\n---\n";
+            let two = "---\nprompt: capital@1\nmodel: claude-haiku-4-5\nstop_reason: end_turn\nsimulated: true\nfence: ----\n---\n";
             cell["candidate"] = format!("{two}---- variant\n---- text\nParis\n---- variant\n---- text\nLyon\n").into();
         },
         "`text` of output 2",
