@@ -14,11 +14,13 @@
 //! | [`sampling`] | how much of the spread is noise that more samples would remove? |
 //! | [`power`] | how large a loss would be seen, and how many cases would it take? |
 //! | [`simulated`] | how often does the gate say what where the truth is known? |
+//! | [`calibration`] | how often does it say what, judged by samples that were really taken? |
 //! | [`words`] | how is a comparison said in one line? |
 //! | [`distributions`] | quantiles and tails |
 //!
 //! The reference values in `vectors.json` were computed with scipy 1.17.1 and statsmodels 0.15.0; each file is tested against them.
 
+pub mod calibration;
 pub mod confirm;
 pub mod discordant;
 pub mod distributions;
