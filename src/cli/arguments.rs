@@ -1,5 +1,6 @@
 //! Which commands and flags are there? Every flag has one spelling, and means the same everywhere.
 
+pub(crate) mod calibrate;
 pub(crate) mod history;
 pub(crate) mod reports;
 pub(crate) mod review;
@@ -84,6 +85,8 @@ pub(crate) enum Command {
     Merge(reports::MergeArguments),
     /// Compare two runs, models or versions of a prompt: quality with a verdict, cost, speed, and where they differ
     Compare(crate::cli::compare::CompareArguments),
+    /// Run suites several times unchanged: how often would the gate block them, which cases are noise, which loss would be found?
+    Calibrate(calibrate::CalibrateArguments),
     /// Serve the simulated Messages API on loopback
     Sim(sim::SimArguments),
     /// Print a JSON Schema for editors and tools
@@ -248,4 +251,6 @@ pub(crate) enum SchemaOf {
     Run,
     /// Comparisons
     Comparison,
+    /// Calibrations
+    Calibration,
 }

@@ -65,21 +65,25 @@ pub(crate) struct CompareArguments {
     /// Write Markdown for a pull request
     #[arg(long, value_name = "FILE", help_heading = "Reports (`-` is standard output)")]
     pub(crate) markdown: Option<PathBuf>,
+    /// Write one self-contained HTML page for a browser, with quality drawn against cost
+    #[arg(long, value_name = "FILE", help_heading = "Reports (`-` is standard output)")]
+    pub(crate) html: Option<PathBuf>,
 }
 
-fn parse_share(text: &str) -> Result<f64, String> {
+pub(crate) fn parse_share(text: &str) -> Result<f64, String> {
     let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or_else(|| "write a share from 0 to 1: 0.05 is five points".to_owned())
 }
 
-fn parse_confidence(text: &str) -> Result<f64, String> {
+pub(crate) fn parse_confidence(text: &str) -> Result<f64, String> {
     let share = text.parse::<f64>().ok().filter(|share| (0.5..=0.9999).contains(share));
     share.ok_or_else(|| "write a share from 0.5 to 0.9999: 0.9 is 90 %".to_owned())
 }
 
 /// Compares what the reports have.
 pub(crate) fn run(current: &Path, arguments: &CompareArguments, console: &Console) -> Result<Exit, Failure> {
-    let outputs = formats::open_of_comparison(arguments.json.as_deref(), arguments.markdown.as_deref(), current)?;
+    let outputs =
+        formats::open_of_comparison(arguments.json.as_deref(), arguments.markdown.as_deref(), arguments.html.as_deref(), current)?;
     let reports = arguments.reports.iter().map(|path| formats::read(current, path)).collect::<Result<Vec<_>, _>>()?;
     let names: Vec<String> = arguments.reports.iter().map(|path| path.display().to_string()).collect();
     let (Some(baseline), Some(candidate)) = (reports.first(), reports.last()) else {
@@ -122,8 +126,13 @@ pub(crate) fn run(current: &Path, arguments: &CompareArguments, console: &Consol
 }
 
 fn policy(arguments: &CompareArguments) -> ComparisonPolicy {
-    let local = (!arguments.average_only).then(LocalPolicy::default);
-    ComparisonPolicy { alpha: (1.0 - arguments.confidence) / 2.0, margin: arguments.margin, local, look: None }
+    policy_of(arguments.margin, arguments.confidence, arguments.average_only)
+}
+
+/// What the flags of a gate ask for.
+pub(crate) fn policy_of(margin: f64, confidence: f64, average_only: bool) -> ComparisonPolicy {
+    let local = (!average_only).then(LocalPolicy::default);
+    ComparisonPolicy { alpha: (1.0 - confidence) / 2.0, margin, local, look: None }
 }
 
 /// Which cells stand on which side.

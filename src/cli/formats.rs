@@ -8,6 +8,7 @@ use crate::cli::arguments::reports::{FormatArguments, GithubArgument, MergeArgum
 use crate::cli::console::Console;
 use crate::cli::github::Github;
 use crate::cli::project::{self, Failure};
+use crate::model::calibration::Calibration;
 use crate::model::gate::Exit;
 use crate::model::problem::Problem;
 use crate::model::run::RunReport;
@@ -133,19 +134,38 @@ fn write(
 }
 
 /// Opens the outputs of a comparison.
-pub(crate) fn open_of_comparison(json: Option<&Path>, markdown: Option<&Path>, current: &Path) -> Result<Outputs, Failure> {
+pub(crate) fn open_of_comparison(
+    json: Option<&Path>,
+    markdown: Option<&Path>,
+    html: Option<&Path>,
+    current: &Path,
+) -> Result<Outputs, Failure> {
+    let [json, markdown, html] = [json, markdown, html].map(|path| path.map(Path::to_path_buf));
+    let formats = FormatArguments { json, markdown, html, ..FormatArguments::default() };
+    open(&formats, None, current, &Kept::default())
+}
+
+/// Opens the outputs of a calibration.
+pub(crate) fn open_of_calibration(json: Option<&Path>, markdown: Option<&Path>, current: &Path, kept: &Kept) -> Result<Outputs, Failure> {
     let formats =
         FormatArguments { json: json.map(Path::to_path_buf), markdown: markdown.map(Path::to_path_buf), ..FormatArguments::default() };
-    open(&formats, None, current, &Kept::default())
+    open(&formats, None, current, kept)
+}
+
+/// Writes a calibration to its outputs.
+pub(crate) fn commit_calibration(outputs: Outputs, calibration: &Calibration) -> Result<(), Failure> {
+    outputs.commit_with(|format, out| crate::report::write_calibration(format, calibration, out)).map_err(|errors| unwritten(&errors))
 }
 
 /// Writes a comparison to its outputs.
 pub(crate) fn commit(outputs: Outputs, compared: &SideBySide) -> Result<(), Failure> {
     let written = outputs.commit_with(|format, out| crate::report::write_side_by_side(format, compared, out));
-    written.map_err(|errors| {
-        let problems = errors.iter().map(|error| Problem::error(error.to_string()).hint(error.hint())).collect();
-        Failure { exit: Exit::NotWritten, problems }
-    })
+    written.map_err(|errors| unwritten(&errors))
+}
+
+fn unwritten(errors: &[OutputError]) -> Failure {
+    let problems = errors.iter().map(|error| Problem::error(error.to_string()).hint(error.hint())).collect();
+    Failure { exit: Exit::NotWritten, problems }
 }
 
 fn output_failure(error: &OutputError) -> Failure {

@@ -4,6 +4,7 @@ mod adopt;
 mod advice;
 mod answers;
 mod arguments;
+mod calibrate;
 mod caps;
 mod check;
 mod compare;
@@ -115,6 +116,10 @@ fn dispatch(cli: &Cli, console: &Console, end_now: fn(u8) -> !) -> Result<Exit, 
         Command::Report(arguments) => formats::report(&current()?, arguments, console),
         Command::Merge(arguments) => formats::merge(&current()?, arguments, console),
         Command::Compare(arguments) => compare::run(&current()?, arguments, console),
+        Command::Calibrate(arguments) => {
+            let project = project()?;
+            block_on(end_now, |interrupted| async move { calibrate::run(&project, arguments, console, interrupted).await })
+        }
         Command::Sim(arguments) => {
             let current = current()?;
             block_on(end_now, |interrupted| async move { sim::run(&current, arguments, console, interrupted).await })

@@ -187,7 +187,7 @@ pub(crate) async fn round(
         catalog: Arc::clone(&project.catalog),
         case_timeout: project.settings.case_timeout,
         run_timeout,
-        lane_width: lane_width(project, arguments),
+        lane_width: lane_width(project, arguments.max_concurrency),
         max_fail: arguments.max_fail,
         known,
         detailed: console.verbosity() > 0,
@@ -347,9 +347,9 @@ fn before(store: &Store, run: &RunInfo) -> Option<RunRecord> {
 }
 
 /// Wider than any endpoint's concurrency, so that sleeping retries starve nobody.
-fn lane_width(project: &Project, arguments: &RunArguments) -> usize {
+pub(crate) fn lane_width(project: &Project, max_concurrency: Option<u32>) -> usize {
     let configured = project.settings.endpoints.values().map(|endpoint| endpoint.max_concurrency).max();
-    let widest = arguments.max_concurrency.or(configured).unwrap_or(1) as usize;
+    let widest = max_concurrency.or(configured).unwrap_or(1) as usize;
     LANE_WIDTH.max(widest.saturating_mul(2))
 }
 

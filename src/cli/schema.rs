@@ -15,6 +15,7 @@ pub(crate) fn run(arguments: &SchemaArguments, console: &Console) -> Result<Exit
         SchemaOf::Settings => settings::schema(),
         SchemaOf::Run => crate::report::json::schema(),
         SchemaOf::Comparison => crate::report::compared::schema(),
+        SchemaOf::Calibration => crate::report::calibrated::schema(),
     };
     console.json(&schema)?;
     Ok(Exit::Holds)

@@ -126,7 +126,7 @@ fn planned(
 }
 
 /// Every cell gets so many samples, whatever its suite or case says.
-fn resample(suites: &mut [Arc<Suite>], samples: u32) -> Result<(), Vec<Problem>> {
+pub(crate) fn resample(suites: &mut [Arc<Suite>], samples: u32) -> Result<(), Vec<Problem>> {
     let mut problems = Vec::new();
     for suite in suites {
         if let PassRule::AtLeast(count) = suite.pass

@@ -70,15 +70,7 @@ pub fn pair<'a>(across: Across, baseline: &[&'a CellResult], candidate: &[&'a Ce
     for (cell, _) in &matched {
         *of_case.entry((&cell.address.suite, &cell.address.case)).or_default() += 1;
     }
-    let name = |cell: &CellResult| {
-        let address = &cell.address;
-        let mut name = format!("{}::{}", address.suite, address.case);
-        if of_case.get(&(&*address.suite, &*address.case)).is_some_and(|cells| *cells > 1) {
-            let parts = [several_prompts.then_some(&address.prompt), (across != Across::Models).then_some(&address.model)];
-            parts.into_iter().flatten().for_each(|part| name.extend(["::", part]));
-        }
-        name
-    };
+    let name = |cell: &CellResult| name(cell, &of_case, several_prompts, across != Across::Models);
     let mut noted = Noted::default();
     for cell in baseline.iter().filter(|cell| !others.contains_key(&key(cell))) {
         noted.add(FindingKind::OnlyBaseline, name(cell), None);
@@ -120,6 +112,30 @@ pub fn pair<'a>(across: Across, baseline: &[&'a CellResult], candidate: &[&'a Ce
         comparable.push(Pair { baseline, candidate, counted });
     }
     Pairs { comparable, all: matched.len(), findings: noted.findings() }
+}
+
+/// What the cells of one arm are called, and the unit that each belongs to: as [`pair`] would name and cluster them.
+#[must_use]
+pub fn units_of<'a>(cells: &[&'a CellResult]) -> Vec<(String, String)> {
+    let several_prompts = has_several_prompts(cells);
+    let mut of_case: HashMap<(&str, &str), u32> = HashMap::new();
+    for cell in cells {
+        *of_case.entry((&cell.address.suite, &cell.address.case)).or_default() += 1;
+    }
+    let mut units = Units::default();
+    let of_cell = |cell: &'a CellResult| (name(cell, &of_case, several_prompts, true), units.of(cell, cell));
+    cells.iter().copied().map(of_cell).collect()
+}
+
+/// The suite and the case; what else tells it from other cells, where several answer the same case.
+fn name(cell: &CellResult, of_case: &HashMap<(&str, &str), u32>, several_prompts: bool, with_model: bool) -> String {
+    let address = &cell.address;
+    let mut name = format!("{}::{}", address.suite, address.case);
+    if of_case.get(&(&*address.suite, &*address.case)).is_some_and(|cells| *cells > 1) {
+        let parts = [several_prompts.then_some(&address.prompt), with_model.then_some(&address.model)];
+        parts.into_iter().flatten().for_each(|part| name.extend(["::", part]));
+    }
+    name
 }
 
 /// Samples that reached a verdict, and that are not the other arm's own answers.

@@ -1,6 +1,6 @@
 //! What does a comparison of two arms say, in words that every format can carry?
 
-use crate::model::comparison::{ComparisonVerdict, Counts, Interval};
+use crate::model::comparison::{Comparison, ComparisonVerdict, Counts, Interval};
 use crate::model::money::Money;
 use crate::model::side_by_side::{Arm, ArmComparison, Cheapest, Finding, FindingKind, SCHEMA, SideBySide};
 use crate::report::{figures, visible};
@@ -29,6 +29,16 @@ pub(crate) fn rate(counts: Counts) -> String {
 /// `86.3-98.3`, in per cent.
 pub(crate) fn interval(interval: Interval) -> String {
     format!("{:.1}-{:.1}", interval.low * 100.0, interval.high * 100.0)
+}
+
+/// The difference with its interval, in points: `-0.6 (-3.1 to +1.9)`.
+pub(crate) fn points(comparison: &Comparison) -> String {
+    let signed = |share: f64| {
+        let text = format!("{:+.1}", share * 100.0);
+        if text == "-0.0" || text == "+0.0" { "0.0".to_owned() } else { text }
+    };
+    let Interval { low, high } = comparison.interval;
+    format!("{} ({} to {})", signed(comparison.difference), signed(low), signed(high))
 }
 
 /// What a thousand calls cost; `+` where some have no price. Simulated money says so.
@@ -152,4 +162,4 @@ pub(crate) fn simulated(comparisons: &[ArmComparison]) -> Option<&'static str> {
 
 #[cfg(test)]
 #[path = "compared_tests.rs"]
-mod tests;
+pub(crate) mod tests;

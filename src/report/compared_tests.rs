@@ -15,7 +15,7 @@ fn arm(name: &str, passes: u32, cost: &str) -> Value {
     })
 }
 
-fn compared(verdict: &str, sentence: &str) -> SideBySide {
+pub(crate) fn compared(verdict: &str, sentence: &str) -> SideBySide {
     let diff = json!({ "text": { "hunks": [{ "old_start": 1, "new_start": 1, "lines": [
         { "change": "removed", "parts": [{ "text": "billing " }, { "text": "now", "emphasised": true }] },
         { "change": "added", "parts": [{ "text": "billing " }, { "text": sample::HOSTILE, "emphasised": true }] }
@@ -53,7 +53,7 @@ fn compared(verdict: &str, sentence: &str) -> SideBySide {
     serde_json::from_value(value).unwrap()
 }
 
-const SENTENCE: &str = "not worse on 60 cases x 3 samples (difference -0.6 points, 90 % interval -3.1 to +1.9, margin 5)";
+pub(crate) const SENTENCE: &str = "not worse on 60 cases x 3 samples (difference -0.6 points, 90 % interval -3.1 to +1.9, margin 5)";
 
 fn screen(width: u16) -> String {
     let mut out = Vec::new();

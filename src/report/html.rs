@@ -22,6 +22,9 @@ use ring::digest::{SHA256, digest};
 use crate::model::run::RunReport;
 use crate::report::{json, visible, words};
 
+pub(super) mod compared;
+mod plot;
+
 const PAGE: &str = include_str!("html/page.html");
 
 static STYLE: LazyLock<String> =

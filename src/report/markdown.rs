@@ -13,6 +13,7 @@
 //! Nothing that a model wrote is Markdown or HTML here: it stands in code spans, or in fences that are longer than any run of
 //! backquotes in it, so it mentions nobody, links nothing and closes nothing.
 
+pub(crate) mod calibrated;
 pub(crate) mod compared;
 mod escaped;
 mod samples;

@@ -4,9 +4,11 @@
 
 use std::io;
 
+use crate::model::calibration::Calibration;
 use crate::model::run::RunReport;
 use crate::model::side_by_side::SideBySide;
 
+pub(crate) mod calibrated;
 pub(crate) mod compared;
 pub(crate) mod difference;
 pub mod events;
@@ -68,7 +70,7 @@ pub fn write(format: Format, report: &RunReport, out: &mut dyn io::Write) -> io:
     io::Write::flush(&mut out)
 }
 
-/// Writes a comparison as `format`: JSON or Markdown.
+/// Writes a comparison as `format`: JSON, Markdown or HTML.
 ///
 /// # Errors
 ///
@@ -81,8 +83,27 @@ pub fn write_side_by_side(format: Format, side_by_side: &SideBySide, out: &mut d
             io::Write::write_all(&mut out, b"\n")
         }
         Format::Markdown => markdown::compared::write(side_by_side, &mut out),
+        Format::Html => html::compared::write(side_by_side, &mut out),
+        Format::Junit { .. } => Err(io::Error::new(io::ErrorKind::Unsupported, "a comparison is no test")),
+    }?;
+    io::Write::flush(&mut out)
+}
+
+/// Writes a calibration as `format`: JSON or Markdown.
+///
+/// # Errors
+///
+/// What `out` answers; a format that a calibration does not have.
+pub fn write_calibration(format: Format, calibration: &Calibration, out: &mut dyn io::Write) -> io::Result<()> {
+    let mut out = visible::Unheeded::new(out);
+    match format {
+        Format::Json => {
+            spelled::write_pretty(&mut out, calibration)?;
+            io::Write::write_all(&mut out, b"\n")
+        }
+        Format::Markdown => markdown::calibrated::write(calibration, &mut out),
         Format::Junit { .. } | Format::Html => {
-            Err(io::Error::new(io::ErrorKind::Unsupported, "a comparison is written as JSON or Markdown"))
+            Err(io::Error::new(io::ErrorKind::Unsupported, "a calibration is written as JSON or Markdown"))
         }
     }?;
     io::Write::flush(&mut out)

@@ -23,7 +23,8 @@ pub fn verdict(samples: &[SampleResult], rule: PassRule) -> Verdict {
 }
 
 /// How many of `total` samples must pass. A missing sample under `all` is a missing verdict, never a pass.
-fn needed(total: u64, rule: PassRule) -> u64 {
+#[must_use]
+pub fn needed(total: u64, rule: PassRule) -> u64 {
     match rule {
         PassRule::All => total,
         PassRule::AtLeast(count) => u64::from(count),

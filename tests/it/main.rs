@@ -6,6 +6,7 @@ mod action;
 mod adopting;
 mod architecture;
 mod budget;
+mod calibrating;
 mod comparing;
 mod corpus;
 #[cfg(unix)]

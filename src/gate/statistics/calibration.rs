@@ -114,13 +114,7 @@ fn count_critical(samples: &[Sample]) -> u32 {
 
 /// Deals the samples into two arms, `draws` times, and judges each deal as the gate and the suites' pass rates would.
 #[must_use]
-pub fn unchanged(
-    pools: &[Pool],
-    rates: &[PassRate],
-    policy: ComparisonPolicy,
-    draws: u32,
-    seed: u64,
-) -> (Unchanged, Vec<PassRateBlocks>) {
+pub fn unchanged(pools: &[Pool], rates: &[PassRate], policy: ComparisonPolicy, draws: u32, seed: u64) -> (Unchanged, Vec<PassRateBlocks>) {
     let mut random = Rng::with_seed(seed);
     let mut decks: Vec<Deck<'_>> = pools.iter().map(Deck::of).collect();
     let mut tally = Tally::default();

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::model::calibration::Calibration;
 use crate::model::run::{CellResult, PromptChange, RunReport};
 use crate::model::side_by_side::SideBySide;
 use crate::model::verdict::SnapshotState;
@@ -10,6 +11,7 @@ use crate::report::standing::Standings;
 use crate::report::style::Style;
 use crate::report::visible;
 
+mod calibrated;
 mod closing;
 mod compared;
 mod details;
@@ -93,6 +95,16 @@ pub fn cell(cell: &CellResult, texts: &[Arc<str>], prompts: &[PromptChange], out
 pub fn side_by_side(side_by_side: &SideBySide, out: &mut dyn io::Write, style: Style) -> io::Result<()> {
     let mut screen = paint::Screen::new(out, style);
     compared::show(side_by_side, &mut screen)
+}
+
+/// Writes how a gate behaves on what did not change.
+///
+/// # Errors
+///
+/// Only what `out` answers.
+pub fn calibration(calibration: &Calibration, out: &mut dyn io::Write, style: Style) -> io::Result<()> {
+    let mut screen = paint::Screen::new(out, style);
+    calibrated::show(calibration, &mut screen)
 }
 
 #[cfg(test)]

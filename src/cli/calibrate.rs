@@ -1,0 +1,320 @@
+//! `promptkeel calibrate`: how does the gate behave on a suite that did not change, and what would it find?
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::answers::{self, Answers, Wanted};
+use crate::cli::arguments::calibrate::CalibrateArguments;
+use crate::cli::arguments::{AnswerArguments, CacheArgument, SelectionArguments};
+use crate::cli::console::{Console, counted};
+use crate::cli::formats::{self, Kept};
+use crate::cli::project::{Failure, Project};
+use crate::cli::session::{self, Session};
+use crate::cli::{caps, compare, locks};
+use crate::gate::pairing;
+use crate::gate::statistics::calibration::{self, PassRate, Pool, Sample};
+use crate::model::assertion::AssertionSeverity;
+use crate::model::calibration::{Calibration, SCHEMA};
+use crate::model::comparison::Counts;
+use crate::model::event::RunEvent;
+use crate::model::gate::Exit;
+use crate::model::money::Money;
+use crate::model::problem::{Problem, Severity};
+use crate::model::run::{CellResult, RunInfo, SampleResult};
+use crate::model::suite::Suite;
+use crate::model::verdict::{Outcome, SkipReason, Verdict};
+use crate::report::terminal::{self, progress::Progress};
+use crate::runner::plan::Plan;
+use crate::runner::price::{self, PlanPrice};
+use crate::runner::run::{self, Options};
+use crate::runner::{fold, select};
+use crate::store::{Store, StoreError};
+
+/// Samples of one cell; more cannot be planned.
+const MOST_SAMPLES: u32 = 10_000;
+
+/// The same samples are dealt in the same way, today and tomorrow.
+const SEED: u64 = 1;
+
+/// Comparisons of the unchanged prompt, and of each imagined loss, where the suite is small; fewer where one of them takes long.
+const DRAWS: u32 = 2_000;
+const LOSSES: u32 = 500;
+/// Cases that are drawn at most in all comparisons together, a hundred draws apart.
+const MOST_CASES: u32 = 1_000_000;
+
+/// Runs the suites several times, and tells how the gate behaves.
+pub(crate) async fn run(
+    project: &Project,
+    arguments: &CalibrateArguments,
+    console: &Console,
+    interrupted: CancellationToken,
+) -> Result<Exit, Failure> {
+    let now = session::now();
+    let mut session = planned(project, arguments, now)?;
+    let kept = Kept::of(&project.root, &project.store_folder(), &session.plan.suites);
+    let outputs = formats::open_of_calibration(arguments.json.as_deref(), arguments.markdown.as_deref(), &project.current, &kept)?;
+    let open = if arguments.answers.cache == CacheArgument::Only { Store::open_to_read } else { Store::open };
+    let store = Arc::new(open(&project.store_folder()).map_err(|error| store_problem(&error))?);
+    session.problems.extend(store.warnings());
+    let known = match arguments.answers.cache {
+        CacheArgument::ReadWrite | CacheArgument::Only => {
+            store.known(&select::keys(&session.plan)).map_err(|error| store_problem(&error))?.into_keys().collect()
+        }
+        CacheArgument::Refresh | CacheArgument::Off => HashSet::new(),
+    };
+    let price = price::price(&session.plan, |key| known.contains(key));
+    if arguments.max_cost.is_some() {
+        caps::refuse(&session.plan, &project.catalog, |_| Some("`--max-cost`"))?;
+    }
+    let stopping = interrupted.child_token();
+    let wanted = Wanted {
+        store: Arc::clone(&store),
+        mode: arguments.answers.cache,
+        known: &known,
+        max_cost: arguments.max_cost,
+        spent: Money::ZERO,
+        max_concurrency: arguments.max_concurrency,
+        stopping: stopping.clone(),
+        now,
+    };
+    let Answers { cached, simulators, budget: _ } = answers::open(project, &session.plan, wanted).await?;
+    let cached = Arc::new(cached);
+    console.problems(&session.problems);
+    if !outputs.uses_stdout() && !arguments.quiet {
+        console.tell(format_args!("{}", announced(&session.plan, &price, arguments)));
+    }
+    let mut progress = Progress::start(console.error_style(), Console::is_interactive(), arguments.quiet, console.verbosity());
+    let mut narrate = |event: &RunEvent| progress.hear(event);
+    narrate(&started(&session.plan, &price, now));
+    let plan = Arc::new(session.plan);
+    let width = arguments.max_concurrency.unwrap_or(0) as usize;
+    let options = Options {
+        catalog: Arc::clone(&project.catalog),
+        case_timeout: project.settings.case_timeout,
+        run_timeout: None,
+        lane_width: run_lane_width(project, width),
+        max_fail: None,
+        known,
+        detailed: console.verbosity() > 0,
+        interrupted: interrupted.clone(),
+        stopping,
+        timed_out: CancellationToken::new(),
+    };
+    // How often a cell fails is what is looked for: a failure is no news, and no snapshot is decided about.
+    let settle = |cell: &mut CellResult, _: Option<&_>| {
+        if cell.verdict == Verdict::Fail {
+            cell.verdict = Verdict::Pass;
+        }
+    };
+    let ran = run::run(Arc::clone(&plan), Arc::clone(&cached), session::folder(project), options, settle, &mut narrate).await;
+    cached.drain().await;
+    for simulator in simulators {
+        simulator.stop().await;
+    }
+    progress.finish();
+    let problems: Vec<Problem> = caps::left_out(plan.cells.iter().zip(&ran.cells)).into_iter().collect();
+    console.problems(&problems);
+    store.settle();
+
+    let calibration = calibrated(&plan, &ran.cells, arguments);
+    let is_empty = calibration.comparison.cases == 0;
+    let to_stdout = !outputs.uses_stdout();
+    formats::commit_calibration(outputs, &calibration)?;
+    if to_stdout && !is_empty {
+        let mut out = console.out();
+        terminal::calibration(&calibration, &mut out, console.style())
+            .and_then(|()| std::io::Write::flush(&mut out))
+            .map_err(Console::broken)?;
+    }
+    let skipped =
+        |reason: &SkipReason| ran.cells.iter().flat_map(|cell| &cell.samples).any(|sample| sample.skipped.as_ref() == Some(reason));
+    if interrupted.is_cancelled() {
+        return Ok(Exit::Interrupted);
+    }
+    if is_empty {
+        let problem = Problem::error("no case has two samples with a verdict, so nothing can be compared");
+        let problem = match ran.cells.iter().flat_map(|cell| &cell.samples).find_map(|sample| sample.error.as_ref()) {
+            Some(error) => problem.hint(format!("the first error: {}", error.message)),
+            None => problem.hint("run again with a larger `--max-cost`: what is answered is not paid again"),
+        };
+        let exit = if skipped(&SkipReason::Budget) { Exit::Budget } else { Exit::MissingVerdicts };
+        return Err(Failure::of(exit, problem));
+    }
+    Ok(match calibration.left_out.is_empty() {
+        _ if skipped(&SkipReason::Budget) => Exit::Budget,
+        true => Exit::Holds,
+        false => Exit::MissingVerdicts,
+    })
+}
+
+fn run_lane_width(project: &Project, asked: usize) -> usize {
+    crate::cli::run::lane_width(project, u32::try_from(asked).ok().filter(|width| *width > 0))
+}
+
+/// The cells that count for the gate, each with the samples of all runs.
+fn planned(project: &Project, arguments: &CalibrateArguments, now: DateTime<Utc>) -> Result<Session, Failure> {
+    let selection = SelectionArguments {
+        suites: arguments.suites.clone(),
+        cases: arguments.cases.clone(),
+        models: arguments.models.clone(),
+        ..SelectionArguments::default()
+    };
+    let answers = AnswerArguments { endpoint: arguments.answers.endpoint.clone(), cache: arguments.answers.cache, samples: None };
+    let mut loaded = session::load(project, &selection, &answers)?;
+    if let Some(samples) = arguments.answers.samples {
+        session::resample(&mut loaded.suites, samples)?;
+    }
+    let mut problems = Vec::new();
+    for suite in &mut loaded.suites {
+        multiply(Arc::make_mut(suite), arguments.runs, &mut problems);
+    }
+    if !problems.is_empty() {
+        return Err(problems.into());
+    }
+    let mut session = session::of(project, loaded, &selection, &answers, now)?;
+    session.plan.cells.retain(|cell| cell.variant.gated);
+    if session.plan.cells.is_empty() {
+        let problem = Problem::error("no selected cell counts for the gate");
+        let hint = "the newest listed version of a prompt counts, under models without `gate: false`";
+        return Err(Failure::of(Exit::NothingSelected, problem.hint(hint)));
+    }
+    let lock_problems = locks::check(project, &session.plan.suites);
+    if lock_problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return Err(lock_problems.into());
+    }
+    session.problems.extend(lock_problems);
+    Ok(session)
+}
+
+/// As many samples as all runs have together.
+fn multiply(suite: &mut Suite, runs: u32, problems: &mut Vec<Problem>) {
+    let of_cases = suite.cases.iter().filter_map(|case| case.samples);
+    let most = of_cases.chain([suite.samples]).max().unwrap_or(1);
+    if most.saturating_mul(runs) > MOST_SAMPLES {
+        let problem = Problem::error(format!("{runs} runs of {most} samples are more than the {MOST_SAMPLES} that a cell may have"));
+        problems.push(problem.hint("ask for fewer runs"));
+        return;
+    }
+    suite.samples *= runs;
+    for case in suite.cases.iter_mut().filter(|case| case.samples.is_some()) {
+        let case = Arc::make_mut(case);
+        case.samples = case.samples.map(|samples| samples * runs);
+    }
+}
+
+/// `40 cells x 30 samples in 10 runs: 840 to ask, at most $1.2345; 360 are stored`.
+fn announced(plan: &Plan, price: &PlanPrice, arguments: &CalibrateArguments) -> String {
+    let stored = if price.answered == 0 { String::new() } else { format!("; {} are stored", price.answered) };
+    let cost = match (price.to_ask(), price.unpriced) {
+        (0, _) => "nothing is asked".to_owned(),
+        (many, 0) => format!("{many} to ask, at most {}", price.upper_bound_usd.display(4)),
+        (many, unpriced) => {
+            format!("{many} to ask, {unpriced} of them without a known price, the rest at most {}", price.upper_bound_usd.display(4))
+        }
+    };
+    let runs = counted(arguments.runs as usize, "run");
+    format!("{runs} of {}, {} samples in all: {cost}{stored}", counted(plan.cells.len(), "cell"), price.samples)
+}
+
+fn started(plan: &Plan, price: &PlanPrice, now: DateTime<Utc>) -> RunEvent {
+    RunEvent::Started {
+        run: RunInfo {
+            id: String::new(),
+            started_at: now,
+            duration_ms: 0,
+            tool: tool(),
+            revision: None,
+            endpoints: Vec::new(),
+            simulated: false,
+            shard: None,
+            filtered: false,
+        },
+        cells: plan.cells.len() as u64,
+        samples: price.samples,
+        cached: price.answered,
+        upper_bound_usd: (price.unpriced == 0).then_some(price.upper_bound_usd),
+    }
+}
+
+fn tool() -> String {
+    format!("promptkeel {}", env!("CARGO_PKG_VERSION"))
+}
+
+fn store_problem(error: &StoreError) -> Failure {
+    Problem::error(error.to_string()).hint(error.hint()).into()
+}
+
+fn calibrated(plan: &Plan, cells: &[CellResult], arguments: &CalibrateArguments) -> Calibration {
+    let policy = compare::policy_of(arguments.margin, arguments.confidence, arguments.average_only);
+    let (pools, rates) = (pools(plan, cells, arguments.runs), rates(plan));
+    let draws = |most: u32| (MOST_CASES / u32::try_from(pools.len()).unwrap_or(u32::MAX).max(1)).clamp(100, most);
+    let (comparison, pass_rates) = calibration::unchanged(&pools, &rates, policy, draws(DRAWS), SEED);
+    let drop = arguments.drop.unwrap_or(arguments.margin);
+    let samples = || cells.iter().flat_map(|cell| &cell.samples);
+    let replies = || samples().filter_map(|sample| sample.reply.as_ref());
+    let paid = || replies().filter(|reply| reply.served.is_paid());
+    let number = |verdict| u32::try_from(samples().filter(|sample| sample.verdict == verdict).count()).unwrap_or(u32::MAX);
+    let (passes, failures) = (number(Verdict::Pass), number(Verdict::Fail));
+    let too_few = pools.iter().filter(|pool| pool.samples.len() < 2);
+    Calibration {
+        schema: SCHEMA.to_owned(),
+        tool: tool(),
+        suites: plan.suites.iter().map(|suite| suite.name.clone()).collect(),
+        runs: arguments.runs,
+        simulated: replies().next().is_some() && replies().all(|reply| reply.simulated),
+        collected: Counts::new(passes, passes.saturating_add(failures)),
+        missing_samples: samples().filter(|sample| matches!(sample.verdict, Verdict::Error | Verdict::Skipped)).count() as u64,
+        asked: paid().count() as u64,
+        spent_usd: paid().filter(|reply| !reply.simulated).filter_map(|reply| reply.cost_usd).sum(),
+        policy,
+        seed: SEED,
+        comparison,
+        pass_rates,
+        detection: calibration::detection(&pools, policy, drop, draws(LOSSES), SEED),
+        cases: calibration::noise_of_cases(&pools),
+        left_out: too_few.map(|pool| pool.case.clone()).collect(),
+    }
+}
+
+fn pools(plan: &Plan, cells: &[CellResult], runs: u32) -> Vec<Pool> {
+    let units = pairing::units_of(&cells.iter().collect::<Vec<_>>());
+    let of_cell = |((planned, cell), (case, unit)): ((&crate::runner::plan::PlannedCell, &CellResult), (String, String))| {
+        let in_arm = u32::try_from(planned.keys.len()).unwrap_or(u32::MAX) / runs;
+        let must_pass = u32::try_from(fold::needed(u64::from(in_arm), planned.variant.suite.pass)).unwrap_or(u32::MAX);
+        Pool { case, cluster: Some(unit), in_arm, must_pass, samples: cell.samples.iter().filter_map(sample).collect() }
+    };
+    plan.cells.iter().zip(cells).zip(units).map(of_cell).collect()
+}
+
+/// An error is missing data, never a failure.
+fn sample(sample: &SampleResult) -> Option<Sample> {
+    let critical = || {
+        let mut results = sample.assertions.iter();
+        results.any(|result| result.severity == AssertionSeverity::Critical && matches!(result.outcome, Outcome::Fail(_)))
+    };
+    match sample.verdict {
+        Verdict::Pass => Some(Sample::Pass),
+        Verdict::Fail if critical() => Some(Sample::Critical),
+        Verdict::Fail => Some(Sample::Fail),
+        Verdict::Error | Verdict::Skipped => None,
+    }
+}
+
+/// The pass rates that the suites' own gates ask for, by suite and model.
+fn rates(plan: &Plan) -> Vec<PassRate> {
+    let mut places: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut rates: Vec<PassRate> = Vec::new();
+    for (cell, planned) in plan.cells.iter().enumerate() {
+        let (suite, model) = (&*planned.variant.suite_name, &*planned.variant.model_name);
+        let place = *places.entry((suite, model)).or_insert_with(|| {
+            let min_pass_rate = planned.variant.suite.gate.min_pass_rate;
+            rates.push(PassRate { suite: suite.to_owned(), model: model.to_owned(), min_pass_rate, pools: Vec::new() });
+            rates.len() - 1
+        });
+        rates[place].pools.push(cell);
+    }
+    rates
+}

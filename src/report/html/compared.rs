@@ -1,0 +1,243 @@
+//! Two arms, or several, as one page for a browser: the verdict, the numbers, quality against cost, and where they differ?
+//!
+//! The page is finished when it is written: it has no script, so it shows the same with JavaScript switched off, in a mail and on paper. What
+//! unfolds is the browser's own, and reached by key. Every text of a model is escaped, and the policy lets nothing but the one style count.
+
+use std::io::{self, Write};
+use std::sync::LazyLock;
+
+use super::{attribute, hash, lean, plot};
+use crate::model::comparison::ComparisonVerdict;
+use crate::model::side_by_side::{Arm, ArmComparison, CaseDifference, SideBySide};
+use crate::report::difference::{self, Sign};
+use crate::report::{compared, figures, visible};
+
+static STYLE: LazyLock<String> =
+    LazyLock::new(|| lean(concat!(include_str!("style.css"), include_str!("case.css"), include_str!("plot.css"))));
+
+/// So many cases are unfolded from the beginning.
+const OPEN: usize = 3;
+
+/// Writes the page.
+///
+/// # Errors
+///
+/// Only what `out` answers.
+pub(crate) fn write(side_by_side: &SideBySide, out: &mut dyn Write) -> io::Result<()> {
+    let comparisons = &side_by_side.comparisons;
+    let title = attribute(&title(side_by_side)).into_owned();
+    let policy = format!("default-src 'none'; style-src '{}'; base-uri 'none'; form-action 'none'", hash(&STYLE));
+    write!(
+        out,
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n\
+         <meta name=\"referrer\" content=\"no-referrer\">\n<title>{title}</title>\n<style>{}</style>\n</head>\n\
+         <body data-view=\"overview\">\n<div id=\"page\">\n<a class=\"skip button\" href=\"#main\">To the comparison</a>\n\
+         <header class=\"top\"><p class=\"brand\"><strong>promptkeel</strong> <span class=\"muted\">comparison</span></p></header>\n",
+        *STYLE
+    )?;
+    if let Some(simulated) = compared::simulated(comparisons) {
+        writeln!(out, "<p class=\"simulated-banner\"><strong>Simulated:</strong> {}.</p>", attribute(simulated))?;
+    }
+    writeln!(out, "<main id=\"main\" tabindex=\"-1\">")?;
+    headline(side_by_side, out)?;
+    arms(comparisons, out)?;
+    write!(out, "{}", plot::of(comparisons))?;
+    for comparison in comparisons {
+        differences(comparison, comparisons.len() == 1, out)?;
+    }
+    writeln!(out, "</main>\n</div>\n</body>\n</html>")
+}
+
+/// The verdict first, because a tab shows no more.
+fn title(side_by_side: &SideBySide) -> String {
+    let said = match (&side_by_side.cheapest, side_by_side.comparisons.first()) {
+        (Some(cheapest), _) => match &cheapest.model {
+            Some(model) => format!("{} will do", visible::name(model)),
+            None => "no cheaper model will do".to_owned(),
+        },
+        (None, Some(comparison)) => compared::statement(comparison, visible::name).0,
+        (None, None) => "nothing was compared".to_owned(),
+    };
+    format!("{said} · promptkeel")
+}
+
+fn name(name: &str) -> String {
+    format!("<bdi>{}</bdi>", attribute(&visible::name(name)))
+}
+
+/// The class of a verdict, and its sign for those who see no colour.
+fn tone(comparison: &ArmComparison) -> (&'static str, &'static str, &'static str) {
+    match comparison.comparison.verdict {
+        _ if !comparison.critical.is_empty() => ("fail", "✗", "critical"),
+        ComparisonVerdict::Regressed => ("fail", "✗", "worse"),
+        ComparisonVerdict::NotWorse => ("pass", "✓", "not worse"),
+        ComparisonVerdict::Undecided => ("error", "?", "undecided"),
+    }
+}
+
+fn headline(side_by_side: &SideBySide, out: &mut dyn Write) -> io::Result<()> {
+    let comparisons = &side_by_side.comparisons;
+    if let (Some(cheapest), Some(first)) = (&side_by_side.cheapest, comparisons.first()) {
+        let (class, sign) = if cheapest.model.is_some() { ("pass", "✓") } else { ("error", "?") };
+        let said = compared::cheapest(cheapest, first.comparison.policy.margin, name);
+        writeln!(
+            out,
+            "<header class=\"summary {class}\"><h1><span class=\"mark\" aria-hidden=\"true\">{sign}</span><span class=\"meaning\">{said}</span></h1></header>"
+        )?;
+    }
+    for comparison in comparisons {
+        let (class, sign, _) = tone(comparison);
+        let (claim, numbers) = compared::statement(comparison, name);
+        let level = if side_by_side.cheapest.is_some() { "h2" } else { "h1" };
+        writeln!(
+            out,
+            "<section class=\"summary {class}\"><{level}><span class=\"mark\" aria-hidden=\"true\">{sign}</span> <span>{claim}</span></{level}>\n<p class=\"sum\">{}</p>",
+            attribute(&visible::brief(&numbers, 2_000))
+        )?;
+        if !comparison.critical.is_empty() {
+            let cases = attribute(&compared::names(&comparison.critical)).into_owned();
+            writeln!(out, "<p class=\"reason fail\"><strong>A critical assertion fails in the candidate:</strong> <bdi>{cases}</bdi></p>")?;
+        }
+        if let Some(sensitivity) = &comparison.sensitivity {
+            writeln!(out, "<p class=\"muted\">{}</p>", attribute(&visible::brief(sensitivity, 600)))?;
+        }
+        writeln!(out, "</section>")?;
+    }
+    Ok(())
+}
+
+fn arms(comparisons: &[ArmComparison], out: &mut dyn Write) -> io::Result<()> {
+    let Some(first) = comparisons.first() else { return Ok(()) };
+    let confidence = (first.comparison.confidence * 1000.0).round() / 10.0;
+    writeln!(
+        out,
+        "<section class=\"panel\" aria-labelledby=\"arms\"><h2 id=\"arms\">Side by side</h2>\n\
+         <div class=\"scrolling\" tabindex=\"0\" role=\"group\" aria-labelledby=\"arms\"><table class=\"totals\">\n<thead><tr><th scope=\"col\"><span class=\"visually-hidden\">arm</span></th>\
+         <th scope=\"col\" class=\"number-cell\">pass rate</th><th scope=\"col\" class=\"number-cell\">{confidence} % interval</th>\
+         <th scope=\"col\" class=\"number-cell\">difference in points</th><th scope=\"col\">verdict</th>\
+         <th scope=\"col\" class=\"number-cell\">cost per 1,000 calls</th><th scope=\"col\" class=\"number-cell\">p50/p95</th>\
+         <th scope=\"col\" class=\"number-cell\">tokens in/out</th><th scope=\"col\" class=\"number-cell\">refusals</th>\
+         <th scope=\"col\" class=\"number-cell\">cut</th><th scope=\"col\" class=\"number-cell\">no verdict</th></tr></thead>\n<tbody>"
+    )?;
+    row(&first.baseline, None, out)?;
+    for comparison in comparisons {
+        row(&comparison.candidate, Some(comparison), out)?;
+    }
+    writeln!(out, "</tbody></table></div>")?;
+    writeln!(out, "<dl class=\"pairs muted\">")?;
+    writeln!(out, "<dt>baseline</dt><dd><bdi>{}</bdi></dd>", attribute(&compared::origin(&first.baseline)))?;
+    for comparison in comparisons {
+        writeln!(out, "<dt>candidate</dt><dd><bdi>{}</bdi></dd>", attribute(&compared::origin(&comparison.candidate)))?;
+    }
+    writeln!(out, "</dl>")?;
+    for comparison in comparisons {
+        for finding in &comparison.validity {
+            let class = if finding.left_out { "error" } else { "note" };
+            let said = attribute(&compared::finding(finding)).into_owned();
+            writeln!(out, "<p class=\"hint\"><span class=\"mark {class}\" aria-hidden=\"true\">!</span> <bdi>{said}</bdi></p>")?;
+        }
+    }
+    writeln!(out, "</section>")
+}
+
+fn row(arm: &Arm, comparison: Option<&ArmComparison>, out: &mut dyn Write) -> io::Result<()> {
+    let (difference, verdict) = match comparison {
+        None => ("–".to_owned(), "<span class=\"muted\">baseline</span>".to_owned()),
+        Some(comparison) => {
+            let (class, sign, word) = tone(comparison);
+            (compared::points(&comparison.comparison), format!("<span class=\"verdict {class}\">{sign} {word}</span>"))
+        }
+    };
+    let alarming = |count: u64| {
+        let class = if count == 0 { "figure muted" } else { "figure error" };
+        format!("<td class=\"number-cell\"><span class=\"{class}\">{}</span></td>", figures::count(count))
+    };
+    writeln!(
+        out,
+        "<tr><th scope=\"row\">{}</th><td class=\"number-cell\">{} <span class=\"muted\">{}</span></td><td class=\"number-cell\">{}</td>\
+         <td class=\"number-cell\">{difference}</td><td>{verdict}</td><td class=\"number-cell\">{}</td><td class=\"number-cell\">{}</td>\
+         <td class=\"number-cell\">{}</td>{}{}{}</tr>",
+        name(&arm.name),
+        compared::rate(arm.counts),
+        compared::of(arm.counts),
+        compared::interval(arm.interval),
+        attribute(&compared::cost(arm)),
+        compared::latency(arm),
+        compared::tokens(arm),
+        alarming(arm.refusals),
+        alarming(arm.truncations),
+        alarming(arm.missing_samples),
+    )
+}
+
+fn differences(comparison: &ArmComparison, alone: bool, out: &mut dyn Write) -> io::Result<()> {
+    if comparison.differing.is_empty() && comparison.other_outputs == 0 {
+        return Ok(());
+    }
+    let pair =
+        if alone { String::new() } else { format!(": {} and {}", name(&comparison.baseline.name), name(&comparison.candidate.name)) };
+    let sum = attribute(&compared::differing(comparison)).into_owned();
+    writeln!(out, "<section class=\"panel case\"><h2>Where they differ{pair} <span class=\"number\">{sum}</span></h2>")?;
+    for (place, case) in comparison.differing.iter().enumerate() {
+        difference(case, alone && place < OPEN, out)?;
+    }
+    writeln!(out, "</section>")
+}
+
+fn difference(case: &CaseDifference, open: bool, out: &mut dyn Write) -> io::Result<()> {
+    let is_worse = case.candidate.rate() < case.baseline.rate();
+    let (class, word) = if is_worse { ("fail", "worse") } else { ("pass", "better") };
+    let head = format!(
+        "<span class=\"verdict {class}\">{word}</span> <strong>{}</strong> <span class=\"number\">{} → {}</span>",
+        name(&case.case),
+        compared::of(case.baseline),
+        compared::of(case.candidate)
+    );
+    let Some(shown) = &case.shown else {
+        return writeln!(out, "<p class=\"part\">{head}</p>");
+    };
+    let open = if open { " open" } else { "" };
+    writeln!(out, "<details{open}><summary>{head}</summary>")?;
+    if let Some(failed) = &shown.failed {
+        let what = if is_worse { "fails now" } else { "failed before" };
+        writeln!(
+            out,
+            "<div class=\"reason {class}\"><p>{what}: <strong><bdi>{}</bdi></strong></p><dl class=\"expected\"><dt>expected</dt><dd><bdi>{}</bdi></dd><dt>got</dt><dd><bdi>{}</bdi></dd></dl></div>",
+            attribute(&visible::name(&failed.name)),
+            attribute(&visible::brief(&failed.expected, 400)),
+            attribute(&visible::brief(&failed.got, 400))
+        )?;
+    }
+    if let Some(diff) = &shown.diff {
+        writeln!(out, "<div class=\"diff\" tabindex=\"0\" role=\"group\" aria-label=\"Difference of the outputs\">")?;
+        for row in difference::rows(diff, false) {
+            line(&row, out)?;
+        }
+        writeln!(out, "</div>")?;
+    }
+    writeln!(out, "</details>")
+}
+
+fn line(row: &difference::Row<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let (class, word) = match row.sign {
+        Sign::Same => ("same", ""),
+        Sign::Removed => ("removed", "del"),
+        Sign::Added => ("added", "ins"),
+        Sign::Changed | Sign::Note => ("hunk", ""),
+    };
+    write!(out, "<div class=\"diff-line {class}\"><span class=\"sign\">{}</span><span class=\"diff-text\">", row.sign.as_char())?;
+    for part in &row.parts {
+        let text = attribute(&part.text);
+        match (part.emphasised, word) {
+            (true, "del" | "ins") => write!(out, "<{word}>{text}</{word}>")?,
+            _ => write!(out, "{text}")?,
+        }
+    }
+    writeln!(out, "</span></div>")
+}
+
+#[cfg(test)]
+#[path = "compared_tests.rs"]
+mod tests;

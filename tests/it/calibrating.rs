@@ -1,0 +1,131 @@
+//! Does `promptkeel calibrate` find the noise that is there, pay only for what is new, and keep to what may be spent?
+
+use serde_json::Value;
+
+use crate::harness::{Project, Ran, Server};
+
+/// Twelve cases; of `item 00` every third answer is wrong, of `item 01` every one.
+fn project() -> Project {
+    let cases: String = (0..12)
+        .map(|n| format!("  - id: case-{n:02}\n    vars: {{n: 'item {n:02}'}}\n    assert:\n      - equals: 'item {n:02} is fine'\n"))
+        .collect();
+    let suite = format!(
+        "suite: items\nprompt: [item@1, item@2]\nmodels: [claude-haiku-4-5]\nsamples: 2\nrequest:\n  max_tokens: 50\ncases:\n{cases}"
+    );
+    Project::new()
+        .write("suites/items.yaml", &suite)
+        .write("suites/prompts/item/1.md", "How is {{ n }}?\n")
+        .write("suites/prompts/item/2.md", "Please say how {{ n }} is.\n")
+        .write("fixtures/sim/script.yaml", &script())
+}
+
+fn script() -> String {
+    let mut script = "rules:\n  - when: {text: 'item 00', call: 'every 3'}\n    then: {text: lost}\n  - when: {text: 'item 01'}\n    then: {text: lost}\n"
+        .to_owned();
+    for n in 0..12 {
+        script.push_str(&format!("  - when: {{text: 'item {n:02}'}}\n    then: {{text: 'item {n:02} is fine'}}\n"));
+    }
+    script
+}
+
+fn calibrated(project: &Project, arguments: &[&str]) -> (Ran, Value) {
+    let mut all = vec!["calibrate", "--json", "calibration.json"];
+    all.extend(arguments);
+    let ran = project.run(&all);
+    let written = std::fs::read(project.path("calibration.json")).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
+    (ran, serde_json::from_slice(&written).unwrap())
+}
+
+#[test]
+fn noise_is_found_and_named_and_nothing_of_the_project_changes() {
+    let project = project();
+    let (ran, told) = calibrated(&project, &["--runs", "6", "--markdown", "page.md"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(told["schema"], "promptkeel.calibration/1");
+    // The newest version alone: 12 cases, 6 runs of 2 samples.
+    assert_eq!((&told["collected"]["samples"], &told["comparison"]["cases"]), (&144.into(), &12.into()));
+    let first = &told["cases"][0];
+    assert_eq!((&first["case"], &first["flaky"], &first["counts"]["passes"]), (&"items::case-00".into(), &true.into(), &8.into()));
+    assert_eq!(told["cases"].as_array().unwrap().iter().filter(|case| case["flaky"] == true).count(), 1);
+    assert_eq!(
+        (&told["pass_rates"][0]["blocked"]["count"], &told["pass_rates"][0]["cells"]),
+        (&2000.into(), &12.into()),
+        "case-01 fails always"
+    );
+    let text = ran.stdout.replace('\n', " ");
+    for told in [
+        "SIMULATED",
+        "6 runs of 12 cases x 2 samples",
+        "items::case-00",
+        "8 of 12",
+        "1 case never did: items::case-01",
+        "of runs in which nothing changed",
+    ] {
+        assert!(text.contains(told), "{told:?} is missing: {}", ran.stdout);
+    }
+    assert!(ran.stderr.contains("6 runs of 12 cells, 144 samples in all: 144 to ask"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("FAIL"), "a failure is no news here: {}", ran.stderr);
+    assert!(project.read("page.md").contains("| `items::case-00` | 8 of 12 |"), "{}", project.read("page.md"));
+    assert!(!project.exists("snapshots"), "nothing is decided about snapshots");
+    let history = project.run(&["history", "--json"]);
+    assert_eq!(history.stdout.trim(), "[]", "a calibration is no run");
+}
+
+#[test]
+fn more_runs_pay_for_what_is_new_and_runs_before_serve() {
+    let server = Server::start(&script());
+    let mut project = project();
+    project.ask(&server.url());
+    project.run(&["run", "--endpoint", "anthropic", "--prompt", "item@2"]);
+    assert_eq!(server.requests(), 24);
+    let (_, told) = calibrated(&project, &["--endpoint", "anthropic", "--runs", "2"]);
+    assert_eq!((server.requests(), &told["asked"]), (48, &24.into()), "the first run is that of `run`");
+    let (_, grown) = calibrated(&project, &["--endpoint", "anthropic", "--runs", "3"]);
+    assert_eq!((server.requests(), &grown["asked"]), (72, &24.into()));
+    let (ran, again) = calibrated(&project, &["--endpoint", "anthropic", "--runs", "3", "--cache", "only"]);
+    assert_eq!((ran.code, server.requests(), &again["asked"]), (0, 72, &0.into()));
+    assert!(ran.stdout.contains("nothing was asked"), "{}", ran.stdout);
+    assert_eq!(again["comparison"], grown["comparison"], "the same samples, the same numbers");
+}
+
+#[test]
+fn what_may_be_spent_holds_and_what_was_left_out_is_told() {
+    let server = Server::start(&script());
+    let mut project = project();
+    project.ask(&server.url());
+    let plan: Value =
+        serde_json::from_str(&project.run(&["plan", "--json", "--endpoint", "anthropic", "--prompt", "item@2", "--samples", "1"]).stdout)
+            .unwrap();
+    let bound: f64 = plan["upper_bound_usd"].as_str().unwrap().parse().unwrap();
+    // A fraction of what five runs of twelve cases of two samples cost.
+    let most = format!("{:.6}", bound * 0.5);
+    let arguments = ["--endpoint", "anthropic", "--max-cost", &most, "--max-concurrency", "1"];
+    let (ran, told) = calibrated(&project, &arguments);
+    assert_eq!(ran.code, 6, "{ran:?}");
+    let (asked, missing) = (told["asked"].as_u64().unwrap(), told["missing_samples"].as_u64().unwrap());
+    assert!(ran.stderr.contains("the budget left out") && missing > 0, "{ran:?}");
+    assert_eq!((asked + missing, server.requests()), (120, asked));
+    let none = project.run(&["calibrate", "--endpoint", "anthropic", "--case", "case-11", "--max-cost", "0"]);
+    assert_eq!(none.code, 6, "{none:?}");
+    assert!(none.stderr.contains("no case has two samples with a verdict"), "{}", none.stderr);
+}
+
+#[test]
+fn what_cannot_be_calibrated_is_refused_before_anything_is_sent() {
+    let project = project();
+    for (arguments, code, told) in [
+        (&["calibrate", "--runs", "1"][..], 2, "--runs"),
+        (&["calibrate", "--drop", "5"], 2, "0.05 is five points"),
+        (&["calibrate", "--runs", "1000", "--samples", "11"], 2, "11000"),
+        (&["calibrate", "--case", "no-such-case"], 4, "no-such-case"),
+        (&["calibrate", "--json", "suites/items.yaml"], 2, "would write over"),
+    ] {
+        let ran = project.run(arguments);
+        assert_eq!(ran.code, code, "{arguments:?}: {ran:?}");
+        assert!(told == "11000" && ran.stderr.contains("1000 runs of 11 samples") || ran.stderr.contains(told), "{ran:?}");
+    }
+    project.edit("suites/items.yaml", "models: [claude-haiku-4-5]", "models: [{id: claude-haiku-4-5, gate: false}]");
+    let none = project.run(&["calibrate"]);
+    assert_eq!(none.code, 4, "{none:?}");
+    assert!(none.stderr.contains("no selected cell counts for the gate"), "{}", none.stderr);
+}
