@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::answers::{self, Answers, Wanted};
 use crate::cli::arguments::calibrate::CalibrateArguments;
 use crate::cli::arguments::{AnswerArguments, CacheArgument, SelectionArguments};
-use crate::cli::console::{Console, counted};
+use crate::cli::console::Console;
 use crate::cli::formats::{self, Kept};
 use crate::cli::project::{Failure, Project};
 use crate::cli::session::{self, Session};
@@ -83,9 +83,6 @@ pub(crate) async fn run(
     let Answers { cached, simulators, budget: _ } = answers::open(project, &session.plan, wanted).await?;
     let cached = Arc::new(cached);
     console.problems(&session.problems);
-    if !outputs.uses_stdout() && !arguments.quiet {
-        console.tell(format_args!("{}", announced(&session.plan, &price, arguments)));
-    }
     let mut progress = Progress::start(console.error_style(), Console::is_interactive(), arguments.quiet, console.verbosity());
     let mut narrate = |event: &RunEvent| progress.hear(event);
     narrate(&started(&session.plan, &price, now));
@@ -189,7 +186,7 @@ fn planned(project: &Project, arguments: &CalibrateArguments, now: DateTime<Utc>
     Ok(session)
 }
 
-/// As many samples as all runs have together.
+/// As many samples as all runs have together; a suite's cap holds for each of them.
 fn multiply(suite: &mut Suite, runs: u32, problems: &mut Vec<Problem>) {
     let of_cases = suite.cases.iter().filter_map(|case| case.samples);
     let most = of_cases.chain([suite.samples]).max().unwrap_or(1);
@@ -199,24 +196,11 @@ fn multiply(suite: &mut Suite, runs: u32, problems: &mut Vec<Problem>) {
         return;
     }
     suite.samples *= runs;
+    suite.gate.max_cost_usd = suite.gate.max_cost_usd.map(|most| most.times(u64::from(runs)));
     for case in suite.cases.iter_mut().filter(|case| case.samples.is_some()) {
         let case = Arc::make_mut(case);
         case.samples = case.samples.map(|samples| samples * runs);
     }
-}
-
-/// `40 cells x 30 samples in 10 runs: 840 to ask, at most $1.2345; 360 are stored`.
-fn announced(plan: &Plan, price: &PlanPrice, arguments: &CalibrateArguments) -> String {
-    let stored = if price.answered == 0 { String::new() } else { format!("; {} are stored", price.answered) };
-    let cost = match (price.to_ask(), price.unpriced) {
-        (0, _) => "nothing is asked".to_owned(),
-        (many, 0) => format!("{many} to ask, at most {}", price.upper_bound_usd.display(4)),
-        (many, unpriced) => {
-            format!("{many} to ask, {unpriced} of them without a known price, the rest at most {}", price.upper_bound_usd.display(4))
-        }
-    };
-    let runs = counted(arguments.runs as usize, "run");
-    format!("{runs} of {}, {} samples in all: {cost}{stored}", counted(plan.cells.len(), "cell"), price.samples)
 }
 
 fn started(plan: &Plan, price: &PlanPrice, now: DateTime<Utc>) -> RunEvent {

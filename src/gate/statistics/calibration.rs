@@ -266,13 +266,16 @@ struct Imagined {
 
 impl Imagined {
     fn of(pools: &[Pool], policy: ComparisonPolicy, draws: u32, seed: u64) -> Self {
-        let mut units: BTreeMap<(usize, Option<&str>), Vec<(f64, u32)>> = BTreeMap::new();
-        for (place, pool) in pools.iter().enumerate().filter(|(_, pool)| pool.samples.len() > 1) {
-            let cluster = pool.cluster.as_deref();
-            let unit = units.entry((if cluster.is_some() { 0 } else { place }, cluster)).or_default();
-            unit.push((pool.counts().rate().unwrap_or_default(), pool.in_arm));
+        let mut units: Vec<Vec<(f64, u32)>> = Vec::new();
+        let mut of_cluster: BTreeMap<&str, usize> = BTreeMap::new();
+        for pool in pools.iter().filter(|pool| pool.samples.len() > 1) {
+            let place = pool.cluster.as_deref().map_or(units.len(), |cluster| *of_cluster.entry(cluster).or_insert(units.len()));
+            if place == units.len() {
+                units.push(Vec::new());
+            }
+            units[place].push((pool.counts().rate().unwrap_or_default(), pool.in_arm));
         }
-        Self { units: units.into_values().collect(), policy, draws, seed }
+        Self { units, policy, draws, seed }
     }
 
     /// In how many comparisons the loss is found, with so many units and, where it is given, so many samples.

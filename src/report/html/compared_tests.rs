@@ -54,7 +54,7 @@ fn what_a_model_wrote_is_text() {
     comparison.candidate.name = format!("</title><b>{}", sample::HOSTILE);
     comparison.critical = vec!["</main>".to_owned()];
     let page = page(&hostile);
-    assert_eq!((page.matches("</main>").count(), page.matches("</title>").count(), page.matches("</details>").count()), (1, 1, 1));
+    assert_eq!((page.matches("</main>").count(), page.matches("</title>").count(), page.matches("</details>").count()), (1, 1, 2));
     assert!(!page.contains("<x a=") && !page.contains("<b>") && !page.contains('\u{1b}') && !page.contains('\u{202e}'), "{page}");
 }
 
