@@ -8,7 +8,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{Error, ErrorKind, State, Value};
 
-use super::walk::DEEPEST_VALUE;
+use super::walk::{DEEPEST_VALUE, undefined_inside};
 use super::{folding, known};
 
 /// Words, signs and texts that may stand in a tag without a comma between, with those in its brackets: a tree as deep as that.
@@ -130,6 +130,9 @@ pub(super) fn collected(state: &State<'_, '_>, value: &Value) -> Result<Value, E
 }
 
 fn charge_below(state: &State<'_, '_>, value: &Value, depth: usize) -> Result<(), Error> {
+    if value.is_undefined() {
+        return Err(undefined_inside(true));
+    }
     let length = value.as_str().map_or(0, str::len) as u64;
     // The engine's own price of serialized text: 16 units of which a step has 64.
     state.consume_fuel(1 + length / 4)?;

@@ -100,7 +100,8 @@ fn tried(expression: &ast::Expr<'_>) -> (Option<Made>, u64) {
         | ast::Expr::Test(_)
         | ast::Expr::GetAttr(_)
         | ast::Expr::GetItem(_)
-        | ast::Expr::Call(_) => (None, 0),
+        // It finds that out again for each sign behind it.
+        | ast::Expr::Call(_) => (None, 1),
     }
 }
 
@@ -155,6 +156,8 @@ mod tests {
         assert!(offset(&"{% if [0]*33==[0]*33 %}{% endif %}".repeat(300)).is_none());
         let again = format!("{{{{ {}[0] * 5000 + x{} }}}}", "(".repeat(60), " + x)".repeat(60));
         assert!(offset(&again).is_some(), "computed for each sign behind it");
+        let chain = format!("{{{{ x{} }}}}", " + x".repeat(140));
+        assert!(offset(&chain).is_none() && offset(&chain.repeat(300)).is_some(), "tried for each sign behind it");
         assert_eq!(offset(&format!("{{{{ [[{}], x] }}}}", "'x', ".repeat(100_000))), None);
     }
 

@@ -19,7 +19,8 @@ fn rendered(text: &str) -> Result<String, TemplateError> {
 fn rendered_within(text: &str, steps: u64) -> Result<String, TemplateError> {
     let variables = json!({"x": 1, "name": "Ann", "items": [{"id": 2, "tags": ["a", "b"]}, {"id": 1, "tags": []}], "list": [3, 1, 2]});
     let mut template = Template::compile(text)?;
-    if let Form::Compiled(environment) = &mut template.0 {
+    if let Form::Compiled(compiled) = &mut template.0 {
+        let environment = &mut compiled.environment;
         environment.set_fuel(Some(steps));
         environment.add_function("steps", |state: &State<'_, '_>| state.fuel_levels().map(|(taken, _)| taken));
     }
@@ -98,7 +99,8 @@ fn whatever_grows_without_an_end_is_stopped_where_it_is_made() {
         ("{{ list|tojson(indent=1000000000) }}".to_owned(), "100 blanks"),
         ("{{ list|tojson(1000000000000000000000000) }}".to_owned(), "100 blanks"),
         ("{{ '%1000000000d'|format(1) }}".to_owned(), STEPS),
-        ("{{ '%.1000000000f'|format(1.5) }}".to_owned(), STEPS),
+        ("{{ '%.1000000000f'|format(1.5) }}".to_owned(), "9999 digits"),
+        ("{{ '%d %(a)-8.65536e'|format(5.0, a=2.0) }}".to_owned(), "9999 digits"),
         ("{{ range(300)|join('x' * 100000) }}".to_owned(), STEPS),
         ("{{ 10 ** 10 ** 10 }}".to_owned(), "unable to calculate"),
         ("{{ [[1], [2]]|sum(start=[]) }}".to_owned(), "adds numbers"),
@@ -235,6 +237,11 @@ fn what_is_gone_through_for_each_item_costs_that_for_each() {
         (paths, "{{ range(30)|sum(p) }}", 3_000),
         (paths, "{{ range(30)|min(attribute=p) }}", 3_000),
         (s, "{% if s == t %}{% endif %}", 2_000),
+        (s, "{% set c = s[63999] %}", 1_000),
+        (s, "{% set c = s[-1] %}", 1_000),
+        (s, "{% set c = s[63999:] %}", 1_000),
+        (s, "{% set c = s[:1] %}", 1_000),
+        ("{% set a = range(6400)|list %}", "{% set c = a[6399:] %}", 100),
         ("", &format!("{{% if '{letters}' is upper %}}{{% endif %}}"), 100),
         ("", &format!("{{% set a = name|split('{letters}') %}}"), 100),
         ("", &format!("{{% set a = name == '{letters}' %}}"), 100),
@@ -295,6 +302,42 @@ fn what_ordinary_templates_do_works_as_before() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_is_undefined_is_never_written() {
+    let mut wrong = Vec::new();
+    for (text, message) in [
+        ("{{ nmae|tojson }}", "undefined variable `nmae`"),
+        ("{{ nmae|indent(4) }}", "undefined variable `nmae`"),
+        ("{{ nmae|e }}", "undefined variable `nmae`"),
+        ("{{ [nmae] }}", "undefined variable `nmae`"),
+        ("{{ {'a': nmae}|tojson }}", "something that `tojson` writes is undefined"),
+        ("{{ dict(a=nmae) }}", "undefined variable `nmae`"),
+        ("{{ [nmae, 'a']|join(',') }}", "something that `join(',')` writes is undefined"),
+        ("{{ list|join(nmae) }}", "undefined variable `nmae`"),
+        ("{{ '%s'|format(nmae) }}", "undefined variable `nmae`"),
+        ("{{ 'a'|replace('a', nmae) }}", "undefined variable `nmae`"),
+        ("{{ items[0].nmae|tojson }}", "`items[0].nmae|tojson` is undefined"),
+        ("{{ items|map(attribute='nmae')|join(', ') }}", "something that `join(', ')` writes is undefined"),
+        ("{{ items|map(attribute='nmae')|list|tojson }}", "something that `tojson` writes is undefined"),
+        ("{{ items|map(attribute='nmae')|list }}", "something that `items|map(attribute='nmae')|list` writes is undefined"),
+    ] {
+        match rendered(text) {
+            Err(error) if error.message == message => {}
+            other => wrong.push(format!("{other:?} instead of {message}: {text}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for (text, expected) in [
+        ("{{ nmae|default('none')|tojson }}{{ nmae|d|upper }}", "\"none\""),
+        ("{{ items|map(attribute='nmae')|select('defined')|list|tojson }}", "[]"),
+        ("{{ items|map(attribute='nmae', default='-')|join }}", "--"),
+        ("{% macro f(a) %}{{ a|default('-') }}{% endmacro %}{{ f() }}{{ f(nmae) }}", "--"),
+        ("{% set a = [nmae] %}{{ a[0] is defined }}", "false"),
+    ] {
+        assert_eq!(rendered(text).as_deref(), Ok(expected), "{text}");
+    }
 }
 
 /// A statement that makes a list `a`, a text `b` or either as `n.v`.

@@ -11,7 +11,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use minijinja::machinery::{Instruction, Instructions, eval, get_compiled_template, make_string_output};
 use minijinja::{Environment, Error, ErrorKind, Value};
 
-use super::walk::{ARGUMENTS, CYCLE, EACH, FORMATTED, HOLD, LISTED, MADE, MAPPED, PART, SELECTED, SELECTED_BY, SORTED, STRIDE, WALK};
+use super::walk::{
+    ARGUMENTS, CYCLE, EACH, FORMATTED, HOLD, INDEXED, JOINED, LISTED, MADE, MAPPED, PART, SELECTED, SELECTED_BY, SLICED, SORTED, WALK,
+    WRITTEN, WRITTEN_ALL,
+};
 
 /// A text in a template that is longer is paid for wherever it is used.
 const LONGEST_FREE: usize = 256;
@@ -59,8 +62,11 @@ const REPEATING: [(&str, &str); 9] = [
     ("min", EACH),
     ("max", EACH),
     ("sum", EACH),
-    ("join", EACH),
+    ("join", JOINED),
 ];
+/// Filters that write what they are given, where the engine would write what is undefined as nothing or as `null`.
+const WRITING: [&str; 14] =
+    ["tojson", "join", "string", "format", "indent", "escape", "e", "safe", "upper", "lower", "title", "capitalize", "replace", "trim"];
 /// Filters that compare an item several times.
 const SORTING: [&str; 4] = ["sort", "unique", "groupby", "dictsort"];
 /// Tests that look at the outside of their value only.
@@ -211,6 +217,16 @@ impl<'s> Sequence<'s> {
         self.add(Instruction::UnpackLists(1));
     }
 
+    /// Charges for the arguments of a call that writes them.
+    fn written(&mut self, count: Option<u16>) -> Option<u16> {
+        if count == Some(1) {
+            self.top(WRITTEN);
+            return count;
+        }
+        self.several(WRITTEN_ALL, count.map(usize::from));
+        None
+    }
+
     /// Charges for the arguments of a call; gives the number that the call has to be made with. `first`: whether it walks the first of them.
     fn arguments(&mut self, count: Option<u16>, first: bool, scalar: bool) -> Option<u16> {
         match count {
@@ -247,6 +263,7 @@ impl<'s> Sequence<'s> {
                 if !scalar {
                     self.top(WALK);
                 }
+                self.second(INDEXED);
                 self.add(I::GetItem);
             }
             // Keys are hashed.
@@ -266,7 +283,8 @@ impl<'s> Sequence<'s> {
                 self.top(LISTED);
             }
             I::Slice => {
-                self.add(I::ApplyFilter(STRIDE, Some(1), NO_SLOT));
+                self.several(SLICED, Some(4));
+                self.add(I::DiscardTop);
                 self.add(I::Slice);
                 self.made();
             }
@@ -306,6 +324,8 @@ impl<'s> Sequence<'s> {
                 let count = if let Some(price) = price {
                     self.several(price, count.map(usize::from));
                     None
+                } else if WRITING.contains(&name) {
+                    self.written(count)
                 } else {
                     self.arguments(count, !SHALLOW.contains(&name), scalar)
                 };

@@ -11,7 +11,8 @@ mod tree;
 pub(crate) mod walk;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, LazyLock};
+use std::ops::Range;
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, ValueKind};
@@ -50,7 +51,20 @@ pub struct Template(Form);
 enum Form {
     /// Text without a template mark: most assertions and many prompts.
     Literal(Arc<str>),
-    Compiled(Box<Environment<'static>>),
+    Compiled(Box<Compiled>),
+}
+
+#[derive(Debug, Clone)]
+struct Compiled {
+    environment: Environment<'static>,
+    /// The variables that it names and does not set itself; to find them it is read again, so once is enough.
+    named: OnceLock<BTreeSet<String>>,
+}
+
+impl Compiled {
+    fn named(&self) -> &BTreeSet<String> {
+        self.named.get_or_init(|| template(&self.environment).undeclared_variables(false).into_iter().collect())
+    }
 }
 
 /// What all templates share; a clone costs a few reference counts.
@@ -102,7 +116,7 @@ impl Template {
         }
         let mut environment = BASE.clone();
         environment.add_template_owned(NAME, text.to_owned()).map_err(|error| describe(&error, text, &BTreeSet::new()))?;
-        Ok(Self(Form::Compiled(Box::new(environment))))
+        Ok(Self(Form::Compiled(Box::new(Compiled { environment, named: OnceLock::new() }))))
     }
 
     /// The text for these variables.
@@ -121,18 +135,20 @@ impl Template {
     pub fn variables(&self) -> BTreeSet<String> {
         match &self.0 {
             Form::Literal(_) => BTreeSet::new(),
-            Form::Compiled(environment) => template(environment).undeclared_variables(false).into_iter().collect(),
+            Form::Compiled(compiled) => compiled.named().clone(),
         }
     }
 
     fn render_value(&self, context: &Value, variables: &Variables) -> Result<String, TemplateError> {
         match &self.0 {
             Form::Literal(text) => Ok(text.to_string()),
-            Form::Compiled(environment) => {
-                let template = template(environment);
-                let text = metered::render(environment, NAME, context.clone()).map_err(|error| {
-                    let named = template.undeclared_variables(false).into_iter();
-                    describe(&error, template.source(), &named.filter(|name| !variables.contains_key(name)).collect())
+            Form::Compiled(compiled) => {
+                let text = metered::render(&compiled.environment, NAME, context.clone()).map_err(|error| {
+                    let missing = compiled
+                        .named()
+                        .iter()
+                        .filter(|name| !variables.contains_key(*name) && !compiled.environment.globals().any(|(known, _)| known == *name));
+                    describe(&error, template(&compiled.environment).source(), &missing.cloned().collect())
                 })?;
                 if text.len() > LARGEST_OUTPUT { Err(too_large()) } else { Ok(text) }
             }
@@ -162,6 +178,7 @@ fn too_large() -> TemplateError {
 /// `missing`: the variables that the template wants from outside and was not given.
 fn describe(error: &Error, source: &str, missing: &BTreeSet<String>) -> TemplateError {
     let range = error.range().filter(|range| source.get(range.clone()).is_some());
+    let range = if error.kind() == ErrorKind::UndefinedError { range.map(|range| with_operand(source, range)) } else { range };
     let undefined = range.clone().filter(|_| error.kind() == ErrorKind::UndefinedError).and_then(|range| {
         let mut words = words(&source[range.clone()]);
         words.find(|(_, word)| missing.contains(*word)).map(|(at, word)| (range.start + at..range.start + at + word.len(), word.to_owned()))
@@ -181,6 +198,7 @@ fn describe(error: &Error, source: &str, missing: &BTreeSet<String>) -> Template
     let message = match error.kind() {
         ErrorKind::UndefinedError => match &undefined {
             Some(name) => format!("undefined variable `{name}`"),
+            None if detail == walk::INSIDE => format!("something that `{expression}` writes is undefined"),
             None if expression.is_empty() => "an undefined value is used here".to_owned(),
             None => format!("`{expression}` is undefined"),
         },
@@ -194,6 +212,15 @@ fn describe(error: &Error, source: &str, missing: &BTreeSet<String>) -> Template
         _ => format!("the template cannot be rendered: {detail}"),
     };
     TemplateError { message, line, column, undefined, too_much: error.kind() == ErrorKind::OutOfFuel }
+}
+
+/// A filter with the variable or member that it is applied to, which stands before it.
+fn with_operand(source: &str, filter: Range<usize>) -> Range<usize> {
+    let Some(before) = source[..filter.start].trim_end().strip_suffix('|').map(str::trim_end) else { return filter };
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.[]'\"".contains(byte);
+    let start = before.len() - before.bytes().rev().take_while(is_part).count();
+    let is_name = before[start..].starts_with(|first: char| first.is_alphabetic() || first == '_');
+    if is_name && !before[..start].trim_end().ends_with('|') { start..filter.end } else { filter }
 }
 
 /// The identifiers in an expression, and where each begins; a member (`x.name`) is none of its own.

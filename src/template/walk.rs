@@ -29,11 +29,17 @@ const WIDEST_INDENT: i64 = 100;
 /// Attributes by which one list may be sorted.
 const MOST_KEYS: usize = 10;
 
+/// Digits that `format` writes behind a point.
+const MOST_DIGITS: u32 = 9_999;
+
 /// Bytes of the characters that `trim` takes away.
 const MOST_TRIMMED: usize = 64;
 
 /// Farthest number of a range: the engine adds and subtracts them unchecked.
 const FARTHEST: usize = 1 << 53;
+
+/// The detail of an error about a part of a value.
+pub(super) const INSIDE: &str = "inside";
 
 /// The names of the filters that metered instructions call; no template can spell them.
 pub(super) const WALK: &str = "#walk";
@@ -49,7 +55,11 @@ pub(super) const FORMATTED: &str = "#formatted";
 pub(super) const CYCLE: &str = "#cycle";
 pub(super) const LISTED: &str = "#listed";
 pub(super) const PART: &str = "#part";
-pub(super) const STRIDE: &str = "#stride";
+pub(super) const INDEXED: &str = "#indexed";
+pub(super) const SLICED: &str = "#sliced";
+pub(super) const JOINED: &str = "#joined";
+pub(super) const WRITTEN: &str = "#written";
+pub(super) const WRITTEN_ALL: &str = "#written-all";
 
 /// Gives an environment what metered templates need, and bounds what the engine's own functions leave unbounded.
 pub(crate) fn equip(environment: &mut Environment<'static>) {
@@ -75,7 +85,14 @@ pub(crate) fn equip(environment: &mut Environment<'static>) {
     environment.add_filter(CYCLE, cycle);
     environment.add_filter(LISTED, listed);
     environment.add_filter(PART, part);
-    environment.add_filter(STRIDE, stride);
+    environment.add_filter(INDEXED, indexed);
+    environment.add_filter(SLICED, sliced);
+    environment.add_filter(JOINED, |state: &State<'_, '_>, list: Value| {
+        written(state, &list)?;
+        each(state, list, 1)
+    });
+    environment.add_filter(WRITTEN, |state: &State<'_, '_>, list: &Value| written(state, list).map(|()| true));
+    environment.add_filter(WRITTEN_ALL, |state: &State<'_, '_>, list: Value| written(state, &list).map(|()| list));
     environment.add_filter("tojson", tojson);
     environment.add_filter("sum", sum);
     environment.add_filter("trim", trim);
@@ -88,6 +105,11 @@ pub(crate) fn equip(environment: &mut Environment<'static>) {
 
 fn invalid(message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::InvalidOperation, message)
+}
+
+/// What is to be written, or something in it, is undefined.
+pub(super) fn undefined_inside(is_inside: bool) -> Error {
+    if is_inside { Error::new(ErrorKind::UndefinedError, INSIDE) } else { Error::from(ErrorKind::UndefinedError) }
 }
 
 /// Charges for values that are only looked at.
@@ -207,10 +229,14 @@ fn sorted(state: &State<'_, '_>, list: Value) -> Result<Value, Error> {
 /// Charges for `format`: a value that a place names is written for each such place.
 fn formatted(state: &State<'_, '_>, list: Value) -> Result<Value, Error> {
     let mut places = 0;
-    let mut others = Walk::new(state);
+    let mut others = Walk { is_written: true, ..Walk::new(state) };
     for (index, value) in list.try_iter()?.enumerate() {
         if index == 0 {
-            places = value.as_str().map_or(0, |text| text.matches("%(").count() as u64);
+            let text = value.as_str().unwrap_or_default();
+            if text.split('%').skip(1).any(is_too_precise) {
+                return Err(invalid(format!("`format` writes {MOST_DIGITS} digits behind a point at the most")));
+            }
+            places = text.matches("%(").count() as u64;
             Walk::new(state).argument(&value)?;
         } else {
             others.argument(&value)?;
@@ -218,6 +244,14 @@ fn formatted(state: &State<'_, '_>, list: Value) -> Result<Value, Error> {
     }
     state.consume_fuel((others.items * ITEM + others.bytes).saturating_mul(places) / STEP)?;
     Ok(list)
+}
+
+/// Whether what stands behind a `%` asks for more digits than the engine can write.
+fn is_too_precise(format: &str) -> bool {
+    let format = format.strip_prefix('(').and_then(|rest| rest.split_once(')')).map_or(format, |(_, rest)| rest);
+    let width = format.trim_start_matches(|sign: char| sign.is_ascii_digit() || "-+ #".contains(sign));
+    let digits = width.strip_prefix('.').map_or("", |rest| rest.split(|digit: char| !digit.is_ascii_digit()).next().unwrap_or_default());
+    digits.trim_start_matches('0').len() > 4
 }
 
 /// The engine divides by the number of values that a loop takes in turn.
@@ -228,12 +262,27 @@ fn cycle(state: &State<'_, '_>, list: Value) -> Result<Value, Error> {
     arguments(state, list)
 }
 
-/// The engine negates the step of a slice.
-fn stride(step: Value) -> Result<Value, Error> {
-    if step.as_i64().is_some_and(|step| step.unsigned_abs() > FARTHEST as u64) {
+/// Charges for values that are written: what is undefined is nothing that could be.
+fn written(state: &State<'_, '_>, list: &Value) -> Result<(), Error> {
+    let mut walk = Walk { is_written: true, ..Walk::new(state) };
+    list.try_iter()?.try_for_each(|value| walk.argument(&value))
+}
+
+/// Charges for a value of which one part is taken: the characters of a text are counted from its beginning.
+fn indexed(state: &State<'_, '_>, list: &Value) -> Result<bool, Error> {
+    let bytes = list.get_item_by_index(0)?.as_str().map_or(0, str::len) as u64;
+    state.consume_fuel(bytes / STEP).map(|()| true)
+}
+
+/// Charges for a slice: what stands before it is passed by. The engine negates its step.
+fn sliced(state: &State<'_, '_>, list: Value) -> Result<Value, Error> {
+    if list.get_item_by_index(3)?.as_i64().is_some_and(|step| step.unsigned_abs() > FARTHEST as u64) {
         return Err(invalid("the step of a slice is too large"));
     }
-    Ok(step)
+    let value = list.get_item_by_index(0)?;
+    let passed = value.as_str().map_or_else(|| value.len().unwrap_or(0), str::len) as u64;
+    state.consume_fuel(passed / STEP)?;
+    Ok(list)
 }
 
 /// Each character at an end is looked for among those to trim.
@@ -300,6 +349,8 @@ struct Walk<'s, 't, 'e> {
     state: &'s State<'t, 'e>,
     /// What each costs.
     item: u64,
+    /// They are written, and each has to be defined.
+    is_written: bool,
     /// Not paid yet.
     units: u64,
     items: u64,
@@ -309,7 +360,7 @@ struct Walk<'s, 't, 'e> {
 
 impl<'s, 't, 'e> Walk<'s, 't, 'e> {
     const fn new(state: &'s State<'t, 'e>) -> Self {
-        Self { state, item: ITEM, units: 0, items: 0, bytes: 0, deepest: 0 }
+        Self { state, item: ITEM, is_written: false, units: 0, items: 0, bytes: 0, deepest: 0 }
     }
 
     fn pay(&mut self, units: u64) -> Result<(), Error> {
@@ -335,6 +386,9 @@ impl<'s, 't, 'e> Walk<'s, 't, 'e> {
         let bytes = value.as_str().map_or(0, str::len);
         if bytes > LARGEST_TEXT {
             return Err(Error::from(ErrorKind::OutOfFuel));
+        }
+        if self.is_written && value.is_undefined() {
+            return Err(undefined_inside(depth > 0));
         }
         self.items += 1;
         self.bytes += bytes as u64;
