@@ -55,6 +55,11 @@ impl Console {
         io::stderr().is_terminal()
     }
 
+    /// Standard output is a terminal: it can be cleared.
+    pub(crate) fn is_screen() -> bool {
+        io::stdout().is_terminal()
+    }
+
     /// How often `-v` was given.
     pub(crate) const fn verbosity(&self) -> u8 {
         self.verbosity
@@ -95,7 +100,7 @@ impl Console {
 
     /// Takes everything from the screen, but nothing from what can be scrolled back to. Answers whether there is a screen.
     pub(crate) fn clear(&self) -> Result<bool, Failure> {
-        let is_screen = io::stdout().is_terminal();
+        let is_screen = Self::is_screen();
         if is_screen {
             let mut out = io::stdout().lock();
             out.write_all(b"\x1b[H\x1b[2J").and_then(|()| out.flush()).map_err(Self::broken)?;

@@ -229,9 +229,12 @@ fn a_file_that_cannot_be_read_is_shown_as_it_stands() {
         lines.join("\n")
     };
     let (new, accepted) = (shown(2), shown(3));
-    assert!(new.contains("the new output cannot be read") && new.contains("<<<<<<< ours"), "{new}");
-    assert!(!new.contains("accepting replaces"), "{new}");
-    assert!(accepted.contains("accepting replaces") && accepted.contains("no snapshot") && accepted.contains("+ Lima"), "{accepted}");
+    assert!(new.contains("the file of the new output, which cannot be read") && new.contains("<<<<<<< ours"), "{new}");
+    assert!(!new.contains("puts the new output"), "{new}");
+    assert!(
+        accepted.contains("the accepted file, which cannot be read") && accepted.contains("no snapshot") && accepted.contains("+ Lima"),
+        "{accepted}"
+    );
 }
 
 #[test]

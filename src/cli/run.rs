@@ -85,7 +85,7 @@ pub(crate) async fn run(
     let session = session::open(project, &arguments.selection, &arguments.answers, now)?;
     let all = Round { now, session, held: Held::default(), spent: Money::ZERO, watch: None };
     let ended = round(project, arguments, console, interrupted, all).await?;
-    finish(ended, console).map(|(exit, _)| exit)
+    finish(ended, Told::Whole, console).map(|(exit, _)| exit)
 }
 
 /// Runs the cells of a plan, and judges them together with the results that still hold.
@@ -275,8 +275,17 @@ pub(crate) async fn round(
     Ok(Ended { report, plan, accepted, spent: budget.spent(), outputs, unwritten, github })
 }
 
+/// How much is told of what a run came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// The whole summary.
+    Whole,
+    /// The verdict and the counts.
+    Brief,
+}
+
 /// Writes the files first, so that the terminal's last word is the whole truth.
-pub(crate) fn finish(ended: Ended, console: &Console) -> Result<(Exit, RunReport), Failure> {
+pub(crate) fn finish(ended: Ended, how: Told, console: &Console) -> Result<(Exit, RunReport), Failure> {
     let Ended { report, outputs, unwritten, github, .. } = ended;
     let to_stdout = !outputs.uses_stdout();
     let errors = outputs.commit(&report).err().unwrap_or_default();
@@ -285,7 +294,11 @@ pub(crate) fn finish(ended: Ended, console: &Console) -> Result<(Exit, RunReport
     let style = if to_stdout { console.style() } else { console.error_style() };
     if to_stdout {
         let mut out = console.out();
-        terminal::summary(&report, &mut out, style).and_then(|()| std::io::Write::flush(&mut out)).map_err(Console::broken)?;
+        let write = match how {
+            Told::Whole => terminal::summary,
+            Told::Brief => terminal::brief,
+        };
+        write(&report, &mut out, style).and_then(|()| std::io::Write::flush(&mut out)).map_err(Console::broken)?;
     } else {
         // The report on standard output is the result; people still read the summary.
         let mut out = std::io::stderr().lock();

@@ -203,6 +203,9 @@ fn heard(key: KeyEvent) -> Heard {
             KeyCode::Char('z') => Heard::Suspend,
             KeyCode::Char('f') => Heard::Key(Key::PageDown),
             KeyCode::Char('b') => Heard::Key(Key::PageUp),
+            KeyCode::Char('u') => Heard::Key(Key::Clear),
+            KeyCode::Char('w') | KeyCode::Backspace => Heard::Key(Key::EraseWord),
+            KeyCode::Char('h') => Heard::Key(Key::Backspace),
             _ => Heard::Silence,
         };
     }
@@ -210,6 +213,7 @@ fn heard(key: KeyEvent) -> Heard {
         // Shift and a letter come as the capital letter from nearly every terminal; from the others as both.
         KeyCode::Char(letter) if key.modifiers.contains(KeyModifiers::SHIFT) => Key::Char(letter.to_ascii_uppercase()),
         KeyCode::Char(letter) => Key::Char(letter),
+        KeyCode::Backspace if key.modifiers.contains(KeyModifiers::ALT) => Key::EraseWord,
         KeyCode::Enter => Key::Enter,
         KeyCode::Esc => Key::Escape,
         KeyCode::Backspace => Key::Backspace,

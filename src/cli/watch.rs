@@ -13,7 +13,7 @@ use crate::cli::arguments::CacheArgument;
 use crate::cli::arguments::run::{RunArguments, Unreferenced, WatchArgument};
 use crate::cli::console::Console;
 use crate::cli::project::{Failure, Project};
-use crate::cli::run::{self, Round};
+use crate::cli::run::{self, Round, Told};
 use crate::cli::session;
 use crate::cli::watch::files::Files;
 use crate::cli::watch::keys::{Key, Keys};
@@ -41,6 +41,8 @@ struct Watch<'a> {
     /// The first round's run.
     first: Option<String>,
     has_keys: bool,
+    /// The last round was told in a few lines.
+    alone: bool,
 }
 
 /// Runs until somebody ends it. The exit code is that of the last round; 130 where that one was interrupted.
@@ -66,6 +68,7 @@ pub(crate) async fn run(
         taken: Money::ZERO,
         first: None,
         has_keys: keys.is_some(),
+        alone: false,
     };
     let mut project = Arc::new(project);
     let mut also = Also::Nothing;
@@ -177,9 +180,9 @@ impl Watch<'_> {
                 self.exit = failure.exit;
             }
         }
-        let files = self.seen.count();
+        let (files, alone) = (self.seen.count(), self.alone);
         let (costs, cap) = (self.costs, self.arguments.max_cost.map(|cap| (self.taken, cap)));
-        self.draw(|out, style| screen::foot(files, self.has_keys, costs, cap, out, style))
+        self.draw(|out, style| screen::foot(files, self.has_keys, alone, costs, cap, out, style))
     }
 
     async fn round(&mut self, project: &Project, ready: Ready, changes: &[Change], also: Also) -> Result<(), Failure> {
@@ -207,10 +210,14 @@ impl Watch<'_> {
         if self.console.clear()? {
             self.head(changes, cells)?;
         }
-        let (exit, report) = run::finish(ended, self.console)?;
+        // Where the lines follow each other, the whole has been told once: from then on only what an edit changed.
+        self.alone = !Console::is_screen() && self.picture.is_some();
+        let (exit, report) = run::finish(ended, if self.alone { Told::Brief } else { Told::Whole }, self.console)?;
         self.exit = exit;
-        let before = self.picture.as_ref().map(Picture::report);
-        self.draw(|out, style| before.map_or(Ok(()), |before| screen::news(before, &report, out, style)))?;
+        let (before, alone) = (self.picture.as_ref().map(Picture::report), self.alone);
+        self.draw(|out, style| {
+            before.map_or(Ok(()), |before| screen::news(before, &report, alone, alone && self.arguments.quiet, out, style))
+        })?;
         self.picture = Some(Picture::of(marks, report));
         Ok(())
     }

@@ -10,4 +10,4 @@ mod text;
 
 pub use json::{JsonPart, JsonPathText, json_diff, json_diff_of, json_equal, reordered_keys};
 pub use similarity::similarity;
-pub use text::text_diff;
+pub use text::{text_diff, text_diff_at_length};

@@ -30,6 +30,9 @@ struct Limits {
 /// A report of thousands of failed cells keeps one difference each, so one must stay small.
 const LIMITS: Limits = Limits { context: 3, time: Duration::from_millis(300), lines: 1_000, bytes: 128 * 1024, line_bytes: 16 * 1024 };
 
+/// For a person who looks at one difference and pages through all of it.
+const AT_LENGTH: Limits = Limits { context: 3, time: Duration::from_millis(500), lines: 20_000, bytes: 1024 * 1024, line_bytes: 64 * 1024 };
+
 /// Below this share of common words two groups of lines are two different things, and marking single words only confuses.
 const EMPHASIS_FROM: f64 = 0.3;
 
@@ -37,6 +40,12 @@ const EMPHASIS_FROM: f64 = 0.3;
 #[must_use]
 pub fn text_diff(old: &str, new: &str) -> TextDiff {
     diff(old, new, LIMITS)
+}
+
+/// The same with room for twenty times as much, in about 500 ms: to be looked at, not to be kept.
+#[must_use]
+pub fn text_diff_at_length(old: &str, new: &str) -> TextDiff {
+    diff(old, new, AT_LENGTH)
 }
 
 fn diff(old: &str, new: &str, limits: Limits) -> TextDiff {
@@ -48,6 +57,11 @@ fn diff(old: &str, new: &str, limits: Limits) -> TextDiff {
     let operations = capture_diff_slices_deadline(Algorithm::Myers, &old, &new, Some(deadline));
     let mut writer = Writer { limits, room: limits.bytes, lines_left: limits.lines, cut: Instant::now() >= deadline };
     let mut hunks = Vec::new();
+    let (mut removed, mut added) = (0, 0);
+    for operation in operations.iter().filter(|operation| operation.tag() != DiffTag::Equal) {
+        removed += operation.old_range().len();
+        added += operation.new_range().len();
+    }
     for group in group_diff_ops(operations, limits.context) {
         let Some(first) = group.first() else { continue };
         let mut hunk = Hunk { old_start: one_based(first.old_range()), new_start: one_based(first.new_range()), lines: Vec::new() };
@@ -59,7 +73,10 @@ fn diff(old: &str, new: &str, limits: Limits) -> TextDiff {
             break;
         }
     }
-    TextDiff { hunks, cut: writer.cut }
+    let shown = |side: Change| hunks.iter().flat_map(|hunk: &Hunk| &hunk.lines).filter(|line| line.change == side).count();
+    let left_out = |all: usize, side: Change| u64::try_from(all.saturating_sub(shown(side))).unwrap_or(u64::MAX);
+    let (left_out_removed, left_out_added) = (left_out(removed, Change::Removed), left_out(added, Change::Added));
+    TextDiff { hunks, cut: writer.cut, left_out_removed, left_out_added }
 }
 
 fn lines(text: &str) -> Vec<&str> {
@@ -314,6 +331,20 @@ mod tests {
         assert!(diff.cut);
         let lines: Vec<_> = diff.hunks.iter().flat_map(|hunk| &hunk.lines).collect();
         assert!(lines.len() <= LIMITS.lines);
+    }
+
+    #[test]
+    fn what_is_left_out_is_counted_and_at_length_it_is_there() {
+        let text = |word: &str| (1..=1_500).map(|line| format!("{word} {line}\n")).collect::<String>();
+        let (old, new) = (text("old"), format!("{}more\n", text("new")));
+        let diff = text_diff(&old, &new);
+        let count =
+            |diff: &TextDiff, side: Change| diff.hunks.iter().flat_map(|hunk| &hunk.lines).filter(|line| line.change == side).count();
+        assert_eq!((count(&diff, Change::Removed), count(&diff, Change::Added)), (1_000, 0));
+        assert_eq!((diff.cut, diff.left_out_removed, diff.left_out_added), (true, 500, 1_501));
+        let whole = text_diff_at_length(&old, &new);
+        assert_eq!((count(&whole, Change::Removed), count(&whole, Change::Added)), (1_500, 1_501));
+        assert_eq!((whole.cut, whole.left_out_removed, whole.left_out_added), (false, 0, 0));
     }
 
     #[test]

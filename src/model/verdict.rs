@@ -102,6 +102,12 @@ pub struct TextDiff {
     pub hunks: Vec<Hunk>,
     /// Some of the difference was left out because it was too large or took too long; said where it is shown.
     pub cut: bool,
+    /// Lines of the old text that went and are in no hunk, because there were too many.
+    #[serde(default, skip_serializing_if = "is_none_at_all")]
+    pub left_out_removed: u64,
+    /// Lines of the new text that came and are in no hunk.
+    #[serde(default, skip_serializing_if = "is_none_at_all")]
+    pub left_out_added: u64,
 }
 
 /// A group of neighbouring lines.

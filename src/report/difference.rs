@@ -116,13 +116,14 @@ pub(crate) fn size(diff: &Diff) -> String {
     let (count, noun) = match diff {
         Diff::Json(changes) => {
             let left_out = changes.last().map_or(0, |change| usize::try_from(change.left_out).unwrap_or(usize::MAX));
-            // An item that moved is in two changes.
-            let moved = moves(changes).values().flatten().count();
-            ((changes.len() - moved).saturating_add(left_out), "value")
+            // An item that moved is in two changes, and one that stands where it stood in two that say nothing.
+            let told_elsewhere = moves(changes).values().filter(|other| other.is_none()).count();
+            ((changes.len() - told_elsewhere).saturating_add(left_out), "value")
         }
         Diff::Text(text) => {
             let side = |side: Change| text.hunks.iter().flat_map(|hunk| &hunk.lines).filter(|line| line.change == side).count();
-            (side(Change::Removed).max(side(Change::Added)), "line")
+            let all = |side_of: Change, left_out: u64| side(side_of).saturating_add(usize::try_from(left_out).unwrap_or(usize::MAX));
+            (all(Change::Removed, text.left_out_removed).max(all(Change::Added, text.left_out_added)), "line")
         }
     };
     match count {
@@ -140,13 +141,37 @@ pub(crate) fn text_rows(text: &TextDiff) -> impl Iterator<Item = Row<'_>> {
         let lines = hunk.lines.iter().map(line);
         head.into_iter().chain(lines)
     });
-    let cut = text.cut.then(|| Row::plain(Sign::Note, "… some of the difference was left out: it is too large to compare whole"));
-    hunks.chain(cut)
+    hunks.chain(left_out(text).map(|told| Row::plain(Sign::Note, told)))
 }
 
-/// One line of a text difference.
+/// How many lines of a difference of texts are not there; changes of JSON values are told by their own row.
+pub(crate) fn lines_left_out(diff: &Diff) -> u64 {
+    match diff {
+        Diff::Text(text) => text.left_out_removed.saturating_add(text.left_out_added),
+        Diff::Json(changes) => changes.last().map_or(0, |change| change.left_out),
+    }
+}
+
+/// What of a difference of texts is not there.
+pub(crate) fn left_out(text: &TextDiff) -> Option<String> {
+    let sides = [(text.left_out_removed, "removed"), (text.left_out_added, "added")];
+    let told: Vec<String> =
+        sides.iter().filter(|(count, _)| *count > 0).map(|(count, side)| format!("{} {side}", figures::count(*count))).collect();
+    let all = text.left_out_removed.saturating_add(text.left_out_added);
+    match all {
+        0 => text.cut.then(|| "… some of the difference was left out: it is too large to compare whole".to_owned()),
+        _ => Some(format!("… {} not shown: {}", figures::counted(all, "more line is", "more lines are"), told.join(", "))),
+    }
+}
+
+/// One line of a difference of outputs.
 pub(crate) fn line(line: &DiffLine) -> Row<'_> {
-    Row { sign: sign(line.change), parts: parts(&line.parts) }
+    Row { sign: sign(line.change), parts: parts(&line.parts, visible::output, visible::emphasised) }
+}
+
+/// One line of a difference of texts that are safe to show already.
+pub(crate) fn safe_line(line: &DiffLine) -> Row<'_> {
+    Row { sign: sign(line.change), parts: parts(&line.parts, visible::lines, visible::lines) }
 }
 
 const fn sign(change: Change) -> Sign {
@@ -158,7 +183,7 @@ const fn sign(change: Change) -> Sign {
 }
 
 /// Blanks between two changed words belong to the change, and a line that changed whole needs no marks.
-fn parts(parts: &[DiffPart]) -> Vec<Part<'_>> {
+fn parts<'a>(parts: &'a [DiffPart], plain: fn(&str) -> Cow<'_, str>, strong: fn(&str) -> Cow<'_, str>) -> Vec<Part<'a>> {
     let mut joined: Vec<(String, bool)> = Vec::with_capacity(parts.len());
     for (index, part) in parts.iter().enumerate() {
         let blank = !part.emphasised && part.text.trim().is_empty();
@@ -172,7 +197,7 @@ fn parts(parts: &[DiffPart]) -> Vec<Part<'_>> {
     let whole = joined.iter().all(|(text, emphasised)| *emphasised || text.trim().is_empty());
     let shown = |(text, emphasised): (String, bool)| {
         let emphasised = emphasised && (!whole || text.trim().is_empty());
-        let text = if emphasised { visible::emphasised(&text) } else { visible::lines(&text) };
+        let text = if emphasised { strong(&text) } else { plain(&text) };
         Part { text: Cow::Owned(text.into_owned()), emphasised }
     };
     joined.into_iter().map(shown).collect()
@@ -191,7 +216,7 @@ fn cut_rows(changes: &[JsonChange]) -> impl Iterator<Item = Row<'_>> {
 }
 
 /// Which changes are an item that was taken out in one place of an array and put in, equal, at another: of each pair the first one with
-/// the other's change, the second one with nothing.
+/// the other's change, the second one with nothing; both with nothing where that is the same place.
 fn moves(changes: &[JsonChange]) -> HashMap<usize, Option<&JsonChange>> {
     // `$.items[3]`, and not `$['odd key']`.
     let array = |change: &JsonChange| {
@@ -207,7 +232,9 @@ fn moves(changes: &[JsonChange]) -> HashMap<usize, Option<&JsonChange>> {
         let pair = here.iter().position(|other| changes[*other].old.is_some() != change.old.is_some());
         match pair {
             Some(at) => {
-                moves.insert(here.remove(at), Some(change));
+                let other = here.remove(at);
+                // Where it stands at the place where it stood, its neighbours moved.
+                moves.insert(other, (changes[other].path != change.path).then_some(change));
                 moves.insert(index, None);
             }
             None => here.push(index),
@@ -278,6 +305,25 @@ mod tests {
         ~ $.items[0] -> $.items[3]: moved {"id":1}
         "#);
         assert_eq!(size(&diff), "2 values differ");
+    }
+
+    #[test]
+    fn an_item_at_the_same_place_of_its_array_did_not_move() {
+        let diff = Diff::Json(json_diff(&json!({"items": [1, 2, 3, 4, 5]}), &json!({"items": [5, 4, 3, 2, 1]})));
+        let told: Vec<String> = rows(&diff, true).map(|row| row.to_plain()).collect();
+        let stayed = |line: &String| line.starts_with("~ $.items[2] -> $.items[2]");
+        assert!(told.len() >= 3 && !told.iter().any(stayed), "{told:#?}");
+        assert!(told.iter().all(|line| line.contains("moved")), "{told:#?}");
+        assert_eq!(size(&diff), format!("{} values differ", told.len()));
+    }
+
+    #[test]
+    fn what_is_left_out_counts_as_differing() {
+        let text = |word: &str, lines: usize| (1..=lines).map(|line| format!("{word} {line}\n")).collect::<String>();
+        let diff = Diff::Text(crate::diff::text_diff(&text("old", 1_500), &text("new", 1_600)));
+        assert_eq!(size(&diff), "1600 lines differ");
+        let last = rows(&diff, true).last().unwrap().to_plain();
+        assert_eq!(last, "… 2,100 more lines are not shown: 500 removed, 1,600 added");
     }
 
     #[test]

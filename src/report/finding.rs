@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 use crate::model::assertion::AssertionSeverity;
 use crate::model::run::{CellResult, SampleResult};
 use crate::model::verdict::{AssertionResult, CellError, Diff, Outcome, Verdict};
+use crate::report::difference::Sign;
 use crate::report::strange::{self, Noun, Strange};
 use crate::report::{difference, figures, visible, words};
 
@@ -227,7 +228,7 @@ pub(crate) fn tell_outputs(cell: &CellResult, into: &mut String) {
             let _ = writeln!(into, "{}:", figures::counted(*samples as u64, "sample", "samples"));
         }
         let shown = visible::cut(output, OUTPUT);
-        for line in visible::lines(&shown).trim_end_matches('\n').split('\n') {
+        for line in visible::output(&shown).trim_end_matches('\n').split('\n') {
             let _ = writeln!(into, "+{line}");
         }
     }
@@ -247,12 +248,22 @@ fn tell_difference(diff: &Diff, layout: Layout, into: &mut String) {
         let line = row.to_plain();
         let _ = writeln!(into, "{indent}{}", visible::cut(&line, TEXT));
         if into.len() - start > DIFFERENCE {
-            let left = rows.count();
-            if left > 0 {
-                let _ = writeln!(into, "{indent}… {left} more lines of the difference are in the JSON report");
+            let (kept, left_out) = (rows.filter(|row| row.sign != Sign::Note).count() as u64, difference::lines_left_out(diff));
+            if kept + left_out > 0 {
+                let _ = writeln!(into, "{indent}{}", more_lines(kept, left_out));
             }
             return;
         }
+    }
+}
+
+/// That so many lines of a difference stand in the report, and so many others nowhere.
+pub(crate) fn more_lines(kept: u64, left_out: u64) -> String {
+    let lines = figures::counted(kept.saturating_add(left_out), "more line of the difference", "more lines of the difference");
+    match (kept, left_out) {
+        (1, 0) => format!("… {lines} is in the JSON report"),
+        (_, 0) => format!("… {lines} are in the JSON report"),
+        (_, _) => format!("… {lines}, {} of them in the JSON report", figures::count(kept)),
     }
 }
 

@@ -6,7 +6,7 @@ use std::io;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-use crate::model::hidden::is_hidden;
+use crate::model::hidden::{is_hidden, is_joiner, joins};
 
 /// Hidden characters written out (`\u{1b}`, `\r`); line breaks stay, tabs become four blanks.
 pub(crate) fn lines(text: &str) -> Cow<'_, str> {
@@ -15,6 +15,34 @@ pub(crate) fn lines(text: &str) -> Cow<'_, str> {
         '\t' => into.push_str("    "),
         hidden => escape(hidden, into),
     })
+}
+
+/// The same of a text as it came from a model: a backslash that would read like one of our escapes is written out itself, so that the
+/// six letters `\u{202e}` and the character are never taken for each other.
+pub(crate) fn output(text: &str) -> Cow<'_, str> {
+    match literal(text) {
+        Cow::Borrowed(text) => lines(text),
+        Cow::Owned(text) => Cow::Owned(lines(&text).into_owned()),
+    }
+}
+
+/// With `\u{5c}` for every backslash of the text behind which stands what would make it an escape of ours.
+fn literal(text: &str) -> Cow<'_, str> {
+    let mut shown = String::new();
+    let mut from = 0;
+    for (at, _) in text.match_indices("\\u{") {
+        let digits = text[at + 3..].split_once('}').map_or("", |(digits, _)| digits);
+        if (1..=6).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            shown.push_str(&text[from..at]);
+            shown.push_str("\\u{5c}");
+            from = at + 1;
+        }
+    }
+    if from == 0 {
+        return Cow::Borrowed(text);
+    }
+    shown.push_str(&text[from..]);
+    Cow::Owned(shown)
 }
 
 /// The same on one line: line breaks become `⏎`, with a blank between the lines.
@@ -26,12 +54,17 @@ pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
     })
 }
 
-/// A part that changed: here tabs and blanks at its ends matter, so they are shown as `→` and `·`.
+/// A part of an output that changed: here tabs and blanks at its ends matter, so they are shown as `→` and `·`.
 pub(crate) fn emphasised(text: &str) -> Cow<'_, str> {
-    let shown = replaced(text, |character, into| match character {
+    let literal = literal(text);
+    let shown = replaced(&literal, |character, into| match character {
         '\t' => into.push_str("→   "),
         hidden => escape(hidden, into),
     });
+    let shown = match (&literal, shown) {
+        (Cow::Borrowed(_), Cow::Borrowed(_)) => Cow::Borrowed(text),
+        (_, shown) => Cow::Owned(shown.into_owned()),
+    };
     let blanks = |part: &str| part.len() - part.trim_start_matches(' ').len();
     if !shown.is_empty() && shown.trim_matches(' ').is_empty() {
         return Cow::Owned("·".repeat(blanks(&shown)));
@@ -110,11 +143,19 @@ fn escape(character: char, into: &mut String) {
 }
 
 fn replaced(text: &str, mut hidden: impl FnMut(char, &mut String)) -> Cow<'_, str> {
-    let Some(first) = text.find(is_hidden) else { return disarmed(text) };
+    let Some(first) = text.find(|character| is_hidden(character) || is_joiner(character)) else { return disarmed(text) };
     let mut shown = String::with_capacity(text.len() + 16);
     shown.push_str(&text[..first]);
-    for character in text[first..].chars() {
-        if is_hidden(character) { hidden(character, &mut shown) } else { shown.push(character) }
+    let mut before = text[..first].chars().next_back();
+    let mut rest = text[first..].chars();
+    while let Some(character) = rest.next() {
+        let concealed = is_hidden(character) || (is_joiner(character) && !joins(before, rest.as_str().chars().next()));
+        if concealed {
+            hidden(character, &mut shown)
+        } else {
+            shown.push(character)
+        }
+        before = Some(character);
     }
     if shown.contains("##") { Cow::Owned(disarmed(&shown).into_owned()) } else { Cow::Owned(shown) }
 }
@@ -213,6 +254,25 @@ mod tests {
             lines("x ##vso[task.setvariable]y\t###[error] ## [link] ##"),
             "x #\\u{23}vso[task.setvariable]y    ##\\u{23}[error] ## [link] ##"
         );
+    }
+
+    #[test]
+    fn a_joiner_that_joins_nothing_and_a_filler_are_written_out() {
+        assert_eq!(lines("pay\u{200d}pal a\u{200c}b \u{200d}"), "pay\\u{200d}pal a\\u{200c}b \\u{200d}");
+        for joined in ["👩‍👩‍👧", "🏳️‍🌈", "👩🏽‍🚀", "می‌خواهم", "क्‍ष", "ශ්‍රී"] {
+            assert_eq!(lines(joined), joined);
+        }
+        assert_eq!(lines("a\u{115f}b\u{1160}c\u{3164}d\u{ffa0}"), "a\\u{115f}b\\u{1160}c\\u{3164}d\\u{ffa0}");
+    }
+
+    #[test]
+    fn an_escape_in_an_output_and_the_character_itself_are_told_apart() {
+        assert_eq!(output("\\u{202e} \u{202e}"), "\\u{5c}u{202e} \\u{202e}");
+        assert_eq!(emphasised("\\u{202e}\u{202e}"), "\\u{5c}u{202e}\\u{202e}");
+        assert_eq!(output("\\u{5c}u{202e}"), "\\u{5c}u{5c}u{202e}", "what we write is written out as well");
+        for plain in ["C:\\users", "\\u{}", "\\u{1234567}", "\\u{xyz}", "\\u202e", "\\n"] {
+            assert_eq!(output(plain), plain);
+        }
     }
 
     #[test]

@@ -4,22 +4,19 @@ use std::borrow::Cow;
 
 use anstyle::Style;
 
-use crate::diff::text_diff;
+use crate::diff::{text_diff, text_diff_at_length};
 use crate::model::verdict::{Change, Diff, DiffLine, TextDiff};
 use crate::report::difference::{self, Part, Row, Sign};
 use crate::report::terminal::paint::{BAD, DIM, GOOD, NAME, ODD, PLAIN, Span, span, wrap};
 use crate::report::visible;
-use crate::review::item::{Difference, Item, Kind};
+use crate::review::item::{Difference, Item, Kind, MOST};
 use crate::review::state::ShownAs;
 
 /// One line of the screen; never wider than it was laid out for.
 pub(crate) type Line = Vec<Span<'static>>;
 
-/// Most characters of an output that are laid out: a person reads no more of it, and every key lays it out anew.
-const MOST: usize = 400_000;
-
 /// How it is laid out.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Layout {
     pub(crate) width: usize,
     pub(crate) side_by_side: bool,
@@ -80,38 +77,33 @@ pub(crate) fn lines(item: &Item, layout: Layout) -> Vec<Line> {
     }
     match item.kind {
         Kind::Orphaned => {
-            note("accepting removes this file, rejecting keeps it", layout, &mut lines);
+            title("no case owns this file: `a` removes it, `r` leaves it", layout, &mut lines);
             whole(Sign::Removed, &item.accepted, layout, &mut lines);
         }
         Kind::New => whole(Sign::Added, &item.new, layout, &mut lines),
         Kind::Unreadable => {
             if item.is_new_unreadable() {
-                note(
-                    "the new output cannot be read, so it cannot be accepted; rejecting removes its file, in which stands:",
-                    layout,
-                    &mut lines,
-                );
+                title("the file of the new output, which cannot be read and so not be accepted: `r` removes it", layout, &mut lines);
                 whole(Sign::Same, &item.new, layout, &mut lines);
-                lines.push(Vec::new());
             }
             if item.accepted.is_empty() {
-                note("nothing is accepted", layout, &mut lines);
+                title("nothing is accepted", layout, &mut lines);
             } else if item.is_new_unreadable() {
-                note("what is accepted", layout, &mut lines);
+                title("the accepted output", layout, &mut lines);
                 whole(Sign::Same, &item.accepted, layout, &mut lines);
             } else {
-                note("accepting replaces a file that cannot be read, in which stands:", layout, &mut lines);
+                title("the accepted file, which cannot be read: `a` puts the new output in its place, `r` leaves it", layout, &mut lines);
                 whole(Sign::Removed, &item.accepted, layout, &mut lines);
-                note("the new output", layout, &mut lines);
+                title("the new output", layout, &mut lines);
                 whole(Sign::Added, &item.new, layout, &mut lines);
             }
         }
         Kind::Changed if layout.shown_as == ShownAs::New => {
-            note("the whole new output", layout, &mut lines);
+            title("the whole new output", layout, &mut lines);
             whole(Sign::Same, &item.new, layout, &mut lines);
         }
         Kind::Changed if layout.shown_as == ShownAs::Accepted => {
-            note("the whole accepted output", layout, &mut lines);
+            title(if item.variants.accepted > 1 { "all accepted variants" } else { "the whole accepted output" }, layout, &mut lines);
             whole(Sign::Same, &item.accepted, layout, &mut lines);
         }
         Kind::Changed => {
@@ -135,19 +127,27 @@ fn beside(difference: &Difference, layout: Layout, into: &mut Vec<Line>) {
         wrapped(span(ODD, "! "), &[span(PLAIN, visible::brief(told, 1_000))], layout.width, into);
     }
     match &difference.diff {
-        Diff::Text(text) if layout.side_by_side => side_by_side(text, layout, into),
-        Diff::Text(text) => difference::text_rows(text).for_each(|row| unified(&row, layout, into)),
+        Diff::Text(text) if layout.side_by_side => side_by_side(difference.at_length(text), layout, into),
+        Diff::Text(text) => difference::text_rows(difference.at_length(text)).for_each(|row| unified(&row, layout, into)),
         json @ Diff::Json(_) => {
             by_path(&difference::rows(json, true).collect::<Vec<_>>(), layout, into);
-            into.push(Vec::new());
             if layout.side_by_side {
-                side_by_side(&text_diff(&difference.accepted, &difference.new), layout, into);
+                into.push(Vec::new());
+                side_by_side(&text_diff_at_length(&difference.accepted, &difference.new), layout, into);
             } else {
-                note("the whole new output", layout, into);
+                title("the whole new output", layout, into);
                 whole(Sign::Same, &difference.new, layout, into);
             }
         }
     }
+}
+
+/// What the lines below are, so that it cannot be taken for one of them.
+fn title(text: &str, layout: Layout, into: &mut Vec<Line>) {
+    if into.last().is_some_and(|last| !last.is_empty()) {
+        into.push(Vec::new());
+    }
+    wrapped(span(DIM, "── "), &[span(NAME, text.to_owned())], layout.width, into);
 }
 
 fn note(text: &str, layout: Layout, into: &mut Vec<Line>) {
@@ -171,7 +171,7 @@ fn whole(sign: Sign, text: &str, layout: Layout, into: &mut Vec<Line>) {
     let shown = visible::cut(text, MOST);
     for line in shown.strip_suffix('\n').unwrap_or(&shown).split('\n') {
         let head = span(style(sign), format!("{} ", sign.as_char()));
-        wrapped(head, &[span(PLAIN, visible::lines(line))], layout.width, into);
+        wrapped(head, &[span(PLAIN, visible::output(line))], layout.width, into);
     }
 }
 
@@ -194,7 +194,7 @@ fn by_path(rows: &[Row<'_>], layout: Layout, into: &mut Vec<Line>) {
                 && let [hunk] = words.hunks.as_slice()
                 && hunk.lines.len() == 2
             {
-                hunk.lines.iter().for_each(|line| unified(&difference::line(line), layout, into));
+                hunk.lines.iter().for_each(|line| unified(&difference::safe_line(line), layout, into));
                 left = &rest[1..];
                 continue;
             }
@@ -257,8 +257,8 @@ fn side_by_side(text: &TextDiff, layout: Layout, into: &mut Vec<Line>) {
         }
         flush(&mut removed, &mut added, into);
     }
-    if text.cut {
-        note("… some of the difference was left out: it is too large to compare whole", layout, into);
+    if let Some(told) = difference::left_out(text) {
+        wrapped(span(NAME, ""), &[span(NAME, told)], layout.width, into);
     }
 }
 

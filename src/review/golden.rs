@@ -12,7 +12,7 @@ use crate::model::verdict::{AssertionResult, Failure, Outcome as Judgement, Verd
 use crate::report::visible;
 use crate::review::body::plain;
 use crate::review::item::Item;
-use crate::review::state::{Decision, Effect, Key, Outcome, Review, Size, Status};
+use crate::review::state::{Decision, Effect, Key, Mode, Outcome, Review, Size, Status, Typing};
 use crate::review::view::{self, Frame};
 use crate::snapshot::accept::Variants;
 use crate::snapshot::compare::compare;
@@ -264,6 +264,68 @@ fn a_filter_is_typed_and_holds() {
     assert!(review.message.as_ref().unwrap().1.contains("fits none of the 5 outputs"), "{:?}", review.message);
     press(&mut review, "fticket-triage/double-*\n");
     assert_eq!(review.shown, [0]);
+}
+
+#[test]
+fn a_filter_that_is_typed_is_cleared_and_loses_words_as_in_a_shell() {
+    let mut review = review(all(), 100, 16);
+    press(&mut review, "fstate:new model:*haiku*  ");
+    let mut typed = |key: Key| {
+        let frame = view::frame(&review);
+        review.press(key, &frame.body, frame.room);
+        review.mode.clone()
+    };
+    assert_eq!(typed(Key::EraseWord), Mode::Typing(Typing::Filter, "state:new ".to_owned()));
+    assert_eq!(typed(Key::EraseWord), Mode::Typing(Typing::Filter, String::new()));
+    assert_eq!(typed(Key::Char('x')), Mode::Typing(Typing::Filter, "x".to_owned()));
+    assert_eq!(typed(Key::Clear), Mode::Typing(Typing::Filter, String::new()));
+    assert_eq!(typed(Key::Backspace), Mode::Browse);
+}
+
+/// `lines` lines, all of them other ones than are accepted.
+fn rewritten(lines: usize) -> Item {
+    let text = |word: &str| (1..=lines).map(|line| format!("{word} {line}\n")).collect::<String>();
+    let (accepted, new) = (snapshot("ticket-triage@3", &text("old")), snapshot("ticket-triage@3", &text("new")));
+    let waiting = pending("rewritten", Some(&accepted), new.clone(), Compare::Text);
+    Item::waiting(&waiting, Some(&accepted), Ok(&cell("rewritten", &new, Verdict::Pass, Vec::new())))
+}
+
+#[test]
+fn a_difference_of_thousands_of_lines_pages_to_its_end() {
+    let mut review = review(vec![rewritten(1_500)], 100, 24);
+    assert!(drawn(&review).contains("of 3004"), "{}", drawn(&review));
+    press(&mut review, "G");
+    assert!(drawn(&review).contains("|+ {+new+} 1500\n"), "{}", drawn(&review));
+    press(&mut review, "a");
+    assert_eq!(review.count(&Status::Accepted), 1, "all of it could be seen");
+}
+
+#[test]
+fn what_is_on_no_page_is_counted_and_accepted_at_the_second_asking() {
+    let mut review = review(vec![rewritten(15_000), json("double-charge", "refunds")], 100, 24);
+    assert!(drawn(&review).contains("|… 10,000 more lines are not shown: 10,000 added, `w` shows"), "{}", drawn(&review));
+    press(&mut review, "a");
+    assert_eq!(review.count(&Status::Accepted), 0);
+    assert!(drawn(&review).contains("nothing was decided: 10,000 more lines"), "{}", drawn(&review));
+    press(&mut review, "ja");
+    assert_eq!(review.count(&Status::Accepted), 0, "another key came between");
+    press(&mut review, "aa");
+    assert_eq!((review.count(&Status::Accepted), review.at), (2, 1), "and the next one is accepted as ever: {}", drawn(&review));
+    press(&mut review, "uur");
+    assert_eq!(review.count(&Status::Rejected), 1, "rejecting takes nothing over");
+}
+
+#[test]
+fn what_was_done_is_told_with_its_number() {
+    let told = |items: Vec<Item>, keys: &str| {
+        let mut review = review(items, 100, 24);
+        press(&mut review, keys);
+        review.message.unwrap().1
+    };
+    assert_eq!(told(all(), "A"), "accepted 2 outputs, `u` takes them back");
+    assert_eq!(told(all(), "r"), "rejected 1 output, `u` takes it back");
+    assert_eq!(told(vec![variants(), orphan()], "v"), "accepted as 2 further variants, `u` takes it back");
+    assert_eq!(told(vec![variants(), orphan()], "V\n"), "accepted in place of variant 2, `u` takes it back");
 }
 
 #[test]

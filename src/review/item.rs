@@ -1,25 +1,29 @@
 //! What is known of one output that waits: whose it is, where it comes from, what was asserted of it, and how it differs?
 
+use std::cell::OnceCell;
 use std::iter;
 use std::sync::Arc;
 
-use crate::diff::{json_diff, reordered_keys};
+use crate::diff::{json_diff, reordered_keys, text_diff_at_length};
 use crate::model::assertion::AssertionSeverity;
 use crate::model::run::{CellResult, PromptChange, SampleResult};
-use crate::model::verdict::{AssertionResult, Diff, ErrorKind, Outcome, SnapshotState, Verdict};
+use crate::model::verdict::{AssertionResult, Diff, ErrorKind, Outcome, SnapshotState, TextDiff, Verdict};
 use crate::report::strange::{self, Noun, Strange};
-use crate::report::{finding, visible, words};
+use crate::report::{difference, figures, finding, visible, words};
 use crate::review::alike;
 use crate::snapshot::accept::Variants;
-use crate::snapshot::format;
-use crate::snapshot::output::{Output, Snapshot};
+use crate::snapshot::output::Snapshot;
 use crate::snapshot::pending::{Pending, readable};
+use crate::snapshot::{compare, format};
 
 /// Most characters of a file that is shown though no cell owns it.
 const ORPHAN: usize = 200_000;
 
 /// What a difference says of values that the suite ignores, before their paths.
 const LEFT_OUT: &str = "different too, and left out by `snapshot.ignore` (`w` shows it)";
+
+/// Most characters of an output that are laid out: a person reads no more of it, and every key lays it out anew.
+pub(super) const MOST: usize = 400_000;
 
 /// What there is to decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +74,24 @@ pub(crate) struct Difference {
     pub(crate) diff: Diff,
     pub(crate) accepted: String,
     pub(crate) new: String,
+    /// The difference of two long texts with more room, once somebody looks at it.
+    at_length: OnceCell<TextDiff>,
+}
+
+impl Difference {
+    /// A difference of texts as a person can page through it: with more in it than a report keeps.
+    pub(super) fn at_length<'a>(&'a self, text: &'a TextDiff) -> &'a TextDiff {
+        if text.cut { self.at_length.get_or_init(|| text_diff_at_length(&self.accepted, &self.new)) } else { text }
+    }
+
+    /// What of it is on no page.
+    fn not_shown(&self) -> Option<String> {
+        match &self.diff {
+            Diff::Text(text) => difference::left_out(self.at_length(text)),
+            // Below the changes stand the documents.
+            Diff::Json(_) => beyond(&self.new).or_else(|| beyond(&self.accepted)),
+        }
+    }
 }
 
 /// The variant that the first difference is against.
@@ -101,6 +123,10 @@ pub(crate) struct Item {
     pub(crate) notes: Vec<String>,
     /// Several where several outputs match no accepted variant.
     pub(crate) differences: Vec<Difference>,
+    /// So many more there are than are kept.
+    differences_left_out: u32,
+    /// How many are accepted, and would be.
+    pub(super) variants: Variants,
     /// Where several variants are accepted.
     pub(crate) nearest: Option<Nearest>,
     /// What changed in the prompt since the accepted output, where it is known.
@@ -125,7 +151,8 @@ impl Item {
                 Kind::New
             }
             SnapshotState::Unreadable { message } => {
-                notes.push(message.clone());
+                // What to do about it is said by the keys here.
+                notes.push(message.split("; hint: ").next().unwrap_or(message).to_owned());
                 Kind::Unreadable
             }
             SnapshotState::Same => {
@@ -150,12 +177,7 @@ impl Item {
         let variants = pending.variants;
         let nearest = nearest(&pending.state);
         if variants.accepted > 1 || (variants.accepted == 1 && variants.replaced > 1) {
-            let Variants { accepted, replaced, added } = variants;
-            let mut told = format!("variants accepted: {accepted}; after `a` there would be {replaced}, after `v` {added}");
-            if let Some(Nearest { number, of }) = nearest {
-                told.push_str(&format!("; `V` replaces one of them, nearest is variant {number} of {of}"));
-            }
-            notes.push(told);
+            notes.push(accepted_and_would_be(variants, nearest));
         }
         let versions = match (before, now.map(|now| now.prompt.as_str())) {
             (Some(before), Some(now)) if before != now => format!("{before} -> {now}"),
@@ -177,6 +199,11 @@ impl Item {
             judged,
             notes,
             differences,
+            differences_left_out: match &pending.state {
+                SnapshotState::Changed { variants: Some(of), .. } => of.left_out,
+                _ => 0,
+            },
+            variants,
             nearest,
             prompt: None,
             accepted: accepted.map(readable).unwrap_or_default(),
@@ -212,6 +239,18 @@ impl Item {
         self.simulated.is_none()
     }
 
+    /// What of it nobody can page to, so that nobody accepts it unseen without saying so twice.
+    pub(crate) fn not_shown(&self) -> Option<String> {
+        let more = (self.differences_left_out > 0).then(|| {
+            format!("… {} not shown", figures::counted(self.differences_left_out.into(), "more difference is", "more differences are"))
+        });
+        match self.kind {
+            Kind::Changed => self.differences.iter().find_map(Difference::not_shown).or(more),
+            Kind::New | Kind::Unreadable => beyond(&self.new),
+            Kind::Orphaned => beyond(&self.accepted),
+        }
+    }
+
     /// A file that no cell owns; `text` as it stands in the file.
     pub(crate) fn orphaned(path: &str, text: Option<&str>) -> Self {
         let parts: Vec<&str> = path.split('/').skip(1).collect();
@@ -232,6 +271,8 @@ impl Item {
             judged: Judged::Unknown("no case of any suite owns this file".to_owned()),
             notes: Vec::new(),
             differences: Vec::new(),
+            differences_left_out: 0,
+            variants: Variants::default(),
             nearest: None,
             prompt: None,
             accepted: match (&read, text) {
@@ -251,7 +292,7 @@ fn differences(state: &SnapshotState, accepted: &Snapshot, new: &Snapshot) -> Ve
     let SnapshotState::Changed { variants, .. } = state else { return Vec::new() };
     let pairs = variants.iter().flat_map(|of| iter::once(&of.first).chain(of.others.iter().map(|other| &other.pair)));
     let mut pairs = pairs.map(|pair| (pair.variant as usize, pair.outputs.first().map_or(0, |output| *output as usize)));
-    let text = |of: &Snapshot, at: usize| of.outputs.get(at).map(Output::shown).unwrap_or_default();
+    let text = |of: &Snapshot, at: usize| of.outputs.get(at).map(compare::shown).unwrap_or_default();
     let beside = |strange: Strange<'_>| {
         let (variant, output) = pairs.next().unwrap_or_default();
         let (accepted, new) = (text(accepted, variant), text(new, output));
@@ -260,9 +301,28 @@ fn differences(state: &SnapshotState, accepted: &Snapshot, new: &Snapshot) -> Ve
             notes.extend(reordered(&accepted, &new));
             notes.extend(left_out(strange.diff, &accepted, &new).map(|paths| format!("{LEFT_OUT}: {paths}")));
         }
-        Difference { title: strange.title, notes, diff: strange.diff.clone(), accepted, new }
+        Difference { title: strange.title, notes, diff: strange.diff.clone(), accepted, new, at_length: OnceCell::new() }
     };
     strange::strange(state, Noun::Output).into_iter().map(beside).collect()
+}
+
+/// That so many characters of a text are on no page.
+fn beyond(text: &str) -> Option<String> {
+    let more = if text.len() > MOST { text.chars().count().saturating_sub(MOST) } else { 0 };
+    (more > 0).then(|| format!("… {} not shown", figures::counted(more as u64, "more character is", "more characters are")))
+}
+
+/// `2 variants are accepted; after `a` there would be 3, after `v` 4; `V` replaces one of them, the nearest is variant 1`.
+fn accepted_and_would_be(variants: Variants, nearest: Option<Nearest>) -> String {
+    let Variants { accepted, replaced, added } = variants;
+    let stand = figures::counted(accepted as u64, "variant is accepted", "variants are accepted");
+    let would = if replaced == added {
+        format!("after `a` or `v` there would be {replaced}")
+    } else {
+        format!("after `a` there would be {replaced}, after `v` {added}")
+    };
+    let one = nearest.map(|nearest| format!("; `V` replaces one of them, the nearest is variant {}", nearest.number)).unwrap_or_default();
+    format!("{stand}; {would}{one}")
 }
 
 fn nearest(state: &SnapshotState) -> Option<Nearest> {

@@ -11,6 +11,7 @@ impl Review {
     /// What a key does. `body` and `room` are what was on the screen when it was pressed: all lines, and how many of them are seen.
     pub(crate) fn press(&mut self, key: Key, body: &[Line], room: usize) -> Effect {
         self.message = None;
+        let asked = self.asked.take();
         match std::mem::replace(&mut self.mode, Mode::Browse) {
             Mode::Help => {
                 match key {
@@ -22,8 +23,38 @@ impl Review {
                 }
                 Effect::None
             }
-            Mode::Typing(what, text) => self.typed(key, what, text, body, room),
-            Mode::Browse => self.browsed(key, body, room),
+            Mode::Typing(what, text) => {
+                let effect = self.typed(key, what, text, body, room);
+                self.insisted(effect, asked)
+            }
+            Mode::Browse => {
+                let effect = self.browsed(key, body, room);
+                self.insisted(effect, asked)
+            }
+        }
+    }
+
+    /// What cannot be seen whole is accepted at the second asking.
+    fn insisted(&mut self, effect: Effect, asked: Option<(Decision, usize)>) -> Effect {
+        let Effect::Decide(decision, _) = &effect else { return effect };
+        let key = match decision {
+            Decision::Accept => "a",
+            Decision::Add => "v",
+            Decision::ReplaceVariant(_) => "V",
+            Decision::Reject => return effect,
+        };
+        let Some((entry, at)) = self.current().zip(self.shown.get(self.at).copied()) else { return effect };
+        let now = Some((*decision, at));
+        match entry.item.not_shown() {
+            Some(told) if asked != now => {
+                self.asked = now;
+                self.tell(
+                    Tone::Odd,
+                    format!("nothing was decided: {}; `{key}` again accepts it all the same", told.trim_start_matches("… ")),
+                );
+                Effect::None
+            }
+            Some(_) | None => effect,
         }
     }
 
@@ -122,6 +153,11 @@ impl Review {
             }
             Key::Backspace if text.is_empty() => return Effect::None,
             Key::Backspace => drop(text.pop()),
+            Key::Clear => text.clear(),
+            Key::EraseWord => {
+                let before = text.trim_end();
+                text.truncate(before.rfind(char::is_whitespace).map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8)));
+            }
             Key::Char(typed) => text.push(typed),
             _ => {}
         }

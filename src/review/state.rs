@@ -1,8 +1,11 @@
 //! Where does a review stand, and what comes of each decision?
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use crate::report::figures;
+use crate::review::body::{self, Layout, Line};
 use crate::review::filter::Filter;
 use crate::review::item::Item;
 
@@ -13,6 +16,10 @@ pub(crate) enum Key {
     Enter,
     Escape,
     Backspace,
+    /// Everything that was typed goes.
+    Clear,
+    /// The last word of it.
+    EraseWord,
     Up,
     Down,
     Left,
@@ -123,6 +130,14 @@ pub(crate) struct Entry {
     pub(crate) status: Status,
 }
 
+/// The lines of an entry.
+#[derive(Debug)]
+struct Laid {
+    index: usize,
+    layout: Layout,
+    lines: Rc<Vec<Line>>,
+}
+
 /// A review in its course.
 #[derive(Debug)]
 pub(crate) struct Review {
@@ -139,10 +154,14 @@ pub(crate) struct Review {
     pub(crate) side_by_side: Option<bool>,
     pub(crate) shown_as: ShownAs,
     pub(crate) message: Option<(Tone, String)>,
+    /// What the last key asked for, of an item that cannot be seen whole: the same key again means it.
+    pub(super) asked: Option<(Decision, usize)>,
     pub(crate) size: Size,
     pub(crate) colour: bool,
     /// Decisions that can be taken back, with the items of each.
     steps: Vec<Vec<usize>>,
+    /// What was laid out last: most keys move on the same lines.
+    laid: RefCell<Option<Laid>>,
     /// How many items share each change.
     alike: HashMap<String, Vec<usize>>,
 }
@@ -166,10 +185,26 @@ impl Review {
             side_by_side: None,
             shown_as: ShownAs::Difference,
             message: None,
+            asked: None,
             size,
             colour,
             steps: Vec::new(),
+            laid: RefCell::default(),
             alike,
+        }
+    }
+
+    /// Everything of the current output that can be scrolled, laid out once.
+    pub(super) fn laid_out(&self, layout: Layout) -> Rc<Vec<Line>> {
+        let Some((&index, entry)) = self.shown.get(self.at).zip(self.current()) else { return Rc::default() };
+        let mut laid = self.laid.borrow_mut();
+        match &*laid {
+            Some(last) if last.index == index && last.layout == layout => Rc::clone(&last.lines),
+            Some(_) | None => {
+                let lines = Rc::new(body::lines(&entry.item, layout));
+                *laid = Some(Laid { index, layout, lines: Rc::clone(&lines) });
+                lines
+            }
         }
     }
 
@@ -267,25 +302,41 @@ impl Review {
                 Outcome::Refused(why) => told = Some(why),
             }
         }
-        let word = match decision {
-            Decision::Accept => "accepted",
-            Decision::Add => "accepted as a further variant",
-            Decision::ReplaceVariant(_) => "accepted in place of a variant",
-            Decision::Reject => "rejected",
-        };
         let count = done.len();
+        let word = self.word(decision, &done);
         if count > 0 {
             self.steps.push(done);
-            self.tell(Tone::Good, format!("{word} {count}, `u` takes it back"));
+            let them = if count == 1 { "it" } else { "them" };
+            self.tell(Tone::Good, format!("{word}, `u` takes {them} back"));
         }
         let moves = count + gone > 0;
         if let Some(told) = told {
-            let done = if count > 0 { format!("{word} {count}; ") } else { String::new() };
+            let done = if count > 0 { format!("{word}; ") } else { String::new() };
             self.tell(Tone::Odd, format!("{done}{told}"));
         }
         let stays = self.shown.get(self.at).is_some_and(|current| self.is_open(*current));
         if moves && !stays {
             self.advance();
+        }
+    }
+
+    /// What was done, with its number: `accepted 4 outputs`, `accepted as 2 further variants`.
+    fn word(&self, decision: Decision, done: &[usize]) -> String {
+        let outputs = figures::counted(done.len() as u64, "output", "outputs");
+        match decision {
+            Decision::Accept => format!("accepted {outputs}"),
+            Decision::Reject => format!("rejected {outputs}"),
+            Decision::ReplaceVariant(number) => format!("accepted in place of variant {number}"),
+            Decision::Add => {
+                let further = |index: &usize| {
+                    let variants = self.entries[*index].item.variants;
+                    variants.added.saturating_sub(variants.accepted)
+                };
+                match done.iter().map(further).sum() {
+                    0 | 1 => "accepted as a further variant".to_owned(),
+                    many => format!("accepted as {many} further variants"),
+                }
+            }
         }
     }
 
@@ -299,6 +350,7 @@ impl Review {
             same.sort_unstable();
         }
         self.entries[index] = Entry { item, status: Status::Waiting };
+        self.laid.take();
         self.turn_to(self.at);
     }
 

@@ -212,6 +212,9 @@ fn content(review: &Review, entry: &Entry, width: usize) -> Vec<Line> {
             }
         }
     }
+    if let Some(told) = item.not_shown() {
+        say(ODD, format!("{told}, `w` shows the whole outputs; `a` asks again"));
+    }
     let alike = review.alike();
     if alike.len() > 1 {
         let is_more = alike.iter().any(|index| review.entries[*index].item.is_more_than_shown());
@@ -220,7 +223,8 @@ fn content(review: &Review, entry: &Entry, width: usize) -> Vec<Line> {
     }
     lines.push(Vec::new());
     let side_by_side = review.is_side_by_side();
-    lines.extend(body::lines(item, Layout { width, side_by_side, shown_as: review.shown_as, colour: review.colour }));
+    let layout = Layout { width, side_by_side, shown_as: review.shown_as, colour: review.colour };
+    lines.extend(review.laid_out(layout).iter().cloned());
     lines
 }
 

@@ -258,7 +258,7 @@ fn text(accepted: &Output, new: &Output) -> Diff {
 }
 
 /// An output as one text, tool calls laid out below.
-pub(super) fn shown(output: &Output) -> String {
+pub(crate) fn shown(output: &Output) -> String {
     let mut shown = output.text();
     for block in output.blocks() {
         if !shown.is_empty() && !shown.ends_with('\n') {

@@ -185,7 +185,9 @@ pub fn improved(before: &RunRecord, now: &RunReport) -> Option<Improved> {
         let Address { suite, case, prompt, version, model } = &cell.address;
         let known = failed.entry((suite, case, prompt, model)).or_insert((*version, false));
         if *version >= known.0 {
-            *known = (*version, cell.verdict == Verdict::Fail);
+            // That its output was new or another one made no assertion fail: accepting it is no improvement.
+            let failed = cell.evidence.as_ref().map_or(cell.verdict == Verdict::Fail, |evidence| !evidence.passed);
+            *known = (*version, failed);
         }
     }
     let is_better = |cell: &&CellResult| {

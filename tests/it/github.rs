@@ -55,6 +55,16 @@ fn what_another_endpoint_answered_worse_is_no_improvement() {
 }
 
 #[test]
+fn what_was_only_new_before_is_no_improvement() {
+    let project = job();
+    project.edit("suites/capitals.yaml", "on_change: warn", "on_change: fail");
+    assert_eq!(project.run(&["run", "--json", "new.json"]).code, 1, "nothing is accepted yet, which fails the gate");
+    assert_eq!(project.run(&["accept", "--from", "new.json", "--all"]).code, 0);
+    let (ran, report) = project.report(&[]);
+    assert_eq!((ran.code, report.get("improved")), (0, None), "no assertion failed before: {ran:?}");
+}
+
+#[test]
 fn what_failed_before_and_passes_now_is_an_improvement_also_with_a_new_version_of_the_prompt() {
     let project = job();
     project.edit("suites/capitals.yaml", "equals: Paris", "equals: Lyon");

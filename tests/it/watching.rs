@@ -112,6 +112,7 @@ fn an_edit_runs_its_cells_alone_and_nothing_is_asked_twice() {
     assert!(second.contains("4 planned = 4 passed"), "the summary shows the whole: {second}");
     assert!(second.contains("2 asked, 2 already answered"), "{second}");
     assert!(second.contains("every verdict and every output is the same"), "{second}");
+    assert!(second.lines().count() <= 7 && !second.contains("pass rate"), "no terminal, so no summary of everything again: {second}");
     assert_eq!(server.requests(), 6);
 
     // An assertion asks nothing; the lines that it moves touch no other cell.
@@ -261,6 +262,23 @@ fn where_nobody_tells_of_edits_the_files_are_looked_at() {
     project.edit("suites/prompts/river/1.md", "Which river", "What river");
     assert!(watch.round().contains("suites/prompts/river/1.md changed: 2 of 4 cells"));
     assert_eq!((server.requests(), watch.end()), (6, 0));
+}
+
+#[test]
+fn a_burst_of_saves_is_one_round() {
+    let (server, project) = project();
+    let watch = Watch::start(&project, &[]);
+    watch.round();
+    let mut before = "Which river".to_owned();
+    for save in 0..8 {
+        let after = format!("Which river {save}");
+        project.edit("suites/prompts/river/1.md", &before, &after);
+        before = after;
+    }
+    let round = watch.round();
+    assert!(round.contains("2 rounds, "), "{round}");
+    watch.rests(&project);
+    assert_eq!((server.requests(), watch.end()), (6, 0), "what stood there for a moment was asked by nobody");
 }
 
 #[test]

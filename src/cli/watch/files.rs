@@ -16,10 +16,11 @@ use crate::cli::arguments::run::WatchArgument;
 use crate::cli::project::Failure;
 use crate::model::problem::Problem;
 
-/// So much silence ends an edit: an editor that saves makes several events.
-const QUIET: Duration = Duration::from_millis(120);
+/// So much silence ends an edit: an editor that saves makes several events, and who saves every few words saves several times a second.
+/// Each round may ask, so what was meant as one edit is one round.
+const QUIET: Duration = Duration::from_millis(300);
 /// An edit that does not end is looked at all the same.
-const LONGEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(5);
 /// How often files are looked at where the system tells nothing.
 const PERIOD: Duration = Duration::from_secs(1);
 
@@ -191,7 +192,72 @@ fn problem(error: &notify::Error, folder: Option<&Path>) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::{sleep, timeout};
+
     use super::*;
+
+    /// Watches nothing but what is sent: the clock is paused, and jumps to whatever is waited for next.
+    fn heard() -> (UnboundedSender<Event>, Files) {
+        let mut files = Files::new(WatchArgument::Events);
+        files.wanted.files = paths(&["/p/suites/a.yaml"]);
+        (files.sender.clone(), files)
+    }
+
+    fn save(to: &UnboundedSender<Event>) {
+        to.send(Event::new(EventKind::Any).add_path("/p/suites/a.yaml".into())).unwrap();
+    }
+
+    /// How many edits there are until nothing happens for a minute.
+    async fn edits(files: &mut Files) -> usize {
+        let mut edits = 0;
+        while timeout(Duration::from_secs(60), files.changed()).await.is_ok() {
+            edits += 1;
+        }
+        edits
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn eight_saves_in_a_second_are_one_edit() {
+        let (to, mut files) = heard();
+        let saves = async {
+            for _ in 0..8 {
+                save(&to);
+                sleep(Duration::from_millis(140)).await;
+            }
+        };
+        assert_eq!(tokio::join!(saves, edits(&mut files)).1, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn saves_that_are_apart_are_edits_of_their_own() {
+        let (to, mut files) = heard();
+        let saves = async {
+            for _ in 0..3 {
+                save(&to);
+                sleep(Duration::from_secs(1)).await;
+            }
+        };
+        assert_eq!(tokio::join!(saves, edits(&mut files)).1, 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn saves_in_the_middle_of_a_round_are_one_edit_behind_it() {
+        let (to, mut files) = heard();
+        (0..5).for_each(|_| save(&to));
+        assert_eq!(edits(&mut files).await, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_edit_that_does_not_end_is_looked_at_all_the_same() {
+        let (to, mut files) = heard();
+        let saves = async {
+            for _ in 0..100 {
+                save(&to);
+                sleep(Duration::from_millis(100)).await;
+            }
+        };
+        assert_eq!(tokio::join!(saves, edits(&mut files)).1, 2, "ten seconds of it");
+    }
 
     fn paths(paths: &[&str]) -> BTreeSet<PathBuf> {
         paths.iter().map(PathBuf::from).collect()

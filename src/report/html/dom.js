@@ -3,7 +3,14 @@
 const SVG = 'http://www.w3.org/2000/svg';
 
 // What would be acted upon or not seen: the same characters as in every other report. Line breaks and tabs stay.
-const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff\u{e0000}-\u{e007f}]/gu;
+const HIDDEN = new RegExp([
+  '[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u115f\\u1160\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\u3164\\ufeff\\uffa0\\ufff9-\\ufffb\\ufffe\\uffff\\u{e0000}-\\u{e007f}]',
+  // A joiner that joins nothing: neither behind a letter of a script that has joiners, nor between emoji.
+  '(?<![\\u0600-\\u109f\\u1700-\\u18af\\u1900-\\u1cff\\ua800-\\uabff\\ufb50-\\ufdff\\ufe70-\\ufefc\\u{10a00}-\\u{11fff}\\u{1e900}-\\u{1e95f}](?=[^][^]))(?<!PICTURED(?=[^]PICTURED))[\\u200c\\u200d]'
+    .replaceAll('PICTURED', '[\\ufe0f\\u20e3\\u203c\\u2049\\u2100-\\u214f\\u2190-\\u21ff\\u2300-\\u27bf\\u2900-\\u297f\\u2b00-\\u2bff\\u3030\\u303d\\u3297\\u3299\\u{1f000}-\\u{1faff}]'),
+].join('|'), 'gu');
+// In an output also a backslash that would read like an escape of ours: the letters are never taken for the character.
+const WRITTEN = new RegExp(`\\\\(?=u\\{[0-9A-Fa-f]{1,6}\\})|${HIDDEN.source}`, 'gu');
 const MOST_MARKED = 2000;
 
 function element(tag, attributes, ...children) {
@@ -42,20 +49,25 @@ function code(character) {
 }
 
 // A text with its hidden characters written out and marked.
-function shown(text) {
-  if (text.search(HIDDEN) < 0) return [text];
+function shown(text, hidden = HIDDEN) {
+  if (text.search(hidden) < 0) return [text];
   const nodes = [];
   let from = 0;
   let marked = 0;
-  for (const match of text.matchAll(HIDDEN)) {
+  for (const match of text.matchAll(hidden)) {
     if (++marked > MOST_MARKED) break;
     if (match.index > from) nodes.push(text.slice(from, match.index));
     const written = match[0] === '\r' ? '\\r' : code(match[0]);
     nodes.push(element('span', { class: 'hidden-character', title: 'a character that would not be seen' }, written));
     from = match.index + match[0].length;
   }
-  nodes.push(text.slice(from).replace(HIDDEN, code));
+  nodes.push(text.slice(from).replace(hidden, code));
   return nodes;
+}
+
+// An output, or a part of one.
+function written(text) {
+  return shown(text, WRITTEN);
 }
 
 // The same on one line, as a string: for names, titles and labels.

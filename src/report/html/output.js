@@ -10,12 +10,12 @@ function whole(text, at) {
 
 // A text as it came. A very long one is shown in parts, so that the page stays quick.
 function passage(text, label) {
-  const pre = element('pre', { class: 'output', dir: 'auto', tabindex: '0', 'aria-label': label }, shown(text.slice(0, whole(text, FIRST_SIGHT))));
+  const pre = element('pre', { class: 'output', dir: 'auto', tabindex: '0', 'aria-label': label }, written(text.slice(0, whole(text, FIRST_SIGHT))));
   if (text.length <= FIRST_SIGHT) return pre;
   let from = whole(text, FIRST_SIGHT);
   const more = element('button', { type: 'button', class: 'quiet', click: () => {
     const to = whole(text, from + EACH_MORE);
-    append(pre, shown(text.slice(from, to)));
+    append(pre, written(text.slice(from, to)));
     from = to;
     if (from >= text.length) more.remove();
     else more.textContent = rest();
@@ -68,12 +68,18 @@ function textDifference(diff) {
     (index > 0 || hunk.old_start > 1) && element('div', { class: 'hunk' }, `line ${count(hunk.new_start)}`),
     hunk.lines.map((one) => element('div', { class: `diff-line ${one.change}` },
       element('span', { class: 'sign', 'aria-label': one.change === 'same' ? undefined : one.change }, SIGNS[one.change]),
-      element('span', { class: 'diff-text' }, marked(one).map((part) => (part.emphasised ? changedPart(CHANGES[one.change], part.text) : shown(part.text)))))),
+      element('span', { class: 'diff-text' }, marked(one).map((part) => (part.emphasised ? changedPart(CHANGES[one.change], part.text) : written(part.text)))))),
   ]);
   return [
     element('div', { class: 'diff', dir: 'auto', tabindex: '0', role: 'group', 'aria-label': 'Difference' }, hunks),
-    diff.cut && element('p', { class: 'muted' }, 'Some of the difference was left out: it was too large or took too long.'),
+    leftOut(diff) && element('p', { class: 'muted' }, leftOut(diff)),
   ];
+}
+
+function leftOut({ cut, left_out_removed: removed = 0, left_out_added: added = 0 }) {
+  const sides = [removed > 0 && `${count(removed)} removed`, added > 0 && `${count(added)} added`].filter(Boolean);
+  if (sides.length) return `… ${removed + added === 1 ? '1 more line is' : `${count(removed + added)} more lines are`} not shown: ${sides.join(', ')}`;
+  return cut && 'Some of the difference was left out: it was too large or took too long.';
 }
 
 // Which changes are one item that was taken out of a list and put in, equal, at another place: of each pair the first with the other, the second with nothing.
@@ -120,7 +126,7 @@ function jsonDifference(changes) {
 
 // Blanks that changed are coloured, but nothing is struck through or underlined where there is no word.
 function changedPart(tag, text) {
-  return element(tag, { class: /\S/.test(text) ? undefined : 'blank' }, text === '' ? '⏎' : shown(text));
+  return element(tag, { class: /\S/.test(text) ? undefined : 'blank' }, text === '' ? '⏎' : written(text));
 }
 
 const CONTEXT = 3;
@@ -136,10 +142,10 @@ function sideBySide(left, right, names) {
     return list.map((part) => {
       const text = part.text.slice(0, Math.max(0, room));
       room -= part.text.length;
-      return [part.changed ? changedPart(tag, text) : shown(text), text.length < part.text.length && element('span', { class: 'muted' }, ` … ${bytes(part.text.slice(text.length))} more`)];
+      return [part.changed ? changedPart(tag, text) : written(text), text.length < part.text.length && element('span', { class: 'muted' }, ` … ${bytes(part.text.slice(text.length))} more`)];
     });
   };
-  const same = (text) => cells(true, shown(text), shown(text));
+  const same = (text) => cells(true, written(text), written(text));
   const rowsOf = (block, index) => {
     if (!block.same) return cells(false, parts('del', block.left), parts('ins', block.right));
     const lines = block.text.split('\n');

@@ -34,9 +34,14 @@ pub(super) fn fenced(text: &str) -> String {
     let mut text = unmarked(&unheeded(text.trim_end()));
     if let Some((end, _)) = text.char_indices().nth(BLOCK) {
         let end = text[..end].rfind('\n').unwrap_or(end);
-        let left = text[end..].trim().lines().count();
+        // What says itself how much is left out goes on to say it.
+        let notice = text[end..].lines().last().filter(|line| line.trim_start().starts_with("… ")).map(str::to_owned);
+        let left = text[end..].trim().lines().count() - usize::from(notice.is_some());
         text.truncate(end);
         let _ = write!(text, "\n… {left} more lines are in the JSON and JUnit reports");
+        if let Some(notice) = notice {
+            let _ = write!(text, "\n{notice}");
+        }
     }
     let fence = "`".repeat(longest_run(&text).max(2) + 1);
     format!("{fence}diff\n{text}\n{fence}\n")
@@ -104,6 +109,19 @@ fn is_address(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_cut_before_is_still_counted_where_the_block_is_cut() {
+        let text = (0..2_000).map(|line| format!("-line {line}\n")).collect::<String>()
+            + "… 3,000 more lines of the difference are in the JSON report\n";
+        let block = fenced(&text);
+        let shown = block.matches("\n-line").count();
+        let end = format!(
+            "\n… {} more lines are in the JSON and JUnit reports\n… 3,000 more lines of the difference are in the JSON report\n```\n",
+            2_000 - shown
+        );
+        assert!(block.ends_with(&end), "{shown} {}", &block[block.len() - 300..]);
+    }
 
     #[test]
     fn a_sentence_links_nothing() {

@@ -60,6 +60,7 @@ pub(super) fn hostile() -> AssertionResult {
         Some(Diff::Text(TextDiff {
             hunks: vec![hunk(1, &[(Change::Removed, &[("ok", true)]), (Change::Added, &[(HOSTILE, true)])])],
             cut: true,
+            ..TextDiff::default()
         })),
     )
 }

@@ -62,7 +62,7 @@ pub(super) fn text_diff() -> Diff {
                 ],
             ),
         ],
-        cut: false,
+        ..TextDiff::default()
     })
 }
 
@@ -114,7 +114,7 @@ pub(super) fn prompt_change() -> PromptChange {
                     (Change::Added, &[("You route support tickets.", false), (" Answer with ``` JSON </details> only.", true)]),
                 ],
             )],
-            cut: false,
+            ..TextDiff::default()
         },
     }
 }

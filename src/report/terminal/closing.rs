@@ -41,6 +41,15 @@ pub(super) fn show(report: &RunReport, standings: &Standings<'_>, screen: &mut S
     verdict(report, screen)
 }
 
+/// The verdict, the counts, and below them the gates that do not hold.
+pub(super) fn brief(report: &RunReport, standings: &Standings<'_>, screen: &mut Screen<'_>) -> io::Result<()> {
+    let sums = sums(report, standings);
+    let told = sums.into_iter().filter(|(label, _)| matches!(*label, "cells" | "requests")).map(|(_, text)| text);
+    screen.wrapped(&[], &judged(report), usize::MAX)?;
+    screen.wrapped(&[span(PLAIN, "  ")], &[span(PLAIN, told.collect::<Vec<_>>().join("; "))], usize::MAX)?;
+    report.gates.iter().filter(|gate| gate.outcome != GateOutcome::Pass).take(GATES).try_for_each(|open| gate(open, screen))
+}
+
 fn sums(report: &RunReport, standings: &Standings<'_>) -> Vec<(&'static str, String)> {
     let totals = &report.totals;
     let count = figures::count;
@@ -187,14 +196,15 @@ fn gates(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
     let holding = report.gates.len() - open.len();
     let detail = if holding == 0 { String::new() } else { format!("{} more hold", figures::count(holding as u64)) };
     screen.heading("gates", &detail)?;
-    for gate in open.iter().take(GATES) {
-        let style = if gate.outcome == GateOutcome::Fail { BAD } else { ODD };
-        let first = [span(PLAIN, "  "), span(style, format!("{:<9}", words::gate_outcome(gate.outcome))), span(PLAIN, "  ")];
-        let about = about(gate);
-        let rest: [Span<'_>; 2] = [span(BOLD, about), span(PLAIN, visible::brief(&gate.message, 1_000))];
-        screen.wrapped(&first, &rest, 6)?;
-    }
+    open.iter().take(GATES).try_for_each(|open| gate(open, screen))?;
     more(open.len(), GATES, "gate that does not hold", "gates that do not hold", screen)
+}
+
+fn gate(gate: &GateResult, screen: &mut Screen<'_>) -> io::Result<()> {
+    let style = if gate.outcome == GateOutcome::Fail { BAD } else { ODD };
+    let first = [span(PLAIN, "  "), span(style, format!("{:<9}", words::gate_outcome(gate.outcome))), span(PLAIN, "  ")];
+    let rest: [Span<'_>; 2] = [span(BOLD, about(gate)), span(PLAIN, visible::brief(&gate.message, 1_000))];
+    screen.wrapped(&first, &rest, 6).map(drop)
 }
 
 /// `ticket-triage, claude-haiku-4-5: `.
@@ -229,12 +239,17 @@ fn hints(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
 }
 
 fn verdict(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
+    screen.blank()?;
+    screen.wrapped(&[], &judged(report), usize::MAX).map(drop)
+}
+
+/// `FAILED (exit 1): the gate fails`.
+fn judged(report: &RunReport) -> Vec<Span<'static>> {
     let style = match report.exit {
         Exit::Holds => GOOD,
         Exit::Fails | Exit::Invalid | Exit::NotWritten => BAD,
         Exit::MissingVerdicts | Exit::NothingSelected | Exit::Budget | Exit::Undecided | Exit::Interrupted => ODD,
     };
-    screen.blank()?;
     let mut line = vec![
         span(style.bold(), words::headline(report.exit)),
         span(PLAIN, format!(" (exit {}): {}", report.exit.code(), words::exit(report.exit))),
@@ -242,5 +257,5 @@ fn verdict(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
     if report.run.simulated {
         line.push(span(ODD, " (simulated: no number here is about a real model)"));
     }
-    screen.wrapped(&[], &line, usize::MAX).map(drop)
+    line
 }

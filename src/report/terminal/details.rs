@@ -100,7 +100,7 @@ pub(super) fn pending(waiting: &Waiting<'_>, screen: &mut Screen<'_>) -> io::Res
     if !whole.is_empty() {
         let most = whole.match_indices('\n').nth(LINES - 1).map_or(whole.len(), |(at, _)| at);
         let begun = visible::cut(&whole[..most], LINES * screen.width);
-        let left = screen.wrapped(&[span(GOOD, "    + ")], &[span(PLAIN, visible::lines(&begun))], LINES)?;
+        let left = screen.wrapped(&[span(GOOD, "    + ")], &[span(PLAIN, visible::output(&begun))], LINES)?;
         if left > 0 || begun.len() < whole.len() {
             screen.line(&[span(DIM, format!("      the rest stands in {}.new", visible::name(path)))])?;
         }
@@ -151,15 +151,15 @@ fn text(label: &str, text: &str, screen: &mut Screen<'_>) -> io::Result<()> {
 
 /// A difference, wrapped and bounded; long unchanged stretches give way to `…`.
 pub(super) fn rows(diff: &Diff, screen: &mut Screen<'_>) -> io::Result<()> {
-    draw(difference::rows(diff, true), screen)
+    draw(difference::rows(diff, true), difference::lines_left_out(diff), screen)
 }
 
 /// The same of two texts.
 pub(super) fn text_rows(diff: &TextDiff, screen: &mut Screen<'_>) -> io::Result<()> {
-    draw(difference::text_rows(diff), screen)
+    draw(difference::text_rows(diff), diff.left_out_removed.saturating_add(diff.left_out_added), screen)
 }
 
-fn draw<'a>(mut rows: impl Iterator<Item = Row<'a>>, screen: &mut Screen<'_>) -> io::Result<()> {
+fn draw<'a>(mut rows: impl Iterator<Item = Row<'a>>, left_out: u64, screen: &mut Screen<'_>) -> io::Result<()> {
     let mut shown = 0;
     for row in rows.by_ref() {
         let style = match row.sign {
@@ -192,9 +192,12 @@ fn draw<'a>(mut rows: impl Iterator<Item = Row<'a>>, screen: &mut Screen<'_>) ->
             break;
         }
     }
-    match rows.count() {
-        0 => Ok(()),
-        left => screen.line(&[span(DIM, format!("    … {left} more lines of the difference are in the JSON report"))]),
+    let mut told = false;
+    let kept = rows.inspect(|row| told |= row.sign == Sign::Note).filter(|row| row.sign != Sign::Note).count() as u64;
+    match (kept, left_out) {
+        (0, _) if !told => Ok(()),
+        (0, 0) => Ok(()),
+        (kept, left_out) => screen.line(&[span(DIM, format!("    {}", finding::more_lines(kept, left_out)))]),
     }
 }
 

@@ -56,6 +56,15 @@ pub fn summary(report: &RunReport, out: &mut dyn io::Write, style: Style) -> io:
     closing::show(report, &standings, &mut screen)
 }
 
+/// Writes what a further round of a watch came to where the lines follow each other: the verdict, the counts, the gates that do not hold.
+///
+/// # Errors
+///
+/// Only what `out` answers.
+pub fn brief(report: &RunReport, out: &mut dyn io::Write, style: Style) -> io::Result<()> {
+    closing::brief(report, &Standings::of(report), &mut paint::Screen::new(out, style))
+}
+
 /// Writes lines that are nobody's report: names, paths, counts. Nothing in them is hidden, and nothing is a command.
 ///
 /// # Errors

@@ -21,7 +21,7 @@ use crate::model::money::Money;
 use crate::model::run::{Address, CellResult, RunReport};
 use crate::model::verdict::Verdict;
 use crate::report::style::Style;
-use crate::report::{figures, visible};
+use crate::report::{figures, finding, visible};
 
 /// Most files that are named in a head.
 const FILES: usize = 3;
@@ -107,12 +107,12 @@ fn changed(changes: &[Change]) -> String {
     }
 }
 
-/// Writes what is other than after the last round.
+/// Writes what is other than after the last round; `alone`: below a few lines, and not below a summary; `reasons` where no progress told them.
 ///
 /// # Errors
 ///
 /// Only what `out` answers.
-pub fn news(before: &RunReport, after: &RunReport, out: &mut dyn io::Write, style: Style) -> io::Result<()> {
+pub fn news(before: &RunReport, after: &RunReport, alone: bool, reasons: bool, out: &mut dyn io::Write, style: Style) -> io::Result<()> {
     let mut screen = Screen::new(out, style);
     let news = News::of(before, after);
     let verdicts =
@@ -134,11 +134,18 @@ pub fn news(before: &RunReport, after: &RunReport, out: &mut dyn io::Write, styl
     if line.len() == 1 {
         line.push(span(DIM, "every verdict and every output is the same"));
     }
-    screen.blank()?;
+    if !alone {
+        screen.blank()?;
+    }
     screen.wrapped(&[], &line, usize::MAX)?;
     for (what, style, cells) in verdicts {
         for cell in cells.iter().take(NAMED) {
             screen.line(&[span(style, format!("  {what:<14} ")), span(PLAIN, visible::name(&cell.address.to_string()))])?;
+            let why =
+                finding::leading(cell).filter(|_| reasons && cell.verdict != Verdict::Pass).map(finding::headline).unwrap_or_default();
+            if !why.is_empty() {
+                screen.wrapped(&[span(PLAIN, "    ")], &[span(PLAIN, why)], 3)?;
+            }
         }
         more(cells.len(), NAMED, what, what, &mut screen)?;
     }
@@ -192,7 +199,7 @@ fn is_other(old: &CellResult, new: &CellResult) -> bool {
     old.iter().flatten().next().is_some() && new.iter().flatten().next().is_some() && old != new
 }
 
-/// Writes what the watch cost so far, and what it waits for: an edit, and keys where somebody can press them. `cap` is what was taken from `--max-cost`, and that.
+/// Writes what the watch cost so far, and what it waits for: an edit, and keys where somebody can press them. `cap` is what was taken from `--max-cost`, and that. `alone`: below a few lines, and not below a summary.
 ///
 /// # Errors
 ///
@@ -200,6 +207,7 @@ fn is_other(old: &CellResult, new: &CellResult) -> bool {
 pub fn foot(
     files: usize,
     has_keys: bool,
+    alone: bool,
     costs: Costs,
     cap: Option<(Money, Money)>,
     out: &mut dyn io::Write,
@@ -219,7 +227,9 @@ pub fn foot(
     if let Some((taken, cap)) = cap {
         text.push_str(&format!("; {} of `--max-cost` {} are taken", figures::dollars(taken), figures::dollars(cap)));
     }
-    screen.blank()?;
+    if !alone {
+        screen.blank()?;
+    }
     screen.wrapped(&[span(DIM, format!("{:<11}", "session"))], &[span(PLAIN, text)], usize::MAX)?;
     let files = figures::counted(files as u64, "file", "files");
     let keys = if has_keys { "Enter runs everything, f what did not pass, q quits" } else { "Ctrl-C ends" };
@@ -258,7 +268,7 @@ mod tests {
     #[test]
     fn news_are_verdicts_outputs_and_cells_that_come_and_go() {
         let before = sample::report();
-        let same = drawn(|out| news(&before, &before, out, STYLE));
+        let same = drawn(|out| news(&before, &before, false, false, out, STYLE));
         assert_eq!(same, "\nsince the last round: every verdict and every output is the same\n");
         let mut after = before.clone();
         let passed = after.cells.iter().position(|cell| cell.verdict == Verdict::Pass).unwrap();
@@ -268,14 +278,16 @@ mod tests {
         let reply = after.cells[failed].samples.iter_mut().find_map(|sample| sample.reply.as_mut()).unwrap();
         reply.text.push_str(" now");
         let (worse, better) = (after.cells[passed].address.to_string(), after.cells[failed].address.to_string());
-        let told = drawn(|out| news(&before, &after, out, STYLE));
+        let told = drawn(|out| news(&before, &after, false, false, out, STYLE));
         let wanted = format!(
             "\nsince the last round: 1 newly failing, 1 newly passing, 1 other output\n  newly failing  {worse}\n  newly passing  {better}\n"
         );
         assert_eq!(told, wanted);
+        let reasons = drawn(|out| news(&before, &after, true, true, out, STYLE));
+        assert!(reasons.starts_with("since") && reasons.contains(&format!("  newly failing  {worse}\n")), "{reasons}");
         let fewer = RunReport { cells: before.cells[1..].to_vec(), ..before.clone() };
-        assert!(drawn(|out| news(&before, &fewer, out, STYLE)).contains("1 cell less"));
-        assert!(drawn(|out| news(&fewer, &before, out, STYLE)).contains("1 new cell"));
+        assert!(drawn(|out| news(&before, &fewer, false, false, out, STYLE)).contains("1 cell less"));
+        assert!(drawn(|out| news(&fewer, &before, false, false, out, STYLE)).contains("1 new cell"));
     }
 
     #[test]
@@ -286,10 +298,10 @@ mod tests {
         costs.add(&report);
         assert_eq!((costs.rounds, costs.spent), (2, report.bill.spent_usd + report.bill.spent_usd));
         let cap = Some(("0.5".parse().unwrap(), "2".parse().unwrap()));
-        let plain = drawn(|out| foot(14, false, Costs::default(), cap, out, STYLE));
+        let plain = drawn(|out| foot(14, false, false, Costs::default(), cap, out, STYLE));
         assert_eq!(plain, "\nsession    0 rounds, $0.00 spent; $0.5000 of `--max-cost` $2.00 are taken\nwatching 14 files; Ctrl-C ends\n");
         assert!(
-            drawn(|out| foot(1, true, costs, None, out, STYLE))
+            drawn(|out| foot(1, true, false, costs, None, out, STYLE))
                 .ends_with("watching 1 file; Enter runs everything, f what did not pass, q quits\n")
         );
     }

@@ -221,7 +221,7 @@ fn quoted(text: &str, screen: &mut Screen<'_>) -> io::Result<()> {
             continue;
         }
         let line = visible::cut(line, 20_000);
-        screen.wrapped(&[span(DIM, "  │ ")], &[span(PLAIN, visible::lines(&line))], LINES)?;
+        screen.wrapped(&[span(DIM, "  │ ")], &[span(PLAIN, visible::output(&line))], LINES)?;
     }
     if left > 0 {
         screen.line(&[span(BOLD, format!("    … {} more; `--json` has all of it", figures::counted(left, "line", "lines")))])?;
