@@ -1,5 +1,6 @@
 //! Which commands and flags are there? Every flag has one spelling, and means the same everywhere.
 
+pub(crate) mod baseline;
 pub(crate) mod calibrate;
 pub(crate) mod history;
 pub(crate) mod reports;

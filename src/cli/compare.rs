@@ -265,6 +265,11 @@ fn failure(error: &Incomparable) -> Failure {
     }
 }
 
+/// The same for the comparisons of a run.
+pub(crate) fn tell_all_apart(report: &mut RunReport) {
+    report.comparisons.iter_mut().filter_map(|comparison| comparison.compared.as_mut()).for_each(tell_apart);
+}
+
 /// Makes the differences of the outputs, of the worst cases: JSON by path where both are, else words.
 fn tell_apart(comparison: &mut ArmComparison) {
     let worst = comparison.differing.iter_mut().take(WITH_DIFFERENCE).filter_map(|case| case.shown.as_mut());

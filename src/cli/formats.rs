@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cli::arguments::reports::{FormatArguments, GithubArgument, MergeArguments, MergeUnreferenced, ReportArguments};
+use crate::cli::compare;
 use crate::cli::console::Console;
 use crate::cli::github::Github;
 use crate::cli::project::{self, Failure};
@@ -88,8 +89,9 @@ pub(crate) fn report(current: &Path, arguments: &ReportArguments, console: &Cons
 /// `promptkeel merge`: the shards of one run, judged as a whole.
 pub(crate) fn merge(current: &Path, arguments: &MergeArguments, console: &Console) -> Result<Exit, Failure> {
     let reports = arguments.runs.iter().map(|path| read(current, path)).collect::<Result<Vec<_>, _>>()?;
-    let report = merge::merge(reports, arguments.unreferenced == MergeUnreferenced::Reject)
+    let mut report = merge::merge(reports, arguments.unreferenced == MergeUnreferenced::Reject)
         .map_err(|error| Problem::error(error.to_string()).hint("give every `--json` report of one `--shard I/N` run, each once"))?;
+    compare::tell_all_apart(&mut report);
     write(&report, &arguments.formats, arguments.github.github, current, console)
 }
 
@@ -104,10 +106,12 @@ pub(crate) fn read(current: &Path, path: &Path) -> Result<RunReport, Failure> {
     })?;
     let report = json::read(&*bytes).map_err(|error| cannot(&error))?;
     // Nothing is believed that the cells do not bear out: a report is passed from machine to machine.
-    evidence::borne_out(report).map_err(|error| {
+    let mut report = evidence::borne_out(report).map_err(|error| {
         let problem = Problem::error(format!("the run report `{}` cannot be believed: {error}", path.display()));
         Failure::from(problem.hint("it was changed or cut after `promptkeel run --json FILE` wrote it; take the original, or run again"))
-    })
+    })?;
+    compare::tell_all_apart(&mut report);
+    Ok(report)
 }
 
 fn write(

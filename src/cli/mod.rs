@@ -4,6 +4,7 @@ mod adopt;
 mod advice;
 mod answers;
 mod arguments;
+mod baseline;
 mod calibrate;
 mod caps;
 mod check;

@@ -11,6 +11,7 @@ use crate::cli::answers::{self, Answers, Wanted};
 use crate::cli::arguments::CacheArgument;
 use crate::cli::arguments::reports::GithubArgument;
 use crate::cli::arguments::run::{RunArguments, Unreferenced, WithoutKey};
+use crate::cli::baseline::Compared;
 use crate::cli::console::{Console, counted};
 use crate::cli::decisions::{Decided, Decisions};
 use crate::cli::formats::{self, Kept};
@@ -18,7 +19,7 @@ use crate::cli::github::Github;
 use crate::cli::project::{Failure, Project};
 use crate::cli::prompts::Texts;
 use crate::cli::session::{self, Session};
-use crate::cli::{caps, locks, orphans, plan};
+use crate::cli::{caps, compare, locks, orphans, plan};
 use crate::gate::judge::RunFacts;
 use crate::model::catalog::Catalog;
 use crate::model::cost;
@@ -120,6 +121,11 @@ pub(crate) async fn round(
     let store = Arc::new(open(&project.store_folder()).map_err(|error| store_problem(&error))?);
     let told = store.warnings();
     session.problems.extend(told.iter().cloned());
+    let judged = session.plan.cells.len() as u64;
+    let mut compared = match arguments.watch {
+        None => Compared::open(project, arguments, &mut session.plan, &store, now)?,
+        Some(_) => Compared::default(),
+    };
     let known = known(&session, &store, arguments)?;
     let price = price::price(&session.plan, |key| known.contains(key));
     if arguments.max_cost.is_some() {
@@ -174,11 +180,9 @@ pub(crate) async fn round(
     let prompts = Texts::of(project);
     if store.is_writable() {
         prompts.keep(session.plan.suites.iter().flat_map(|suite| &suite.prompts).flat_map(|prompt| &prompt.versions));
-        store
-            .save_run(&RunRecord::begun(&info, session.plan.cells.len() as u64).of_watch(watch.clone()))
-            .map_err(|error| store_problem(&error))?;
+        store.save_run(&RunRecord::begun(&info, judged).of_watch(watch.clone())).map_err(|error| store_problem(&error))?;
     }
-    narrate(&started(&info, &session, &price));
+    narrate(&started(&info, judged, &price));
     let plan = Arc::new(session.plan);
     let mut decisions = Decisions::new(project, arguments, Arc::clone(&plan));
     let run_timeout = arguments.run_timeout.or(project.settings.run_timeout);
@@ -195,7 +199,7 @@ pub(crate) async fn round(
         stopping,
         timed_out: timed_out.clone(),
     };
-    let ran = run::run(
+    let mut ran = run::run(
         Arc::clone(&plan),
         Arc::clone(&cached),
         session::folder(project),
@@ -237,6 +241,7 @@ pub(crate) async fn round(
     };
     session.problems.extend(caps::left_out(plan.cells.iter().zip(&ran.cells).chain(held.left_out())));
     let variants = held.variants(&plan);
+    compared.take(&plan, &mut ran);
     let run::Ran { cells, texts } = held.whole(ran);
     let (doubtful, doubts) = doubt::doubts(&project.catalog, variants.iter().map(|variant| &**variant).zip(&cells));
     let mut noticed: Vec<Problem> = store.warnings().into_iter().filter(|warning| !told.contains(warning)).collect();
@@ -245,14 +250,17 @@ pub(crate) async fn round(
     session.problems.extend(noticed.iter().cloned());
     let parts = Parts {
         info,
-        policies: plan.suites.iter().map(|suite| SuitePolicy::from(&**suite)).collect(),
+        policies: plan.suites.iter().map(|suite| compared.policy(SuitePolicy::from(&**suite))).collect(),
         cells,
         texts,
         orphans,
         problems: session.problems,
+        baselines: compared.baselines,
         carried: Vec::new(),
     };
     let mut report = assemble::report(parts, &facts);
+    Compared::bill(&mut report);
+    compare::tell_all_apart(&mut report);
     report.prompt_changes = prompts.changes(&plan.suites, &report.cells);
     report.bill.doubtful_samples = doubtful;
     report.improved = before(&store, &report.run).and_then(|before| history::improved(&before, &report)).into_iter().collect();
@@ -404,10 +412,10 @@ fn revision(project: &Project) -> Option<String> {
     Some(if dirty { format!("{head}-dirty") } else { head })
 }
 
-fn started(info: &RunInfo, session: &Session, price: &PlanPrice) -> RunEvent {
+fn started(info: &RunInfo, cells: u64, price: &PlanPrice) -> RunEvent {
     RunEvent::Started {
         run: info.clone(),
-        cells: session.plan.cells.len() as u64,
+        cells,
         samples: price.samples,
         cached: price.answered,
         upper_bound_usd: (price.unpriced == 0).then_some(price.upper_bound_usd),

@@ -109,8 +109,20 @@ fn planned(
     if let Some(samples) = answers.samples {
         resample(&mut loaded.suites, samples)?;
     }
+    let plan = built(project, &loaded.suites, answers, now, choice)?;
+    Ok((plan, loaded.problems))
+}
+
+/// Plans suites as they are.
+pub(crate) fn built(
+    project: &Project,
+    suites: &[Arc<Suite>],
+    answers: &AnswerArguments,
+    now: DateTime<Utc>,
+    choice: &mut dyn Choice,
+) -> Result<Plan, Failure> {
     let endpoint = answers.endpoint.as_deref();
-    let identities = project.identities(&loaded.suites, endpoint)?;
+    let identities = project.identities(suites, endpoint)?;
     let context = Context {
         catalog: &project.catalog,
         endpoints: &identities,
@@ -119,10 +131,10 @@ fn planned(
         default_max_tokens: project.settings.max_tokens,
         day: now.date_naive(),
     };
-    let plan = plan::build_chosen(&loaded.suites, &context, choice)?;
+    let plan = plan::build_chosen(suites, &context, choice)?;
     let unbounded = plan.unbounded.iter().map(|variant| &**variant);
     caps::refuse_unbounded(unbounded, &project.catalog, |suite| suite.gate.max_cost_usd.map(|_| "`gate.max_cost_usd`"))?;
-    Ok((plan, loaded.problems))
+    Ok(plan)
 }
 
 /// Every cell gets so many samples, whatever its suite or case says.

@@ -24,7 +24,7 @@ fn plain(verdict: &str) -> CellResult {
 }
 
 fn policy(min_pass_rate: f64, on_change: OnChange) -> SuitePolicy {
-    SuitePolicy { name: "s".to_owned(), min_pass_rate, on_change }
+    SuitePolicy { name: "s".to_owned(), min_pass_rate, on_change, comparison: None }
 }
 
 fn gates(cells: &[CellResult], min_pass_rate: f64) -> (Vec<String>, Exit) {

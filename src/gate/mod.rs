@@ -1,5 +1,6 @@
 //! What do a run's results say about its gates? Pure policy over plain results.
 
+pub mod against;
 pub mod exit;
 pub mod judge;
 pub mod pairing;

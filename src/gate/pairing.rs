@@ -5,8 +5,6 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use chrono::{DateTime, Utc};
-
 use crate::model::comparison::{Counts, PairedCase};
 use crate::model::run::{CellResult, ReplyFacts, SampleResult};
 use crate::model::side_by_side::{Finding, FindingKind};
@@ -45,8 +43,8 @@ pub struct Pairs<'a> {
     pub findings: Vec<Finding>,
 }
 
-/// The same answer: asked once, and read from the store by whoever asks the same again.
-type Answer<'a> = (&'a str, DateTime<Utc>, Option<&'a str>);
+/// The same answer: asked once, at this microsecond, and read from the store by whoever asks the same again.
+type Answer<'a> = (&'a str, i64);
 
 /// Within an arm no two cells have the same.
 type Key<'a> = (&'a str, &'a str, Option<&'a str>, Option<&'a str>);
@@ -150,7 +148,7 @@ fn counts(cell: &CellResult, same: &HashSet<Answer<'_>>) -> Counts {
 
 fn answer(sample: &SampleResult) -> Option<Answer<'_>> {
     let reply = sample.reply.as_ref()?;
-    Some((&sample.key, reply.answered_at, reply.request_id.as_deref()))
+    Some((&sample.key, reply.answered_at.timestamp_micros()))
 }
 
 /// Answers that stand in both arms.
@@ -215,12 +213,12 @@ const fn leaves_out(kind: FindingKind) -> bool {
 }
 
 fn simulated(cell: &CellResult) -> Option<bool> {
-    replies(cell).map(|reply| reply.simulated).next()
+    cell.samples.iter().find_map(|sample| sample.reply.as_ref()).map(|reply| reply.simulated)
 }
 
-/// The replies of a cell.
+/// The replies of a cell, as far as they are known.
 pub fn replies(cell: &CellResult) -> impl Iterator<Item = &ReplyFacts> {
-    cell.samples.iter().filter_map(|sample| sample.reply.as_ref())
+    cell.samples.iter().filter_map(|sample| sample.reply.as_ref()).filter(|reply| !reply.forgotten)
 }
 
 /// Why a cell has no verdict.

@@ -7,12 +7,14 @@ use super::*;
 /// A cell with a sample for each verdict. Its answers are nobody else's.
 pub(crate) fn cell(address: (&str, &str, u32, &str), run: &str, verdicts: &[&str]) -> CellResult {
     let (suite, case, version, model) = address;
+    let moment: u32 = run.bytes().map(u32::from).sum();
+    let answered_at = format!("2026-11-22T14:31:20.{moment:06}Z");
     let sample = |(index, verdict): (usize, &&str)| {
         let error = json!({ "kind": "overloaded", "message": "529 overloaded" });
         let reply = json!({
             "text": format!("{verdict} of {run}"), "stop_reason": "end_turn", "usage": { "input_tokens": 10, "output_tokens": 5 },
             "cost_usd": "0.001", "uncached_cost_usd": "0.001", "latency_ms": 100, "served": "fresh", "simulated": false,
-            "request_id": format!("{run}-{suite}-{case}-{version}-{model}-{index}"), "answered_at": "2026-11-22T14:31:20Z", "attempts": []
+            "request_id": format!("{run}-{suite}-{case}-{version}-{model}-{index}"), "answered_at": answered_at, "attempts": []
         });
         let fail = json!({ "fail": { "expected": "a", "got": "b" } });
         let outcome = if *verdict == "fail" { fail } else { json!("pass") };

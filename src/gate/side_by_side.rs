@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use super::pairing::{self, Across, Pair, Pairs};
 use super::statistics::{proportion, verdict, words};
 use crate::model::assertion::AssertionSeverity;
-use crate::model::comparison::{ComparisonPolicy, ComparisonVerdict, Counts};
+use crate::model::comparison::{Comparison, ComparisonPolicy, ComparisonVerdict, Counts, FreshSamples};
 use crate::model::gate::Exit;
 use crate::model::money::Money;
 use crate::model::reply::StopReason;
 use crate::model::run::{CellResult, SampleResult, Tokens};
-use crate::model::side_by_side::{Arm, ArmComparison, CaseDifference, Cheapest, FailedAssertion, FindingKind, ShownPair};
+use crate::model::side_by_side::{Arm, ArmComparison, CaseDifference, Cheapest, FailedAssertion, FindingKind, Price, ShownPair};
 use crate::model::verdict::{Outcome, Verdict};
 
 /// One arm as it is found in a report.
@@ -39,6 +39,8 @@ pub enum Incomparable {
         reasons: String,
         /// What the most cases are left out for.
         first: FindingKind,
+        /// All of them have the very same answers in both.
+        all_same: bool,
     },
 }
 
@@ -53,6 +55,21 @@ pub fn compare(
     candidate: &ArmCells<'_>,
     policy: ComparisonPolicy,
 ) -> Result<ArmComparison, Incomparable> {
+    compare_with(across, baseline, candidate, &[], policy)
+}
+
+/// The same with samples that were asked afresh, in both arms, for what an earlier comparison of the same cells wanted to be confirmed.
+///
+/// # Errors
+///
+/// When there is nothing to compare.
+pub fn compare_with(
+    across: Across,
+    baseline: &ArmCells<'_>,
+    candidate: &ArmCells<'_>,
+    fresh: &[FreshSamples],
+    policy: ComparisonPolicy,
+) -> Result<ArmComparison, Incomparable> {
     let Pairs { comparable, all, findings } = pairing::pair(across, &baseline.cells, &candidate.cells);
     if all == 0 {
         return Err(Incomparable::NothingInCommon);
@@ -61,25 +78,61 @@ pub fn compare(
         let reasons: Vec<_> = findings.iter().filter(|finding| finding.left_out && is_of_pair(finding.kind)).collect();
         let said = reasons.iter().map(|finding| format!("{} ({})", reason(finding.kind), cases(finding.cases.len())));
         let first = reasons.iter().max_by_key(|finding| finding.cases.len()).map_or(FindingKind::SameAnswers, |finding| finding.kind);
-        return Err(Incomparable::AllLeftOut { cases: cases(all), reasons: said.collect::<Vec<_>>().join("; "), first });
+        let all_same = reasons.iter().all(|finding| finding.kind == FindingKind::SameAnswers);
+        return Err(Incomparable::AllLeftOut { cases: cases(all), reasons: said.collect::<Vec<_>>().join("; "), first, all_same });
     }
     let counted: Vec<_> = comparable.iter().map(|pair| pair.counted.clone()).collect();
-    let comparison = verdict::compare(&counted, &[], policy);
+    let comparison = verdict::compare(&counted, fresh, policy);
     let confidence = comparison.confidence;
+    let confirming = confirming(&comparison, &comparable);
     let differing = differing(&comparable);
     let same_rate = comparable.iter().filter(|pair| change(pair) == Some(0.0));
     let other_outputs = same_rate.filter(|pair| first_output(pair.baseline) != first_output(pair.candidate)).count();
     Ok(ArmComparison {
         baseline: arm(baseline, &comparable, comparison.baseline, confidence, |pair| pair.baseline),
         candidate: arm(candidate, &comparable, comparison.candidate, confidence, |pair| pair.candidate),
-        sentence: words::verdict(&comparison),
+        sentence: sentence(&comparison, confirming),
         sensitivity: (comparison.cases > 0).then(|| words::sensitivity(&comparison)),
         comparison,
         validity: findings,
         critical: comparable.iter().filter(|pair| breaks_critical(pair.candidate)).map(|pair| pair.counted.case.clone()).collect(),
         differing,
         other_outputs: u32::try_from(other_outputs).unwrap_or(u32::MAX),
+        confirming,
     })
+}
+
+/// The verdict, and what deciding would cost.
+fn sentence(comparison: &Comparison, confirming: Option<Price>) -> String {
+    let said = words::verdict(comparison);
+    let Some(Price { samples, cases: of, cost_usd }) = confirming else { return said };
+    let cost = cost_usd.map(|cost| format!(", about {}", cost.display(if cost < Money::from_pico(1_000_000_000_000) { 4 } else { 2 })));
+    let of = cases(usize::try_from(of).unwrap_or(usize::MAX));
+    format!("{said}; that is {samples} more samples of {of}{}", cost.unwrap_or_default())
+}
+
+/// What the wanted fresh samples would cost: as much as those of the same cases did, on the average.
+fn confirming(comparison: &Comparison, pairs: &[Pair<'_>]) -> Option<Price> {
+    let need = comparison.need.as_ref().filter(|need| !need.confirm.is_empty())?;
+    let known: Vec<Money> = pairs.iter().flat_map(|pair| costs(pair.candidate).chain(costs(pair.baseline))).collect();
+    let mean = |costs: &[Money]| {
+        let count = i128::try_from(costs.len()).ok().filter(|count| *count > 0)?;
+        Some(costs.iter().copied().sum::<Money>().scaled(1, count))
+    };
+    let wanted: Vec<&Pair<'_>> = pairs.iter().filter(|pair| need.confirm.contains(&pair.counted.case)).collect();
+    let of_arm = |cell: &CellResult, other: &CellResult| {
+        let one = |cell| mean(&costs(cell).collect::<Vec<_>>());
+        one(cell).or_else(|| one(other)).or_else(|| mean(&known))
+    };
+    let each = wanted.iter().map(|pair| Some(of_arm(pair.candidate, pair.baseline)? + of_arm(pair.baseline, pair.candidate)?));
+    let each: Option<Vec<Money>> = each.collect();
+    let cost = each.map(|each| each.into_iter().sum::<Money>().scaled(i128::from(need.fresh_samples), 1));
+    let cases = u64::try_from(wanted.len()).unwrap_or(u64::MAX);
+    Some(Price { samples: cases.saturating_mul(2).saturating_mul(u64::from(need.fresh_samples)), cases, cost_usd: cost })
+}
+
+fn costs(cell: &CellResult) -> impl Iterator<Item = Money> {
+    pairing::replies(cell).filter_map(|reply| reply.cost_usd)
 }
 
 /// Compares every candidate with the same baseline: alpha is shared among them, and the cheapest stands first.
@@ -180,7 +233,11 @@ fn arm<'a>(arm: &ArmCells<'_>, pairs: &[Pair<'a>], counts: Counts, confidence: f
         tokens,
         refusals: count(replies.iter().filter(|reply| reply.stop_reason == StopReason::Refusal).count()),
         truncations: count(replies.iter().filter(|reply| reply.stop_reason.is_truncated()).count()),
-        simulated: replies.iter().any(|reply| reply.simulated),
+        simulated: pairs
+            .iter()
+            .filter(|pair| is_compared(pair))
+            .flat_map(|pair| &side(pair).samples)
+            .any(|sample| sample.reply.as_ref().is_some_and(|reply| reply.simulated)),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::baseline::ComparisonAsked;
 use crate::model::suite::{OnChange, Suite};
 
 /// What a run's gates come to.
@@ -108,10 +109,14 @@ pub struct SuitePolicy {
     pub min_pass_rate: f64,
     /// What a changed or new snapshot does.
     pub on_change: OnChange,
+    /// What it is compared with, and how; `None`: with nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<ComparisonAsked>,
 }
 
 impl From<&Suite> for SuitePolicy {
     fn from(suite: &Suite) -> Self {
-        Self { name: suite.name.clone(), min_pass_rate: suite.gate.min_pass_rate, on_change: suite.snapshot.on_change }
+        let (min_pass_rate, on_change) = (suite.gate.min_pass_rate, suite.snapshot.on_change);
+        Self { name: suite.name.clone(), min_pass_rate, on_change, comparison: None }
     }
 }

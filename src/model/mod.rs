@@ -1,6 +1,7 @@
 //! Which nouns does promptkeel speak of? Plain data: no I/O, no async, no other room.
 
 pub mod assertion;
+pub mod baseline;
 pub mod calibration;
 pub mod catalog;
 pub mod comparison;

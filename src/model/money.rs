@@ -25,6 +25,12 @@ impl Money {
     /// No money at all.
     pub const ZERO: Self = Self(0);
 
+    /// Nothing.
+    #[must_use]
+    pub const fn is_zero(&self) -> bool {
+        self.0 == 0
+    }
+
     /// From pico-dollars.
     #[must_use]
     pub const fn from_pico(pico: i128) -> Self {

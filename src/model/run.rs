@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::model::baseline::{Baseline, SuiteComparison};
 use crate::model::gate::{Exit, GateResult, SuitePolicy};
 use crate::model::money::Money;
 use crate::model::problem::{Problem, Site};
@@ -52,6 +53,12 @@ pub struct RunReport {
     /// What got better since an earlier run, where the store knows one; of merged shards, since the earlier run that each of them knows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub improved: Vec<Improved>,
+    /// How its suites stand against their baselines, where they have one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub comparisons: Vec<SuiteComparison>,
+    /// What they were compared with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub baselines: Vec<Baseline>,
     /// What the cells' requests say, each text once; [`RequestFacts`] points into it.
     #[serde(default)]
     pub texts: Vec<Arc<str>>,
@@ -202,6 +209,9 @@ pub struct Bill {
     /// Samples whose counted tokens cannot be right: they are in the sums, which may be wrong by them.
     #[serde(default)]
     pub doubtful_samples: u64,
+    /// The part of what was spent that the baseline and fresh samples cost: it stands in no cell of the run.
+    #[serde(default, skip_serializing_if = "Money::is_zero")]
+    pub compared_usd: Money,
 }
 
 impl Bill {
@@ -381,4 +391,7 @@ pub struct ReplyFacts {
     pub answered_at: DateTime<Utc>,
     /// Every attempt of the paid call.
     pub attempts: Vec<Attempt>,
+    /// Nothing but when it came is known any more: an answer of a remembered baseline that the store does not hold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forgotten: bool,
 }

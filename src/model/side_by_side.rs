@@ -56,6 +56,20 @@ pub struct ArmComparison {
     pub differing: Vec<CaseDifference>,
     /// Compared cases with equal pass rates and outputs that are not the same.
     pub other_outputs: u32,
+    /// What the fresh samples would cost that an undecided comparison wants; `None` where it wants none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirming: Option<Price>,
+}
+
+/// What some more samples cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Price {
+    /// In both arms together.
+    pub samples: u64,
+    /// Of so many cases.
+    pub cases: u64,
+    /// About so much, from what the samples at hand cost; `None` where none of them has a price.
+    pub cost_usd: Option<Money>,
 }
 
 /// One side. All its numbers are those of the compared cases alone.

@@ -254,11 +254,20 @@ pub struct GatePolicy {
     pub min_pass_rate: f64,
     /// Most that one run of this suite may spend.
     pub max_cost_usd: Option<Money>,
+    /// What a run is compared with, where no flag says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<String>,
+    /// The loss of pass rate that a comparison allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin: Option<f64>,
+    /// How often, at most, a comparison may be wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alpha: Option<f64>,
 }
 
 impl Default for GatePolicy {
     fn default() -> Self {
-        Self { min_pass_rate: 1.0, max_cost_usd: None }
+        Self { min_pass_rate: 1.0, max_cost_usd: None, baseline: None, margin: None, alpha: None }
     }
 }
 

@@ -135,7 +135,9 @@ pub(crate) fn names(cases: &[String]) -> String {
 /// Where an arm comes from: prompts, models, run.
 pub(crate) fn origin(arm: &Arm) -> String {
     let listed = |names: &[String]| if names.len() > NAMED { format!("{} of them", names.len()) } else { names.join(", ") };
-    visible::brief(&format!("{}, {}, run {}", listed(&arm.prompts), listed(&arm.models), arm.run), 400)
+    // The arm of the run that is looked at has no other name for it.
+    let run = if arm.run.is_empty() { String::new() } else { format!(", run {}", arm.run) };
+    visible::brief(&format!("{}, {}{run}", listed(&arm.prompts), listed(&arm.models)), 400)
 }
 
 /// `2 worse, 1 better; the outputs of 4 other cases are not the same`.

@@ -90,6 +90,8 @@ pub fn write(report: &RunReport, out: &mut dyn io::Write) -> io::Result<()> {
         problems,
         prompt_changes,
         improved,
+        comparisons,
+        baselines,
         texts,
         cells,
     } = report;
@@ -110,6 +112,12 @@ pub fn write(report: &RunReport, out: &mut dyn io::Write) -> io::Result<()> {
     list(out, "prompt_changes", prompt_changes)?;
     if !improved.is_empty() {
         list(out, "improved", improved)?;
+    }
+    if !comparisons.is_empty() {
+        list(out, "comparisons", comparisons)?;
+    }
+    if !baselines.is_empty() {
+        list(out, "baselines", baselines)?;
     }
     list(out, "texts", texts)?;
     items(out, "cells", cells)?;

@@ -139,6 +139,7 @@ fn head(report: &RunReport) -> Page {
         let _ = write!(sums, ". Snapshots: {}", parts.join(", "));
     }
     page.note(&format!("{sums}.\n\n"));
+    compared::of_run(&report.comparisons, &mut page);
     gates(report, &mut page);
     page
 }
@@ -197,6 +198,7 @@ fn details(report: &RunReport, page: &mut Page) {
     let (broken, changed): (Vec<&CellResult>, Vec<&CellResult>) = differing.into_iter().partition(is_broken);
     let warned: Vec<&CellResult> = report.cells.iter().filter(|cell| finding::warnings(cell).next().is_some()).collect();
 
+    compared::details_of_run(&report.comparisons, page);
     section(page, "Failures", "failures", &failed, |cell| Item {
         summary: html_line("❌", cell, &headline(cell)),
         body: story(cell) + &snapshot(cell),

@@ -49,7 +49,7 @@ pub(crate) fn report() -> RunReport {
         totals: Totals { snapshots_orphaned: 1, ..totals(&cells) },
         bill: Bill { unknown_attempts: 2, ..bill(&cells) },
         policies: ["ticket-triage", "bilingual-summary", "support-answers", "extraction"]
-            .map(|name| SuitePolicy { name: name.to_owned(), min_pass_rate: 1.0, on_change: OnChange::Fail })
+            .map(|name| SuitePolicy { name: name.to_owned(), min_pass_rate: 1.0, on_change: OnChange::Fail, comparison: None })
             .to_vec(),
         gates: gates(),
         exit: Exit::Fails,
@@ -58,6 +58,8 @@ pub(crate) fn report() -> RunReport {
         versions: groups(&cells, |cell| (None, format!("{}@{}", cell.address.prompt, cell.address.version))),
         tags: groups(&cells, |_| (None, "billing".to_owned())),
         prompt_changes: vec![prompt_change()],
+        comparisons: Vec::new(),
+        baselines: Vec::new(),
         improved: vec![Improved {
             run: "20261121-090000-17ac".to_owned(),
             revision: Some("0c1d2c9e0a7b".to_owned()),
@@ -233,6 +235,7 @@ pub(crate) fn sample() -> SampleResult {
             request_id: Some("req_011CSHoEeqs5C35K2UUqR7Fy".to_owned()),
             answered_at: day("2026-11-21T09:00:00Z"),
             attempts: Vec::new(),
+            forgotten: false,
         }),
         assertions: vec![held()],
         error: None,

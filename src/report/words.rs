@@ -1,6 +1,7 @@
 //! In which words do all formats name the same thing?
 
 use crate::model::assertion::AssertionSeverity;
+use crate::model::baseline::ComparisonStanding;
 use crate::model::gate::{Exit, GateKind, GateOutcome};
 use crate::model::reply::Served;
 use crate::model::verdict::{ErrorKind, SkipReason};
@@ -73,6 +74,19 @@ pub(crate) const fn gate_kind(kind: GateKind) -> &'static str {
         GateKind::Interrupted => "interrupted",
         GateKind::Written => "written",
         GateKind::Comparison => "comparison",
+    }
+}
+
+/// How a suite stands against its baseline.
+pub(crate) const fn standing(standing: ComparisonStanding) -> &'static str {
+    match standing {
+        ComparisonStanding::Regressed => "worse",
+        ComparisonStanding::NotWorse => "not worse",
+        ComparisonStanding::Unchanged => "unchanged",
+        ComparisonStanding::New => "new",
+        ComparisonStanding::Undecided => "undecided",
+        ComparisonStanding::Missing => "verdicts are missing",
+        ComparisonStanding::Budget => "left out by the budget",
     }
 }
 

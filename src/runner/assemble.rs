@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::gate::against;
 use crate::gate::exit::exit;
 use crate::gate::judge::{RunFacts, judge};
+use crate::model::baseline::Baseline;
 use crate::model::gate::{GateResult, SuitePolicy};
 use crate::model::problem::Problem;
 use crate::model::run::{CellResult, RunInfo, RunReport, SCHEMA};
@@ -24,6 +26,8 @@ pub struct Parts {
     pub orphans: Vec<String>,
     /// Warnings and notes.
     pub problems: Vec<Problem>,
+    /// What its suites are compared with.
+    pub baselines: Vec<Baseline>,
     /// Gates that do not follow from the cells: those that only the shards of a merged run knew.
     pub carried: Vec<GateResult>,
 }
@@ -31,11 +35,14 @@ pub struct Parts {
 /// The report of a run.
 #[must_use]
 pub fn report(parts: Parts, facts: &RunFacts) -> RunReport {
-    let Parts { mut info, policies, mut cells, texts, orphans, problems, carried } = parts;
+    let Parts { mut info, policies, mut cells, texts, orphans, problems, baselines, carried } = parts;
     let mut replies = cells.iter().flat_map(|cell| &cell.samples).filter_map(|sample| sample.reply.as_ref()).peekable();
     info.simulated = replies.peek().is_some() && replies.all(|reply| reply.simulated);
     let texts = texts::in_order(&mut cells, &texts);
+    // A shard does not know the whole: `merge` compares it.
+    let comparisons = if info.shard.is_none() { against::compare(&cells, &policies, &baselines, info.filtered) } else { Vec::new() };
     let mut gates = judge(&cells, &policies, facts);
+    gates.extend(against::gates(&comparisons));
     gates.extend(carried);
     for cell in &mut cells {
         cell.sampled = sampled::of_cell(cell);
@@ -58,6 +65,8 @@ pub fn report(parts: Parts, facts: &RunFacts) -> RunReport {
         // From the files of prompts, which a report knows only where the project is.
         prompt_changes: Vec::new(),
         improved: Vec::new(),
+        comparisons,
+        baselines,
         texts,
         cells,
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::gate::against;
 use crate::gate::exit::exit;
 use crate::gate::judge::{RunFacts, judge};
 use crate::model::gate::{GateResult, SuitePolicy};
@@ -76,6 +77,9 @@ pub fn borne_out(mut report: RunReport) -> Result<RunReport, Contradiction> {
         return Err(Contradiction::Bill);
     }
     complete(&mut report)?;
+    if report.run.shard.is_none() {
+        report.comparisons = against::compare(&report.cells, &report.policies, &report.baselines, report.run.filtered);
+    }
     let gates = gates(&report);
     if exit(&report.gates) != report.exit || exit(&gates) != report.exit {
         return Err(Contradiction::Exit);
@@ -134,7 +138,7 @@ fn complete(report: &mut RunReport) -> Result<(), Contradiction> {
     for cell in &report.cells {
         if named.insert(cell.address.suite.to_string()) {
             let name = cell.address.suite.to_string();
-            report.policies.push(SuitePolicy { name, min_pass_rate: 1.0, on_change: OnChange::Fail });
+            report.policies.push(SuitePolicy { name, min_pass_rate: 1.0, on_change: OnChange::Fail, comparison: None });
         }
     }
     Ok(())
@@ -144,6 +148,7 @@ fn complete(report: &mut RunReport) -> Result<(), Contradiction> {
 fn gates(report: &RunReport) -> Vec<GateResult> {
     let facts = RunFacts { shard: report.run.shard, ..RunFacts::default() };
     let mut gates = judge(&report.cells, &report.policies, &facts);
+    gates.extend(against::gates(&report.comparisons));
     gates.extend(report.gates.iter().filter(|gate| gate.suite.is_none()).cloned());
     gates
 }

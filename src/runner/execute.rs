@@ -16,9 +16,9 @@ use crate::endpoint::patience::Flight;
 use crate::endpoint::{Call, CallEvent, Endpoint, Observer};
 use crate::model::assertion::AssertionSeverity;
 use crate::model::catalog::Catalog;
-use crate::model::cost;
+use crate::model::cost::{self, Cost};
 use crate::model::key::Key;
-use crate::model::reply::{Answer, Reply};
+use crate::model::reply::{Answer, Reply, Served};
 use crate::model::request::{Block, Request};
 use crate::model::run::{CellDigests, CellResult, ReplyFacts, RequestFacts, SampleResult};
 use crate::model::verdict::{AssertionResult, CellError, ErrorKind, Outcome, SkipReason, SnapshotState, Verdict};
@@ -198,21 +198,7 @@ impl<E: Endpoint> Shared<E> {
         let mut assertions = assertion::judge(&compiled, &subject);
         assertions.extend(self.another_model(&cell.variant.model_id, &reply.model));
         let output = Output::of_content(reply.stop_reason.as_str(), &reply.content, suite.snapshot.compare, suite.parse);
-        let facts = ReplyFacts {
-            text: reply.text(),
-            other_blocks: other_blocks(reply),
-            stop_reason: reply.stop_reason.clone(),
-            refusal: reply.refusal.clone(),
-            usage: reply.usage.clone(),
-            cost_usd: cost.map(|cost| cost.total),
-            uncached_cost_usd: cost.map(|cost| cost.uncached),
-            latency_ms: reply.latency_ms,
-            served: answer.served,
-            simulated: reply.simulated,
-            request_id: reply.request_id.clone(),
-            answered_at: reply.answered_at,
-            attempts: reply.attempts.clone(),
-        };
+        let facts = facts(reply, answer.served, cost);
         SampleOutcome {
             output: Some(output),
             simulated: reply.simulated,
@@ -434,6 +420,27 @@ fn name_miss(cell: &PlannedCell, error: CellError) -> CellError {
         message: format!("no stored answer for {}", cell.address()),
         hint: Some(format!("run without `--cache only` and with a key to ask for it (1 request{price})")),
         ..error
+    }
+}
+
+/// What a report keeps of a reply, with what it cost.
+#[must_use]
+pub fn facts(reply: &Reply, served: Served, cost: Option<Cost>) -> ReplyFacts {
+    ReplyFacts {
+        text: reply.text(),
+        other_blocks: other_blocks(reply),
+        stop_reason: reply.stop_reason.clone(),
+        refusal: reply.refusal.clone(),
+        usage: reply.usage.clone(),
+        cost_usd: cost.map(|cost| cost.total),
+        uncached_cost_usd: cost.map(|cost| cost.uncached),
+        latency_ms: reply.latency_ms,
+        served,
+        simulated: reply.simulated,
+        request_id: reply.request_id.clone(),
+        answered_at: reply.answered_at,
+        attempts: reply.attempts.clone(),
+        forgotten: false,
     }
 }
 

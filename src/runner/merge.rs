@@ -1,9 +1,10 @@
 //! How do the reports of all shards become one run?
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::gate::judge::RunFacts;
+use crate::model::baseline::Baseline;
 use crate::model::gate::{GateKind, GateResult};
 use crate::model::run::{Address, Bill, CellResult, Improved, RunInfo, RunReport, Shard};
 use crate::runner::assemble::{self, Parts};
@@ -35,6 +36,9 @@ pub enum MergeError {
     /// Other revisions of the project.
     #[error("the shards ran on different revisions: {0} and {1}")]
     DifferentRevisions(String, String),
+    /// Other baselines under one name.
+    #[error("the shards were compared with different runs, though all were asked for `{0}`")]
+    DifferentBaselines(String),
 }
 
 /// Merges the shards of one run and applies the gates to the whole. A missing shard is a missing verdict; `orphans_fail` is
@@ -70,14 +74,38 @@ pub fn merge(mut reports: Vec<RunReport>, orphans_fail: bool) -> Result<RunRepor
             prompt_changes.push(change.clone());
         }
     }
+    let baselines = baselines(&mut reports)?;
     let bill = bill(&reports);
     let improved = improved(&reports);
     let texts = joined_texts(&mut reports);
     let cells = interleave(reports)?;
     let rejected_orphans = if orphans_fail { orphans.len() } else { 0 };
-    let parts = Parts { info, policies, cells, texts, orphans: orphans.into_iter().collect(), problems, carried };
+    let orphans = orphans.into_iter().collect();
+    let parts = Parts { info, policies, cells, texts, orphans, problems, baselines, carried };
     let facts = RunFacts { missing_shards: missing, rejected_orphans, ..RunFacts::default() };
     Ok(RunReport { bill, prompt_changes, improved, ..assemble::report(parts, &facts) })
+}
+
+/// The baselines of all parts: what one part asked of its own cells, and what all read from the same place.
+fn baselines(reports: &mut [RunReport]) -> Result<Vec<Baseline>, MergeError> {
+    let mut all: Vec<Baseline> = Vec::new();
+    for mut one in reports.iter_mut().flat_map(|report| std::mem::take(&mut report.baselines)) {
+        let Some(known) = all.iter_mut().find(|known| known.reference == one.reference) else {
+            all.push(one);
+            continue;
+        };
+        if (&known.run, &known.revision) != (&one.run, &one.revision) {
+            return Err(MergeError::DifferentBaselines(one.reference));
+        }
+        let there: HashSet<Address> = known.cells.iter().map(|cell| cell.address.clone()).collect();
+        known.cells.extend(one.cells.drain(..).filter(|cell| !there.contains(&cell.address)));
+        for case in one.dropped {
+            if !known.dropped.contains(&case) {
+                known.dropped.push(case);
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// What got better since the runs that the parts know: each may have a store of its own, with a history of its own.
@@ -140,13 +168,14 @@ fn bill(reports: &[RunReport]) -> Bill {
     let mut sum = Bill::default();
     for bill in reports.iter().map(|report| &report.bill) {
         let Bill { spent_usd, saved_by_store_usd, saved_by_prompt_cache_usd, simulated_usd, .. } = bill;
-        let Bill { unpriced_samples, unknown_attempts, doubtful_samples, .. } = bill;
+        let Bill { unpriced_samples, unknown_attempts, doubtful_samples, compared_usd, .. } = bill;
         sum.spent_usd += *spent_usd;
         sum.saved_by_store_usd += *saved_by_store_usd;
         sum.saved_by_prompt_cache_usd += *saved_by_prompt_cache_usd;
         sum.simulated_usd += *simulated_usd;
         sum.unpriced_samples = sum.unpriced_samples.saturating_add(*unpriced_samples);
         sum.unknown_attempts = sum.unknown_attempts.saturating_add(*unknown_attempts);
+        sum.compared_usd += *compared_usd;
         sum.doubtful_samples = sum.doubtful_samples.saturating_add(*doubtful_samples);
     }
     sum

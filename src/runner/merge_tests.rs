@@ -12,7 +12,7 @@ use crate::runner::testing::cell;
 use crate::runner::totals;
 
 fn policy() -> SuitePolicy {
-    SuitePolicy { name: "greetings".to_owned(), min_pass_rate: 0.5, on_change: OnChange::Fail }
+    SuitePolicy { name: "greetings".to_owned(), min_pass_rate: 0.5, on_change: OnChange::Fail, comparison: None }
 }
 
 fn report(shard: Option<Shard>, cells: Vec<CellResult>) -> RunReport {
@@ -29,7 +29,8 @@ fn report(shard: Option<Shard>, cells: Vec<CellResult>) -> RunReport {
     };
     let (policies, orphans, problems, carried) = (vec![policy()], Vec::new(), Vec::new(), Vec::new());
     let texts = Vec::new();
-    assemble::report(Parts { info, policies, cells, texts, orphans, problems, carried }, &RunFacts { shard, ..RunFacts::default() })
+    let parts = Parts { info, policies, cells, texts, orphans, problems, baselines: Vec::new(), carried };
+    assemble::report(parts, &RunFacts { shard, ..RunFacts::default() })
 }
 
 fn split(cells: &[CellResult], count: u32) -> Vec<RunReport> {

@@ -110,6 +110,8 @@ pub struct PlannedCell {
     pub worst_case: Option<Money>,
     /// Project-relative path of the snapshot; `None` where the cell owns none.
     pub snapshot_path: Option<Arc<str>>,
+    /// Which baseline it belongs to, by its place among those of the run: it is asked and paid, and not judged. `None`: the run's own.
+    pub baseline: Option<usize>,
 }
 
 impl PlannedCell {
@@ -409,7 +411,7 @@ fn plan_cell(
         .and_then(|bound| cost::upper_bound(context.catalog, &variant.model_id, bound, &variant.params, context.day));
     let owned = || owned::of_cell(&variant.suite, &case.id, &variant.prompt_name, &variant.model_name).map(Arc::from);
     let snapshot_path = if variant.owns_snapshot { owned() } else { None };
-    Ok(PlannedCell { variant, case, case_id, keys, worst_case, snapshot_path })
+    Ok(PlannedCell { variant, case, case_id, keys, worst_case, snapshot_path, baseline: None })
 }
 
 #[cfg(test)]

@@ -143,7 +143,10 @@ impl Held {
     /// What the results of the whole were asked with, in its order: `plan` has the cells that run.
     #[must_use]
     pub fn variants(&self, plan: &Plan) -> Vec<Arc<Variant>> {
-        if self.cells.is_empty() { plan.cells.iter().map(|cell| Arc::clone(&cell.variant)).collect() } else { self.variants.clone() }
+        if !self.cells.is_empty() {
+            return self.variants.clone();
+        }
+        plan.cells.iter().filter(|cell| cell.baseline.is_none()).map(|cell| Arc::clone(&cell.variant)).collect()
     }
 
     /// All results in the order of the whole plan.

@@ -50,7 +50,8 @@ fn report(ran: Ran) -> RunReport {
         filtered: false,
     };
     let Ran { cells, texts } = ran;
-    let parts = Parts { info, policies: Vec::new(), cells, texts, orphans: Vec::new(), problems: Vec::new(), carried: Vec::new() };
+    let (policies, orphans, problems) = (Vec::new(), Vec::new(), Vec::new());
+    let parts = Parts { info, policies, cells, texts, orphans, problems, baselines: Vec::new(), carried: Vec::new() };
     assemble::report(parts, &RunFacts::default())
 }
 

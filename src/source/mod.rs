@@ -10,6 +10,7 @@ mod case;
 mod check;
 pub mod decode;
 pub mod document;
+pub mod earlier;
 mod enough;
 pub mod git;
 mod input;

@@ -188,6 +188,13 @@ fn unknown_prompt(name: &str, suite: &str, place: &Place, inputs: &Inputs<'_>) -
     }
 }
 
+/// The numbers of the versions that there are, ascending; none where there is no such prompt.
+pub(crate) fn numbers(name: &str, suite: &str, inputs: &Inputs<'_>) -> Vec<u32> {
+    let place = crate::source::document::start_of(&Arc::from(suite));
+    let folder = folder_of(name, suite, inputs);
+    folder.map(|folder| versions_in(&folder, inputs, &place, &mut Vec::new()).into_keys().collect()).unwrap_or_default()
+}
+
 /// The files of each version, `1.md` as 1; anything that looks like a version and is none is a warning.
 fn versions_in(folder: &str, inputs: &Inputs<'_>, place: &Place, problems: &mut Vec<Problem>) -> BTreeMap<u32, Vec<String>> {
     let mut versions: BTreeMap<u32, Vec<String>> = BTreeMap::new();

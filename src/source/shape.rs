@@ -130,6 +130,15 @@ pub(crate) struct GateShape {
     pub(crate) min_pass_rate: Option<Spanned<f64>>,
     /// Most that one run of this suite may spend, in dollars.
     pub(crate) max_cost_usd: Option<Dollars>,
+    /// What a run is compared with: a remembered run (`last`, `last-green`, an id), a report file, `blessed`, `previous-version`, or
+    /// `git:REVISION`. `run --baseline` replaces it.
+    pub(crate) baseline: Option<Spanned<String>>,
+    /// The loss of pass rate, averaged over all cases, that the comparison allows; 0.05 by default: five points.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub(crate) margin: Option<Spanned<f64>>,
+    /// How often, at most, the comparison may be wrong; more than 0 and less than 0.5, 0.05 by default.
+    #[schemars(range(min = 0.0, max = 0.5))]
+    pub(crate) alpha: Option<Spanned<f64>>,
 }
 
 /// One case (`id`), or one case for each row of a table (`from`).

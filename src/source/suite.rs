@@ -374,8 +374,20 @@ impl Reading<'_, '_> {
         let default = GatePolicy::default();
         GatePolicy {
             min_pass_rate: self.share("min_pass_rate", shape.min_pass_rate.as_ref(), default.min_pass_rate),
+            baseline: shape.baseline.map(|baseline| baseline.value),
+            margin: shape.margin.as_ref().map(|margin| self.share("margin", Some(margin), 0.05)),
+            alpha: shape.alpha.as_ref().and_then(|alpha| self.alpha(alpha)),
             max_cost_usd: shape.max_cost_usd.and_then(|dollars| money(&dollars, self.document, self.problems)),
         }
+    }
+
+    fn alpha(&mut self, alpha: &Spanned<f64>) -> Option<f64> {
+        if alpha.value > 0.0 && alpha.value < 0.5 {
+            return Some(alpha.value);
+        }
+        let problem = Problem::error(format!("`alpha` must be above 0 and below 0.5, but it is {}", alpha.value));
+        self.problems.push(problem.at(self.document.place(alpha.span)).hint("write `alpha: 0.05`: at most 5 of 100 verdicts are wrong"));
+        None
     }
 
     fn unique_ids(&mut self, drafts: &[Draft]) {

@@ -6,18 +6,19 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
+use crate::model::baseline::KeptCell;
 use crate::model::gate::Exit;
 use crate::model::key::Key;
 use crate::model::run::{Address, Bill, CellResult, Improved, RunInfo, RunReport, Totals};
 use crate::model::suite::OnChange;
 use crate::model::verdict::{SnapshotState, Verdict};
-use crate::store::recent;
+use crate::store::{kept, recent};
 
 /// So many runs are remembered.
 pub const KEPT_RUNS: u32 = 200;
 
-/// And so many cells of all of them together (about 100 MB), the newest run always whole.
-const KEPT_CELLS: i64 = 1_000_000;
+/// And so many cells of all of them together (about 200 MB), the newest run always whole.
+const KEPT_CELLS: i64 = 500_000;
 
 /// A run in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +81,8 @@ pub struct RunCell {
     pub keys: Vec<Key>,
     /// What the verdict was reached with; `None` where no verdict was, and in runs that an older version stored.
     pub evidence: Option<Evidence>,
+    /// What a later run is compared with; `None` in runs that an older version stored.
+    pub kept: Option<KeptCell>,
 }
 
 /// What makes verdicts of two runs comparable.
@@ -170,6 +173,7 @@ impl RunRecord {
                     verdict: settled(report, cell),
                     keys: cell.samples.iter().filter_map(|sample| sample.key.parse().ok()).collect(),
                     evidence: Evidence::of(cell),
+                    kept: KeptCell::of(cell),
                 })
                 .collect(),
         }
@@ -222,11 +226,11 @@ pub(super) fn insert(connection: &Connection, run: &RunRecord) -> rusqlite::Resu
     connection.execute("INSERT INTO runs (id, head) VALUES (?1, ?2)", [&run.head.id, &head])?;
     let number = connection.last_insert_rowid();
     let mut statement = connection.prepare_cached(
-        "INSERT INTO run_cells (run, position, suite, case_id, prompt, version, model, verdict, keys, judged, fingerprint, answers) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        "INSERT INTO run_cells (run, position, suite, case_id, prompt, version, model, verdict, keys, judged, fingerprint, answers, kept) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     )?;
     for (position, cell) in (0_i64..).zip(&run.cells) {
-        let RunCell { address, verdict, keys, evidence } = cell;
+        let RunCell { address, verdict, keys, evidence, kept } = cell;
         let keys: Vec<u8> = keys.iter().flat_map(|key| *key.as_bytes()).collect();
         statement.execute(params![
             number,
@@ -241,6 +245,7 @@ pub(super) fn insert(connection: &Connection, run: &RunRecord) -> rusqlite::Resu
             evidence.as_ref().map(|evidence| if evidence.passed { "pass" } else { "fail" }),
             evidence.as_ref().map(|evidence| evidence.fingerprint.as_str()),
             evidence.as_ref().map(|evidence| evidence.answers.as_slice()),
+            kept.as_ref().map(kept::write),
         ])?;
     }
     forget(connection, number)
@@ -310,19 +315,21 @@ fn whole(connection: &Connection, which: &str, id: Option<&str>) -> rusqlite::Re
     {
         // A store of before that nobody may write has no evidence.
         let evidence = if recent::has_evidence(&snapshot)? { "judged, fingerprint, answers" } else { "NULL, NULL, NULL" };
+        let kept = if recent::has_column(&snapshot, "kept")? { "kept" } else { "NULL" };
         let mut statement = snapshot.prepare_cached(&format!(
-            "SELECT suite, case_id, prompt, version, model, verdict, keys, {evidence} FROM run_cells WHERE run = ?1 ORDER BY position"
+            "SELECT suite, case_id, prompt, version, model, verdict, keys, {evidence}, {kept} FROM run_cells WHERE run = ?1 ORDER BY position"
         ))?;
         let mut rows = statement.query([number])?;
         while let Some(row) = rows.next()? {
             let address = Address { suite: row.get(0)?, case: row.get(1)?, prompt: row.get(2)?, version: row.get(3)?, model: row.get(4)? };
             let verdict = verdict(row.get_ref(5)?.as_str()?)?;
-            let keys = row.get_ref(6)?.as_blob()?.as_chunks::<32>().0.iter().map(|bytes| Key::from_bytes(*bytes)).collect();
+            let keys: Vec<Key> = row.get_ref(6)?.as_blob()?.as_chunks::<32>().0.iter().map(|bytes| Key::from_bytes(*bytes)).collect();
             let (judged, fingerprint, answers): (Option<String>, Option<String>, Option<Vec<u8>>) = (row.get(7)?, row.get(8)?, row.get(9)?);
             let answers = answers.and_then(|answers| <[u8; 32]>::try_from(answers).ok());
             let evidence = judged.zip(fingerprint).zip(answers);
             let evidence = evidence.map(|((judged, fingerprint), answers)| Evidence { passed: judged == "pass", fingerprint, answers });
-            cells.push(RunCell { address, verdict, keys, evidence });
+            let kept = row.get::<_, Option<String>>(10)?.and_then(|text| kept::read(&text, &address, &keys));
+            cells.push(RunCell { address, verdict, keys, evidence, kept });
         }
     }
     snapshot.finish()?;

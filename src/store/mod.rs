@@ -11,6 +11,7 @@ pub mod answers;
 pub mod cached;
 mod claim;
 pub mod history;
+mod kept;
 mod oldest;
 mod open;
 pub mod pending;

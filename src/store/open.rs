@@ -12,7 +12,7 @@ use crate::model::problem::Problem;
 use crate::store::StoreError;
 
 /// The format that this version writes, in SQLite's `user_version`.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 
 /// From format 1 to 2: what a verdict was reached with, to tell a flaky cell from a changed one. Runs of before have none.
 const TO_2: &str = "
@@ -20,6 +20,9 @@ ALTER TABLE run_cells ADD COLUMN judged TEXT;
 ALTER TABLE run_cells ADD COLUMN fingerprint TEXT;
 ALTER TABLE run_cells ADD COLUMN answers BLOB;
 ";
+
+/// From format 2 to 3: what a later run is compared with.
+const TO_3: &str = "ALTER TABLE run_cells ADD COLUMN kept TEXT;";
 
 /// Marks the file as ours, in SQLite's `application_id`: `pkel` in ASCII.
 const APPLICATION: i64 = 0x706b_656c;
@@ -65,6 +68,7 @@ CREATE TABLE run_cells (
     judged TEXT,
     fingerprint TEXT,
     answers BLOB,
+    kept TEXT,
     PRIMARY KEY (run, position)
 ) STRICT, WITHOUT ROWID;
 ";
@@ -258,8 +262,13 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     if format < FORMAT {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(explained)?;
         // Another process may have done it since.
-        if pragma(&transaction, "user_version").map_err(explained)? < FORMAT {
-            transaction.execute_batch(TO_2).map_err(explained)?;
+        let format = pragma(&transaction, "user_version").map_err(explained)?;
+        if format < FORMAT {
+            for (step, change) in [(2, TO_2), (3, TO_3)] {
+                if format < step {
+                    transaction.execute_batch(change).map_err(explained)?;
+                }
+            }
             transaction.pragma_update(None, "user_version", FORMAT).map_err(explained)?;
         }
         transaction.commit().map_err(explained)?;

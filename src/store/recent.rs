@@ -65,8 +65,13 @@ pub(super) fn suites(connection: &Connection) -> rusqlite::Result<HashMap<String
 
 /// The evidence of verdicts is stored from format 2 on.
 pub(super) fn has_evidence(connection: &Connection) -> rusqlite::Result<bool> {
-    let mut statement = connection.prepare_cached("SELECT count(*) FROM pragma_table_info('run_cells') WHERE name = 'fingerprint'")?;
-    statement.query_row([], |row| row.get::<_, i64>(0)).map(|found| found > 0)
+    has_column(connection, "fingerprint")
+}
+
+/// Whether the table of cells has this column: an older file that nobody may write has fewer.
+pub(super) fn has_column(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
+    let mut statement = connection.prepare_cached("SELECT count(*) FROM pragma_table_info('run_cells') WHERE name = ?1")?;
+    statement.query_row([name], |row| row.get::<_, i64>(0)).map(|found| found > 0)
 }
 
 /// Cells that are today as they were when they passed and when they failed, with different answers, in the order of their addresses.

@@ -228,6 +228,7 @@ fn run(number: usize, cells: usize) -> RunRecord {
                 verdict: if cell % 2 == 0 { Verdict::Pass } else { Verdict::Skipped },
                 keys: vec![key(cell), key(cell + 1)],
                 evidence: (cell % 2 == 0).then(|| Evidence { passed: true, fingerprint: "f".to_owned(), answers: [7; 32] }),
+                kept: None,
             })
             .collect(),
     }

@@ -82,7 +82,7 @@ fn a_store_of_the_first_format_is_read_and_brought_up_to_date() {
     project.run(&["run"]);
     let store = project.path(".promptkeel/store.db");
     let connection = rusqlite::Connection::open(&store).unwrap();
-    for column in ["judged", "fingerprint", "answers"] {
+    for column in ["judged", "fingerprint", "answers", "kept"] {
         connection.execute_batch(&format!("ALTER TABLE run_cells DROP COLUMN {column}")).unwrap();
     }
     connection.execute_batch("UPDATE runs SET head = json_remove(head, '$.earlier_rounds'); PRAGMA user_version = 1;").unwrap();

@@ -19,6 +19,7 @@ mod documentation;
 mod documented_assertions;
 mod examples;
 mod faults;
+mod gating;
 mod github;
 mod harness;
 mod history;

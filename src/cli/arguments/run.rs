@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::cli::arguments::baseline::ComparisonArguments;
 use crate::cli::arguments::reports::{FormatArguments, GithubArguments};
 use crate::cli::arguments::{AnswerArguments, SelectionArguments};
 
@@ -16,6 +17,8 @@ Examples:
   promptkeel run --cache only --junit junit.xml       replay stored answers; a miss is an error
   promptkeel run --cache refresh --case 'refund-*'    ask again
   promptkeel run --samples 5                          five answers per cell: stored ones are not asked again
+  promptkeel run --baseline last-green                fail where it is worse than the last run whose gate held
+  promptkeel run --baseline git:main                  fail where it is worse than what main would answer
   promptkeel run --shard 1/4 --json shard-1.json      one of four parts; `promptkeel merge` judges the whole
   promptkeel run --update                             accept changed and new outputs of passing cells";
 
@@ -29,6 +32,8 @@ pub(crate) struct RunArguments {
     pub(crate) formats: FormatArguments,
     #[command(flatten)]
     pub(crate) github: GithubArguments,
+    #[command(flatten)]
+    pub(crate) comparison: ComparisonArguments,
     /// Write events as JSON Lines while it runs
     #[arg(long, value_name = "FILE", help_heading = "Reports (`-` is standard output)")]
     pub(crate) events: Option<PathBuf>,

@@ -19,6 +19,7 @@ use std::io;
 
 use quick_xml::events::BytesStart;
 
+use crate::model::baseline::SuiteComparison;
 use crate::model::gate::{Exit, GateOutcome, GateResult};
 use crate::model::run::{Group, RunReport};
 use crate::report::standing::Standings;
@@ -190,6 +191,10 @@ fn gate_suite(xml: &mut Xml<'_>, report: &RunReport, name: &str, gate: &Gate<'_>
     attribute(&mut case, "classname", name);
     attribute(&mut case, "time", &seconds(0));
     xml.start(case)?;
+    let comparison = report.comparisons.iter().find(|comparison| comparison.suite == name);
+    if let Some(comparison) = comparison {
+        compared_properties(xml, comparison)?;
+    }
     let outcome = gate.outcome();
     if outcome != GateOutcome::Pass {
         let mut body = String::new();
@@ -208,7 +213,30 @@ fn gate_suite(xml: &mut Xml<'_>, report: &RunReport, name: &str, gate: &Gate<'_>
             GateOutcome::Missing | GateOutcome::Undecided => "error",
         };
         xml.verdict(element, "gate", &visible::cut(&messages.join("; "), 1_000), &body)?;
+    } else if let Some(comparison) = comparison {
+        xml.text("system-out", &comparison.message)?;
     }
     xml.end("testcase")?;
     xml.end("testsuite")
+}
+
+/// What the comparison of a suite with its baseline came to, for a dashboard.
+fn compared_properties(xml: &mut Xml<'_>, comparison: &SuiteComparison) -> io::Result<()> {
+    if xml.strict {
+        return Ok(());
+    }
+    xml.start(BytesStart::new("properties"))?;
+    xml.property("baseline", &comparison.baseline)?;
+    xml.property("comparison", words::standing(comparison.standing))?;
+    if let Some(compared) = &comparison.compared {
+        let told = &compared.comparison;
+        let points = |share: f64| format!("{:+.1}", share * 100.0);
+        xml.property("compared_cases", &told.cases.to_string())?;
+        xml.property("difference_points", &points(told.difference))?;
+        let confidence = (told.confidence * 1000.0).round() / 10.0;
+        xml.property("difference_interval", &format!("{} to {} ({confidence} %)", points(told.interval.low), points(told.interval.high)))?;
+        xml.property("margin_points", &format!("{:.1}", told.policy.margin * 100.0))?;
+        xml.property("detectable_points", &format!("{:.1}", told.detectable * 100.0))?;
+    }
+    xml.end("properties")
 }

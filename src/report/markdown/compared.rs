@@ -5,6 +5,7 @@ use std::io;
 
 use super::escaped::{cell_code, code, fenced, html, prose};
 use super::{FRAME, NOTICES, PAGE, Page};
+use crate::model::baseline::{ComparisonStanding, SuiteComparison};
 use crate::model::comparison::ComparisonVerdict;
 use crate::model::side_by_side::{Arm, ArmComparison, CaseDifference, SideBySide};
 use crate::report::{compared, difference, figures, visible};
@@ -39,6 +40,45 @@ pub(crate) fn write(side_by_side: &SideBySide, out: &mut dyn io::Write) -> io::R
         details(comparison, &mut page);
     }
     [head, page].iter().try_for_each(|part| out.write_all(part.text.as_bytes()))
+}
+
+/// The sentence on each suite that was compared with a baseline.
+pub(super) fn of_run(comparisons: &[SuiteComparison], page: &mut Page) {
+    let mut left = 0;
+    for comparison in comparisons {
+        let sign = match comparison.standing {
+            ComparisonStanding::Regressed => "❌",
+            ComparisonStanding::NotWorse | ComparisonStanding::Unchanged | ComparisonStanding::New => "✅",
+            ComparisonStanding::Undecided | ComparisonStanding::Missing | ComparisonStanding::Budget => "⚠️",
+        };
+        let said = match &comparison.compared {
+            Some(compared) => {
+                let (claim, numbers) = compared::statement(compared, name);
+                format!("{claim} {}", prose(&numbers, SENTENCE))
+            }
+            None => prose(&comparison.message, SENTENCE),
+        };
+        let sensitivity = comparison.compared.as_ref().and_then(|compared| compared.sensitivity.as_deref());
+        let sensitivity = sensitivity.map(|said| format!("; {}", prose(said, SENTENCE))).unwrap_or_default();
+        let line = format!("- {sign} {}: {said}{sensitivity}\n", name(&comparison.suite));
+        left += usize::from(left > 0 || !page.add(&line));
+    }
+    if left > 0 {
+        page.note(&format!("- … and {left} more comparisons; all are in the JSON report\n"));
+    }
+    if !comparisons.is_empty() {
+        page.note("\n");
+    }
+}
+
+/// The numbers of each comparison, and where the arms differ.
+pub(super) fn details_of_run(comparisons: &[SuiteComparison], page: &mut Page) {
+    for comparison in comparisons {
+        let Some(compared) = &comparison.compared else { continue };
+        if page.add(&format!("### {} compared with {}\n", name(&comparison.suite), name(&comparison.baseline))) {
+            details(compared, page);
+        }
+    }
 }
 
 fn name(name: &str) -> String {

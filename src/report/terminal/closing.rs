@@ -11,6 +11,7 @@
 
 use std::io;
 
+use super::compared;
 use super::paint::{BAD, BOLD, DIM, GOOD, ODD, PLAIN, Screen, Span, span};
 use crate::model::gate::{Exit, GateOutcome, GateResult};
 use crate::model::money::Money;
@@ -36,6 +37,7 @@ pub(super) fn show(report: &RunReport, standings: &Standings<'_>, screen: &mut S
     }
     retried(report, screen)?;
     orphans(report, screen)?;
+    compared::of_run(&report.comparisons, screen)?;
     gates(report, screen)?;
     hints(report, screen)?;
     verdict(report, screen)
@@ -122,6 +124,9 @@ fn bill(report: &RunReport) -> Vec<String> {
         }
         if bill.saved_by_prompt_cache_usd != Money::ZERO {
             line.push_str(&format!(", {} saved by prompt caching", figures::dollars(bill.saved_by_prompt_cache_usd)));
+        }
+        if bill.compared_usd != Money::ZERO {
+            line.push_str(&format!("; {} of what was spent went to the comparison", figures::dollars(bill.compared_usd)));
         }
         lines.push(line);
     }

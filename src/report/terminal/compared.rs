@@ -12,6 +12,7 @@ use std::io;
 use super::details;
 use super::paint::{BAD, BOLD, DIM, GOOD, ODD, PLAIN, Screen, span};
 use super::table::{self, Column, Field, Row, field};
+use crate::model::baseline::{ComparisonStanding, SuiteComparison};
 use crate::model::comparison::ComparisonVerdict;
 use crate::model::side_by_side::{Arm, ArmComparison, CaseDifference, SideBySide};
 use crate::report::{compared, figures, visible};
@@ -42,10 +43,36 @@ pub(super) fn show(side_by_side: &SideBySide, screen: &mut Screen<'_>) -> io::Re
     Ok(())
 }
 
+/// Shows how the suites of a run stand against their baselines.
+pub(super) fn of_run(comparisons: &[SuiteComparison], screen: &mut Screen<'_>) -> io::Result<()> {
+    for comparison in comparisons {
+        screen.heading("compared", &format!("{} with {}", visible::name(&comparison.suite), visible::name(&comparison.baseline)))?;
+        let Some(compared) = &comparison.compared else {
+            let style = match comparison.standing {
+                ComparisonStanding::New | ComparisonStanding::Unchanged => PLAIN,
+                ComparisonStanding::Undecided | ComparisonStanding::Missing | ComparisonStanding::Budget => ODD,
+                ComparisonStanding::Regressed => BAD,
+                ComparisonStanding::NotWorse => GOOD,
+            };
+            screen.wrapped(&[span(PLAIN, "  ")], &[span(style, visible::brief(&comparison.message, 2_000))], 6)?;
+            continue;
+        };
+        figures_of(compared, false, screen)?;
+        screen.blank()?;
+        verdict(compared, screen)?;
+    }
+    Ok(())
+}
+
 fn details_of(comparison: &ArmComparison, alone: bool, screen: &mut Screen<'_>) -> io::Result<()> {
     let (baseline, candidate) = (&comparison.baseline, &comparison.candidate);
     let title = format!("{} and {}", visible::name(&baseline.name), visible::name(&candidate.name));
     screen.heading(&title, "")?;
+    figures_of(comparison, alone, screen)
+}
+
+fn figures_of(comparison: &ArmComparison, alone: bool, screen: &mut Screen<'_>) -> io::Result<()> {
+    let (baseline, candidate) = (&comparison.baseline, &comparison.candidate);
     let rows = [baseline, candidate].map(|arm| Row::Fields(fields(arm)));
     table::show(screen, &columns(comparison.comparison.confidence, baseline.simulated || candidate.simulated), &rows)?;
     for (label, arm) in [("baseline", baseline), ("candidate", candidate)] {

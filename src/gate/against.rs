@@ -1,0 +1,211 @@
+//! How does each suite of a run stand against its baseline, and what does its comparison gate say?
+
+use std::collections::{BTreeSet, HashSet};
+
+use super::pairing::Across;
+use super::side_by_side::{self, ArmCells, Incomparable};
+use crate::model::baseline::{Baseline, ComparisonAsked, ComparisonStanding, SuiteComparison};
+use crate::model::comparison::{ComparisonVerdict, Counts, PairedCase};
+use crate::model::gate::{GateKind, GateOutcome, GateResult, SuitePolicy};
+use crate::model::run::CellResult;
+use crate::model::side_by_side::{ArmComparison, Finding, FindingKind};
+use crate::model::verdict::{ErrorKind, SkipReason, Verdict};
+
+use super::statistics::verdict;
+
+/// Compares each suite that asks for it with its baseline: its gated cells alone, all of a suite together. `partial`: cells were left out on
+/// purpose, so that the baseline has more of them says nothing.
+#[must_use]
+pub fn compare(cells: &[CellResult], policies: &[SuitePolicy], baselines: &[Baseline], partial: bool) -> Vec<SuiteComparison> {
+    let asked = policies.iter().filter_map(|policy| Some((policy.name.as_str(), policy.comparison.as_ref()?)));
+    let compared = asked.filter_map(|(suite, asked)| {
+        let baseline = baselines.iter().find(|baseline| baseline.reference == asked.baseline)?;
+        let of_suite: Vec<&CellResult> = cells.iter().filter(|cell| &*cell.address.suite == suite).collect();
+        (!of_suite.is_empty()).then(|| of_one(suite, asked, &of_suite, baseline, partial))
+    });
+    compared.collect()
+}
+
+/// One gate for each comparison.
+#[must_use]
+pub fn gates(comparisons: &[SuiteComparison]) -> Vec<GateResult> {
+    let gate = |comparison: &SuiteComparison| GateResult {
+        kind: match comparison.standing {
+            ComparisonStanding::Budget => GateKind::Budget,
+            ComparisonStanding::Regressed
+            | ComparisonStanding::NotWorse
+            | ComparisonStanding::Unchanged
+            | ComparisonStanding::New
+            | ComparisonStanding::Undecided
+            | ComparisonStanding::Missing => GateKind::Comparison,
+        },
+        suite: Some(comparison.suite.clone()),
+        model: None,
+        outcome: match comparison.standing {
+            ComparisonStanding::Regressed => GateOutcome::Fail,
+            ComparisonStanding::NotWorse | ComparisonStanding::Unchanged | ComparisonStanding::New => GateOutcome::Pass,
+            ComparisonStanding::Undecided => GateOutcome::Undecided,
+            ComparisonStanding::Missing | ComparisonStanding::Budget => GateOutcome::Missing,
+        },
+        message: comparison.message.clone(),
+    };
+    comparisons.iter().map(gate).collect()
+}
+
+fn of_one(suite: &str, asked: &ComparisonAsked, cells: &[&CellResult], baseline: &Baseline, partial: bool) -> SuiteComparison {
+    let candidate: Vec<&CellResult> = cells.iter().filter(|cell| cell.gated).copied().collect();
+    let known: HashSet<(&str, &str)> = candidate.iter().map(|cell| place(cell)).collect();
+    let informing: HashSet<&str> = cells
+        .iter()
+        .filter(|cell| !cell.gated)
+        .map(|cell| &*cell.address.model)
+        .filter(|model| known.iter().all(|(_, of)| of != model))
+        .collect();
+    let counts = |cell: &&CellResult| {
+        &*cell.address.suite == suite && !informing.contains(&*cell.address.model) && (!partial || known.contains(&place(cell)))
+    };
+    let before: Vec<&CellResult> = baseline.cells.iter().filter(counts).collect();
+    let end = |standing, compared, message: String| SuiteComparison {
+        suite: suite.to_owned(),
+        baseline: baseline.reference.clone(),
+        standing,
+        compared,
+        message,
+    };
+    let (old, new) = names(&before, &candidate, &baseline.reference);
+    let run = baseline.run.clone().unwrap_or_default();
+    let arms = [ArmCells { name: old, run, cells: before }, ArmCells { name: new, run: String::new(), cells: candidate }];
+    let compared = side_by_side::compare_with(Across::Runs, &arms[0], &arms[1], &baseline.fresh, asked.policy());
+    let mut compared = match compared {
+        Ok(compared) => compared,
+        Err(Incomparable::NothingInCommon) => {
+            let message = format!("the baseline {} has no cell of this suite: it is new, and nothing is compared", baseline.reference);
+            return end(ComparisonStanding::New, None, message);
+        }
+        Err(Incomparable::AllLeftOut { cases, all_same: true, .. }) => {
+            let message = format!("unchanged since {}: the very same answers in {cases}, nothing to compare", baseline.reference);
+            return end(ComparisonStanding::Unchanged, None, message);
+        }
+        Err(error @ Incomparable::AllLeftOut { .. }) => {
+            let message = format!("undecided whether it is worse than {}: {error}", baseline.reference);
+            return end(ComparisonStanding::Undecided, None, message);
+        }
+    };
+    drop_names(&mut compared, baseline, suite);
+    let standing = lacking(&compared, baseline).unwrap_or_else(|| standing(&compared, &arms));
+    let message = match (standing, said(&compared)) {
+        (ComparisonStanding::Missing, said) => format!("{said}; but verdicts are missing that could change it"),
+        (ComparisonStanding::Budget, said) => format!("{said}; but the budget left out a part of the baseline"),
+        (_, said) => said,
+    };
+    end(standing, Some(compared), message)
+}
+
+fn place(cell: &CellResult) -> (&str, &str) {
+    (&cell.address.case, &cell.address.model)
+}
+
+/// What the arms are called: two versions of one prompt by these, else the baseline by how it was asked for.
+fn names(before: &[&CellResult], now: &[&CellResult], reference: &str) -> (String, String) {
+    let versions = |cells: &[&CellResult]| -> BTreeSet<String> {
+        cells.iter().map(|cell| format!("{}@{}", cell.address.prompt, cell.address.version)).collect()
+    };
+    // Of several versions only the newest one is compared.
+    let newest = |cells: &[&CellResult]| cells.iter().map(|cell| cell.address.version).max();
+    let prompts: BTreeSet<&str> = before.iter().chain(now).map(|cell| &*cell.address.prompt).collect();
+    match (newest(before), newest(now), prompts.first()) {
+        (Some(old), Some(new), Some(prompt)) if old != new && prompts.len() == 1 && versions(now).len() == 1 => {
+            (format!("{prompt}@{old}"), format!("{prompt}@{new}"))
+        }
+        _ => (reference.to_owned(), "this run".to_owned()),
+    }
+}
+
+/// Cases that only the baseline has and that nobody asked.
+fn drop_names(compared: &mut ArmComparison, baseline: &Baseline, suite: &str) {
+    let prefix = format!("{suite}::");
+    let cases: Vec<String> = baseline.dropped.iter().filter(|case| case.starts_with(&prefix)).cloned().collect();
+    if !cases.is_empty() {
+        compared.validity.push(Finding { kind: FindingKind::OnlyBaseline, left_out: true, cases, detail: None });
+    }
+}
+
+/// `v3 is not worse than v2 on 60 cases x 3 samples (...)`.
+fn said(compared: &ArmComparison) -> String {
+    let (old, new) = (&compared.baseline.name, &compared.candidate.name);
+    let said = match (compared.comparison.verdict, compared.sentence.split_once(" on ")) {
+        (ComparisonVerdict::Regressed | ComparisonVerdict::NotWorse, Some((verdict, rest))) => {
+            format!("{new} is {verdict} than {old} on {rest}")
+        }
+        (ComparisonVerdict::Undecided, Some((verdict, rest))) if compared.comparison.cases > 0 => {
+            format!("{verdict} whether {new} is worse than {old} on {rest}")
+        }
+        _ => format!("{new} and {old}: {}", compared.sentence),
+    };
+    let left_out: Vec<String> = compared
+        .validity
+        .iter()
+        .filter(|finding| finding.left_out)
+        .map(|finding| {
+            format!(
+                "{} {} not compared: {}",
+                finding.cases.len(),
+                if finding.cases.len() == 1 { "case" } else { "cases" },
+                side_by_side::reason(finding.kind)
+            )
+        })
+        .collect();
+    if left_out.is_empty() { said } else { format!("{said}; {}", left_out.join("; ")) }
+}
+
+/// A baseline that is asked in this run can be asked again where it has no verdict; one that is remembered is as it is.
+fn lacking(compared: &ArmComparison, baseline: &Baseline) -> Option<ComparisonStanding> {
+    let is_whole = !compared.validity.iter().any(|finding| finding.kind == FindingKind::NoVerdictBaseline);
+    if baseline.run.is_some() || is_whole || compared.comparison.verdict == ComparisonVerdict::Regressed {
+        return None;
+    }
+    let mut skipped = baseline.cells.iter().flat_map(|cell| &cell.samples);
+    let by_budget = skipped.any(|sample| {
+        sample.skipped == Some(SkipReason::Budget) || sample.error.as_ref().is_some_and(|error| error.kind == ErrorKind::Budget)
+    });
+    Some(if by_budget { ComparisonStanding::Budget } else { ComparisonStanding::Missing })
+}
+
+/// The verdict as a gate's: what is worse fails only where it would be worse with every missing verdict of the candidate a pass.
+fn standing(compared: &ArmComparison, arms: &[ArmCells<'_>; 2]) -> ComparisonStanding {
+    match compared.comparison.verdict {
+        ComparisonVerdict::NotWorse => ComparisonStanding::NotWorse,
+        ComparisonVerdict::Undecided => ComparisonStanding::Undecided,
+        ComparisonVerdict::Regressed if still_worse(compared, arms) => ComparisonStanding::Regressed,
+        ComparisonVerdict::Regressed => ComparisonStanding::Missing,
+    }
+}
+
+fn still_worse(compared: &ArmComparison, [baseline, candidate]: &[ArmCells<'_>; 2]) -> bool {
+    let is_missing = |cell: &CellResult| cell.samples.iter().any(|sample| matches!(sample.verdict, Verdict::Error | Verdict::Skipped));
+    if !candidate.cells.iter().any(|cell| is_missing(cell)) {
+        return true;
+    }
+    let local = compared.comparison.local.iter().flat_map(|local| &local.cases);
+    if local.into_iter().any(|case| case.confirmed.is_some_and(|confirmed| confirmed.regressed)) {
+        return true;
+    }
+    let pairs = super::pairing::pair(Across::Runs, &baseline.cells, &candidate.cells);
+    let hopeful: Vec<PairedCase> = pairs
+        .comparable
+        .iter()
+        .map(|pair| {
+            let missing =
+                pair.candidate.samples.iter().filter(|sample| matches!(sample.verdict, Verdict::Error | Verdict::Skipped)).count();
+            let missing = u32::try_from(missing).unwrap_or(u32::MAX);
+            let Counts { passes, samples } = pair.counted.candidate;
+            let candidate = Counts::new(passes.saturating_add(missing), samples.saturating_add(missing));
+            PairedCase { candidate, ..pair.counted.clone() }
+        })
+        .collect();
+    verdict::compare(&hopeful, &[], compared.comparison.policy).verdict == ComparisonVerdict::Regressed
+}
+
+#[cfg(test)]
+#[path = "against_tests.rs"]
+mod tests;

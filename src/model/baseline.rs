@@ -1,0 +1,210 @@
+//! What is a run compared with, and what came of it?
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::model::comparison::{ComparisonPolicy, FreshSamples, LocalPolicy};
+use crate::model::key::Key;
+use crate::model::problem::Site;
+use crate::model::reply::{Served, StopReason, Usage};
+use crate::model::run::{Address, CellDigests, CellResult, ReplyFacts, SampleResult};
+use crate::model::side_by_side::ArmComparison;
+use crate::model::suite::SourceFile;
+use crate::model::verdict::{SnapshotState, Verdict};
+
+/// What a suite's comparison asks for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ComparisonAsked {
+    /// With what, as it was asked for: `last-green`, `main.json`, `git:main`.
+    pub baseline: String,
+    /// The loss of pass rate, averaged over the cases, that does not matter: 0.05 is five points.
+    pub margin: f64,
+    /// How often, at most, a verdict may be wrong.
+    pub alpha: f64,
+}
+
+impl ComparisonAsked {
+    /// The same for the statistics: single cases are confirmed, and everything is judged once.
+    #[must_use]
+    pub fn policy(&self) -> ComparisonPolicy {
+        ComparisonPolicy { alpha: self.alpha, margin: self.margin, local: Some(LocalPolicy::default()), look: None }
+    }
+}
+
+/// What a run is compared with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Baseline {
+    /// As it was asked for: `last-green`, `main.json`, `git:main`.
+    pub reference: String,
+    /// The id of the run that it is; `None` where its cells were answered in this run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// Its git revision, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// When that run began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<DateTime<Utc>>,
+    /// Its cells. They count in no total of this run and in no other gate; what they cost in this run is on its bill.
+    pub cells: Vec<CellResult>,
+    /// Cases that only it has, where its cells were answered in this run: they were not asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<String>,
+    /// Samples that were asked afresh in both arms, because these cases looked worse.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fresh: Vec<FreshSamples>,
+}
+
+/// How one suite of a run stands against its baseline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct SuiteComparison {
+    /// The suite.
+    pub suite: String,
+    /// The baseline, as it was asked for.
+    pub baseline: String,
+    /// What it came to.
+    pub standing: ComparisonStanding,
+    /// Both arms and the verdict; `None` where nothing could be compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared: Option<ArmComparison>,
+    /// The one line that a reviewer needs.
+    pub message: String,
+}
+
+/// What a comparison gate came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ComparisonStanding {
+    /// It was shown that the candidate is worse.
+    Regressed,
+    /// It was shown that it is not worse by more than the margin.
+    NotWorse,
+    /// Every cell asks the very same and has the very same answers as the baseline: there is nothing to compare.
+    Unchanged,
+    /// The baseline has nothing of this suite: it is new.
+    New,
+    /// The samples show neither, or nothing may be compared.
+    Undecided,
+    /// Verdicts are missing that could change what it comes to.
+    Missing,
+    /// The budget left out what it needs.
+    Budget,
+}
+
+/// What is kept of a cell so that later runs can be compared with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptCell {
+    /// Which.
+    pub address: Address,
+    /// The model's id.
+    pub model_id: Arc<str>,
+    /// The endpoint's name.
+    pub endpoint: Arc<str>,
+    /// Digest of the case's variables.
+    pub variables: Arc<str>,
+    /// Digest of its assertions.
+    pub assertions: Arc<str>,
+    /// Its fixture files.
+    pub fixtures: Arc<[SourceFile]>,
+    /// In the order of their index.
+    pub samples: Vec<KeptSample>,
+}
+
+/// What is kept of a sample.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptSample {
+    /// The answer's cache key.
+    pub key: Key,
+    /// Its verdict.
+    pub verdict: Verdict,
+    /// When the answer came; `None` where there is none.
+    pub answered_at: Option<DateTime<Utc>>,
+    /// A simulator gave it.
+    pub simulated: bool,
+}
+
+impl KeptCell {
+    /// What is kept of this cell; `None` where it has nothing to be compared by.
+    #[must_use]
+    pub fn of(cell: &CellResult) -> Option<Self> {
+        let sample = |sample: &SampleResult| {
+            let reply = sample.reply.as_ref();
+            Some(KeptSample {
+                key: sample.key.parse().ok()?,
+                verdict: sample.verdict,
+                answered_at: reply.map(|reply| reply.answered_at),
+                simulated: reply.is_some_and(|reply| reply.simulated),
+            })
+        };
+        let CellDigests { variables, assertions, fixtures, .. } = &cell.digests;
+        let samples: Option<Vec<KeptSample>> = cell.samples.iter().map(sample).collect();
+        Some(Self {
+            address: cell.address.clone(),
+            model_id: Arc::clone(&cell.model_id),
+            endpoint: Arc::clone(&cell.endpoint),
+            variables: Arc::clone(variables),
+            assertions: Arc::clone(assertions),
+            fixtures: Arc::clone(fixtures),
+            samples: samples.filter(|samples| !samples.is_empty() && !variables.is_empty())?,
+        })
+    }
+
+    /// The cell as far as it is known: its replies are forgotten but for when they came.
+    #[must_use]
+    pub fn cell(&self) -> CellResult {
+        let reply = |sample: &KeptSample| {
+            let answered_at = sample.answered_at?;
+            Some(ReplyFacts {
+                text: String::new(),
+                other_blocks: Vec::new(),
+                stop_reason: StopReason::EndTurn,
+                refusal: None,
+                usage: Usage::default(),
+                cost_usd: None,
+                uncached_cost_usd: None,
+                latency_ms: 0,
+                served: Served::Stored,
+                simulated: sample.simulated,
+                request_id: None,
+                answered_at,
+                attempts: Vec::new(),
+                forgotten: true,
+            })
+        };
+        let sample = |(index, sample): (u32, &KeptSample)| SampleResult {
+            index,
+            key: sample.key.to_string(),
+            verdict: sample.verdict,
+            reply: reply(sample),
+            assertions: Vec::new(),
+            error: None,
+            skipped: None,
+        };
+        let any = |verdict| self.samples.iter().any(|sample| sample.verdict == verdict);
+        let verdicts = [Verdict::Fail, Verdict::Error, Verdict::Skipped];
+        CellResult {
+            address: self.address.clone(),
+            model_id: Arc::clone(&self.model_id),
+            endpoint: Arc::clone(&self.endpoint),
+            verdict: verdicts.into_iter().find(|verdict| any(*verdict)).unwrap_or(Verdict::Pass),
+            gated: true,
+            side_by_side: false,
+            tags: Arc::from([]),
+            site: Site { file: Arc::from(""), line: 1 },
+            snapshot: SnapshotState::None,
+            snapshot_path: None,
+            candidate: None,
+            digests: CellDigests {
+                variables: Arc::clone(&self.variables),
+                assertions: Arc::clone(&self.assertions),
+                fixtures: Arc::clone(&self.fixtures),
+                ..CellDigests::default()
+            },
+            request: None,
+            samples: (0..).zip(&self.samples).map(sample).collect(),
+            sampled: None,
+        }
+    }
+}
