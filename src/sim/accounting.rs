@@ -1,5 +1,6 @@
 //! The simulator's own books: how many requests were answered how, and what would a bill show?
 
+mod batches;
 mod tally;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use super::fault::Fault;
 use super::models::MODELS;
 use super::prices;
 use super::reply::Message;
+use batches::BatchBooks;
 use tally::{Dollars, Sums, Tally};
 
 /// Counters; all are only ever raised.
@@ -30,6 +32,7 @@ pub(super) struct Accounting {
     in_batches: Vec<Tally>,
     lost: Vec<Tally>,
     unbilled: Vec<Tally>,
+    pub(super) batches: BatchBooks,
 }
 
 /// What became of a reply.
@@ -40,7 +43,6 @@ pub(super) enum Fate {
     /// It broke on its way.
     Lost,
     /// It is a result of a batch.
-    #[expect(dead_code, reason = "batches are served next; their books are kept apart from the start")]
     InBatch,
 }
 
@@ -76,6 +78,7 @@ impl Accounting {
             in_batches: tallies(),
             lost: tallies(),
             unbilled: tallies(),
+            batches: BatchBooks::default(),
         }
     }
 
@@ -179,6 +182,7 @@ impl Accounting {
             "billed_by_model": by_model(&self.delivered),
             "billed_in_batches_by_model": by_model(&self.in_batches),
             "lost_on_the_way_by_model": by_model(&self.lost),
+            "batches": self.batches.stats(),
             "rules": rules,
             "otherwise": self.by_rule[script.rules.len()].load(Relaxed),
         })

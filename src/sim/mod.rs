@@ -19,6 +19,7 @@
 
 mod accounting;
 mod api_error;
+mod batches;
 mod body;
 mod caching;
 pub mod clock;

@@ -29,6 +29,12 @@ impl Model {
     pub(super) fn default_effort(&self) -> &'static str {
         if self.id == "claude-opus-5-5" || self.id == "claude-haiku-5-5" { "medium" } else { "high" }
     }
+
+    /// The most output with the beta header that raises it inside batches (2.1).
+    pub(super) fn max_output_in_batches(&self) -> u64 {
+        let large = self.context >= 1_000_000 && ["haiku", "sonnet", "opus"].contains(&self.line);
+        if large { 300_000 } else { self.max_output }
+    }
 }
 
 /// What came with which generation.

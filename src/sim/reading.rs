@@ -1,13 +1,14 @@
 //! From YAML to a script: what does each key mean, and what is wrong with it?
 
 mod answer;
+mod batches;
 mod condition;
 mod fields;
 
 use minijinja::{Environment, UndefinedBehavior, syntax::SyntaxConfig};
 
 use super::fault::Fault;
-use super::script::{BEHAVIOUR, Faults, Rule, Script, ScriptProblem};
+use super::script::{BEHAVIOUR, Batches, Faults, Rule, Script, ScriptProblem};
 use super::tree::{Node, Value};
 use crate::template::{bounds, walk};
 use fields::{Fields, Problems};
@@ -33,9 +34,11 @@ pub(super) fn script(name: &str, text: &str) -> Result<Script, Vec<ScriptProblem
         faults: None,
         requests_per_minute: None,
         models: Vec::new(),
+        batches: Batches::default(),
         templates: environment(),
     };
-    if let Some(fields) = Fields::of(&root, "a script", &["rules", "otherwise", "faults", "requests_per_minute", "models"], &mut problems) {
+    let known = ["rules", "otherwise", "faults", "requests_per_minute", "models", "batches"];
+    if let Some(fields) = Fields::of(&root, "a script", &known, &mut problems) {
         script.models = fields.texts("models", &mut problems);
         let none = fields.get("rules").is_none_or(|rules| matches!(&rules.value, Value::List(items) if items.is_empty()));
         if none && fields.get("otherwise").is_none() {
@@ -62,6 +65,9 @@ pub(super) fn script(name: &str, text: &str) -> Result<Script, Vec<ScriptProblem
             script.rules.extend(rule);
         }
         script.otherwise = fields.get("otherwise").and_then(|node| answer::then(node, &mut script.templates, &mut problems));
+        if let Some(node) = fields.get("batches") {
+            script.batches = batches::batches(node, &mut script.templates, &mut problems);
+        }
         script.faults = fields.get("faults").and_then(|node| faults(node, &mut problems));
         script.requests_per_minute =
             fields.whole("requests_per_minute", 1, u64::from(u32::MAX), &mut problems).and_then(|count| u32::try_from(count).ok());

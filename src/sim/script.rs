@@ -28,6 +28,7 @@ pub struct Script {
     pub(super) requests_per_minute: Option<u32>,
     /// Models beside those of the real API; they take every parameter.
     pub(super) models: Vec<String>,
+    pub(super) batches: Batches,
     pub(super) templates: Environment<'static>,
 }
 
@@ -171,6 +172,82 @@ pub(super) struct Faults {
     pub(super) retry_after: u64,
     /// At most so many in a row for the same body, so that who retries gets through.
     pub(super) in_a_row: u32,
+}
+
+/// How batches go (docs/wire-reference.md 5).
+#[derive(Debug, Clone)]
+pub(super) struct Batches {
+    pub(super) pace: Pace,
+    pub(super) expires_after: Duration,
+    /// Requests with such a custom id expire whatever else happens.
+    pub(super) expire: globset::GlobSet,
+    /// The part of the requests that find what is cached: the API promises as much as it can.
+    pub(super) cache_hits: f64,
+    pub(super) rules: Vec<BatchRule>,
+}
+
+/// When a batch ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// So long after it was created.
+    Takes(Duration),
+    /// When it is asked for the so many-th time.
+    Polls(u64),
+}
+
+/// What goes wrong with a call about batches.
+#[derive(Debug, Clone)]
+pub(super) struct BatchRule {
+    /// Which calls; `None`: all.
+    pub(super) on: Option<BatchCall>,
+    pub(super) calls: Option<Calls>,
+    /// An error or a fault.
+    pub(super) then: Then,
+}
+
+/// The calls about batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BatchCall {
+    Create,
+    Retrieve,
+    List,
+    Cancel,
+    Delete,
+    Results,
+}
+
+impl BatchCall {
+    /// All, by the names that scripts use.
+    pub(super) const NAMES: [(&'static str, Self); 6] = [
+        ("create", Self::Create),
+        ("retrieve", Self::Retrieve),
+        ("list", Self::List),
+        ("cancel", Self::Cancel),
+        ("delete", Self::Delete),
+        ("results", Self::Results),
+    ];
+
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, call)| *call)
+    }
+
+    /// The place in [`BatchCall::NAMES`], for counters.
+    pub(super) fn index(self) -> usize {
+        Self::NAMES.iter().position(|(_, call)| *call == self).unwrap_or(0)
+    }
+}
+
+impl Default for Batches {
+    fn default() -> Self {
+        Self {
+            pace: Pace::Polls(2),
+            expires_after: Duration::from_secs(24 * 3600),
+            expire: globset::GlobSet::empty(),
+            // Documented are 30 to 98 of a hundred.
+            cache_hits: 0.75,
+            rules: Vec::new(),
+        }
+    }
 }
 
 impl Default for Faults {

@@ -1,5 +1,7 @@
 //! One request: which way does it take from the head to the answer?
 
+mod batching;
+mod items;
 mod lists;
 mod sending;
 
@@ -17,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::accounting::Accounting;
 use super::api_error::ApiError;
+use super::batches::Shelf;
 use super::body::{Body, Broken};
 use super::caching::PromptCache;
 use super::caching::prefix::Prefix;
@@ -31,12 +34,15 @@ use super::script::{Answer, Script, Then};
 use super::server::Options;
 use super::socket::Line;
 use super::validate;
+use batching::Fitted;
 use sending::Ids;
 
 /// The largest body that the API takes (docs/wire-reference.md 1).
 const LARGEST_BODY: usize = 32 << 20;
+/// The same for a batch (5).
+const LARGEST_BATCH: usize = 256 << 20;
 /// A larger body is read and thrown away up to here, so that the client gets to read its 413.
-const LARGEST_READ: usize = 256 << 20;
+const LARGEST_READ: usize = 384 << 20;
 
 /// All that answers share.
 #[derive(Debug)]
@@ -48,6 +54,9 @@ pub(super) struct Service {
     accounting: Accounting,
     journal: Journal,
     cache: PromptCache,
+    shelf: Shelf,
+    fitted: Fitted,
+    seed: u64,
     clock: Clock,
     numbers: AtomicU64,
     /// Ends waiting and hanging.
@@ -76,6 +85,9 @@ impl Service {
             accounting: Accounting::new(script.rules.len()),
             journal: Journal::new(options.journal),
             cache: PromptCache::default(),
+            shelf: Shelf::default(),
+            fitted: Fitted::new(script.batches.rules.len()),
+            seed: options.seed,
             clock: options.clock.clone(),
             numbers: AtomicU64::new(1),
             waiting: CancellationToken::new(),
@@ -93,10 +105,12 @@ impl Service {
     }
 
     pub(super) fn stats(&self) -> Value {
+        self.settle_all();
         self.accounting.stats(self.matcher.script())
     }
 
     pub(super) fn dollars(&self) -> (String, String) {
+        self.settle_all();
         self.accounting.dollars()
     }
 
@@ -123,7 +137,8 @@ impl Service {
         if head.uri.path() == "/__sim/stats" {
             return Ok(self.plain(200, Bytes::from(format!("{:#}\n", self.stats())), &ids));
         }
-        let body = match read(body, &head.headers).await {
+        let is_batch = head.uri.path() == batching::PATH || head.uri.path().starts_with("/v1/messages/batches/");
+        let body = match read(body, &head.headers, if is_batch { LARGEST_BATCH } else { LARGEST_BODY }).await {
             Ok(body) => body,
             Err(Unread::Gone) => return Err(Broken),
             Err(Unread::TooLarge) => {
@@ -138,12 +153,14 @@ impl Service {
             return self.messages(&head.headers, &body, &ids, line).await;
         }
         self.accounting.other_request();
+        if is_batch {
+            return self.batches(&head, &body, &ids, line).await;
+        }
         let answered = match validate::headers(&head.headers) {
             Err(error) => Err(error),
             Ok(_) => match (path, &head.method) {
                 ("/v1/messages/count_tokens", &Method::POST) => self.count_tokens(&head.headers, &body),
                 ("/v1/messages" | "/v1/messages/count_tokens", _) => Err(method_not_allowed()),
-                _ if path.starts_with("/v1/messages/batches") => Err(ApiError::new(404, "the simulator does not serve message batches")),
                 ("/v1/models", &Method::GET) => lists::models(head.uri.query().unwrap_or_default(), &self.matcher.script().models),
                 _ if path.starts_with("/v1/models") && head.method != Method::GET => Err(method_not_allowed()),
                 _ => match path.strip_prefix("/v1/models/") {
@@ -276,7 +293,7 @@ fn method_not_allowed() -> ApiError {
 }
 
 /// Reads a body within bounds.
-async fn read(mut body: Incoming, headers: &HeaderMap) -> Result<Bytes, Unread> {
+async fn read(mut body: Incoming, headers: &HeaderMap, largest: usize) -> Result<Bytes, Unread> {
     let mut first: Option<Bytes> = None;
     let mut all = BytesMut::new();
     let announced = headers
@@ -298,7 +315,7 @@ async fn read(mut body: Incoming, headers: &HeaderMap) -> Result<Bytes, Unread> 
         if length > LARGEST_READ {
             return Err(Unread::TooLarge);
         }
-        if length > LARGEST_BODY || announced > LARGEST_BODY {
+        if length > largest || announced > largest {
             (first, all) = (None, BytesMut::new());
             continue;
         }
@@ -307,13 +324,13 @@ async fn read(mut body: Incoming, headers: &HeaderMap) -> Result<Bytes, Unread> 
             None if all.is_empty() => first = Some(data),
             None => all.extend_from_slice(&data),
             Some(piece) => {
-                all.reserve(announced.max(piece.len() + data.len()).min(LARGEST_BODY));
+                all.reserve(announced.max(piece.len() + data.len()).min(largest));
                 all.extend_from_slice(&piece);
                 all.extend_from_slice(&data);
             }
         }
     }
-    if length > LARGEST_BODY || announced > LARGEST_BODY {
+    if length > largest || announced > largest {
         return Err(Unread::TooLarge);
     }
     Ok(first.unwrap_or_else(|| all.freeze()))

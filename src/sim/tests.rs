@@ -1,5 +1,6 @@
 //! The simulator from outside: what does a client that only knows the wire get?
 
+mod batches;
 mod books;
 mod caching;
 mod faults;

@@ -93,6 +93,41 @@ pub(super) fn json(body: &[u8]) -> Result<Value, ApiError> {
 
 /// A body of `/v1/messages`.
 pub(super) fn message(body: &Value, version: Version, headers: &HeaderMap, own: &[String]) -> Result<Model, ApiError> {
+    message_with(body, version, headers, own, |model| model.max_output)
+}
+
+/// `params` of a request in a batch (section 5).
+pub(super) fn in_batch(body: &Value, version: Version, headers: &HeaderMap, own: &[String]) -> Result<Model, ApiError> {
+    let is = |name: &str, value: &Value| body.get(name) == Some(value);
+    let given = |name: &str| body.get(name).is_some_and(|value| !value.is_null());
+    for (name, forbidden) in [
+        ("stream", is("stream", &Value::Bool(true))),
+        ("max_tokens", is("max_tokens", &0.into())),
+        ("speed", given("speed")),
+        ("fallbacks", given("fallbacks")),
+        ("thread", given("thread")),
+    ] {
+        if forbidden {
+            return Err(ApiError::at(name, "not supported in a batch"));
+        }
+    }
+    // Section 2.1.
+    let longer = headers
+        .get_all("anthropic-beta")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|names| names.split(','))
+        .any(|name| name.trim() == "output-300k-2026-03-24");
+    message_with(body, version, headers, own, |model| if longer { model.max_output_in_batches() } else { model.max_output })
+}
+
+fn message_with(
+    body: &Value,
+    version: Version,
+    headers: &HeaderMap,
+    own: &[String],
+    max_output: impl Fn(&Model) -> u64,
+) -> Result<Model, ApiError> {
     let body = object(body)?;
     let beta = headers.contains_key("anthropic-beta");
     // Removed by the new version: any value at all is one too many (section 0.1).
@@ -107,11 +142,12 @@ pub(super) fn message(body: &Value, version: Version, headers: &HeaderMap, own: 
     let model = known_model(body, own)?;
     let max_tokens =
         whole(body.get("max_tokens"), At::top("max_tokens"), 0)?.ok_or_else(|| ApiError::at("max_tokens", "Field required"))?;
-    if max_tokens > model.max_output {
+    let max_output = max_output(&model);
+    if max_tokens > max_output {
         let id = body.get("model").and_then(Value::as_str).unwrap_or_default();
         return Err(ApiError::at(
             "max_tokens",
-            format!("{max_tokens} > {}, which is the maximum allowed number of output tokens for {id}", model.max_output),
+            format!("{max_tokens} > {max_output}, which is the maximum allowed number of output tokens for {id}"),
         ));
     }
     optional_flag(body, "stream")?;

@@ -46,17 +46,7 @@ pub(super) fn when(node: &Node, own: &[String], problems: &mut Problems) -> Opti
             None
         }
     });
-    let call = fields.get("call").and_then(|node| {
-        let parsed = calls(node);
-        if parsed.is_none() {
-            problems.node(
-                node,
-                "`call` must say which of the matching requests, counted from 1",
-                Some("write 2, \"3..\", \"2..4\" (both included) or \"every 5\"".to_owned()),
-            );
-        }
-        parsed
-    });
+    let call = call(&fields, problems);
     let (text, system) = (fields.texts("text", problems), fields.texts("system", problems));
     for name in ["text", "system"] {
         for item in fields.items(name) {
@@ -70,6 +60,20 @@ pub(super) fn when(node: &Node, own: &[String], problems: &mut Problems) -> Opti
         }
     }
     Some(When { model, text, system, regex, call, stream: fields.flag("stream", problems) })
+}
+
+/// `call:` of a condition.
+pub(super) fn call(fields: &Fields<'_>, problems: &mut Problems) -> Option<Calls> {
+    let node = fields.get("call")?;
+    let parsed = calls(node);
+    if parsed.is_none() {
+        problems.node(
+            node,
+            "`call` must say which of the matching requests, counted from 1",
+            Some("write 2, \"3..\", \"2..4\" (both included) or \"every 5\"".to_owned()),
+        );
+    }
+    parsed
 }
 
 fn calls(node: &Node) -> Option<Calls> {

@@ -14,6 +14,8 @@ const LONGEST_MESSAGE: usize = 400;
 /// Longest name that is compared with those that would have been right.
 const LONGEST_NAME: usize = 60;
 
+const HOUR: Duration = Duration::from_secs(3600);
+
 /// The mistakes found so far.
 pub(in super::super) struct Problems {
     name: String,
@@ -137,14 +139,19 @@ impl<'a> Fields<'a> {
 
     /// A time such as `200ms`, `1.5s` or `2m`.
     pub(super) fn duration(&self, name: &str, problems: &mut Problems) -> Option<Duration> {
+        self.time(name, HOUR, problems)
+    }
+
+    /// The same up to `most`, which may be hours.
+    pub(super) fn time(&self, name: &str, most: Duration, problems: &mut Problems) -> Option<Duration> {
         let node = self.get(name)?;
-        let parsed = if let Value::Text(text) = &node.value { duration(text) } else { None };
+        let parsed = if let Value::Text(text) = &node.value { duration(text, most) } else { None };
         if parsed.is_none() {
-            problems.node(
-                node,
-                format!("`{name}` must be a time with its unit"),
-                Some("write 200ms, 1.5s or 2m; at most an hour".to_owned()),
-            );
+            let hint = match most.as_secs() / HOUR.as_secs() {
+                0 | 1 => "write 200ms, 1.5s or 2m; at most an hour".to_owned(),
+                hours => format!("write 200ms, 1.5s, 2m or 24h; at most {hours} hours"),
+            };
+            problems.node(node, format!("`{name}` must be a time with its unit"), Some(hint));
         }
         parsed
     }
@@ -158,7 +165,7 @@ fn text<'a>(node: &'a Node, name: &str, problems: &mut Problems) -> Option<&'a s
     None
 }
 
-fn duration(text: &str) -> Option<Duration> {
+fn duration(text: &str, most: Duration) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
     let (number, unit) = text.split_at(digits);
     let seconds = number.parse::<f64>().ok()?
@@ -166,9 +173,10 @@ fn duration(text: &str) -> Option<Duration> {
             "ms" => 0.001,
             "s" => 1.0,
             "m" => 60.0,
+            "h" => 3600.0,
             _ => return None,
         };
-    (0.0..=3600.0).contains(&seconds).then(|| Duration::from_secs_f64(seconds))
+    (0.0..=most.as_secs_f64()).contains(&seconds).then(|| Duration::from_secs_f64(seconds))
 }
 
 /// The known name that is most like this one, if one is.

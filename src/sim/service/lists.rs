@@ -3,32 +3,17 @@
 use serde_json::{Value, json};
 
 use super::super::api_error::ApiError;
+use super::super::batches::Paging;
 use super::super::models::{self, Effort, Generation, MODELS, Model, Thinking};
-
-/// Items of a page when the request does not say.
-const PAGE: usize = 20;
-/// The most items of a page.
-const LARGEST_PAGE: usize = 1000;
 
 /// The list, paged as the query asks (docs/wire-reference.md 6.2).
 pub(super) fn models(query: &str, own: &[String]) -> Result<Value, ApiError> {
-    let (mut limit, mut after, mut before, mut lifecycles) = (PAGE, None, None, Vec::new());
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        match name {
-            "limit" => {
-                limit = value
-                    .parse()
-                    .ok()
-                    .filter(|limit| (1..=LARGEST_PAGE).contains(limit))
-                    .ok_or_else(|| ApiError::at("limit", "Input should be from 1 to 1000"))?;
-            }
-            "after_id" => after = Some(value),
-            "before_id" => before = Some(value),
-            "lifecycle" | "lifecycle%5B%5D" | "lifecycle[]" => lifecycles.extend(value.split(',')),
-            _ => return Err(ApiError::at(name, "Extra inputs are not permitted")),
-        }
-    }
+    let mut lifecycles = Vec::new();
+    let paging = Paging::read(query, |name, value| {
+        let known = ["lifecycle", "lifecycle%5B%5D", "lifecycle[]"].contains(&name);
+        lifecycles.extend(value.split(',').filter(|_| known));
+        known
+    })?;
     if let Some(unknown) = lifecycles.iter().find(|name| !["active", "deprecated", "retired"].contains(name)) {
         return Err(ApiError::at("lifecycle", format!("Input should be 'active', 'deprecated' or 'retired', not '{unknown}'")));
     }
@@ -40,20 +25,9 @@ pub(super) fn models(query: &str, own: &[String]) -> Result<Value, ApiError> {
     let added =
         own.iter().filter(|_| lifecycles.contains(&"active")).filter_map(|id| Some((id.as_str(), describe(&models::find(id, own)?, id))));
     let all: Vec<(&str, Value)> = known.chain(added).collect();
-    let place = |id: &str| all.iter().position(|(known, _)| *known == id);
-    let (start, end) = match (after, before) {
-        (Some(id), _) => {
-            let start = place(id).ok_or_else(|| ApiError::at("after_id", format!("no model {id}")))? + 1;
-            (start, all.len().min(start + limit))
-        }
-        (None, Some(id)) => {
-            let end = place(id).ok_or_else(|| ApiError::at("before_id", format!("no model {id}")))?;
-            (end.saturating_sub(limit), end)
-        }
-        (None, None) => (0, all.len().min(limit)),
-    };
-    let page = &all[start..end];
-    let has_more = if before.is_some() && after.is_none() { start > 0 } else { end < all.len() };
+    let ids: Vec<&str> = all.iter().map(|(id, _)| *id).collect();
+    let (page, has_more) = paging.page(&ids)?;
+    let page = &all[page];
     Ok(json!({
         "data": page.iter().map(|(_, model)| model).collect::<Vec<_>>(),
         "has_more": has_more,
@@ -93,7 +67,7 @@ fn describe(model: &Model, id: &str) -> Value {
         "max_input_tokens": model.context,
         "max_tokens": model.max_output,
         "capabilities": {
-            "batch": yes(false),
+            "batch": yes(true),
             "citations": yes(true),
             "code_execution": yes(false),
             "image_input": yes(true),

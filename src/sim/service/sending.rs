@@ -99,7 +99,7 @@ impl Service {
     }
 
     /// The head that every answer has: whoever reads it can tell that nothing of this was paid.
-    fn head(&self, status: u16, body: Body, ids: &Ids, taken: Option<Taken>) -> Response<Body> {
+    pub(super) fn head(&self, status: u16, body: Body, ids: &Ids, taken: Option<Taken>) -> Response<Body> {
         let mut response = Response::new(body);
         // Room for all that follows: an answer has up to twenty headers.
         *response.headers_mut() = HeaderMap::with_capacity(24);
@@ -118,6 +118,55 @@ impl Service {
         response
     }
 
+    /// Nothing is carried out: an error, or no answer at all.
+    pub(super) async fn keep_back(
+        &self,
+        fault: Fault,
+        retry_after: u64,
+        ids: &Ids,
+        taken: Taken,
+        line: &Line,
+    ) -> Result<Response<Body>, Broken> {
+        let error = |status: u16, retry_after: Option<u64>| {
+            let mut error = ApiError::new(status, words_of(status));
+            error.retry_after = retry_after;
+            Ok(self.refuse(&error, ids, taken))
+        };
+        match fault {
+            Fault::RateLimit => error(429, Some(retry_after)),
+            Fault::ServerError => error(500, None),
+            Fault::Overloaded | Fault::ErrorEvent => error(529, None),
+            Fault::Timeout => error(504, None),
+            Fault::Reset => {
+                line.reset();
+                Err(Broken)
+            }
+            Fault::Hang => {
+                self.hang().await;
+                Err(Broken)
+            }
+            Fault::Html => {
+                self.accounting.status(502);
+                let mut response = Response::new(Body::whole(Bytes::from_static(HTML.as_bytes())));
+                // A proxy knows neither the request's id nor the limits; only that this is simulated is always said.
+                *response.status_mut() = hyper::StatusCode::BAD_GATEWAY;
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+                response.headers_mut().insert("promptkeel-simulated", HeaderValue::from_static("1"));
+                Ok(response)
+            }
+            Fault::Drop
+            | Fault::Cut
+            | Fault::InvalidJson
+            | Fault::Stall
+            | Fault::EarlyEnd
+            | Fault::UnknownEvent
+            | Fault::Split
+            | Fault::LineEnds
+            | Fault::Disorder
+            | Fault::Lost => Err(Broken),
+        }
+    }
+
     /// Answers as a fault demands. `message` is what would have been answered.
     #[expect(clippy::too_many_arguments, reason = "one call site each for scripted and random faults; a struct would only rename the list")]
     pub(super) async fn break_it(
@@ -132,40 +181,21 @@ impl Service {
         line: &Line,
     ) -> Result<Response<Body>, Broken> {
         self.fault(fault);
-        let error = |status: u16, retry_after: Option<u64>| {
-            let mut error = ApiError::new(status, words_of(status));
-            error.retry_after = retry_after;
-            Ok(self.refuse(&error, ids, taken))
-        };
         match fault {
-            Fault::RateLimit => error(429, Some(retry_after)),
-            Fault::ServerError => error(500, None),
-            Fault::Overloaded => error(529, None),
-            Fault::Timeout => error(504, None),
-            Fault::Drop => Err(Broken),
-            Fault::Reset => {
-                line.reset();
-                Err(Broken)
-            }
-            Fault::Hang => {
-                self.hang().await;
-                Err(Broken)
-            }
+            Fault::RateLimit
+            | Fault::ServerError
+            | Fault::Overloaded
+            | Fault::Timeout
+            | Fault::Drop
+            | Fault::Reset
+            | Fault::Hang
+            | Fault::Html => self.keep_back(fault, retry_after, ids, taken, line).await,
             Fault::Lost => {
                 self.accounting.reply(message, Fate::Lost, self.today());
                 Err(Broken)
             }
-            Fault::Html => {
-                self.accounting.status(502);
-                let mut response = Response::new(Body::whole(Bytes::from_static(HTML.as_bytes())));
-                // A proxy knows neither the request's id nor the limits; only that this is simulated is always said.
-                *response.status_mut() = hyper::StatusCode::BAD_GATEWAY;
-                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
-                response.headers_mut().insert("promptkeel-simulated", HeaderValue::from_static("1"));
-                Ok(response)
-            }
             // On a request that is not streamed these are what comes nearest.
-            Fault::ErrorEvent if !stream => error(529, None),
+            Fault::ErrorEvent if !stream => self.keep_back(fault, retry_after, ids, taken, line).await,
             Fault::Cut | Fault::Stall | Fault::EarlyEnd | Fault::ErrorEvent if stream => {
                 self.lose(message);
                 Ok(self.streamed(self.broken_events(fault, message, pace, ids), ids, taken))

@@ -73,11 +73,11 @@ fn broken_yaml_says_where() {
     ");
     insta::assert_snapshot!(mistakes(""), @"
     sim.yaml:1:1: a script must be a mapping, not nothing
-      hint: its keys are `rules`, `otherwise`, `faults`, `requests_per_minute`, `models`
+      hint: its keys are `rules`, `otherwise`, `faults`, `requests_per_minute`, `models`, `batches`
     ");
     insta::assert_snapshot!(mistakes("[1, 2]"), @"
     sim.yaml:1:1: a script must be a mapping, not a list
-      hint: its keys are `rules`, `otherwise`, `faults`, `requests_per_minute`, `models`
+      hint: its keys are `rules`, `otherwise`, `faults`, `requests_per_minute`, `models`, `batches`
     ");
     insta::assert_snapshot!(mistakes("models: [a]"), @"
     sim.yaml:1:1: a script without `rules` answers nothing

@@ -283,7 +283,7 @@ async fn paths_and_methods_that_do_not_exist_say_so() {
     for (method, path, status) in [
         ("GET", "/v1/messages", 405),
         ("POST", "/v1/models", 405),
-        ("POST", "/v1/messages/batches", 404),
+        ("POST", "/v1/messages/batch", 404),
         ("GET", "/", 404),
         ("GET", "/v1/models?limit=0", 400),
     ] {
