@@ -112,7 +112,7 @@ pub(crate) async fn run(
         simulator.stop().await;
     }
     progress.finish();
-    let problems: Vec<Problem> = caps::left_out(plan.cells.iter().zip(&ran.cells)).into_iter().collect();
+    let problems: Vec<Problem> = caps::left_out(plan.cells.iter().zip(&ran.cells), arguments.max_cost).into_iter().collect();
     console.problems(&problems);
     store.settle();
 

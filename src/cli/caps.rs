@@ -1,6 +1,6 @@
 //! Can a cap on money hold, and what did it leave out? It cannot hold over a model or a request whose price has no known bound.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::cli::console::counted;
 use crate::cli::project::Failure;
@@ -43,21 +43,42 @@ pub(crate) fn refuse_unbounded<'a>(
     if problems.is_empty() { Ok(()) } else { Err(problems.into()) }
 }
 
-/// What the caps left out of these cells, and what it can cost at most to ask for it.
-pub(crate) fn left_out<'a>(cells: impl Iterator<Item = (&'a PlannedCell, &'a CellResult)>) -> Option<Problem> {
+/// What the caps left out of these cells, and what it can cost at most to ask for it. The caps that would leave something out again are named,
+/// each with what it would have to be; `max_cost` is the run's.
+pub(crate) fn left_out<'a>(cells: impl Iterator<Item = (&'a PlannedCell, &'a CellResult)>, max_cost: Option<Money>) -> Option<Problem> {
     let mut keys = HashSet::new();
+    let mut suites: BTreeMap<&str, (Money, Option<Money>)> = BTreeMap::new();
     let (mut left_out, mut worst) = (0, Money::ZERO);
     for (planned, cell) in cells {
         let skipped = || cell.samples.iter().filter(|sample| sample.skipped == Some(SkipReason::Budget));
-        left_out += usize::from(skipped().next().is_some());
+        if skipped().next().is_none() {
+            continue;
+        }
+        left_out += 1;
         // Equal requests have one key, and are asked once.
         let asked = skipped().filter(|sample| keys.insert(planned.keys[sample.index as usize])).count();
-        worst += planned.worst_case.unwrap_or_default().times(asked as u64);
+        let cost = planned.worst_case.unwrap_or_default().times(asked as u64);
+        worst += cost;
+        let suite = &planned.variant.suite;
+        suites.entry(&suite.name).or_insert((Money::ZERO, suite.gate.max_cost_usd)).0 += cost;
     }
-    (left_out > 0).then(|| {
-        let message = format!("the budget left out {}, which can cost at most {}", counted(left_out, "cell"), worst.display(4));
-        Problem::warning(message).hint(format!(
-            "run again with `--max-cost {worst}`, or as much in the suite's `max_cost_usd`, to ask all of them: what is answered is not paid again"
-        ))
-    })
+    let too_low = |cap: Option<Money>, worst: Money| cap.is_some_and(|cap| cap < worst);
+    let run = too_low(max_cost, worst).then(|| format!("`--max-cost {worst}`"));
+    let of_suite = |(name, (worst, cap)): (&&str, &(Money, Option<Money>))| {
+        too_low(*cap, *worst).then(|| format!("`max_cost_usd: {worst}` in the gate of suite `{name}`"))
+    };
+    let raised: Vec<String> = run.into_iter().chain(suites.iter().filter_map(of_suite)).collect();
+    let hint = match raised.as_slice() {
+        [] => "run again to ask the rest: what is answered is not paid again".to_owned(),
+        all => {
+            let more = if all.len() > MOST_NAMED { ", and so on," } else { "" };
+            let named = all.iter().take(MOST_NAMED).map(String::as_str).collect::<Vec<_>>().join(" and ");
+            format!("run again with {named}{more} to ask all of them: what is answered is not paid again")
+        }
+    };
+    let message = || format!("the budget left out {}, which can cost at most {}", counted(left_out, "cell"), worst.display(4));
+    (left_out > 0).then(|| Problem::warning(message()).hint(hint))
 }
+
+/// More caps than this in one hint are not read.
+const MOST_NAMED: usize = 4;

@@ -239,7 +239,7 @@ pub(crate) async fn round(
         shard: arguments.selection.shard,
         ..RunFacts::default()
     };
-    session.problems.extend(caps::left_out(plan.cells.iter().zip(&ran.cells).chain(held.left_out())));
+    session.problems.extend(caps::left_out(plan.cells.iter().zip(&ran.cells).chain(held.left_out()), arguments.max_cost));
     let variants = held.variants(&plan);
     compared.take(&plan, &mut ran);
     let run::Ran { cells, texts } = held.whole(ran);

@@ -85,3 +85,18 @@ fn answers_that_are_stored_need_no_budget() {
     assert_eq!(project.run(&["run", "--endpoint", "anthropic", "--max-cost", "0"]).code, 0);
     assert_eq!(server.requests(), 60);
 }
+
+#[test]
+fn the_hint_names_the_caps_that_are_too_low_and_no_other() {
+    let server = Server::start(CAPITALS_SCRIPT);
+    let hint = |gate: &str, max_cost: &str| {
+        let project = project(&suite(gate), &server);
+        let (ran, report) = project.report(&["--endpoint", "anthropic", "--max-cost", max_cost]);
+        assert_eq!((ran.code, total(&report, "skipped")), (6, 60), "{ran:?}");
+        report["problems"][0]["hint"].as_str().unwrap().to_owned()
+    };
+    let suites = hint("gate: {max_cost_usd: 0.00001}\n", "10");
+    assert!(suites.contains("`max_cost_usd: 0.0") && suites.contains("suite `capitals`") && !suites.contains("--max-cost"), "{suites}");
+    let runs = hint("gate: {max_cost_usd: 10}\n", "0.00001");
+    assert!(runs.contains("`--max-cost 0.0") && !runs.contains("max_cost_usd"), "{runs}");
+}
