@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 
 use crate::assertion::compile::CompileError;
+use crate::assertion::held::Held;
 use crate::assertion::json::CompiledSchema;
 use crate::assertion::path::Path;
 use crate::assertion::pattern::Pattern;
@@ -20,6 +21,7 @@ pub struct CompileCache {
     texts: Mutex<HashSet<Arc<str>>>,
     templates: Mutex<HashMap<Arc<str>, Arc<Template>>>,
     patterns: Mutex<HashMap<Arc<str>, Arc<Pattern>>>,
+    held: Arc<Held>,
     paths: Mutex<HashMap<Arc<str>, Arc<Path>>>,
     /// By the address of the schema, which stays taken as long as the schema is kept here.
     schemas: Mutex<HashMap<usize, Schema>>,
@@ -51,7 +53,11 @@ impl CompileCache {
 
     /// `shared`: other cases may ask for the same one.
     pub(super) fn pattern(&self, text: &str, shared: bool) -> Result<Arc<Pattern>, CompileError> {
-        if shared { get_or(&self.patterns, text, || Pattern::compile(text)) } else { Pattern::compile(text).map(Arc::new) }
+        if shared {
+            get_or(&self.patterns, text, || Pattern::compile(text, &self.held))
+        } else {
+            Pattern::compile(text, &self.held).map(Arc::new)
+        }
     }
 
     pub(super) fn path(&self, text: &str, shared: bool) -> Result<Arc<Path>, CompileError> {

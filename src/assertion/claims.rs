@@ -4,6 +4,8 @@
 //! rejects every value. They begin with all, and are taken away until the schemas agree with each other. What is left is right also where a
 //! schema refers to itself, since then it does so for a part of the value, which is smaller.
 
+use std::sync::Arc;
+
 use jsonschema::Draft;
 use serde_json::Value;
 
@@ -219,7 +221,7 @@ fn contains(node: &Node<'_>) -> Claim {
 }
 
 fn matches_everything(pattern: &Value) -> bool {
-    let pattern = pattern.as_str().and_then(|pattern| Pattern::compile(pattern).ok());
+    let pattern = pattern.as_str().and_then(|pattern| Pattern::compile(pattern, &Arc::default()).ok());
     pattern.is_some_and(|pattern| pattern.matches_everything())
 }
 

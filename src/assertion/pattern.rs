@@ -1,11 +1,12 @@
 //! Does a regular expression match? In linear time where that is possible, else within a bound.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::assertion::compile::CompileError;
+use crate::assertion::held::{Engine, Held};
 use crate::assertion::{Finding, Subject, deadline, excerpt};
 use crate::model::verdict::Failure;
 
@@ -22,25 +23,31 @@ const MOST_WORK: usize = 1 << 31;
 /// Bytes of a text on which such a pattern is tried without a deadline: whatever it is, it takes a moment.
 const SHORT_TEXT: usize = 512;
 
-/// Bytes of a compiled pattern.
+/// Bytes of a compiled pattern, of each part of it where it looks around.
 const SIZE_LIMIT: usize = 10 << 20;
 
-/// A compiled pattern.
+/// Bytes of a compiled pattern with look-around as a whole.
+const WHOLE_LIMIT: usize = 10 * SIZE_LIMIT;
+
+/// Bytes that a compiled pattern is tried in first, and then in twice as many each time: so its size is known.
+const SMALLEST: usize = 64 << 10;
+
+/// A pattern that is one. It is compiled again when it is needed and was not held.
 #[derive(Debug)]
-pub(super) enum Pattern {
-    /// The `regex` crate: linear in the text.
-    Linear(regex::Regex),
-    /// `fancy-regex`: look-around and back-references, with a limit.
-    Bounded(Box<Bounded>),
+pub(super) struct Pattern {
+    text: Box<str>,
+    number: u64,
+    /// Bytes in which it compiles; of each part, where it looks around.
+    size: usize,
+    held: Arc<Held>,
+    everything: bool,
+    /// Look-around and back-references: what bounds them. Without them it is linear in the text.
+    bounded: Option<Bounded>,
 }
 
-/// A pattern that may step back.
+/// What bounds a pattern that may step back.
 #[derive(Debug)]
-pub(super) struct Bounded {
-    /// With [`BACKTRACK_LIMIT`].
-    short: fancy_regex::Regex,
-    /// The same for texts of up to this many bytes, with as many steps as [`MOST_WORK`] leaves; made when first needed.
-    longer: [(usize, OnceLock<fancy_regex::Regex>); 3],
+struct Bounded {
     /// Whether a single step may read any length of text.
     repeats: bool,
     /// What trying it on a longer text may take.
@@ -51,63 +58,37 @@ pub(super) struct Bounded {
 }
 
 impl Bounded {
-    fn new(short: fancy_regex::Regex, longest: Duration) -> Self {
-        let repeats = repeats(short.as_str());
-        let longer = [LONGEST_TEXT / 16, LONGEST_TEXT / 4, LONGEST_TEXT].map(|length| (length, OnceLock::new()));
-        Self { short, longer, repeats, longest, too_slow: AtomicUsize::new(usize::MAX) }
+    fn new(pattern: &str, longest: Duration) -> Self {
+        Self { repeats: repeats(pattern), longest, too_slow: AtomicUsize::new(usize::MAX) }
     }
 
-    fn find(&self, text: &str) -> Result<Option<Range<usize>>, String> {
-        self.within(text, |regex, text| regex.find(text).map(|found| found.map(|found| found.range())))
-    }
-
-    fn is_match(&self, text: &str) -> Result<bool, String> {
-        self.within(text, fancy_regex::Regex::is_match)
-    }
-
-    fn within<T: Send + 'static>(
-        &self,
-        text: &str,
-        search: fn(&fancy_regex::Regex, &str) -> Result<T, fancy_regex::Error>,
-    ) -> Result<T, String> {
-        let (regex, limit) = self.for_length(text.len())?;
-        let too_many = |_| gave_up(regex.as_str(), limit);
-        if text.len() <= SHORT_TEXT {
-            return search(regex, text).map_err(too_many);
-        }
-        if text.len() < self.too_slow.load(Ordering::Relaxed) {
-            let (regex, text) = (regex.clone(), text.to_owned());
-            let length = text.len();
-            if let Some(found) = deadline::within(self.longest, move || search(&regex, &text)) {
-                return found.map_err(too_many);
-            }
-            self.too_slow.fetch_min(length, Ordering::Relaxed);
-        }
-        Err(format!(
-            "the regex {} was given up after {} seconds; write it without look-around or back-references, which makes it linear",
-            excerpt::quoted(regex.as_str()),
-            self.longest.as_secs()
-        ))
-    }
-
-    fn for_length(&self, length: usize) -> Result<(&fancy_regex::Regex, usize), String> {
+    /// The steps back that it may take on a text of this length: as many as [`MOST_WORK`] leaves.
+    fn limit(&self, pattern: &str, length: usize) -> Result<usize, String> {
         if !self.repeats || length <= MOST_WORK / BACKTRACK_LIMIT {
-            return Ok((&self.short, BACKTRACK_LIMIT));
+            return Ok(BACKTRACK_LIMIT);
         }
-        let Some((bound, regex)) = self.longer.iter().find(|(bound, _)| length <= *bound) else {
-            return Err(format!(
+        let bounds = [LONGEST_TEXT / 16, LONGEST_TEXT / 4, LONGEST_TEXT];
+        bounds.into_iter().find(|bound| length <= *bound).map(|bound| MOST_WORK / bound).ok_or_else(|| {
+            format!(
                 "the text of {length} bytes is too long for the regex {} with look-around or back-references, which may read {LONGEST_TEXT}; \
                  a pattern without them runs in linear time",
-                excerpt::quoted(self.short.as_str())
-            ));
-        };
-        let limit = MOST_WORK / bound;
-        Ok((regex.get_or_init(|| build(self.short.as_str(), limit).unwrap_or_else(|_| self.short.clone())), limit))
+                excerpt::quoted(pattern)
+            )
+        })
     }
 }
 
-fn build(pattern: &str, limit: usize) -> Result<fancy_regex::Regex, fancy_regex::Error> {
-    fancy_regex::RegexBuilder::new(pattern).backtrack_limit(limit).delegate_size_limit(SIZE_LIMIT).build()
+fn linear(pattern: &str, size: usize) -> Result<Engine, regex::Error> {
+    regex::RegexBuilder::new(pattern).size_limit(size).build().map(Engine::Linear)
+}
+
+fn bounded(pattern: &str, limit: usize, size: usize) -> Result<Engine, fancy_regex::Error> {
+    fancy_regex::RegexBuilder::new(pattern).backtrack_limit(limit).delegate_size_limit(size).build().map(Engine::Bounded)
+}
+
+/// The parts of a pattern with look-around of which each is compiled on its own, at the most.
+fn parts(pattern: &str) -> usize {
+    1 + pattern.bytes().filter(|byte| matches!(byte, b'(' | b')' | b'|' | b'\\')).count()
 }
 
 /// Whether a repetition without an upper bound may stand in a pattern; one in a class or a comment counts too.
@@ -129,86 +110,173 @@ fn repeats(pattern: &str) -> bool {
 impl Pattern {
     /// # Errors
     /// Where it is no regular expression, or too large.
-    pub(super) fn compile(pattern: &str) -> Result<Self, CompileError> {
-        Self::compile_for(pattern, deadline::LONGEST)
+    pub(super) fn compile(pattern: &str, held: &Arc<Held>) -> Result<Self, CompileError> {
+        Self::compile_for(pattern, held, deadline::LONGEST)
     }
 
     /// The same, where trying it on one reply may take `longest`.
     ///
     /// # Errors
     /// The same.
-    pub(super) fn compile_for(pattern: &str, longest: Duration) -> Result<Self, CompileError> {
-        let error = match regex::RegexBuilder::new(pattern).size_limit(SIZE_LIMIT).build() {
-            Ok(regex) => return Ok(Self::Linear(regex)),
+    pub(super) fn compile_for(pattern: &str, held: &Arc<Held>, longest: Duration) -> Result<Self, CompileError> {
+        let too_large = || {
+            CompileError::new(format!("the regex {} is too large when compiled", excerpt::quoted(pattern)))
+                .hint("make counted repetitions such as `{1,1000}` smaller")
+        };
+        let made = |engine: Engine, size, everything, bounded| {
+            let number = held.number();
+            let made = Self { text: pattern.into(), number, size, held: Arc::clone(held), everything, bounded };
+            held.hold((number, BACKTRACK_LIMIT), made.bytes(), engine);
+            made
+        };
+        let error = match smallest(SIZE_LIMIT, |size| linear(pattern, size), |error| matches!(error, regex::Error::CompiledTooBig(_))) {
+            Ok((engine, size)) => {
+                let everything = matches!(&engine, Engine::Linear(regex) if matches_everything(regex));
+                return Ok(made(engine, size, everything, None));
+            }
             Err(error) => error,
         };
         if let regex::Error::CompiledTooBig(_) = error {
-            return Err(CompileError::new(format!("the regex {} is too large when compiled", excerpt::quoted(pattern)))
-                .hint("make counted repetitions such as `{1,1000}` smaller"));
+            return Err(too_large());
         }
-        build(pattern, BACKTRACK_LIMIT).map(|regex| Self::Bounded(Box::new(Bounded::new(regex, longest)))).map_err(|fancy| {
-            let linear = error.to_string();
-            // The regex crate draws the pattern with a caret and names the cause in the last line.
-            let cause = linear.lines().rev().find_map(|line| line.strip_prefix("error: ")).unwrap_or(&linear).to_owned();
-            let needs_fancy = cause.contains("look-around") || cause.contains("backreferences");
-            let cause = if needs_fancy { fancy.to_string() } else { cause };
-            CompileError::new(format!("invalid regex {}: {}", excerpt::quoted(pattern), excerpt::clipped(&cause, 300)))
-                .hint("the syntax is that of Rust's `regex` crate, with look-around; in YAML single quotes keep backslashes as they are")
-        })
+        let limit = SIZE_LIMIT.min(WHOLE_LIMIT / parts(pattern));
+        match smallest(limit, |size| bounded(pattern, BACKTRACK_LIMIT, size), is_size) {
+            Ok((engine, size)) => Ok(made(engine, size, is_empty_look(pattern), Some(Bounded::new(pattern, longest)))),
+            Err(fancy) if is_size(&fancy) => Err(too_large()),
+            Err(fancy) => {
+                let linear = error.to_string();
+                // The regex crate draws the pattern with a caret and names the cause in the last line.
+                let cause = linear.lines().rev().find_map(|line| line.strip_prefix("error: ")).unwrap_or(&linear).to_owned();
+                let needs_fancy = cause.contains("look-around") || cause.contains("backreferences");
+                let cause = if needs_fancy { fancy.to_string() } else { cause };
+                Err(CompileError::new(format!("invalid regex {}: {}", excerpt::quoted(pattern), excerpt::clipped(&cause, 300))).hint(
+                    "the syntax is that of Rust's `regex` crate, with look-around; in YAML single quotes keep backslashes as they are",
+                ))
+            }
+        }
+    }
+
+    /// The bytes that it takes: forwards and backwards.
+    fn bytes(&self) -> usize {
+        let parts = if self.bounded.is_some() { parts(&self.text) } else { 1 };
+        2 * self.size * parts
+    }
+
+    fn engine(&self, limit: usize) -> Result<Arc<Engine>, String> {
+        let compile = || match &self.bounded {
+            None => linear(&self.text, self.size).map_err(|error| error.to_string()),
+            Some(_) => bounded(&self.text, limit, self.size).map_err(|error| error.to_string()),
+        };
+        self.held.engine((self.number, limit), self.bytes(), compile)
     }
 
     /// # Errors
     /// Where the pattern took too many steps, or would.
     pub(super) fn find(&self, text: &str) -> Result<Option<Range<usize>>, String> {
-        match self {
-            Self::Linear(regex) => Ok(regex.find(text).map(|found| found.range())),
-            Self::Bounded(regex) => regex.find(text),
-        }
+        self.search(
+            text,
+            |regex, text| regex.find(text).map(|found| found.range()),
+            |regex, text| regex.find(text).map(|found| found.map(|found| found.range())),
+        )
     }
 
     /// # Errors
     /// Where the pattern took too many steps, or would.
     pub(super) fn is_match(&self, text: &str) -> Result<bool, String> {
-        match self {
-            Self::Linear(regex) => Ok(regex.is_match(text)),
-            Self::Bounded(regex) => regex.is_match(text),
-        }
+        self.search(text, regex::Regex::is_match, fancy_regex::Regex::is_match)
     }
 
-    /// Whether it matches every text: it matches nothing at all, wherever it stands.
-    ///
-    /// An empty match depends only on what stands directly beside it, so it is tried between every kind of neighbours; and at the
-    /// beginning and at the end, which every text has. With look-around only one thing is known: alone around such a pattern, as in
-    /// `(?=)`, it cannot fail either.
-    pub(super) fn matches_everything(&self) -> bool {
-        let regex = match self {
-            Self::Linear(regex) => regex,
-            Self::Bounded(bounded) => return is_empty_look(bounded.short.as_str()),
+    fn search<T: Send + 'static>(
+        &self,
+        text: &str,
+        linear: fn(&regex::Regex, &str) -> T,
+        stepping: fn(&fancy_regex::Regex, &str) -> Result<T, fancy_regex::Error>,
+    ) -> Result<T, String> {
+        let limit = self.bounded.as_ref().map_or(Ok(BACKTRACK_LIMIT), |bounded| bounded.limit(&self.text, text.len()))?;
+        let engine = self.engine(limit)?;
+        let search = move |engine: &Engine, text: &str| match engine {
+            Engine::Linear(regex) => Ok(linear(regex, text)),
+            Engine::Bounded(regex) => stepping(regex, text),
         };
-        if !regex.is_match("") {
-            return false;
+        let too_many = |_| gave_up(&self.text, limit);
+        let Some(bounded) = self.bounded.as_ref().filter(|_| text.len() > SHORT_TEXT) else {
+            return search(&engine, text).map_err(too_many);
+        };
+        if text.len() < bounded.too_slow.load(Ordering::Relaxed) {
+            let text = text.to_owned();
+            let length = text.len();
+            if let Some(found) = deadline::within(bounded.longest, move || search(&engine, &text)) {
+                return found.map_err(too_many);
+            }
+            bounded.too_slow.fetch_min(length, Ordering::Relaxed);
         }
-        let everywhere = |contexts: &[(&str, &str)]| {
-            contexts.iter().all(|(before, after)| {
-                let quote = |text: &str| regex::escape(text);
-                // On its own line, so that a comment at the end of a verbose pattern does not swallow the parenthesis.
-                let wrapped = format!("\\A{}(?:{}\n){}\\z", quote(before), regex.as_str(), quote(after));
-                let plain = format!("\\A{}(?:{}){}\\z", quote(before), regex.as_str(), quote(after));
-                let text = format!("{before}{after}");
-                [plain, wrapped].iter().any(|pattern| regex::Regex::new(pattern).is_ok_and(|regex| regex.is_match(&text)))
-            })
-        };
-        everywhere(&[("x", "y"), ("!", "!"), ("x", "!"), ("!", "x"), ("\n", "\n"), ("\r", "x")])
-            || everywhere(&[("", ""), ("", "x"), ("", "!"), ("", "\n"), ("", "\r")])
-            || everywhere(&[("", ""), ("x", ""), ("!", ""), ("\n", ""), ("\r", "")])
+        Err(format!(
+            "the regex {} was given up after {} seconds; write it without look-around or back-references, which makes it linear",
+            excerpt::quoted(&self.text),
+            bounded.longest.as_secs()
+        ))
     }
+
+    /// Whether it matches every text.
+    pub(super) const fn matches_everything(&self) -> bool {
+        self.everything
+    }
+}
+
+impl Drop for Pattern {
+    fn drop(&mut self) {
+        self.held.forget(self.number);
+    }
+}
+
+/// What compiles, and in how many bytes, up to `limit`.
+fn smallest<E>(
+    limit: usize,
+    mut compile: impl FnMut(usize) -> Result<Engine, E>,
+    is_size: impl Fn(&E) -> bool,
+) -> Result<(Engine, usize), E> {
+    let mut size = SMALLEST.min(limit);
+    loop {
+        match compile(size) {
+            Err(error) if is_size(&error) && size < limit => size = (size * 2).min(limit),
+            made => return made.map(|engine| (engine, size)),
+        }
+    }
+}
+
+fn is_size(error: &fancy_regex::Error) -> bool {
+    let fancy_regex::Error::CompileError(error) = error else { return false };
+    matches!(&**error, fancy_regex::CompileError::InnerError(error) if error.size_limit().is_some())
+}
+
+/// Whether it matches every text: it matches nothing at all, wherever it stands.
+///
+/// An empty match depends only on what stands directly beside it, so it is tried between every kind of neighbours; and at the
+/// beginning and at the end, which every text has. With look-around only one thing is known: alone around such a pattern, as in
+/// `(?=)`, it cannot fail either.
+fn matches_everything(regex: &regex::Regex) -> bool {
+    if !regex.is_match("") {
+        return false;
+    }
+    let everywhere = |contexts: &[(&str, &str)]| {
+        contexts.iter().all(|(before, after)| {
+            let quote = |text: &str| regex::escape(text);
+            // On its own line, so that a comment at the end of a verbose pattern does not swallow the parenthesis.
+            let wrapped = format!("\\A{}(?:{}\n){}\\z", quote(before), regex.as_str(), quote(after));
+            let plain = format!("\\A{}(?:{}){}\\z", quote(before), regex.as_str(), quote(after));
+            let text = format!("{before}{after}");
+            [plain, wrapped].iter().any(|pattern| regex::Regex::new(pattern).is_ok_and(|regex| regex.is_match(&text)))
+        })
+    };
+    everywhere(&[("x", "y"), ("!", "!"), ("x", "!"), ("!", "x"), ("\n", "\n"), ("\r", "x")])
+        || everywhere(&[("", ""), ("", "x"), ("", "!"), ("", "\n"), ("", "\r")])
+        || everywhere(&[("", ""), ("x", ""), ("!", ""), ("\n", ""), ("\r", "")])
 }
 
 /// `(?=)` and `(?<=)`, alone: what they look for is always there.
 fn is_empty_look(pattern: &str) -> bool {
     let body = pattern.strip_prefix("(?=").or_else(|| pattern.strip_prefix("(?<=")).and_then(|rest| rest.strip_suffix(')'));
-    let whole =
-        |body: &str| regex::Regex::new(body).is_ok_and(|regex| regex.captures_len() == 1 && Pattern::Linear(regex).matches_everything());
+    let whole = |body: &str| regex::Regex::new(body).is_ok_and(|regex| regex.captures_len() == 1 && matches_everything(&regex));
     body.is_some_and(whole)
 }
 
@@ -245,5 +313,42 @@ impl RegexCheck {
             },
             diff: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_that_is_not_held_any_more_searches_as_before() {
+        const MOST: usize = 40 << 20;
+        let held = Arc::new(Held::up_to(MOST));
+        let patterns: Vec<Pattern> = (20..28)
+            .map(|times| (times, if times % 2 == 0 { format!(r"^\w{{{times}}}$") } else { format!(r"^\w{{{times}}}(?!.)") }))
+            .map(|(_, pattern)| Pattern::compile(&pattern, &held).unwrap())
+            .collect();
+        assert!(patterns.iter().map(Pattern::bytes).sum::<usize>() > MOST, "not all are held");
+        assert!(patterns.iter().all(|pattern| pattern.bytes() > 1 << 20), "each is large");
+        assert!(held.bytes() <= MOST, "{} bytes are held", held.bytes());
+        for _ in 0..2 {
+            for (times, pattern) in (20..28).zip(&patterns) {
+                assert_eq!(pattern.is_match(&"ä".repeat(times)), Ok(true), "{times}");
+                assert_eq!(pattern.find(&"ä".repeat(times + 1)), Ok(None), "{times}");
+                assert!(held.bytes() <= MOST, "{} bytes are held", held.bytes());
+            }
+        }
+        drop(patterns);
+        assert_eq!(held.bytes(), 0);
+    }
+
+    #[test]
+    fn an_ordinary_pattern_is_small_and_all_parts_of_one_together_are_bounded() {
+        for pattern in [r"^[A-Z]{2}-\d{4}$", r"(?i)\b(yes|no|maybe)\b", r"^(?=.*\d)(?!.*\s).{8,64}$"] {
+            assert!(Pattern::compile(pattern, &Arc::default()).unwrap().bytes() <= 2 << 20, "{pattern}");
+        }
+        let looking: String = (60..90).map(|times| format!(r"(?=.*\w{{{times}}}z)")).collect();
+        let error = Pattern::compile(&looking, &Arc::default()).unwrap_err();
+        assert!(error.message.ends_with("is too large when compiled"), "{error}");
     }
 }

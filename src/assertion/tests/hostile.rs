@@ -29,7 +29,7 @@ fn judged(check: &Check, negated: bool, text: &str) -> String {
 fn a_regex_whose_time_has_passed_is_an_error_whatever_it_was_to_show() {
     let text = format!("{}b", "a".repeat(1_000));
     let check = |longest| {
-        let pattern = Arc::new(pattern::Pattern::compile_for("(?=a)ab", longest).unwrap());
+        let pattern = Arc::new(pattern::Pattern::compile_for("(?=a)ab", &Arc::default(), longest).unwrap());
         Check::Regex(pattern::RegexCheck { pattern, shown: "(?=a)ab".into() })
     };
     let in_time = check(Duration::MAX);
