@@ -47,7 +47,7 @@ impl CompileError {
 
 impl From<TemplateError> for CompileError {
     fn from(error: TemplateError) -> Self {
-        Self { message: error.message, hint: None, undefined: error.undefined, too_much: error.too_much }
+        Self { message: error.message, hint: error.hint, undefined: error.undefined, too_much: error.too_much }
     }
 }
 

@@ -105,13 +105,16 @@ pub(crate) fn read(
     });
     let compiled = CompiledPrompt::compile(&version).map_err(|error| {
         let is_valid = !error.message.starts_with("the template is not valid");
-        let hint = match error.too_much {
-            true => "text that is this long belongs into a fixture, and a list into the variables of the case",
-            false if is_valid => {
-                "templates are Jinja, without other files and what few prompts need: https://jinja.palletsprojects.com/templates"
-            }
-            false => "a block (`{% if %}`) ends in the turn in which it begins; literal braces are written as `{{ \"{{\" }}`",
-        };
+        let hint = error.hint.clone().unwrap_or_else(|| {
+            let hint = match error.too_much {
+                true => "text that is this long belongs into a fixture, and a list into the variables of the case",
+                false if is_valid => {
+                    "templates are Jinja, without other files and what few prompts need: https://jinja.palletsprojects.com/templates"
+                }
+                false => "a block (`{% if %}`) ends in the turn in which it begins; literal braces are written as `{{ \"{{\" }}`",
+            };
+            hint.to_owned()
+        });
         problems.push(Problem::error(&error.message).at(template_place(&document, &error)).hint(hint));
     });
     if problems[before..].iter().any(|problem| problem.severity == crate::model::problem::Severity::Error) {

@@ -8,7 +8,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{Error, ErrorKind, State, Value};
 
-use super::walk::{DEEPEST_VALUE, undefined_inside};
+use super::walk::{DEEPEST_VALUE, defined};
 use super::{folding, known};
 
 /// Words, signs and texts that may stand in a tag without a comma between, with those in its brackets: a tree as deep as that.
@@ -27,21 +27,20 @@ pub(crate) struct Refused {
     pub(crate) message: String,
     /// The offset of what it is about.
     pub(crate) at: usize,
-    /// A bound was passed; otherwise something is named that does not exist here.
-    pub(crate) too_much: bool,
+    /// The next step, where something is named that does not exist here; otherwise a bound was passed.
+    pub(crate) hint: Option<String>,
 }
 
 /// What a template may not have, to be asked before the engine reads it.
 pub(crate) fn refused(text: &str, syntax: &SyntaxConfig) -> Option<Refused> {
-    let too_much = |(message, at)| Refused { message, at, too_much: true };
+    let too_much = |(message, at)| Refused { message, at, hint: None };
     // A tree as deep as a chain may be read only if no chain is too long.
     if let Some(chained) = chained_too_long(text, syntax) {
         return Some(too_much(chained));
     }
     // One that cannot be read makes nothing.
     let template = parse(text, "template", syntax.clone()).ok()?;
-    let unknown = known::refused(&template).map(|(message, at)| Refused { message, at, too_much: false });
-    unknown.or_else(|| folding::too_much(text, &template).map(too_much))
+    known::refused(&template).or_else(|| folding::too_much(text, &template).map(too_much))
 }
 
 fn chained_too_long(text: &str, syntax: &SyntaxConfig) -> Option<(String, usize)> {
@@ -130,9 +129,7 @@ pub(super) fn collected(state: &State<'_, '_>, value: &Value) -> Result<Value, E
 }
 
 fn charge_below(state: &State<'_, '_>, value: &Value, depth: usize) -> Result<(), Error> {
-    if value.is_undefined() {
-        return Err(undefined_inside(true));
-    }
+    defined(state, value)?;
     let length = value.as_str().map_or(0, str::len) as u64;
     // The engine's own price of serialized text: 16 units of which a step has 64.
     state.consume_fuel(1 + length / 4)?;

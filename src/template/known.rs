@@ -7,32 +7,34 @@ use std::collections::HashSet;
 
 use minijinja::machinery::ast;
 
+use super::bounds::Refused;
+use super::hints::instead_of;
 use super::tree::{Part, each};
 
 #[rustfmt::skip]
-const FILTERS: [&str; 43] = [
+const FILTERS: [&str; 46] = [
     "abs", "batch", "bool", "capitalize", "count", "d", "default", "dictsort", "e", "escape", "first", "float", "format", "groupby", "indent",
     "int", "items", "join", "last", "length", "lines", "list", "lower", "map", "max", "min", "reject", "rejectattr", "replace", "reverse",
-    "round", "safe", "select", "selectattr", "sort", "split", "string", "sum", "title", "tojson", "trim",
-    "unique", "upper",
+    "round", "safe", "select", "selectattr", "slice", "sort", "split", "string", "sum", "title", "tojson", "trim",
+    "truncate", "unique", "upper", "wordcount",
 ];
 
 /// Filters that `map` may apply: they are not metered there.
 #[rustfmt::skip]
-const MAPPED: [&str; 29] = [
+const MAPPED: [&str; 31] = [
     "abs", "bool", "capitalize", "count", "d", "default", "e", "escape", "first", "float", "indent", "int", "join", "last", "length", "lines",
-    "list", "lower", "replace", "round", "safe", "split", "string", "sum", "title", "tojson", "trim", "upper", "items",
+    "list", "lower", "replace", "round", "safe", "split", "string", "sum", "title", "tojson", "trim", "truncate", "upper", "items", "wordcount",
 ];
 
 #[rustfmt::skip]
-const TESTS: [&str; 39] = [
+pub(super) const TESTS: [&str; 39] = [
     "!=", "<", "<=", "==", ">", ">=", "boolean", "defined", "divisibleby", "endingwith", "eq", "equalto", "escaped", "even", "false", "float",
     "ge", "greaterthan", "gt", "in", "int", "integer", "iterable", "le", "lessthan", "lower", "lt", "mapping", "ne", "none", "number", "odd",
     "safe", "sequence", "startingwith", "string", "true", "undefined", "upper",
 ];
 
 /// What the engine has beside them.
-pub(super) const REMOVED_FILTERS: [&str; 5] = ["attr", "chain", "pprint", "slice", "zip"];
+pub(super) const REMOVED_FILTERS: [&str; 4] = ["attr", "chain", "pprint", "zip"];
 pub(super) const REMOVED_TESTS: [&str; 3] = ["filter", "sameas", "test"];
 
 pub(super) fn is_filter(name: &str) -> bool {
@@ -48,8 +50,8 @@ pub(super) fn is_test(name: &str) -> bool {
 }
 
 /// What a template may not do at all, and the first offset at which it does.
-pub(super) fn refused<'t>(template: &'t ast::Stmt<'t>) -> Option<(String, usize)> {
-    let mut first: Option<(String, u32)> = None;
+pub(super) fn refused<'t>(template: &'t ast::Stmt<'t>) -> Option<Refused> {
+    let mut first: Option<Refused> = None;
     // `loop` where something is taken from it: `loop.index`, `loop.cycle(1, 2)`, `loop(items)`.
     let mut asked: HashSet<*const ast::Expr<'t>> = HashSet::new();
     each(template, &mut |part| {
@@ -64,16 +66,20 @@ pub(super) fn refused<'t>(template: &'t ast::Stmt<'t>) -> Option<(String, usize)
                 unknown(expression, asked.contains(&std::ptr::from_ref(expression)))
             }
         };
-        if let Some((message, at)) = found
-            && first.as_ref().is_none_or(|(_, first)| at < *first)
+        if let Some(found) = found
+            && first.as_ref().is_none_or(|first| found.at < first.at)
         {
-            first = Some((message, at));
+            first = Some(found);
         }
     });
-    first.map(|(message, at)| (message, at as usize))
+    first
 }
 
-fn from_elsewhere(statement: &ast::Stmt<'_>) -> Option<(String, u32)> {
+fn refusal(message: impl Into<String>, at: u32, hint: impl Into<String>) -> Refused {
+    Refused { message: message.into(), at: at as usize, hint: Some(hint.into()) }
+}
+
+fn from_elsewhere(statement: &ast::Stmt<'_>) -> Option<Refused> {
     let at = match statement {
         ast::Stmt::Include(include) => include.span().start_offset,
         ast::Stmt::Import(import) => import.span().start_offset,
@@ -81,24 +87,31 @@ fn from_elsewhere(statement: &ast::Stmt<'_>) -> Option<(String, u32)> {
         ast::Stmt::Extends(extends) => extends.span().start_offset,
         _ => return None,
     };
-    Some(("templates cannot include other files".to_owned(), at))
+    Some(refusal("templates cannot include other files", at, "write the text into this one, or give it as a variable"))
 }
 
-fn unknown(expression: &ast::Expr<'_>, is_asked: bool) -> Option<(String, u32)> {
+fn unknown(expression: &ast::Expr<'_>, is_asked: bool) -> Option<Refused> {
     match expression {
         ast::Expr::Filter(filter) if !is_filter(filter.name) => {
-            Some((format!("the filter `{}` is unknown", filter.name), filter.span().start_offset))
+            let message = format!("the filter `{}` is unknown", filter.name);
+            Some(refusal(message, filter.span().start_offset, instead_of(filter.name, &FILTERS)))
         }
-        ast::Expr::Test(test) if !is_test(test.name) => Some((format!("the test `{}` is unknown", test.name), test.span().start_offset)),
-        ast::Expr::Var(variable) if variable.id == "loop" && !is_asked => {
-            Some(("`loop` is no value; take what you need from it, such as `loop.index`".to_owned(), variable.span().start_offset))
+        ast::Expr::Test(test) if !is_test(test.name) => {
+            let message = format!("the test `{}` is unknown", test.name);
+            Some(refusal(message, test.span().start_offset, instead_of(test.name, &TESTS)))
         }
+        ast::Expr::Var(variable) if variable.id == "loop" && !is_asked => Some(refusal(
+            "`loop` is no value; take what you need from it, such as `loop.index`",
+            variable.span().start_offset,
+            "for a loop inside of it, keep that: `{% set row = loop.index %}`",
+        )),
         ast::Expr::Call(call) => match &call.expr {
             ast::Expr::GetAttr(method)
                 if matches!(&method.expr, ast::Expr::Var(variable) if variable.id == "loop")
                     && !["cycle", "changed"].contains(&method.name) =>
             {
-                Some((format!("`loop` has no method `{}`", method.name), call.span().start_offset))
+                let message = format!("`loop` has no method `{}`", method.name);
+                Some(refusal(message, call.span().start_offset, "it has `loop.cycle('a', 'b')` and `loop.changed(x)`"))
             }
             _ => None,
         },

@@ -12,8 +12,8 @@ use minijinja::machinery::{Instruction, Instructions, eval, get_compiled_templat
 use minijinja::{Environment, Error, ErrorKind, Value};
 
 use super::walk::{
-    ARGUMENTS, CYCLE, EACH, FORMATTED, HOLD, INDEXED, JOINED, LISTED, MADE, MAPPED, PART, SELECTED, SELECTED_BY, SLICED, SORTED, WALK,
-    WRITTEN, WRITTEN_ALL,
+    ARGUMENTS, CYCLE, EACH, FORMATTED, GROUPED, HOLD, INDEXED, JOINED, LISTED, MADE, MAPPED, PART, SELECTED, SELECTED_BY, SLICED, SORTED,
+    WALK,
 };
 
 /// A text in a template that is longer is paid for wherever it is used.
@@ -25,7 +25,7 @@ const NO_SLOT: u8 = !0;
 /// Filters that look at the outside of their value only, and make nothing of it.
 const SHALLOW: [&str; 6] = ["default", "d", "length", "count", "first", "last"];
 /// Filters that make text or a number.
-const PLAIN: [&str; 25] = [
+const PLAIN: [&str; 27] = [
     "upper",
     "lower",
     "title",
@@ -51,6 +51,8 @@ const PLAIN: [&str; 25] = [
     "d",
     "first",
     "last",
+    "truncate",
+    "wordcount",
 ];
 /// Filters that go through their other arguments, mostly a path, for each item of the first.
 const REPEATING: [(&str, &str); 9] = [
@@ -64,11 +66,10 @@ const REPEATING: [(&str, &str); 9] = [
     ("sum", EACH),
     ("join", JOINED),
 ];
-/// Filters that write what they are given, where the engine would write what is undefined as nothing or as `null`.
-const WRITING: [&str; 14] =
-    ["tojson", "join", "string", "format", "indent", "escape", "e", "safe", "upper", "lower", "title", "capitalize", "replace", "trim"];
 /// Filters that compare an item several times.
-const SORTING: [&str; 4] = ["sort", "unique", "groupby", "dictsort"];
+const SORTING: [(&str, &str); 4] = [("sort", SORTED), ("unique", GROUPED), ("groupby", GROUPED), ("dictsort", GROUPED)];
+/// Filters and tests that ask whether a value is defined. What is undefined reaches nothing else.
+const ASKING: [&str; 4] = ["default", "d", "defined", "undefined"];
 /// Tests that look at the outside of their value only.
 const SHALLOW_TESTS: [&str; 19] = [
     "undefined",
@@ -127,6 +128,7 @@ fn walks_nothing(instructions: &Instructions<'_>) -> bool {
 fn metered<'s>(from: &Instructions<'s>) -> Instructions<'s> {
     let all: Vec<&Instruction<'s>> = (0..).map_while(|index| from.get(index)).collect();
     let targets: BTreeSet<u32> = all.iter().filter_map(|instruction| target(instruction)).collect();
+    let parameters: BTreeSet<u32> = all.iter().flat_map(|instruction| parameters(&all, instruction)).collect();
     let mut to = Instructions::new(from.name(), from.source());
     let mut length = 0;
     let mut places = Vec::with_capacity(all.len() + 1);
@@ -134,10 +136,12 @@ fn metered<'s>(from: &Instructions<'s>) -> Instructions<'s> {
     let mut before_it = None;
     for (index, instruction) in (0..).zip(all) {
         places.push(length);
-        let scalar = before_it.is_some_and(is_scalar) && !targets.contains(&index);
+        let is_target = targets.contains(&index);
+        let scalar = before_it.is_some_and(is_scalar) && !is_target;
+        let may_be_undefined = (before_it.is_some_and(finds) || is_target) && !parameters.contains(&index);
         before_it = Some(instruction);
         let mut sequence = Sequence::default();
-        sequence.charged(instruction, scalar);
+        sequence.charged(instruction, scalar, may_be_undefined);
         for instruction in sequence.0 {
             let jumps = target(&instruction).is_some();
             let added = match (from.get_span(index), from.get_line(index)) {
@@ -175,6 +179,33 @@ fn target_mut<'i>(instruction: &'i mut Instruction<'_>) -> Option<&'i mut u32> {
         | Instruction::BuildMacro(_, target, _) => Some(target),
         _ => None,
     }
+}
+
+/// Where a macro stores its parameters, of which those that were not given are undefined.
+fn parameters(all: &[&Instruction<'_>], instruction: &Instruction<'_>) -> Vec<u32> {
+    let Instruction::BuildMacro(_, begin, _) = *instruction else { return Vec::new() };
+    let mut stores = Vec::new();
+    let mut at = begin;
+    loop {
+        at = match all.get(at as usize..).unwrap_or_default() {
+            [Instruction::StoreLocal(_), ..] => {
+                stores.push(at);
+                at + 1
+            }
+            // One with a default, behind which it is stored.
+            [Instruction::DupTop, Instruction::IsUndefined, Instruction::JumpIfFalse(store), ..] if *store > at => *store,
+            _ => return stores,
+        };
+    }
+}
+
+/// Whether it may leave what is undefined.
+fn finds(instruction: &Instruction<'_>) -> bool {
+    use Instruction as I;
+    matches!(
+        instruction,
+        I::Lookup(_) | I::GetAttr(_) | I::GetItem | I::ApplyFilter(..) | I::CallFunction(..) | I::CallMethod(..) | I::CallObject(_)
+    )
 }
 
 /// Whether it leaves a short text, number or truth value that is written in the template, with which comparing costs nothing.
@@ -217,14 +248,9 @@ impl<'s> Sequence<'s> {
         self.add(Instruction::UnpackLists(1));
     }
 
-    /// Charges for the arguments of a call that writes them.
-    fn written(&mut self, count: Option<u16>) -> Option<u16> {
-        if count == Some(1) {
-            self.top(WRITTEN);
-            return count;
-        }
-        self.several(WRITTEN_ALL, count.map(usize::from));
-        None
+    /// Stops where the value on top of the stack is undefined, and leaves it there: the engine asks for its truth, which it has not.
+    fn defined(&mut self) {
+        self.0.extend([Instruction::DupTop, Instruction::Not, Instruction::DiscardTop]);
     }
 
     /// Charges for the arguments of a call; gives the number that the call has to be made with. `first`: whether it walks the first of them.
@@ -251,10 +277,16 @@ impl<'s> Sequence<'s> {
         None
     }
 
-    /// `scalar`: what is on top of the stack is written in the template.
-    fn charged(&mut self, instruction: &Instruction<'s>, scalar: bool) {
+    /// `scalar`: what is on top of the stack is written in the template. `may_be_undefined`: it may be, and must not be stored.
+    fn charged(&mut self, instruction: &Instruction<'s>, scalar: bool, may_be_undefined: bool) {
         use Instruction as I;
         match *instruction {
+            I::StoreLocal(_) => {
+                if may_be_undefined {
+                    self.defined();
+                }
+                self.add(instruction.clone());
+            }
             I::SetAttr(_) => {
                 self.second(HOLD);
                 self.add(instruction.clone());
@@ -318,14 +350,13 @@ impl<'s> Sequence<'s> {
                 let repeating = REPEATING.iter().find(|(repeating, _)| *repeating == name && count != Some(1)).map(|(_, price)| *price);
                 let price = match name {
                     "format" => Some(FORMATTED),
-                    name if SORTING.contains(&name) => Some(SORTED),
-                    _ => repeating,
+                    _ => SORTING.iter().find(|(sorting, _)| *sorting == name).map(|(_, price)| *price).or(repeating),
                 };
                 let count = if let Some(price) = price {
                     self.several(price, count.map(usize::from));
                     None
-                } else if WRITING.contains(&name) {
-                    self.written(count)
+                } else if ASKING.contains(&name) {
+                    count
                 } else {
                     self.arguments(count, !SHALLOW.contains(&name), scalar)
                 };
@@ -335,7 +366,14 @@ impl<'s> Sequence<'s> {
                 }
             }
             I::PerformTest(name, count, slot) => {
-                let count = if SHALLOW_TESTS.contains(&name) { count } else { self.arguments(count, true, scalar) };
+                let count = match count {
+                    _ if ASKING.contains(&name) => count,
+                    Some(1) if SHALLOW_TESTS.contains(&name) => {
+                        self.defined();
+                        count
+                    }
+                    _ => self.arguments(count, true, scalar),
+                };
                 self.add(I::PerformTest(name, count, slot));
             }
             I::CallFunction(name, count) => {
@@ -366,7 +404,6 @@ impl<'s> Sequence<'s> {
             }
             // These look at no value, at its outside only, or count each item as a step; the formatter charges for what is emitted.
             I::EmitRaw(_)
-            | I::StoreLocal(_)
             | I::Lookup(_)
             | I::GetAttr(_)
             | I::LoadConst(_)

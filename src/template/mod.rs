@@ -1,13 +1,18 @@
 //! What does a template say for these variables? Strict Jinja, bounded in steps and size; values are never rendered again.
 
+mod added;
+mod attribute;
 pub(crate) mod bounds;
 mod folding;
+mod hints;
 #[cfg(test)]
 mod hostile;
 mod known;
 pub(crate) mod metered;
 pub mod prompt;
 mod tree;
+#[cfg(test)]
+mod undefined;
 pub(crate) mod walk;
 
 use std::collections::BTreeSet;
@@ -41,6 +46,8 @@ pub struct TemplateError {
     pub undefined: Option<String>,
     /// A bound was passed: the template is too large, or makes too much.
     pub too_much: bool,
+    /// The next step, where more is known of it than the message says.
+    pub hint: Option<String>,
 }
 
 /// A template that was read and can be rendered many times, by many threads.
@@ -110,9 +117,9 @@ impl Template {
         if !is_template(text) {
             return Ok(Self(Form::Literal(text.into())));
         }
-        if let Some(Refused { message, at, too_much }) = bounds::refused(text, BASE.syntax()) {
+        if let Some(Refused { message, at, hint }) = bounds::refused(text, BASE.syntax()) {
             let (line, column, length) = line_and_column(text, at, (at + 2).min(text.len()));
-            return Err(TemplateError { message, line, column: Some((column, length)), undefined: None, too_much });
+            return Err(TemplateError { message, line, column: Some((column, length)), undefined: None, too_much: hint.is_none(), hint });
         }
         let mut environment = BASE.clone();
         environment.add_template_owned(NAME, text.to_owned()).map_err(|error| describe(&error, text, &BTreeSet::new()))?;
@@ -172,18 +179,24 @@ fn too_large() -> TemplateError {
         column: None,
         undefined: None,
         too_much: true,
+        hint: None,
     }
 }
 
 /// `missing`: the variables that the template wants from outside and was not given.
 fn describe(error: &Error, source: &str, missing: &BTreeSet<String>) -> TemplateError {
+    let detail = error.detail().unwrap_or_default();
     let range = error.range().filter(|range| source.get(range.clone()).is_some());
-    let range = if error.kind() == ErrorKind::UndefinedError { range.map(|range| with_operand(source, range)) } else { range };
-    let undefined = range.clone().filter(|_| error.kind() == ErrorKind::UndefinedError).and_then(|range| {
-        let mut words = words(&source[range.clone()]);
-        words.find(|(_, word)| missing.contains(*word)).map(|(at, word)| (range.start + at..range.start + at + word.len(), word.to_owned()))
+    let known = undefined_expression(detail);
+    let is_undefined = error.kind() == ErrorKind::UndefinedError || known.is_some();
+    let range = if is_undefined { range.map(|range| with_operand(source, range)) } else { range };
+    // Where the engine does not know what was undefined, it is the first name of the expression that has no value.
+    let is_meant = |word: &str| known.map_or_else(|| missing.contains(word), |known| known == word && missing.contains(word));
+    let undefined = Some(is_undefined).filter(|is_undefined| *is_undefined).and_then(|_| {
+        [range.clone(), line_range(source, error.line())].into_iter().flatten().find_map(|range| word(source, range, is_meant))
     });
     let expression = range.clone().map(|range| source[range].trim()).unwrap_or_default();
+    let expression = known.filter(|known| !known.contains("(...)")).unwrap_or(expression);
     // A statement (`if visits > 1`) is reported whole: what is missing in it is what has to be shown.
     let shown = undefined.as_ref().map(|(range, _)| range.clone()).or(range);
     let (line, column) = shown.map_or_else(
@@ -194,9 +207,8 @@ fn describe(error: &Error, source: &str, missing: &BTreeSet<String>) -> Template
         },
     );
     let undefined = undefined.map(|(_, name)| name);
-    let detail = error.detail().unwrap_or_default();
     let message = match error.kind() {
-        ErrorKind::UndefinedError => match &undefined {
+        _ if is_undefined => match &undefined {
             Some(name) => format!("undefined variable `{name}`"),
             None if detail == walk::INSIDE => format!("something that `{expression}` writes is undefined"),
             None if expression.is_empty() => "an undefined value is used here".to_owned(),
@@ -204,14 +216,32 @@ fn describe(error: &Error, source: &str, missing: &BTreeSet<String>) -> Template
         },
         ErrorKind::OutOfFuel => "the template takes too many steps or makes too much text".to_owned(),
         ErrorKind::TemplateNotFound | ErrorKind::BadInclude => "templates cannot include other files".to_owned(),
-        ErrorKind::UnknownFilter | ErrorKind::UnknownFunction | ErrorKind::UnknownTest | ErrorKind::UnknownMethod => {
-            format!("the template cannot be rendered: {detail}")
-        }
         ErrorKind::SyntaxError => format!("the template is not valid: {detail}"),
         kind if detail.is_empty() => format!("the template cannot be rendered: {kind}"),
         _ => format!("the template cannot be rendered: {detail}"),
     };
-    TemplateError { message, line, column, undefined, too_much: error.kind() == ErrorKind::OutOfFuel }
+    let hint = if is_undefined { None } else { hints::after(error) };
+    TemplateError { message, line, column, undefined, too_much: error.kind() == ErrorKind::OutOfFuel, hint }
+}
+
+/// The expression of which the engine says that it was undefined: "`user.name` is undefined", or that in parentheses behind another cause.
+fn undefined_expression(detail: &str) -> Option<&str> {
+    let before = &detail[..detail.rfind("` is undefined")?];
+    let expression = &before[before.rfind('`')? + 1..];
+    Some(expression).filter(|expression| !expression.is_empty())
+}
+
+/// What stands on a line that is counted from 1.
+fn line_range(source: &str, line: Option<usize>) -> Option<Range<usize>> {
+    let text = source.lines().nth(line?.checked_sub(1)?)?;
+    let start = text.as_ptr().addr() - source.as_ptr().addr();
+    Some(start..start + text.len())
+}
+
+/// The first word in a range of a text that is meant.
+fn word(source: &str, range: Range<usize>, is_meant: impl Fn(&str) -> bool) -> Option<(Range<usize>, String)> {
+    let (at, word) = words(&source[range.clone()]).find(|(_, word)| is_meant(word))?;
+    Some((range.start + at..range.start + at + word.len(), word.to_owned()))
 }
 
 /// A filter with the variable or member that it is applied to, which stands before it.

@@ -74,7 +74,7 @@ impl CompiledPrompt {
             let content = blocks(content)?;
             if content.is_empty() {
                 let message = "this turn is empty for these variables, and the API refuses an empty turn".to_owned();
-                return Err(TemplateError { message, line, column: None, undefined: None, too_much: false });
+                return Err(TemplateError { message, line, column: None, undefined: None, too_much: false, hint: None });
             }
             turns.push(Turn { role: *role, content });
         }

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use minijinja::value::{Kwargs, StringInput, ValueKind};
+use minijinja::value::{Kwargs, Rest, StringInput, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, Value, filters, functions};
 
-use super::known;
+use super::{added, attribute, known};
 
 /// Deepest nesting of a list or mapping: what JSON is read to.
 pub(super) const DEEPEST_VALUE: usize = 128;
@@ -58,8 +58,7 @@ pub(super) const PART: &str = "#part";
 pub(super) const INDEXED: &str = "#indexed";
 pub(super) const SLICED: &str = "#sliced";
 pub(super) const JOINED: &str = "#joined";
-pub(super) const WRITTEN: &str = "#written";
-pub(super) const WRITTEN_ALL: &str = "#written-all";
+pub(super) const GROUPED: &str = "#grouped";
 
 /// Gives an environment what metered templates need, and bounds what the engine's own functions leave unbounded.
 pub(crate) fn equip(environment: &mut Environment<'static>) {
@@ -67,10 +66,10 @@ pub(crate) fn equip(environment: &mut Environment<'static>) {
     environment.add_filter(HOLD, hold);
     environment.add_filter(MADE, made);
     environment.add_filter(ARGUMENTS, arguments);
-    environment.add_filter(EACH, |state: &State<'_, '_>, list: Value| each(state, list, 1));
+    environment.add_filter(EACH, |state: &State<'_, '_>, list: Value| attribute::asked(each(state, list, 1)?, Some(1), false));
     environment.add_filter(MAPPED, |state: &State<'_, '_>, list: Value| {
         named(&list, 1, known::is_mapped, "`map` cannot apply the filter")?;
-        each(state, list, 1)
+        attribute::asked(each(state, list, 1)?, None, false)
     });
     environment.add_filter(SELECTED, |state: &State<'_, '_>, list: Value| {
         named(&list, 1, known::is_test, "unknown test")?;
@@ -78,21 +77,20 @@ pub(crate) fn equip(environment: &mut Environment<'static>) {
     });
     environment.add_filter(SELECTED_BY, |state: &State<'_, '_>, list: Value| {
         named(&list, 2, known::is_test, "unknown test")?;
-        each(state, list, 1)
+        let list = each(state, list, 1)?;
+        let asks = list.get_item_by_index(2)?.as_str().is_some_and(|test| ["defined", "undefined"].contains(&test));
+        if asks { Ok(list) } else { attribute::asked(list, Some(1), false) }
     });
-    environment.add_filter(SORTED, sorted);
+    environment.add_filter(SORTED, |state: &State<'_, '_>, list: Value| attribute::asked(sorted(state, list)?, None, true));
+    environment.add_filter(GROUPED, |state: &State<'_, '_>, list: Value| attribute::asked(sorted(state, list)?, Some(1), false));
     environment.add_filter(FORMATTED, formatted);
     environment.add_filter(CYCLE, cycle);
     environment.add_filter(LISTED, listed);
     environment.add_filter(PART, part);
     environment.add_filter(INDEXED, indexed);
     environment.add_filter(SLICED, sliced);
-    environment.add_filter(JOINED, |state: &State<'_, '_>, list: Value| {
-        written(state, &list)?;
-        each(state, list, 1)
-    });
-    environment.add_filter(WRITTEN, |state: &State<'_, '_>, list: &Value| written(state, list).map(|()| true));
-    environment.add_filter(WRITTEN_ALL, |state: &State<'_, '_>, list: Value| written(state, &list).map(|()| list));
+    environment.add_filter(JOINED, |state: &State<'_, '_>, list: Value| attribute::asked(each(state, list, 1)?, Some(2), false));
+    added::equip(environment);
     environment.add_filter("tojson", tojson);
     environment.add_filter("sum", sum);
     environment.add_filter("trim", trim);
@@ -107,9 +105,14 @@ fn invalid(message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::InvalidOperation, message)
 }
 
-/// What is to be written, or something in it, is undefined.
-pub(super) fn undefined_inside(is_inside: bool) -> Error {
-    if is_inside { Error::new(ErrorKind::UndefinedError, INSIDE) } else { Error::from(ErrorKind::UndefinedError) }
+/// What is undefined is an error, but not the nothing of `x if y`. Only the engine tells them apart, and knows where it comes from: it is
+/// asked for the truth of what `default` would replace.
+pub(super) fn defined(state: &State<'_, '_>, value: &Value) -> Result<(), Error> {
+    if value.is_undefined() {
+        filters::default(state, &Value::from(0), Rest(vec![Value::from(0), value.clone()])).map(|_| ())
+    } else {
+        Ok(())
+    }
 }
 
 /// Charges for values that are only looked at.
@@ -157,8 +160,8 @@ fn made(state: &State<'_, '_>, list: &Value) -> Result<Value, Error> {
 }
 
 fn made_of(state: &State<'_, '_>, value: Value) -> Result<Value, Error> {
-    if value.as_str().is_some() {
-        // It was paid for, and is looked at when it is used.
+    // It was paid for, and is looked at when it is used. What is undefined (`[]|min`) may be asked for with `default`.
+    if value.as_str().is_some() || value.is_undefined() {
         return Ok(value);
     }
     let mut walk = Walk::new(state);
@@ -176,7 +179,9 @@ fn made_of(state: &State<'_, '_>, value: Value) -> Result<Value, Error> {
         }
         _ => value,
     };
-    walk.below(&value, 0)?;
+    let inside =
+        |error: Error| if error.kind() == ErrorKind::UndefinedError { Error::new(ErrorKind::UndefinedError, INSIDE) } else { error };
+    walk.below(&value, 0).map_err(inside)?;
     Ok(value)
 }
 
@@ -202,12 +207,11 @@ fn each(state: &State<'_, '_>, list: Value, compared: u64) -> Result<Value, Erro
     Ok(list)
 }
 
-/// Sees that the text at `index`, if there is one, names what there is.
+/// Sees that what stands at `index`, if anything does, names what there is.
 fn named(list: &Value, index: usize, is_known: fn(&str) -> bool, words: &str) -> Result<(), Error> {
-    match list.get_item_by_index(index)?.as_str() {
-        Some(name) if !is_known(name) => Err(invalid(format!("{words} `{}`", name.chars().take(40).collect::<String>()))),
-        _ => Ok(()),
-    }
+    let name = list.get_item_by_index(index)?;
+    let is_name = name.as_str().map_or(name.is_undefined() || name.is_none() || name.is_kwargs(), is_known);
+    if is_name { Ok(()) } else { Err(invalid(format!("{words} `{}`", name.to_string().chars().take(40).collect::<String>()))) }
 }
 
 /// Charges for a filter that compares each item with several others.
@@ -229,7 +233,7 @@ fn sorted(state: &State<'_, '_>, list: Value) -> Result<Value, Error> {
 /// Charges for `format`: a value that a place names is written for each such place.
 fn formatted(state: &State<'_, '_>, list: Value) -> Result<Value, Error> {
     let mut places = 0;
-    let mut others = Walk { is_written: true, ..Walk::new(state) };
+    let mut others = Walk::new(state);
     for (index, value) in list.try_iter()?.enumerate() {
         if index == 0 {
             let text = value.as_str().unwrap_or_default();
@@ -262,12 +266,6 @@ fn cycle(state: &State<'_, '_>, list: Value) -> Result<Value, Error> {
     arguments(state, list)
 }
 
-/// Charges for values that are written: what is undefined is nothing that could be.
-fn written(state: &State<'_, '_>, list: &Value) -> Result<(), Error> {
-    let mut walk = Walk { is_written: true, ..Walk::new(state) };
-    list.try_iter()?.try_for_each(|value| walk.argument(&value))
-}
-
 /// Charges for a value of which one part is taken: the characters of a text are counted from its beginning.
 fn indexed(state: &State<'_, '_>, list: &Value) -> Result<bool, Error> {
     let bytes = list.get_item_by_index(0)?.as_str().map_or(0, str::len) as u64;
@@ -279,6 +277,7 @@ fn sliced(state: &State<'_, '_>, list: Value) -> Result<Value, Error> {
     if list.get_item_by_index(3)?.as_i64().is_some_and(|step| step.unsigned_abs() > FARTHEST as u64) {
         return Err(invalid("the step of a slice is too large"));
     }
+    list.try_iter()?.try_for_each(|value| defined(state, &value))?;
     let value = list.get_item_by_index(0)?;
     let passed = value.as_str().map_or_else(|| value.len().unwrap_or(0), str::len) as u64;
     state.consume_fuel(passed / STEP)?;
@@ -349,8 +348,6 @@ struct Walk<'s, 't, 'e> {
     state: &'s State<'t, 'e>,
     /// What each costs.
     item: u64,
-    /// They are written, and each has to be defined.
-    is_written: bool,
     /// Not paid yet.
     units: u64,
     items: u64,
@@ -360,7 +357,7 @@ struct Walk<'s, 't, 'e> {
 
 impl<'s, 't, 'e> Walk<'s, 't, 'e> {
     const fn new(state: &'s State<'t, 'e>) -> Self {
-        Self { state, item: ITEM, is_written: false, units: 0, items: 0, bytes: 0, deepest: 0 }
+        Self { state, item: ITEM, units: 0, items: 0, bytes: 0, deepest: 0 }
     }
 
     fn pay(&mut self, units: u64) -> Result<(), Error> {
@@ -387,9 +384,7 @@ impl<'s, 't, 'e> Walk<'s, 't, 'e> {
         if bytes > LARGEST_TEXT {
             return Err(Error::from(ErrorKind::OutOfFuel));
         }
-        if self.is_written && value.is_undefined() {
-            return Err(undefined_inside(depth > 0));
-        }
+        defined(self.state, value)?;
         self.items += 1;
         self.bytes += bytes as u64;
         self.deepest = self.deepest.max(depth);

@@ -217,10 +217,7 @@ fn template(node: &Node, name: &str, templates: &mut Environment<'static>, probl
         problems.node(
             node,
             format!("the template cannot be read: {} (its line {line})", refused.message),
-            Some(
-                if refused.too_much { "build the text in several steps" } else { "templates are Jinja, without what asks for files" }
-                    .to_owned(),
-            ),
+            Some(refused.hint.unwrap_or_else(|| "build the text in several steps".to_owned())),
         );
         return None;
     }
