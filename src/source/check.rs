@@ -28,6 +28,9 @@ use crate::template::{LARGEST_OUTPUT, TemplateError};
 /// So many cases show that a template makes too much.
 const TRIES: u32 = 3;
 
+/// Bytes of prompts that are rendered again to find a second mistake behind the first.
+const MOST_AGAIN: usize = 4 << 20;
+
 /// A suite that was read.
 pub(crate) struct Subject<'a> {
     pub(crate) document: &'a Document,
@@ -131,6 +134,7 @@ fn render(subject: &Subject<'_>, drafts: &[&Draft], undefined: &mut BTreeSet<Str
     let mut shared = Shared::default();
     // What makes too much takes long until it is stopped: a prompt that did so for some cases is not tried with all the others.
     let mut endless = vec![0; subject.prompts.len()];
+    let mut again: usize = 0;
     for draft in drafts {
         for (prompt, endless) in subject.prompts.iter().zip(&mut endless).filter(|(_, endless)| **endless < TRIES) {
             // One mistake hides the next: a name that was reported is given an empty text, and the rest is looked at.
@@ -146,6 +150,10 @@ fn render(subject: &Subject<'_>, drafts: &[&Draft], undefined: &mut BTreeSet<Str
                 });
                 let Some(name) = error.undefined else { break };
                 undefined.insert(name.clone());
+                again = again.saturating_add(prompt.document.text().len());
+                if again > MOST_AGAIN {
+                    break;
+                }
                 filled.get_or_insert_with(|| draft.variables.clone()).insert(name, Value::String(" ".to_owned()));
             }
         }
@@ -154,7 +162,9 @@ fn render(subject: &Subject<'_>, drafts: &[&Draft], undefined: &mut BTreeSet<Str
 }
 
 fn hint_for_template(error: &TemplateError) -> String {
-    if error.too_much {
+    if let Some(hint) = &error.hint {
+        hint.clone()
+    } else if error.too_much {
         format!("make the template do less: at most a million steps and {} MiB of text", LARGEST_OUTPUT >> 20)
     } else if error.message.contains("is undefined") {
         "give the case that value, or write `{{ x | default('...') }}`".to_owned()

@@ -70,6 +70,22 @@ fn an_undefined_variable_of_many_cases_is_one_problem() {
 }
 
 #[test]
+fn a_second_mistake_of_a_large_prompt_is_looked_for_until_it_is_enough() {
+    let cases = many(100, |index| format!("  - {{id: c{index}, vars: {{other: x}}}}\n"));
+    let project = suite("claude-haiku-4-5", &format!("cases:\n{cases}"));
+    let counts = |size: usize| {
+        let names = many(10, |index| format!("{{{{ u{index} }}}}"));
+        project.write("suites/prompts/triage/1.md", &format!("{names}{{{{ other }}}}{}", " ".repeat(size)));
+        let problems = load(&project.tree(), &[], &known()).problems;
+        problems.into_iter().map(|problem| problem.message.split("`c0`").nth(1).unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(counts(0), vec![" and 99 more"; 10]);
+    // Every case is looked at, and the first few for all mistakes.
+    let counts = counts(1 << 20);
+    assert_eq!((counts.len(), counts[0].as_str(), counts[1].as_str()), (4, " and 99 more", ""));
+}
+
+#[test]
 fn an_assertion_that_makes_too_much_is_not_tried_with_every_case() {
     let cases = many(40, |index| format!("  - {{id: c{index}, vars: {{ticket: x}}}}\n"));
     let endless = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}{{ ticket }}";
