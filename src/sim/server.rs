@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Options {
     /// Where to listen; port 0 takes a free one.
     pub address: SocketAddr,
-    /// Decides, with each body, which requests the random faults hit.
+    /// Decides, with each body, which requests the random faults hit; in batches the order of results, and which requests miss what is cached.
     pub seed: u64,
     /// The part of the requests to `/v1/messages` that fail, from 0 to 1; above 0 it replaces the script's rate.
     pub fault_rate: f64,

@@ -5,6 +5,7 @@ mod books;
 mod caching;
 mod faults;
 mod messages;
+mod oracle;
 mod scripts;
 mod streams;
 mod validation;
