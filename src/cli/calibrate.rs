@@ -39,11 +39,10 @@ const MOST_SAMPLES: u32 = 10_000;
 /// The same samples are dealt in the same way, today and tomorrow.
 const SEED: u64 = 1;
 
-/// Comparisons of the unchanged prompt, and of each imagined loss, where the suite is small; fewer where one of them takes long.
-const DRAWS: u32 = 2_000;
-const LOSSES: u32 = 500;
-/// Cases that are drawn at most in all comparisons together, a hundred draws apart.
-const MOST_CASES: u32 = 1_000_000;
+/// Of so many deals of the unchanged prompt one comparison of an imagined loss: they are drawn for many sizes of the suite.
+const DEALS_PER_LOSS: u32 = 4;
+/// Cases in all comparisons of one imagined loss together, a hundred comparisons apart.
+const MOST_CASES: u32 = 500_000;
 
 /// Runs the suites several times, and tells how the gate behaves.
 pub(crate) async fn run(
@@ -234,8 +233,9 @@ fn store_problem(error: &StoreError) -> Failure {
 fn calibrated(plan: &Plan, cells: &[CellResult], arguments: &CalibrateArguments) -> Calibration {
     let policy = compare::policy_of(arguments.margin, arguments.confidence, arguments.average_only);
     let (pools, rates) = (pools(plan, cells, arguments.runs), rates(plan));
-    let draws = |most: u32| (MOST_CASES / u32::try_from(pools.len()).unwrap_or(u32::MAX).max(1)).clamp(100, most);
-    let (comparison, pass_rates) = calibration::unchanged(&pools, &rates, policy, draws(DRAWS), SEED);
+    let affordable = MOST_CASES / u32::try_from(pools.len()).unwrap_or(u32::MAX).max(1);
+    let losses = (arguments.draws / DEALS_PER_LOSS).min(affordable).max(100);
+    let (comparison, pass_rates) = calibration::unchanged(&pools, &rates, policy, arguments.draws, SEED);
     let drop = arguments.drop.unwrap_or(arguments.margin);
     let samples = || cells.iter().flat_map(|cell| &cell.samples);
     let replies = || samples().filter_map(|sample| sample.reply.as_ref());
@@ -257,7 +257,7 @@ fn calibrated(plan: &Plan, cells: &[CellResult], arguments: &CalibrateArguments)
         seed: SEED,
         comparison,
         pass_rates,
-        detection: calibration::detection(&pools, policy, drop, draws(LOSSES), SEED),
+        detection: calibration::detection(&pools, policy, drop, losses, SEED),
         cases: calibration::noise_of_cases(&pools),
         left_out: too_few.map(|pool| pool.case.clone()).collect(),
     }

@@ -28,6 +28,7 @@ use crate::model::gate::{Exit, SuitePolicy};
 use crate::model::key::Key;
 use crate::model::money::Money;
 use crate::model::problem::{Problem, Severity};
+use crate::model::remembered::Remembered;
 use crate::model::reply::Answer;
 use crate::model::run::{Address, RunInfo, RunReport};
 use crate::model::verdict::CellError;
@@ -44,6 +45,7 @@ use crate::runner::select;
 use crate::source::git;
 use crate::store::Store;
 use crate::store::history::{self, RunRecord};
+use crate::store::trends;
 
 /// Least samples in the air per lane; the limiter decides how many of them are on the wire.
 const LANE_WIDTH: usize = 256;
@@ -274,6 +276,7 @@ pub(crate) async fn round(
     {
         console.problems(&[Problem::warning(format!("this run is not in the history: {error}"))]);
     }
+    report.remembered = remembered(&store, &report);
     // One part of a run does not know what the whole comes to: `merge` tells it, once. A watch is looked at where it runs.
     let is_whole = arguments.selection.shard.is_none() && arguments.watch.is_none();
     let tells = is_whole || arguments.github.github == GithubArgument::Always;
@@ -358,6 +361,11 @@ fn interrupted_since(store: &Store) -> Result<DateTime<Utc>, Failure> {
     interrupted.map(|run| run.started_at).ok_or_else(|| {
         Problem::error("`--resume` needs an interrupted run, and the last one ended by itself").hint("leave `--resume` out").into()
     })
+}
+
+/// What the history says, this run already in it. One that cannot be read says nothing here.
+fn remembered(store: &Store, report: &RunReport) -> Option<Remembered> {
+    trends::remembered(&store.runs().ok()?, store.flaky().ok()?, report)
 }
 
 /// The last run of the same kind. A history that cannot be read is told where runs are asked for.

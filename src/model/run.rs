@@ -9,6 +9,7 @@ use crate::model::baseline::{Baseline, SuiteComparison};
 use crate::model::gate::{Exit, GateResult, SuitePolicy};
 use crate::model::money::Money;
 use crate::model::problem::{Problem, Site};
+use crate::model::remembered::Remembered;
 use crate::model::reply::{Attempt, RefusalDetails, Served, StopReason, Usage};
 use crate::model::request::Role;
 use crate::model::sampled::Sampled;
@@ -59,6 +60,9 @@ pub struct RunReport {
     /// What they were compared with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub baselines: Vec<Baseline>,
+    /// What the history of runs says about this one; of merged shards the flaky cells that each of them knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remembered: Option<Remembered>,
     /// What the cells' requests say, each text once; [`RequestFacts`] points into it.
     #[serde(default)]
     pub texts: Vec<Arc<str>>,

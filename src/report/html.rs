@@ -42,6 +42,7 @@ const SOURCE: &str = concat!(
     include_str!("html/route.js"),
     include_str!("html/overview.js"),
     include_str!("html/charts.js"),
+    include_str!("html/trends.js"),
     include_str!("html/filter.js"),
     include_str!("html/matrix.js"),
     include_str!("html/output.js"),

@@ -92,6 +92,7 @@ pub fn write(report: &RunReport, out: &mut dyn io::Write) -> io::Result<()> {
         improved,
         comparisons,
         baselines,
+        remembered,
         texts,
         cells,
     } = report;
@@ -118,6 +119,9 @@ pub fn write(report: &RunReport, out: &mut dyn io::Write) -> io::Result<()> {
     }
     if !baselines.is_empty() {
         list(out, "baselines", baselines)?;
+    }
+    if let Some(remembered) = remembered {
+        member(out, "remembered", remembered)?;
     }
     list(out, "texts", texts)?;
     items(out, "cells", cells)?;

@@ -30,6 +30,7 @@ use crate::model::run::{Address, CellResult, PromptChange, RunReport};
 use crate::model::verdict::{SnapshotState, Verdict};
 use crate::report::finding::{self, Layout};
 use crate::report::markdown::escaped::{cell_code, code, fenced, html, prose};
+use crate::report::remembered::FlakyCells;
 use crate::report::standing::{self, Standing, Standings};
 use crate::report::strange::{self, Noun};
 use crate::report::style::Style;
@@ -199,9 +200,12 @@ fn details(report: &RunReport, page: &mut Page) {
     let warned: Vec<&CellResult> = report.cells.iter().filter(|cell| finding::warnings(cell).next().is_some()).collect();
 
     compared::details_of_run(&report.comparisons, page);
-    section(page, "Failures", "failures", &failed, |cell| Item {
-        summary: html_line("❌", cell, &headline(cell)),
-        body: story(cell) + &snapshot(cell),
+    let flaky = FlakyCells::of(report);
+    section(page, "Failures", "failures", &failed, |cell| {
+        let known = flaky.line(cell);
+        let sign = if known.is_some() { "❌ 🎲" } else { "❌" };
+        let known = known.map(|line| format!("🎲 {line}\n\n")).unwrap_or_default();
+        Item { summary: html_line(sign, cell, &headline(cell)), body: known + &story(cell) + &snapshot(cell) }
     });
     section(page, "Changed outputs that pass: to be reviewed", "changed outputs", &changed, |cell| Item {
         summary: html_line("📝", cell, &change(cell)),

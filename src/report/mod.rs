@@ -25,6 +25,7 @@ mod markdown;
 pub mod problem;
 #[cfg(test)]
 mod promises;
+pub(crate) mod remembered;
 mod retries;
 #[cfg(test)]
 mod sample;

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 
 use crate::model::gate::{Exit, GateKind, GateOutcome, GateResult, SuitePolicy};
 use crate::model::problem::{Place, Problem, Site};
+use crate::model::remembered::{FlakyCell, ModelSums, Remembered, Trend, TrendPoint};
 use crate::model::reply::{Attempt, RefusalDetails, Served, StopReason, Usage};
 use crate::model::request::Role;
 use crate::model::run::{
@@ -29,6 +30,25 @@ const SONNET: &str = "claude-sonnet-4-6";
 
 /// What every cell of the sample was asked.
 const TEXTS: [&str; 3] = ["You route support tickets.", "I was charged twice for March.", "{\n  \"max_tokens\": 512\n}"];
+
+/// Three runs of one suite, and a failure that was a pass before.
+fn remembered(cells: &[CellResult]) -> Remembered {
+    let point = |(run, passed, cost, latency): (&str, u64, &str, u64)| TrendPoint {
+        run: run.to_owned(),
+        started_at: day("2026-11-22T14:31:20Z"),
+        sums: ModelSums { passed, failed: 20 - passed, cost_usd: cost.parse().ok(), latency_p50_ms: Some(latency) },
+    };
+    let points = [
+        ("20261120-101500-0a01", 20, "0.0123", 810),
+        ("20261121-101500-0a02", 18, "0.0125", 1_450),
+        ("20261122-143120-9f3a", 17, "0.0171", 905),
+    ];
+    let failed = cells.iter().find(|cell| cell.verdict == Verdict::Fail && cell.gated).expect("the sample fails");
+    Remembered {
+        trends: vec![Trend { suite: "ticket-triage".to_owned(), model: HAIKU.to_owned(), points: points.map(point).to_vec() }],
+        flaky: vec![FlakyCell { address: failed.address.clone(), passed: 3, failed: 2 }],
+    }
+}
 
 /// The whole run: fails, with something of everything.
 pub(crate) fn report() -> RunReport {
@@ -60,6 +80,7 @@ pub(crate) fn report() -> RunReport {
         prompt_changes: vec![prompt_change()],
         comparisons: Vec::new(),
         baselines: Vec::new(),
+        remembered: Some(remembered(&cells)),
         improved: vec![Improved {
             run: "20261121-090000-17ac".to_owned(),
             revision: Some("0c1d2c9e0a7b".to_owned()),

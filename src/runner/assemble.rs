@@ -67,6 +67,7 @@ pub fn report(parts: Parts, facts: &RunFacts) -> RunReport {
         improved: Vec::new(),
         comparisons,
         baselines,
+        remembered: None,
         texts,
         cells,
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::gate::judge::RunFacts;
 use crate::model::baseline::Baseline;
 use crate::model::gate::{GateKind, GateResult};
+use crate::model::remembered::Remembered;
 use crate::model::run::{Address, Bill, CellResult, Improved, RunInfo, RunReport, Shard};
 use crate::runner::assemble::{self, Parts};
 
@@ -77,13 +78,14 @@ pub fn merge(mut reports: Vec<RunReport>, orphans_fail: bool) -> Result<RunRepor
     let baselines = baselines(&mut reports)?;
     let bill = bill(&reports);
     let improved = improved(&reports);
+    let remembered = remembered(&reports);
     let texts = joined_texts(&mut reports);
     let cells = interleave(reports)?;
     let rejected_orphans = if orphans_fail { orphans.len() } else { 0 };
     let orphans = orphans.into_iter().collect();
     let parts = Parts { info, policies, cells, texts, orphans, problems, baselines, carried };
     let facts = RunFacts { missing_shards: missing, rejected_orphans, ..RunFacts::default() };
-    Ok(RunReport { bill, prompt_changes, improved, ..assemble::report(parts, &facts) })
+    Ok(RunReport { bill, prompt_changes, improved, remembered, ..assemble::report(parts, &facts) })
 }
 
 /// The baselines of all parts: what one part asked of its own cells, and what all read from the same place.
@@ -118,6 +120,12 @@ fn improved(reports: &[RunReport]) -> Vec<Improved> {
         }
     }
     all
+}
+
+/// Flaky cells belong to one part each. The histories of the parts tell of parts, so that no trend is one of the whole.
+fn remembered(reports: &[RunReport]) -> Option<Remembered> {
+    let flaky: Vec<_> = reports.iter().flat_map(|report| &report.remembered).flat_map(|known| known.flaky.iter().cloned()).collect();
+    (!flaky.is_empty()).then(|| Remembered { trends: Vec::new(), flaky })
 }
 
 /// The common split, every part at most once.

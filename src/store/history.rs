@@ -12,6 +12,7 @@ use crate::model::key::Key;
 use crate::model::run::{Address, Bill, CellResult, Improved, RunInfo, RunReport, Totals};
 use crate::model::suite::OnChange;
 use crate::model::verdict::{SnapshotState, Verdict};
+use crate::store::trends::{self, ModelPoint};
 use crate::store::{kept, recent};
 
 /// So many runs are remembered.
@@ -47,6 +48,9 @@ pub struct RunHead {
     /// The rounds of a watch are one run here, the last of them: this names the watch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch: Option<String>,
+    /// What came of its suites and models; empty where an earlier version saved it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<ModelPoint>,
     /// How many rounds of the watch there were before; what they spent is in the bill.
     #[serde(default)]
     pub earlier_rounds: u32,
@@ -128,6 +132,7 @@ impl RunRecord {
             totals: Totals { planned, ..Totals::default() },
             bill: Bill::default(),
             watch: None,
+            models: Vec::new(),
             earlier_rounds: 0,
         };
         Self { head, cells: Vec::new() }
@@ -163,6 +168,7 @@ impl RunRecord {
                 totals: report.totals.clone(),
                 bill: report.bill.clone(),
                 watch: None,
+                models: trends::points(report),
                 earlier_rounds: 0,
             },
             cells: report

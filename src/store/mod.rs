@@ -17,6 +17,7 @@ mod open;
 pub mod pending;
 pub mod prompts;
 pub mod recent;
+pub mod trends;
 mod writer;
 
 use std::collections::HashMap;

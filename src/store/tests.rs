@@ -214,6 +214,7 @@ fn run(number: usize, cells: usize) -> RunRecord {
             totals: Totals { planned: cells as u64, ..Totals::default() },
             bill: Bill::default(),
             watch: None,
+            models: Vec::new(),
             earlier_rounds: 0,
         },
         cells: (0..cells)

@@ -29,7 +29,7 @@ fn script() -> String {
 }
 
 fn calibrated(project: &Project, arguments: &[&str]) -> (Ran, Value) {
-    let mut all = vec!["calibrate", "--json", "calibration.json"];
+    let mut all = vec!["calibrate", "--json", "calibration.json", "--draws", "200"];
     all.extend(arguments);
     let ran = project.run(&all);
     let written = std::fs::read(project.path("calibration.json")).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
@@ -49,7 +49,7 @@ fn noise_is_found_and_named_and_nothing_of_the_project_changes() {
     assert_eq!(told["cases"].as_array().unwrap().iter().filter(|case| case["flaky"] == true).count(), 1);
     assert_eq!(
         (&told["pass_rates"][0]["blocked"]["count"], &told["pass_rates"][0]["cells"]),
-        (&2000.into(), &12.into()),
+        (&200.into(), &12.into()),
         "case-01 fails always"
     );
     let text = ran.stdout.replace('\n', " ");

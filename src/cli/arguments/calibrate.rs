@@ -52,6 +52,9 @@ pub(crate) struct CalibrateArguments {
     /// The loss in every case that is to be found; the margin by default
     #[arg(long, value_name = "SHARE", value_parser = crate::cli::compare::parse_share, help_heading = "Gate")]
     pub(crate) drop: Option<f64>,
+    /// Comparisons that are dealt; more make the intervals narrower
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000), help_heading = "Gate")]
+    pub(crate) draws: u32,
     /// Write the calibration as JSON
     #[arg(long, value_name = "FILE", help_heading = "Reports (`-` is standard output)")]
     pub(crate) json: Option<PathBuf>,

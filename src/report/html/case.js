@@ -98,7 +98,7 @@ const caseView = (() => {
       element('header', { class: 'slot column-head' },
         element('h2', null, line(column.model), row.suite.several && element('span', { class: 'version' }, line(column.prompt))),
         element('p', { class: 'state' }, element('span', { class: `verdict ${verdict.kind}` }, element('span', { 'aria-hidden': 'true' }, verdict.mark), ` ${verdict.word}`),
-          snapshotBadge(cell), !cell.gated && element('span', { class: 'badge', title: 'the gate does not count it' }, 'informs only'), sample?.reply?.simulated && !run.run.simulated && element('span', { class: 'badge simulated' }, 'simulated')),
+          snapshotBadge(cell), flakyBadge(cell), !cell.gated && element('span', { class: 'badge', title: 'the gate does not count it' }, 'informs only'), sample?.reply?.simulated && !run.run.simulated && element('span', { class: 'badge simulated' }, 'simulated')),
         facts(sample), samplesOf(cell, sample), decisions.buttons(cell)),
       element('div', { class: 'slot' }, sample && reasons(sample)),
       element('div', { class: 'slot' }, snapshotBlock(cell)),

@@ -13,7 +13,7 @@ use crate::report::difference::{self, Sign};
 use crate::report::{compared, figures, visible};
 
 static STYLE: LazyLock<String> =
-    LazyLock::new(|| lean(concat!(include_str!("style.css"), include_str!("case.css"), include_str!("plot.css"))));
+    LazyLock::new(|| lean(concat!(include_str!("style.css"), include_str!("case.css"), include_str!("compared.css"))));
 
 /// So many cases are unfolded from the beginning.
 const OPEN: usize = 3;
@@ -34,12 +34,13 @@ pub(crate) fn write(side_by_side: &SideBySide, out: &mut dyn Write) -> io::Resul
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n\
          <meta name=\"referrer\" content=\"no-referrer\">\n<title>{title}</title>\n<style>{}</style>\n</head>\n\
          <body data-view=\"overview\">\n<div id=\"page\">\n<a class=\"skip button\" href=\"#main\">To the comparison</a>\n\
-         <header class=\"top\"><p class=\"brand\"><strong>promptkeel</strong> <span class=\"muted\">comparison</span></p></header>\n",
+         <header><div class=\"top\"><p class=\"brand\"><strong>promptkeel</strong> <span class=\"muted\">comparison</span></p></div>\n",
         *STYLE
     )?;
     if let Some(simulated) = compared::simulated(comparisons) {
         writeln!(out, "<p class=\"simulated-banner\"><strong>Simulated:</strong> {}.</p>", attribute(simulated))?;
     }
+    writeln!(out, "</header>")?;
     writeln!(out, "<main id=\"main\" tabindex=\"-1\">")?;
     headline(side_by_side, out)?;
     arms(comparisons, out)?;
@@ -82,10 +83,7 @@ fn headline(side_by_side: &SideBySide, out: &mut dyn Write) -> io::Result<()> {
     if let (Some(cheapest), Some(first)) = (&side_by_side.cheapest, comparisons.first()) {
         let (class, sign) = if cheapest.model.is_some() { ("pass", "✓") } else { ("error", "?") };
         let said = compared::cheapest(cheapest, first.comparison.policy.margin, name);
-        writeln!(
-            out,
-            "<header class=\"summary {class}\"><h1><span class=\"mark\" aria-hidden=\"true\">{sign}</span><span class=\"meaning\">{said}</span></h1></header>"
-        )?;
+        writeln!(out, "<div class=\"summary said {class}\"><h1><span class=\"mark\" aria-hidden=\"true\">{sign}</span> {said}</h1></div>")?;
     }
     for comparison in comparisons {
         let (class, sign, _) = tone(comparison);
@@ -93,7 +91,7 @@ fn headline(side_by_side: &SideBySide, out: &mut dyn Write) -> io::Result<()> {
         let level = if side_by_side.cheapest.is_some() { "h2" } else { "h1" };
         writeln!(
             out,
-            "<section class=\"summary {class}\"><{level}><span class=\"mark\" aria-hidden=\"true\">{sign}</span> <span>{claim}</span></{level}>\n<p class=\"sum\">{}</p>",
+            "<section class=\"summary said {class}\"><{level}><span class=\"mark\" aria-hidden=\"true\">{sign}</span> {claim}</{level}>\n<p class=\"sum\">{}</p>",
             attribute(&visible::brief(&numbers, 2_000))
         )?;
         if !comparison.critical.is_empty() {
@@ -179,7 +177,7 @@ fn differences(comparison: &ArmComparison, alone: bool, out: &mut dyn Write) -> 
     let pair =
         if alone { String::new() } else { format!(": {} and {}", name(&comparison.baseline.name), name(&comparison.candidate.name)) };
     let sum = attribute(&compared::differing(comparison)).into_owned();
-    writeln!(out, "<section class=\"panel case\"><h2>Where they differ{pair} <span class=\"number\">{sum}</span></h2>")?;
+    writeln!(out, "<section class=\"panel case differences\"><h2>Where they differ{pair} <span class=\"number\">{sum}</span></h2>")?;
     for (place, case) in comparison.differing.iter().enumerate() {
         difference(case, alone && place < OPEN, out)?;
     }

@@ -9,7 +9,7 @@ const overview = (() => {
     replace(view,
       verdict(),
       element('div', { class: 'two' }, element('div', null, attention(), gates()), element('div', null, prompts(), money_(), facts())),
-      charts(), groups(), improved(), problems(), orphans());
+      charts(), groups(), trends(), improved(), problems(), orphans());
   }
 
   function verdict() {
@@ -54,7 +54,7 @@ const overview = (() => {
     const verdict = VERDICTS[cell.verdict];
     return element('li', null, element('a', { href: caseAddress(row, { filter: key === 'improved' ? [] : [key], suite: '', tag: '', search: '' }) },
       element('span', { class: `mark ${verdict.kind}`, title: verdict.word }, verdict.mark),
-      element('span', { class: 'what' }, element('span', { class: 'where' }, element('strong', null, line(cell.address.case, 80)), element('span', { class: 'muted' }, ` ${line(cell.address.suite, 60)} · ${line(row.suite.several ? `@${cell.address.version} ` : '', 20)}${line(cell.address.model, 60)}`)), element('span', { class: 'excerpt', dir: 'auto' }, line((key === 'changed' && changeLine(cell.snapshot.diff)) || headline(cell), 200)))));
+      element('span', { class: 'what' }, element('span', { class: 'where' }, element('strong', null, line(cell.address.case, 80)), element('span', { class: 'muted' }, ` ${line(cell.address.suite, 60)} · ${line(row.suite.several ? `@${cell.address.version} ` : '', 20)}${line(cell.address.model, 60)}`)), element('span', { class: 'excerpt', dir: 'auto' }, line((key === 'changed' && changeLine(cell.snapshot.diff)) || headline(cell), 200)), key === 'failed' && flakyBadge(cell))));
   }
 
   // What changed in the prompts between what was accepted and what answered.

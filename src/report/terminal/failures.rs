@@ -8,6 +8,7 @@ use super::details;
 use super::paint::{BAD, BOLD, DIM, NAME, ODD, PLAIN, Screen, span};
 use crate::model::run::{CellResult, RunReport};
 use crate::model::verdict::{SnapshotState, Verdict};
+use crate::report::remembered::FlakyCells;
 use crate::report::standing::{self, Standing, Standings, Tolerance};
 use crate::report::{figures, finding, visible};
 
@@ -48,7 +49,7 @@ pub(super) fn show(report: &RunReport, standings: &Standings<'_>, screen: &mut S
     });
     causes("skipped", "SKIP", skipped.collect(), screen)?;
     causes("errors: no verdict could be reached", "ERROR", sorted.errored.iter().map(|cell| cause(cell)).collect(), screen)?;
-    failed(&sorted.failed, screen)
+    failed(&sorted.failed, &FlakyCells::of(report), screen)
 }
 
 #[derive(Default)]
@@ -179,7 +180,7 @@ fn causes(title: &str, word: &'static str, found: Vec<(String, Option<String>, &
     more(groups.len(), WHOLE, "cause", "causes", screen)
 }
 
-fn failed(found: &[&CellResult], screen: &mut Screen<'_>) -> io::Result<()> {
+fn failed(found: &[&CellResult], flaky: &FlakyCells<'_>, screen: &mut Screen<'_>) -> io::Result<()> {
     if found.is_empty() {
         return Ok(());
     }
@@ -197,6 +198,9 @@ fn failed(found: &[&CellResult], screen: &mut Screen<'_>) -> io::Result<()> {
         for cell in found {
             if whole < WHOLE {
                 details::head(cell, "FAIL", BAD, &details::share(cell), screen)?;
+                if let Some(line) = flaky.line(cell) {
+                    screen.wrapped(&[span(PLAIN, "      ")], &[span(ODD, line)], 2)?;
+                }
                 details::failure(cell, screen)?;
                 whole += 1;
             } else if lines < LINES {
