@@ -88,7 +88,7 @@ pub(crate) fn by_nobody(project: &Project, arguments: &[&str]) -> (tempfile::Tem
 }
 
 /// The command by somebody who may read the project and write nothing in it.
-fn read_only(project: &Project, arguments: &[&str]) -> Ran {
+pub(crate) fn read_only(project: &Project, arguments: &[&str]) -> Ran {
     let (_elsewhere, mut command) = by_nobody(project, arguments);
     set_modes(project.root(), 0o555, 0o444);
     let ran = Ran::of(&mut command, project.root());

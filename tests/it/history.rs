@@ -76,8 +76,8 @@ fn runs_are_forgotten_and_their_answers_stay() {
     assert!(old.stdout.contains("0 runs with 0 cells forgotten, 2 left"), "{old:?}");
 }
 
-#[test]
-fn a_store_of_the_first_format_is_read_and_brought_up_to_date() {
+/// A project whose one run was stored as the first version stored it.
+fn of_the_first_format() -> Project {
     let project = Project::passing();
     project.run(&["run"]);
     let store = project.path(".promptkeel/store.db");
@@ -85,11 +85,104 @@ fn a_store_of_the_first_format_is_read_and_brought_up_to_date() {
     for column in ["judged", "fingerprint", "answers", "kept"] {
         connection.execute_batch(&format!("ALTER TABLE run_cells DROP COLUMN {column}")).unwrap();
     }
-    connection.execute_batch("UPDATE runs SET head = json_remove(head, '$.earlier_rounds'); PRAGMA user_version = 1;").unwrap();
+    let older = "UPDATE runs SET head = json_remove(head, '$.earlier_rounds', '$.models'); PRAGMA user_version = 1;";
+    connection.execute_batch(older).unwrap();
     drop(connection);
+    project
+}
+
+#[test]
+fn a_store_of_the_first_format_is_read_and_brought_up_to_date() {
+    let project = of_the_first_format();
     assert_eq!(history(&project, &[]).as_array().unwrap().len(), 1);
     let (_, report) = project.report(&[]);
     assert_eq!(report["totals"]["requests_asked"], 0, "its answers are there");
     let shown: Value = serde_json::from_str(&project.run(&["show", "last", "--json"]).stdout).unwrap();
     assert_eq!(shown["cells"][0]["assertions_passed"], true);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_store_of_the_first_format_that_nobody_may_write_is_read_as_it_is() {
+    let project = of_the_first_format();
+    let bytes = std::fs::read(project.path(".promptkeel/store.db")).unwrap();
+    let listed = crate::disks::read_only(&project, &["history", "--json"]);
+    let runs: Value = serde_json::from_str(&listed.stdout).unwrap_or_else(|error| panic!("{error}: {listed:?}"));
+    assert_eq!((runs.as_array().unwrap().len(), &runs[0]["suites"][0]["passed"]), (1, &Value::from(2)), "{runs}");
+    let flaky = crate::disks::read_only(&project, &["history", "--flaky", "--json"]);
+    assert_eq!((flaky.code, flaky.stdout.trim()), (0, "[]"), "{flaky:?}");
+    let shown = crate::disks::read_only(&project, &["show", "last"]);
+    assert!(shown.code == 0 && shown.stdout.contains("pass   capitals::france"), "{shown:?}");
+    assert_eq!(std::fs::read(project.path(".promptkeel/store.db")).unwrap(), bytes, "nothing of it changed");
+}
+
+/// Ids and times are those of another day.
+fn dated(text: &str) -> String {
+    let patterns = [
+        (r"\d{8}-\d{6}-[0-9a-f]{4}", "20261122-143120-9f3a"),
+        (r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d UTC)?", "2026-11-22 14:31$1"),
+        (r":\d\d UTC", ":20 UTC"),
+        (r", \d+ ms", ", 12 ms"),
+    ];
+    patterns
+        .iter()
+        .fold(text.to_owned(), |text, (pattern, plain)| regex::Regex::new(pattern).unwrap().replace_all(&text, *plain).into_owned())
+}
+
+#[test]
+fn what_is_listed_and_shown_reads_as_it_should() {
+    let script = "rules:\n  - when: {text: France, call: 2}\n    then: {text: Lyon}\n  - when: {text: France}\n    then: {text: Paris}\n  \
+                  - when: {text: Japan}\n    then: {text: Tokyo}\n";
+    let server = Server::start(script);
+    let mut project = Project::passing();
+    project.ask(&server.url());
+    project.run(&["run", "--endpoint", "anthropic"]);
+    project.run(&["run", "--endpoint", "anthropic", "--cache", "refresh"]);
+    project.run(&["run", "--endpoint", "anthropic", "--case", "japan"]);
+    let told = |arguments: &[&str]| dated(&project.run(arguments).transcript());
+    insta::assert_snapshot!("history", told(&["history"]));
+    insta::assert_snapshot!("history_flaky", told(&["history", "--flaky"]));
+    insta::assert_snapshot!("show_last", told(&["show", "last"]));
+}
+
+#[test]
+fn what_the_history_knows_stands_in_every_report() {
+    let script = "rules:\n  - when: {text: France, call: '3..'}\n    then: {text: Lyon}\n  - when: {text: France}\n    then: {text: Paris}\n  \
+                  - when: {text: Japan}\n    then: {text: Tokyo}\n";
+    let server = Server::start(script);
+    let mut project = Project::passing();
+    project.ask(&server.url());
+    let run = |more: &[&str]| {
+        project.report(&[&["--endpoint", "anthropic", "--cache", "refresh", "--markdown", "page.md", "--html", "page.html"], more].concat())
+    };
+    let (_, first) = run(&[]);
+    assert_eq!(first["remembered"], Value::Null, "one run is no trend");
+    run(&[]);
+    // A part of the suite is no point of a trend.
+    let (_, part) = run(&["--case", "japan"]);
+    assert_eq!(part["remembered"], Value::Null);
+    let (ran, report) = run(&[]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let trend = &report["remembered"]["trends"][0];
+    assert_eq!((&trend["suite"], &trend["model"]), (&"capitals".into(), &"claude-haiku-4-5".into()));
+    let points = trend["points"].as_array().unwrap();
+    let passed: Vec<u64> = points.iter().map(|point| point["passed"].as_u64().unwrap()).collect();
+    assert_eq!(passed, [2, 2, 1], "{trend}");
+    assert_eq!(points[2]["run"], report["run"]["id"], "this run is the last");
+    assert!(points.iter().all(|point| point["cost_usd"].is_string() && point["latency_p50_ms"].is_u64()), "{trend}");
+    let flaky = &report["remembered"]["flaky"];
+    assert_eq!(
+        (flaky.as_array().unwrap().len(), &flaky[0]["case"], &flaky[0]["passed"], &flaky[0]["failed"]),
+        (1, &"france".into(), &2.into(), &1.into())
+    );
+    let line = "flaky: passed 2 and failed 1 of 3 different answers, unchanged";
+    for (name, text) in [("terminal", &ran.stdout), ("Markdown", &project.read("page.md"))] {
+        assert!(text.contains(line), "{name}: {text}");
+    }
+    assert!(project.read("page.html").contains(r#""remembered""#));
+    // Another endpoint is another kind of run.
+    let (_, simulated) = project.report(&[]);
+    assert_eq!(simulated["remembered"]["trends"], Value::Null, "{}", simulated["remembered"]);
+    let again = project.run(&["report", "report.json", "--json", "again.json"]);
+    assert!(again.code <= 1, "{again:?}");
 }

@@ -128,6 +128,16 @@ fn an_edit_runs_its_cells_alone_and_nothing_is_asked_twice() {
     assert_eq!(server.requests(), 6);
     watch.rests(&project);
     assert_eq!(watch.end(), 0);
+    // The rounds are one run of the history: the last of them, with what all of them came to.
+    let listed = project.run(&["history", "--json"]);
+    let runs: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
+    assert_eq!(runs.as_array().unwrap().len(), 1, "{runs}");
+    assert_eq!(
+        (&runs[0]["earlier_rounds"], &runs[0]["exit_code"], &runs[0]["suites"][0]["passed"]),
+        (&3.into(), &0.into(), &2.into()),
+        "{runs}"
+    );
+    assert!(project.run(&["history"]).stdout.contains("(watch, 4 rounds)"), "{}", project.run(&["history"]).stdout);
 }
 
 #[test]

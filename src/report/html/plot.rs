@@ -17,6 +17,8 @@ const RIM: f64 = 26.0;
 const LINE: f64 = 17.0;
 /// Per cent of the width at both sides of what is drawn.
 const SIDE: f64 = 4.0;
+/// Columns of a name: what has room in a third of a narrow page.
+const NAME: usize = 24;
 
 struct Point<'a> {
     arm: &'a Arm,
@@ -54,14 +56,19 @@ pub(super) fn of(comparisons: &[ArmComparison]) -> String {
     for point in &points {
         let (x, top, bottom) = (x(point.cost), y(point.arm.interval.high), y(point.arm.interval.low));
         let (middle, class) = (y(rate(point.arm)), if point.is_baseline { "range" } else { "cost" });
-        let (anchor, shift) = if x > 55.0 { ("end", -10) } else { ("start", 10) };
-        let name = attribute(&visible::brief(&visible::name(&point.arm.name), 40)).into_owned();
+        // Beside its point; in the middle third, where a long name would not fit beside it on a narrow page, over it.
+        let (anchor, shift, rise) = match x {
+            ..34.0 => ("start", 10, 0.0),
+            66.0.. => ("end", -10, 0.0),
+            _ => ("middle", 0, 13.0),
+        };
+        let name = attribute(&visible::fitted(&visible::name(&point.arm.name), NAME)).into_owned();
         let _ = write!(
             drawn,
             "<line class=\"whisker\" x1=\"{x:.2}%\" x2=\"{x:.2}%\" y1=\"{top:.1}\" y2=\"{bottom:.1}\"/>\
              <circle class=\"fill {class}\" cx=\"{x:.2}%\" cy=\"{middle:.1}\" r=\"5\"/>\
              <text x=\"{x:.2}%\" dx=\"{shift}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{name}</text>",
-            point.label + 4.0
+            point.label + 4.0 - rise
         );
     }
     let rates: String = ticks(floor)
