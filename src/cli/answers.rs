@@ -67,7 +67,8 @@ pub(crate) async fn open(project: &Project, plan: &Plan, wanted: Wanted<'_>) -> 
             // An answer that is damaged in the store is asked again, so what can be built is built, needed or not.
             Dialect::Simulated => {
                 let script = project.script(name, settings)?;
-                let simulator = start(script).await?;
+                // Where it cannot be read, the run itself says so.
+                let simulator = start(script, store.stored().unwrap_or_default()).await?;
                 let url = simulator.url();
                 simulators.push(simulator);
                 (url, Some("simulated".into()))
@@ -137,8 +138,8 @@ fn budget(plan: &Plan, run_cap: Option<Money>) -> Budget {
     Budget::new(run_cap, caps.collect())
 }
 
-async fn start(script: crate::sim::script::Script) -> Result<Simulator, Problem> {
-    let options = Options { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), journal: 0, ..Options::default() };
+async fn start(script: crate::sim::script::Script, earlier: u64) -> Result<Simulator, Problem> {
+    let options = Options { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), journal: 0, earlier, ..Options::default() };
     Simulator::start(script, options).await.map_err(|error| Problem::error(format!("the simulator cannot listen on loopback: {error}")))
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use regex::RegexSet;
 
+use super::chance::Chances;
 use super::models::MODELS;
 use super::prompt::Prompt;
 use super::script::{Script, Then};
@@ -16,6 +17,7 @@ const MANY_NEEDLES: usize = 8;
 #[derive(Debug)]
 pub(super) struct Matcher {
     script: Script,
+    chances: Chances,
     /// How often the condition of each rule held, `call` apart.
     calls: Vec<AtomicU64>,
     /// The rules whose `model` fits, in order, by model id.
@@ -37,7 +39,7 @@ pub(super) struct Choice<'a> {
 }
 
 impl Matcher {
-    pub(super) fn new(script: Script) -> Self {
+    pub(super) fn new(script: Script, chances: Chances) -> Self {
         let mut needles: Vec<String> = Vec::new();
         let mut needles_of = Vec::with_capacity(script.rules.len());
         for rule in &script.rules {
@@ -72,6 +74,7 @@ impl Matcher {
             needles,
             needle_set,
             script,
+            chances,
         }
     }
 
@@ -91,7 +94,8 @@ impl Matcher {
             let fits = when.stream.is_none_or(|wanted| wanted == stream)
                 && self.needles_of[index].iter().all(contains)
                 && when.system.iter().all(|text| prompt.system().contains(text.as_str()))
-                && when.regex.as_ref().is_none_or(|regex| regex.is_match(prompt.all()));
+                && when.regex.as_ref().is_none_or(|regex| regex.is_match(prompt.all()))
+                && when.chance.is_none_or(|chance| self.chances.holds(chance, index, model, prompt.all()));
             if !fits {
                 continue;
             }

@@ -22,6 +22,7 @@ mod api_error;
 mod batches;
 mod body;
 mod caching;
+mod chance;
 pub mod clock;
 mod fault;
 pub mod journal;

@@ -56,13 +56,15 @@ pub(super) struct When {
     pub(super) call: Option<Calls>,
     /// Only streamed requests, or only others.
     pub(super) stream: Option<bool>,
+    /// How often it holds where all else does, 0 to 1.
+    pub(super) chance: Option<f64>,
 }
 
 impl When {
     /// Whether there is no condition at all.
     pub(super) fn holds_always(&self) -> bool {
-        let Self { model, text, system, regex, call, stream } = self;
-        model.is_none() && text.is_empty() && system.is_empty() && regex.is_none() && call.is_none() && stream.is_none()
+        let Self { model, text, system, regex, call, stream, chance } = self;
+        model.is_none() && text.is_empty() && system.is_empty() && regex.is_none() && call.is_none() && stream.is_none() && chance.is_none()
     }
 }
 

@@ -27,8 +27,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Options {
     /// Where to listen; port 0 takes a free one.
     pub address: SocketAddr,
-    /// Decides, with each body, which requests the random faults hit; in batches the order of results, and which requests miss what is cached.
+    /// Decides, with each body, which requests the random faults hit and when a rule with a chance holds; in batches the order of results, and
+    /// which requests miss what is cached.
     pub seed: u64,
+    /// Answers that were drawn before: chances go on, and do not fall again as they fell.
+    pub earlier: u64,
     /// The part of the requests to `/v1/messages` that fail, from 0 to 1; above 0 it replaces the script's rate.
     pub fault_rate: f64,
     /// Added before every answer of `/v1/messages`.
@@ -48,6 +51,7 @@ impl Default for Options {
         Self {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             seed: 0,
+            earlier: 0,
             fault_rate: 0.0,
             latency: Duration::ZERO,
             requests_per_minute: None,

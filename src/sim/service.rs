@@ -23,6 +23,7 @@ use super::batches::Shelf;
 use super::body::{Body, Broken};
 use super::caching::PromptCache;
 use super::caching::prefix::Prefix;
+use super::chance::Chances;
 use super::clock::Clock;
 use super::fault::{Fault, Lottery};
 use super::journal::{Journal, Received};
@@ -92,7 +93,7 @@ impl Service {
             numbers: AtomicU64::new(1),
             waiting: CancellationToken::new(),
             open: CancellationToken::new(),
-            matcher: Matcher::new(script),
+            matcher: Matcher::new(script, Chances::new(options.seed, options.earlier)),
         }
     }
 

@@ -104,6 +104,11 @@ pub(super) fn insert(connection: &Connection, row: &Row) -> rusqlite::Result<()>
     Ok(())
 }
 
+/// How many answers were stored, as far as anybody counted: it only grows.
+pub(super) fn stored(connection: &Connection) -> rusqlite::Result<u64> {
+    connection.query_row("SELECT coalesce(max(id), 0) FROM answers", [], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
+}
+
 pub(super) fn newest(connection: &Connection, key: &Key) -> rusqlite::Result<Found> {
     let mut statement = connection.prepare_cached("SELECT checksum, reply FROM answers WHERE key = ?1 ORDER BY generation DESC LIMIT 1")?;
     let mut rows = statement.query([key.as_bytes()])?;

@@ -192,6 +192,14 @@ impl Store {
         self.read(|connection| answers::known(connection, keys))
     }
 
+    /// How many answers were stored since it was created.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn stored(&self) -> Result<u64, StoreError> {
+        self.read(answers::stored)
+    }
+
     /// Claims the right to ask for a key, so that two processes do not pay for one answer.
     fn claim(&self, key: &Key) -> Claimed {
         self.claims.claim(key)

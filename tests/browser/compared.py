@@ -12,7 +12,7 @@ def compared(ours):
     suite = f"suite: items\nprompt: item@1\nmodels: {models}\nsamples: 3\nrequest: {{max_tokens: 300}}\nsnapshot: off\nassert:\n  - refusal: never\ncases:\n{cases}"
     ours.write("suites/items.yaml", suite)
     ours.write("suites/prompts/item/1.md", "How is {{ n }}?\n")
-    rules = "".join(f"  - when: {{text: 'item {n:02}', model: 'claude-haiku-*'}}\n    then: {{text: \"I looked, and item {n:02} is lost. {HOSTILE}\"}}\n" for n in range(4))
+    rules = "".join(f"  - when: {{text: 'item {n:02}', model: 'claude-haiku-*'}}\n    then: {{text: \"I looked, and item {n:02} is lost, nothing to worry about.{' ' + HOSTILE if n == 3 else ''}\"}}\n" for n in range(4))
     rules += "".join(f"  - when: {{text: 'item {n:02}'}}\n    then: {{text: 'I looked, and item {n:02} is fine, nothing to worry about.'}}\n" for n in range(CASES))
     ours.write("fixtures/script.yaml", f"rules:\n{rules}")
     ours.command("run", "--json", "run.json", "--quiet")

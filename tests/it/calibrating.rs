@@ -129,3 +129,31 @@ fn what_cannot_be_calibrated_is_refused_before_anything_is_sent() {
     assert_eq!(none.code, 4, "{none:?}");
     assert!(none.stderr.contains("no selected cell counts for the gate"), "{}", none.stderr);
 }
+
+#[test]
+fn a_model_whose_truth_is_known_is_found_out_and_further_runs_are_new_evidence() {
+    let script = "rules:\n  - when: {text: item, chance: 0.8}\n    then: {text: 'all is fine'}\notherwise: {text: lost}\n";
+    let project = project();
+    let suite = project.read("suites/items.yaml");
+    let any: String = suite
+        .lines()
+        .map(|line| if line.contains("- equals") { "      - contains: fine\n".to_owned() } else { format!("{line}\n") })
+        .collect();
+    project.rewrite("suites/items.yaml", &any);
+    project.rewrite("fixtures/sim/script.yaml", script);
+    let passes = |runs: &str| {
+        let told = calibrated(&project, &["--runs", runs, "--average-only"]).1;
+        let counts = |case: &Value| case["counts"]["passes"].as_u64().unwrap();
+        let mut cases: Vec<(String, u64)> =
+            told["cases"].as_array().unwrap().iter().map(|case| (case["case"].to_string(), counts(case))).collect();
+        cases.sort();
+        (told["collected"]["passes"].as_u64().unwrap(), cases)
+    };
+    let (first, of_first) = passes("10");
+    let (all, of_all) = passes("20");
+    // 480 samples at 0.8: 384, give or take three and a half times 8.8.
+    assert!((353..=415).contains(&all), "{all}");
+    let second: Vec<u64> = of_all.iter().zip(&of_first).map(|(all, first)| all.1 - first.1).collect();
+    assert_ne!(second, of_first.iter().map(|case| case.1).collect::<Vec<_>>(), "ten runs more are not the first ten again");
+    assert!(all > first);
+}

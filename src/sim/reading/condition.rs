@@ -9,7 +9,7 @@ use super::fields::{Fields, Problems, nearest};
 const REGEX_SIZE: usize = 4 << 20;
 
 pub(super) fn when(node: &Node, own: &[String], problems: &mut Problems) -> Option<When> {
-    let fields = Fields::of(node, "`when`", &["model", "text", "system", "regex", "call", "stream"], problems)?;
+    let fields = Fields::of(node, "`when`", &["model", "text", "system", "regex", "call", "stream", "chance"], problems)?;
     let model = fields.text("model", problems).and_then(|glob| match globset::Glob::new(glob) {
         Ok(glob) => {
             let matcher = glob.compile_matcher();
@@ -59,7 +59,24 @@ pub(super) fn when(node: &Node, own: &[String], problems: &mut Problems) -> Opti
             }
         }
     }
-    Some(When { model, text, system, regex, call, stream: fields.flag("stream", problems) })
+    let chance = fields.get("chance").and_then(|node| {
+        let parsed = match &node.value {
+            Value::Float(chance) => Some(*chance),
+            Value::Int(0) => Some(0.0),
+            Value::Int(1) => Some(1.0),
+            Value::Int(_) | Value::Null | Value::Bool(_) | Value::Text(_) | Value::List(_) | Value::Map(_) => None,
+        };
+        let chance = parsed.filter(|chance| (0.0..=1.0).contains(chance));
+        if chance.is_none() {
+            problems.node(
+                node,
+                "`chance` must say how often the rule answers",
+                Some("write a share from 0 to 1: 0.9 is nine times of ten".to_owned()),
+            );
+        }
+        chance
+    });
+    Some(When { model, text, system, regex, call, stream: fields.flag("stream", problems), chance })
 }
 
 /// `call:` of a condition.

@@ -172,3 +172,27 @@ mod properties {
         }
     }
 }
+
+#[test]
+fn a_chance_is_a_share() {
+    for wrong in ["2", "-0.1", "1.5", "often", "[0.5]"] {
+        let said = mistakes(&format!("rules:\n  - when: {{text: a, chance: {wrong}}}\n    then: {{text: x}}\n"));
+        assert!(
+            said.contains("`chance` must say how often the rule answers") && said.contains("0.9 is nine times of ten"),
+            "{wrong}: {said}"
+        );
+    }
+    assert!(Script::parse("sim.yaml", "rules:\n  - when: {chance: 0.5}\n    then: {text: x}\notherwise: {text: y}\n").is_ok());
+}
+
+#[tokio::test]
+async fn a_rule_with_a_chance_leaves_the_rest_to_the_rules_below() {
+    let simulator = start("rules:\n  - when: {text: ask, chance: 0.75}\n    then: {text: x}\notherwise: {text: y}\n").await;
+    let mut passed = 0;
+    for _ in 0..100 {
+        let answered = super::post(&simulator, &super::asking("ask")).await.json();
+        passed += u32::from(answered["content"][0]["text"] == "x");
+    }
+    assert!((60..=90).contains(&passed), "{passed} of 100");
+    simulator.stop().await;
+}
