@@ -112,7 +112,7 @@ fn arms(comparisons: &[ArmComparison], out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         "<section class=\"panel\" aria-labelledby=\"arms\"><h2 id=\"arms\">Side by side</h2>\n\
-         <div class=\"scrolling\" tabindex=\"0\" role=\"group\" aria-labelledby=\"arms\"><table class=\"totals\">\n<thead><tr><th scope=\"col\"><span class=\"visually-hidden\">arm</span></th>\
+         <div class=\"scrolling\" tabindex=\"0\" role=\"group\" aria-labelledby=\"arms\"><table class=\"totals arms\">\n<thead><tr><th scope=\"col\"><span class=\"visually-hidden\">arm</span></th>\
          <th scope=\"col\" class=\"number-cell\">pass rate</th><th scope=\"col\" class=\"number-cell\">{confidence} % interval</th>\
          <th scope=\"col\" class=\"number-cell\">difference in points</th><th scope=\"col\">verdict</th>\
          <th scope=\"col\" class=\"number-cell\">cost per 1,000 calls</th><th scope=\"col\" class=\"number-cell\">p50/p95</th>\

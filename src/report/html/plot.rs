@@ -46,7 +46,7 @@ pub(super) fn of(comparisons: &[ArmComparison]) -> String {
     let steps = Steps::of(dearest);
     let x = |cost: Money| SIDE + (100.0 - 2.0 * SIDE) * share(cost, steps.end);
     let y = |rate: f64| RIM + (HEIGHT - 2.0 * RIM) * (1.0 - (rate - floor) / (1.0 - floor));
-    spread(&mut points, |point| y(rate(point.arm)));
+    spread(&mut points, |point| y(rate(point.arm)) - beside(x(point.cost)).2);
 
     let mut drawn = String::new();
     for tick in ticks(floor) {
@@ -56,19 +56,14 @@ pub(super) fn of(comparisons: &[ArmComparison]) -> String {
     for point in &points {
         let (x, top, bottom) = (x(point.cost), y(point.arm.interval.high), y(point.arm.interval.low));
         let (middle, class) = (y(rate(point.arm)), if point.is_baseline { "range" } else { "cost" });
-        // Beside its point; in the middle third, where a long name would not fit beside it on a narrow page, over it.
-        let (anchor, shift, rise) = match x {
-            ..34.0 => ("start", 10, 0.0),
-            66.0.. => ("end", -10, 0.0),
-            _ => ("middle", 0, 13.0),
-        };
+        let (anchor, shift, _) = beside(x);
         let name = attribute(&visible::fitted(&visible::name(&point.arm.name), NAME)).into_owned();
         let _ = write!(
             drawn,
             "<line class=\"whisker\" x1=\"{x:.2}%\" x2=\"{x:.2}%\" y1=\"{top:.1}\" y2=\"{bottom:.1}\"/>\
              <circle class=\"fill {class}\" cx=\"{x:.2}%\" cy=\"{middle:.1}\" r=\"5\"/>\
              <text x=\"{x:.2}%\" dx=\"{shift}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{name}</text>",
-            point.label + 4.0 - rise
+            point.label + 4.0
         );
     }
     let rates: String = ticks(floor)
@@ -88,6 +83,15 @@ pub(super) fn of(comparisons: &[ArmComparison]) -> String {
          <span></span><svg class=\"axis\" width=\"100%\" height=\"16\" aria-hidden=\"true\">{costs}</svg></div></figure>\n",
         attribute(&told(&points))
     )
+}
+
+/// Where a name stands: beside its point; in the middle third, where a long one would not fit beside it on a narrow page, over it.
+fn beside(x: f64) -> (&'static str, i32, f64) {
+    match x {
+        ..34.0 => ("start", 10, 0.0),
+        66.0.. => ("end", -10, 0.0),
+        _ => ("middle", 0, 14.0),
+    }
 }
 
 /// The drawing for those who do not see it.
