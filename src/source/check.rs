@@ -66,6 +66,8 @@ pub(crate) fn check(subject: &Subject<'_>, whole: bool, before: usize, problems:
 struct Shared {
     order: Vec<(Problem, String, usize)>,
     known: HashMap<(Arc<str>, u32, u32, String), usize>,
+    /// Not every case was looked at for all of them.
+    is_cut: bool,
 }
 
 impl Shared {
@@ -86,11 +88,12 @@ impl Shared {
     }
 
     fn push_into(self, problems: &mut Vec<Problem>) {
+        let least = if self.is_cut { "at least " } else { "" };
         for (mut problem, case, others) in self.order {
             problem.message = match others {
                 0 => format!("{} in case `{case}`", problem.message),
-                1 => format!("{} in case `{case}` and one more", problem.message),
-                others => format!("{} in case `{case}` and {others} more", problem.message),
+                1 => format!("{} in case `{case}` and {least}one more", problem.message),
+                others => format!("{} in case `{case}` and {least}{others} more", problem.message),
             };
             problems.push(problem);
         }
@@ -152,6 +155,7 @@ fn render(subject: &Subject<'_>, drafts: &[&Draft], undefined: &mut BTreeSet<Str
                 undefined.insert(name.clone());
                 again = again.saturating_add(prompt.document.text().len());
                 if again > MOST_AGAIN {
+                    shared.is_cut = true;
                     break;
                 }
                 filled.get_or_insert_with(|| draft.variables.clone()).insert(name, Value::String(" ".to_owned()));
