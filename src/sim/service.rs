@@ -143,7 +143,11 @@ impl Service {
             Ok(body) => body,
             Err(Unread::Gone) => return Err(Broken),
             Err(Unread::TooLarge) => {
-                self.accounting.request();
+                if is_batch {
+                    self.accounting.other_request()
+                } else {
+                    self.accounting.request()
+                }
                 return Ok(self.refuse(&ApiError::new(413, super::api_error::words_of(413)), &ids, Taken::Unlimited));
             }
         };

@@ -263,6 +263,7 @@ async fn a_batch_may_be_larger_than_a_message_may() {
     tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut received).await.unwrap();
     let refused = super::read(&received).unwrap();
     assert_eq!((refused.status, refused.json()["error"]["type"].clone()), (413, json!("request_too_large")));
+    assert_eq!((simulator.requests(), &simulator.stats()["other_requests"]), (0, &json!(2)), "neither was a message");
 }
 
 #[tokio::test]
