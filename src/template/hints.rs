@@ -62,7 +62,8 @@ pub(super) fn instead_of(name: &str, known: &[&str]) -> String {
     if let Some((_, hint)) = INSTEAD.iter().find(|(other, _)| *other == name) {
         return (*hint).to_owned();
     }
-    let near = known.iter().filter(|_| name.len() <= LONGEST_NAME).map(|known| (strsim::damerau_levenshtein(name, known), known));
+    let is_name = |known: &&&str| name.len() <= LONGEST_NAME && known.len().min(name.len()) > 1;
+    let near = known.iter().filter(is_name).map(|known| (strsim::damerau_levenshtein(name, known), known));
     let near = near.filter(|(distance, known)| *distance <= 1.max(known.len().min(name.len()) / 3)).min_by_key(|(distance, _)| *distance);
     near.map_or_else(|| LISTED.to_owned(), |(_, near)| format!("did you mean `{near}`? {LISTED}"))
 }
