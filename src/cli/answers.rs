@@ -42,18 +42,23 @@ pub(crate) struct Wanted<'a> {
     pub(crate) max_concurrency: Option<u32>,
     /// Nothing more is sent once it is cancelled.
     pub(crate) stopping: CancellationToken,
+    /// More may be asked than the plan has, so that its endpoints are needed even where everything is answered.
+    pub(crate) asks_more: bool,
     /// Seeds the jitter of retries.
     pub(crate) now: DateTime<Utc>,
 }
 
 /// Builds the stack. Only endpoints that something must be asked of need a key or a CA store.
 pub(crate) async fn open(project: &Project, plan: &Plan, wanted: Wanted<'_>) -> Result<Answers, Failure> {
-    let Wanted { store, mode, known, max_cost, spent, max_concurrency, stopping, now } = wanted;
+    let Wanted { store, mode, known, max_cost, spent, max_concurrency, stopping, asks_more, now } = wanted;
     let asked: BTreeSet<&str> = match mode {
         CacheArgument::Only => BTreeSet::new(),
-        CacheArgument::ReadWrite | CacheArgument::Refresh | CacheArgument::Off => {
-            plan.cells.iter().filter(|cell| cell.keys.iter().any(|key| !known.contains(key))).map(|cell| &*cell.variant.endpoint).collect()
-        }
+        CacheArgument::ReadWrite | CacheArgument::Refresh | CacheArgument::Off => plan
+            .cells
+            .iter()
+            .filter(|cell| asks_more || cell.keys.iter().any(|key| !known.contains(key)))
+            .map(|cell| &*cell.variant.endpoint)
+            .collect(),
     };
     let used: BTreeSet<&str> = plan.cells.iter().map(|cell| &*cell.variant.endpoint).collect();
     let mut simulators = Vec::new();

@@ -43,7 +43,8 @@ Examples:
   promptkeel accept 'ticket-triage/*'        accept pending outputs as snapshots
 
 Exit codes of `run`: 0 the gate holds, 1 it fails, 2 something is invalid and nothing was sent, 3 a verdict is missing,
-4 nothing was selected, 5 something could not be written, 6 stopped by the budget, 130 interrupted.";
+4 nothing was selected, 5 something could not be written, 6 stopped by the budget,
+7 it cannot be told whether it is worse than its baseline, 130 interrupted.";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ColourChoice {
@@ -70,6 +71,8 @@ pub(crate) enum Command {
     Show(ShowArguments),
     /// List the remembered runs, flaky cells, or forget runs
     History(history::HistoryArguments),
+    /// Bless a run that later runs are compared with, in a file to commit
+    Baseline(baseline::BaselineArguments),
     /// Create a first suite that runs at once
     Init(InitArguments),
     /// Go through changed, new and orphaned outputs in the terminal, and decide about each

@@ -1,6 +1,8 @@
 //! With what is each suite of a run compared, and where is that found?
 
-mod planned;
+pub(crate) mod blessed;
+pub(crate) mod deciding;
+pub(crate) mod planned;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
@@ -19,7 +21,6 @@ use crate::model::cost;
 use crate::model::gate::{Exit, SuitePolicy};
 use crate::model::problem::Problem;
 use crate::model::reply::Served;
-use crate::model::request::Dialect;
 use crate::model::run::{Bill, CellResult, RunReport};
 use crate::runner::plan::{Plan, PlannedCell};
 use crate::runner::run::Ran;
@@ -37,6 +38,8 @@ pub(crate) struct Compared {
     pub(crate) asked: BTreeMap<String, ComparisonAsked>,
     /// What they are compared with.
     pub(crate) baselines: Vec<Baseline>,
+    /// What fresh samples cost.
+    pub(crate) fresh: Bill,
 }
 
 impl Compared {
@@ -51,6 +54,14 @@ impl Compared {
         let of_run = arguments;
         let arguments = &arguments.comparison;
         let asked = asked(arguments, plan);
+        if arguments.decide && (asked.is_empty() || of_run.selection.shard.is_some()) {
+            let (what, hint) = if asked.is_empty() {
+                ("nothing is compared, so there is nothing to decide", "add `--baseline REF`, or `gate: {baseline: REF}` to a suite")
+            } else {
+                ("a shard compares nothing, so it has nothing to decide", "leave `--decide` out, or run without `--shard`")
+            };
+            return Err(Problem::error(format!("`--decide`: {what}")).hint(hint).into());
+        }
         let (mut cells, mut unbounded) = (Vec::new(), Vec::new());
         let mut references: Vec<&str> = asked.values().map(|asked| asked.baseline.as_str()).collect();
         references.sort_unstable();
@@ -81,7 +92,7 @@ impl Compared {
         }
         beside(plan, cells);
         plan.unbounded.extend(unbounded);
-        Ok(Self { asked, baselines })
+        Ok(Self { asked, baselines, fresh: Bill::default() })
     }
 
     /// Takes the cells of the baselines out of what was run: they are no result of it.
@@ -99,7 +110,8 @@ impl Compared {
     }
 
     /// Puts on the bill what the baselines cost in this run.
-    pub(crate) fn bill(report: &mut RunReport) {
+    pub(crate) fn bill(report: &mut RunReport, fresh: &Bill) {
+        add(&mut report.bill, fresh);
         for baseline in report.baselines.iter().filter(|baseline| baseline.run.is_none()) {
             add(&mut report.bill, &totals::sum(&baseline.cells, 0).bill);
         }
@@ -171,6 +183,9 @@ impl Finding<'_> {
             let record = self.remembered(reference, suites)?;
             return self.of_record(reference, record, suites);
         }
+        if reference == blessed::REFERENCE {
+            return blessed::baseline(self.project, self.store, suites);
+        }
         let report = formats::read(self.folder, Path::new(reference)).map_err(|mut failure| {
             for problem in &mut failure.problems {
                 problem.message = format!("baseline `{reference}`: {}", problem.message);
@@ -187,13 +202,12 @@ impl Finding<'_> {
             revision: report.run.revision,
             started_at: Some(report.run.started_at),
             cells: report.cells.into_iter().map(without_request).collect(),
-            dropped: Vec::new(),
-            fresh: Vec::new(),
+            ..Baseline::default()
         })
     }
 
-    /// The run of this id; of `last` and `last-green` the newest that has one of these suites, and was answered by the same kind of endpoint:
-    /// what was tried with a simulator in between is no baseline of what is real.
+    /// The run of this id; of `last` and `last-green` the newest that has one of these suites, and was answered by the same endpoints: what
+    /// was tried with the simulator in between is no baseline of what is real.
     fn remembered(&self, reference: &str, suites: &HashSet<&str>) -> Result<RunRecord, Failure> {
         let missing = |what: String| {
             let problem = Problem::error(format!("baseline `{reference}`: {what} is remembered"));
@@ -203,10 +217,12 @@ impl Finding<'_> {
         let record = match reference {
             "last" | "last-green" => {
                 let found = self.store.suites_of_runs().map_err(told)?;
-                let simulated = self.plan.cells.iter().all(|cell| cell.variant.identity.dialect == Dialect::Simulated);
+                let asked: HashSet<&str> = self.plan.cells.iter().map(|cell| &*cell.variant.endpoint).collect();
+                let is_like =
+                    |run: &RunHead| run.endpoints.is_empty() || asked.iter().all(|name| run.endpoints.iter().any(|one| one == name));
                 let has_suite = |run: &&RunHead| {
-                    run.simulated == simulated
-                        && found.get(&run.id).is_some_and(|of| of.iter().any(|counts| suites.contains(counts.suite.as_str())))
+                    let of = found.get(&run.id);
+                    is_like(run) && of.is_some_and(|of| of.iter().any(|counts| suites.contains(counts.suite.as_str())))
                 };
                 let runs = self.store.runs().map_err(told)?;
                 let mut those = runs.iter().filter(has_suite);
@@ -241,8 +257,7 @@ impl Finding<'_> {
             revision: record.head.revision,
             started_at: Some(record.head.started_at),
             cells,
-            dropped: Vec::new(),
-            fresh: Vec::new(),
+            ..Baseline::default()
         })
     }
 }
@@ -279,6 +294,6 @@ fn in_common(baseline: &Baseline, plan: &Plan) -> Result<(), Failure> {
     Err(problem.hint("cases are paired by suite and id; name another baseline, or `--baseline none`").into())
 }
 
-fn told(error: StoreError) -> Failure {
+pub(crate) fn told(error: StoreError) -> Failure {
     Problem::error(error.to_string()).hint(error.hint()).into()
 }

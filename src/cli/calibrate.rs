@@ -77,6 +77,7 @@ pub(crate) async fn run(
         spent: Money::ZERO,
         max_concurrency: arguments.max_concurrency,
         stopping: stopping.clone(),
+        asks_more: false,
         now,
     };
     let Answers { cached, simulators, budget: _ } = answers::open(project, &session.plan, wanted).await?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cli::arguments::reports::{FormatArguments, GithubArgument, MergeArguments, MergeUnreferenced, ReportArguments};
+use crate::cli::baseline::blessed;
 use crate::cli::compare;
 use crate::cli::console::Console;
 use crate::cli::github::Github;
@@ -60,10 +61,10 @@ impl Kept {
     /// Everything that a run reads, its store and its snapshots.
     pub(crate) fn of(root: &Path, store: &Path, suites: &[Arc<Suite>]) -> Self {
         let files = suites.iter().flat_map(|suite| &suite.files).map(|file| root.join(&*file.path));
-        let settings = root.join("promptkeel.toml");
+        let settings = [root.join("promptkeel.toml"), root.join(blessed::FILE)];
         let canonical = |path: PathBuf| path.canonicalize().ok();
         Self {
-            files: files.chain([settings]).filter_map(canonical).collect(),
+            files: files.chain(settings).filter_map(canonical).collect(),
             folders: [store.to_path_buf(), root.join("snapshots"), root.join("recordings")].into_iter().filter_map(canonical).collect(),
         }
     }

@@ -103,6 +103,7 @@ fn dispatch(cli: &Cli, console: &Console, end_now: fn(u8) -> !) -> Result<Exit, 
                 block_on(end_now, |_| async move { show::from_project(&project, arguments, console).await })
             }
         },
+        Command::Baseline(arguments) => baseline::blessed::run(&project()?, arguments, console),
         Command::Init(arguments) => init::run(&current()?, arguments, console),
         Command::Review(arguments) => {
             let project = project()?;

@@ -12,6 +12,8 @@ use crate::cli::arguments::CacheArgument;
 use crate::cli::arguments::reports::GithubArgument;
 use crate::cli::arguments::run::{RunArguments, Unreferenced, WithoutKey};
 use crate::cli::baseline::Compared;
+use crate::cli::baseline::deciding::Deciding;
+use crate::cli::baseline::planned::Asking;
 use crate::cli::console::{Console, counted};
 use crate::cli::decisions::{Decided, Decisions};
 use crate::cli::formats::{self, Kept};
@@ -156,6 +158,7 @@ pub(crate) async fn round(
         spent,
         max_concurrency: arguments.max_concurrency,
         stopping: stopping.clone(),
+        asks_more: arguments.comparison.decide,
         now,
     };
     let Answers { cached, simulators, budget } = answers::open(project, &session.plan, wanted).await?;
@@ -189,7 +192,7 @@ pub(crate) async fn round(
     let mut decisions = Decisions::new(project, arguments, Arc::clone(&plan));
     let run_timeout = arguments.run_timeout.or(project.settings.run_timeout);
     let timed_out = CancellationToken::new();
-    let options = Options {
+    let options = |known, run_timeout| Options {
         catalog: Arc::clone(&project.catalog),
         case_timeout: project.settings.case_timeout,
         run_timeout,
@@ -198,18 +201,28 @@ pub(crate) async fn round(
         known,
         detailed: console.verbosity() > 0,
         interrupted: interrupted.clone(),
-        stopping,
+        stopping: stopping.clone(),
         timed_out: timed_out.clone(),
     };
     let mut ran = run::run(
         Arc::clone(&plan),
         Arc::clone(&cached),
         session::folder(project),
-        options,
+        options(known, run_timeout),
         |cell, outputs| decisions.decide(cell, outputs),
         &mut narrate,
     )
     .await;
+    session.problems.extend(caps::left_out(plan.cells.iter().zip(&ran.cells).chain(held.left_out()), arguments.max_cost));
+    compared.take(&plan, &mut ran);
+    if arguments.comparison.decide && !stopping.is_cancelled() {
+        let asking = Asking { project, plan: &plan, selection: &arguments.selection, answers: &arguments.answers, now };
+        let left = run_timeout.map(|limit| limit.saturating_sub(clock.elapsed()));
+        let cap = arguments.max_cost.map(|cap| (cap, budget.spent()));
+        let options = options(HashSet::new(), left);
+        let with = Deciding { asking, cached: Arc::clone(&cached), options, partial: info.filtered, cap, console };
+        compared.decide(with, &ran.cells).await;
+    }
     let late = cached.drain().await;
     for simulator in simulators {
         simulator.stop().await;
@@ -241,9 +254,7 @@ pub(crate) async fn round(
         shard: arguments.selection.shard,
         ..RunFacts::default()
     };
-    session.problems.extend(caps::left_out(plan.cells.iter().zip(&ran.cells).chain(held.left_out()), arguments.max_cost));
     let variants = held.variants(&plan);
-    compared.take(&plan, &mut ran);
     let run::Ran { cells, texts } = held.whole(ran);
     let (doubtful, doubts) = doubt::doubts(&project.catalog, variants.iter().map(|variant| &**variant).zip(&cells));
     let mut noticed: Vec<Problem> = store.warnings().into_iter().filter(|warning| !told.contains(warning)).collect();
@@ -261,7 +272,7 @@ pub(crate) async fn round(
         carried: Vec::new(),
     };
     let mut report = assemble::report(parts, &facts);
-    Compared::bill(&mut report);
+    Compared::bill(&mut report, &compared.fresh);
     compare::tell_all_apart(&mut report);
     report.prompt_changes = prompts.changes(&plan.suites, &report.cells);
     report.bill.doubtful_samples = doubtful;

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::pairing::Across;
+use super::pairing::{Across, Pair};
 use super::side_by_side::{self, ArmCells, Incomparable};
-use crate::model::baseline::{Baseline, ComparisonAsked, ComparisonStanding, SuiteComparison};
+use crate::model::baseline::{Baseline, ComparisonAsked, ComparisonStanding, SuiteComparison, Unasked, WhyUnasked};
 use crate::model::comparison::{ComparisonVerdict, Counts, PairedCase};
 use crate::model::gate::{GateKind, GateOutcome, GateResult, SuitePolicy};
 use crate::model::run::CellResult;
@@ -52,19 +52,28 @@ pub fn gates(comparisons: &[SuiteComparison]) -> Vec<GateResult> {
     comparisons.iter().map(gate).collect()
 }
 
-fn of_one(suite: &str, asked: &ComparisonAsked, cells: &[&CellResult], baseline: &Baseline, partial: bool) -> SuiteComparison {
+/// The cells of a suite on both sides, the baseline's first: the gated ones of the run, and what stands against them.
+fn sides<'a>(suite: &str, cells: &[&'a CellResult], baseline: &'a Baseline, partial: bool) -> [Vec<&'a CellResult>; 2] {
     let candidate: Vec<&CellResult> = cells.iter().filter(|cell| cell.gated).copied().collect();
     let known: HashSet<(&str, &str)> = candidate.iter().map(|cell| place(cell)).collect();
-    let informing: HashSet<&str> = cells
-        .iter()
-        .filter(|cell| !cell.gated)
-        .map(|cell| &*cell.address.model)
-        .filter(|model| known.iter().all(|(_, of)| of != model))
-        .collect();
+    let is_judged = |model: &str| known.iter().any(|(_, judged)| *judged == model);
+    let informing: HashSet<&str> = cells.iter().map(|cell| &*cell.address.model).filter(|model| !is_judged(model)).collect();
     let counts = |cell: &&CellResult| {
         &*cell.address.suite == suite && !informing.contains(&*cell.address.model) && (!partial || known.contains(&place(cell)))
     };
-    let before: Vec<&CellResult> = baseline.cells.iter().filter(counts).collect();
+    [baseline.cells.iter().filter(counts).collect(), candidate]
+}
+
+/// The pairs of a suite that a comparison names, by the names that it gives them.
+#[must_use]
+pub fn pairs<'a>(suite: &str, cells: &'a [CellResult], baseline: &'a Baseline, partial: bool) -> Vec<Pair<'a>> {
+    let of_suite: Vec<&CellResult> = cells.iter().filter(|cell| &*cell.address.suite == suite).collect();
+    let [before, candidate] = sides(suite, &of_suite, baseline, partial);
+    super::pairing::pair(Across::Runs, &before, &candidate).comparable
+}
+
+fn of_one(suite: &str, asked: &ComparisonAsked, cells: &[&CellResult], baseline: &Baseline, partial: bool) -> SuiteComparison {
+    let [before, candidate] = sides(suite, cells, baseline, partial);
     let end = |standing, compared, message: String| SuiteComparison {
         suite: suite.to_owned(),
         baseline: baseline.reference.clone(),
@@ -92,11 +101,20 @@ fn of_one(suite: &str, asked: &ComparisonAsked, cells: &[&CellResult], baseline:
         }
     };
     drop_names(&mut compared, baseline, suite);
-    let standing = lacking(&compared, baseline).unwrap_or_else(|| standing(&compared, &arms));
-    let message = match (standing, said(&compared)) {
-        (ComparisonStanding::Missing, said) => format!("{said}; but verdicts are missing that could change it"),
-        (ComparisonStanding::Budget, said) => format!("{said}; but the budget left out a part of the baseline"),
-        (_, said) => said,
+    let prefix = format!("{suite}::");
+    compared.critical.extend(baseline.critical.iter().filter(|case| case.starts_with(&prefix)).cloned());
+    let is_broken = baseline.critical.iter().any(|case| case.starts_with(&prefix));
+    let standing = match standing(&compared, &arms) {
+        _ if is_broken => ComparisonStanding::Regressed,
+        found => lacking(&compared, baseline).unwrap_or(found),
+    };
+    let said = said(&compared);
+    let message = match standing {
+        _ if is_broken => format!("a critical assertion fails in fresh samples of {}; {said}", named(&compared.critical)),
+        ComparisonStanding::Missing => format!("{said}; but verdicts are missing that could change it"),
+        ComparisonStanding::Budget => format!("{said}; but the budget left out what would decide it"),
+        ComparisonStanding::Undecided => format!("{said}{}", unasked(&compared, baseline)),
+        ComparisonStanding::Regressed | ComparisonStanding::NotWorse | ComparisonStanding::Unchanged | ComparisonStanding::New => said,
     };
     end(standing, Some(compared), message)
 }
@@ -161,6 +179,11 @@ fn said(compared: &ArmComparison) -> String {
 /// A baseline that is asked in this run can be asked again where it has no verdict; one that is remembered is as it is.
 fn lacking(compared: &ArmComparison, baseline: &Baseline) -> Option<ComparisonStanding> {
     let is_whole = !compared.validity.iter().any(|finding| finding.kind == FindingKind::NoVerdictBaseline);
+    if compared.comparison.verdict == ComparisonVerdict::Undecided
+        && wanted(compared, baseline).any(|unasked| unasked.reason == WhyUnasked::Budget)
+    {
+        return Some(ComparisonStanding::Budget);
+    }
     if baseline.run.is_some() || is_whole || compared.comparison.verdict == ComparisonVerdict::Regressed {
         return None;
     }
@@ -169,6 +192,39 @@ fn lacking(compared: &ArmComparison, baseline: &Baseline) -> Option<ComparisonSt
         sample.skipped == Some(SkipReason::Budget) || sample.error.as_ref().is_some_and(|error| error.kind == ErrorKind::Budget)
     });
     Some(if by_budget { ComparisonStanding::Budget } else { ComparisonStanding::Missing })
+}
+
+/// Cases that still want fresh samples, and could not get them.
+fn wanted<'a>(compared: &'a ArmComparison, baseline: &'a Baseline) -> impl Iterator<Item = &'a Unasked> {
+    let need = compared.comparison.need.iter().flat_map(|need| &need.confirm);
+    need.filter_map(|case| baseline.unasked.iter().find(|unasked| unasked.case == *case))
+}
+
+/// Why an undecided comparison stays so.
+fn unasked(compared: &ArmComparison, baseline: &Baseline) -> String {
+    let of = |reason| -> Vec<String> {
+        wanted(compared, baseline).filter(|unasked| unasked.reason == reason).map(|unasked| unasked.case.clone()).collect()
+    };
+    let (lost, unanswered) = (of(WhyUnasked::Lost), of(WhyUnasked::Unanswered));
+    let mut said = String::new();
+    if !lost.is_empty() {
+        let cases = named(&lost);
+        said.push_str(&format!(
+            "; what the baseline asked for {cases} is neither on the disk nor in its revision, so it cannot be asked again"
+        ));
+    }
+    if !unanswered.is_empty() {
+        said.push_str(&format!("; fresh samples of {} reached no verdict", named(&unanswered)));
+    }
+    said
+}
+
+fn named(cases: &[String]) -> String {
+    match cases {
+        [one] => one.clone(),
+        [one, others @ ..] => format!("{one} and {} more", others.len()),
+        [] => String::new(),
+    }
 }
 
 /// The verdict as a gate's: what is worse fails only where it would be worse with every missing verdict of the candidate a pass.

@@ -12,7 +12,7 @@ fn cells(version: u32, run: &str, cases: usize, broken: usize) -> Vec<CellResult
 
 fn baseline(cells: Vec<CellResult>) -> Baseline {
     let reference = "main.json".to_owned();
-    Baseline { reference, run: None, revision: None, started_at: None, cells, dropped: Vec::new(), fresh: Vec::new() }
+    Baseline { reference, cells, ..Baseline::default() }
 }
 
 fn policy(suite: &str) -> SuitePolicy {

@@ -34,7 +34,7 @@ impl ComparisonAsked {
 }
 
 /// What a run is compared with.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Baseline {
     /// As it was asked for: `last-green`, `main.json`, `git:main`.
     pub reference: String,
@@ -55,6 +55,33 @@ pub struct Baseline {
     /// Samples that were asked afresh in both arms, because these cases looked worse.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fresh: Vec<FreshSamples>,
+    /// Cases that wanted fresh samples and did not get them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unasked: Vec<Unasked>,
+    /// Cases in whose fresh samples of the candidate a `critical` assertion failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub critical: Vec<String>,
+}
+
+/// A case that wanted fresh samples and did not get them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Unasked {
+    /// The case.
+    pub case: String,
+    /// Why not.
+    pub reason: WhyUnasked,
+}
+
+/// Why no fresh samples were got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WhyUnasked {
+    /// The budget left them out.
+    Budget,
+    /// What the baseline asked is neither on the disk nor in its revision.
+    Lost,
+    /// They reached no verdict.
+    Unanswered,
 }
 
 /// How one suite of a run stands against its baseline.
@@ -93,8 +120,30 @@ pub enum ComparisonStanding {
     Budget,
 }
 
+/// The value of [`Blessed::schema`] that this version writes and reads.
+pub const BLESSED: &str = "promptkeel.baseline/1";
+
+/// The run that was blessed: enough to compare with it where nothing else of it is left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Blessed {
+    /// [`BLESSED`].
+    pub schema: String,
+    /// `promptkeel 0.1.0`.
+    pub tool: String,
+    /// The id of the run.
+    pub run: String,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// Its git revision.
+    pub revision: Option<String>,
+    /// Every cell of it that has a verdict.
+    pub cells: Vec<KeptCell>,
+}
+
 /// What is kept of a cell so that later runs can be compared with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KeptCell {
     /// Which.
     pub address: Address,
@@ -113,7 +162,8 @@ pub struct KeptCell {
 }
 
 /// What is kept of a sample.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KeptSample {
     /// The answer's cache key.
     pub key: Key,

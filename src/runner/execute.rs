@@ -129,7 +129,7 @@ impl<E: Endpoint> Shared<E> {
             request: Arc::new(request),
             endpoint: Arc::clone(&cell.variant.endpoint),
             key,
-            sample: job.sample,
+            sample: cell.first_sample + job.sample,
             suite: Arc::clone(&cell.variant.suite_name),
             worst_case: cell.worst_case,
             deadline: self.case_timeout,

@@ -104,8 +104,10 @@ pub struct PlannedCell {
     pub case: Arc<Case>,
     /// The case's id, shared with its addresses.
     pub case_id: Arc<str>,
-    /// One key per sample, by index.
+    /// One key per sample, from [`Self::first_sample`] on.
     pub keys: Vec<Key>,
+    /// The index of the first sample: 0, or more where only further ones are asked.
+    pub first_sample: u32,
     /// The most that one sample can cost; `None` for an unpriced model.
     pub worst_case: Option<Money>,
     /// Project-relative path of the snapshot; `None` where the cell owns none.
@@ -411,7 +413,7 @@ fn plan_cell(
         .and_then(|bound| cost::upper_bound(context.catalog, &variant.model_id, bound, &variant.params, context.day));
     let owned = || owned::of_cell(&variant.suite, &case.id, &variant.prompt_name, &variant.model_name).map(Arc::from);
     let snapshot_path = if variant.owns_snapshot { owned() } else { None };
-    Ok(PlannedCell { variant, case, case_id, keys, worst_case, snapshot_path, baseline: None })
+    Ok(PlannedCell { variant, case, case_id, keys, first_sample: 0, worst_case, snapshot_path, baseline: None })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::harness::{Project, Ran, Server};
 
 /// So many cases with three samples each; `rules` come before those that answer right.
-fn project(cases: usize, rules: &str) -> Project {
+pub(crate) fn project(cases: usize, rules: &str) -> Project {
     let listed: String = (0..cases)
         .map(|n| format!("  - id: case-{n:02}\n    vars: {{n: 'item {n:02}'}}\n    assert:\n      - equals: 'item {n:02} is fine'\n"))
         .collect();
@@ -19,7 +19,7 @@ fn project(cases: usize, rules: &str) -> Project {
         .write("fixtures/sim/script.yaml", &script(cases, rules))
 }
 
-fn script(cases: usize, rules: &str) -> String {
+pub(crate) fn script(cases: usize, rules: &str) -> String {
     let mut script = format!("rules:\n{rules}");
     for n in 0..cases {
         script.push_str(&format!("  - when: {{text: 'item {n:02}'}}\n    then: {{text: 'item {n:02} is fine'}}\n"));
@@ -28,15 +28,15 @@ fn script(cases: usize, rules: &str) -> String {
 }
 
 /// The second version is answered wrong for the first cases.
-fn broken(cases: usize) -> String {
+pub(crate) fn broken(cases: usize) -> String {
     (0..cases).map(|n| format!("  - when: {{text: [Please, 'item {n:02}']}}\n    then: {{text: 'item {n:02} is lost'}}\n")).collect()
 }
 
-fn second_version(project: &Project) {
+pub(crate) fn second_version(project: &Project) {
     project.rewrite("suites/prompts/item/2.md", "Please say how {{ n }} is.\n");
 }
 
-fn comparison(report: &Value) -> &Value {
+pub(crate) fn comparison(report: &Value) -> &Value {
     &report["comparisons"][0]
 }
 
@@ -45,7 +45,7 @@ fn gate(report: &Value) -> &Value {
     gates.iter().find(|gate| gate["kind"] == "comparison").unwrap_or_else(|| panic!("no comparison gate: {gates:?}"))
 }
 
-fn flat(ran: &Ran) -> String {
+pub(crate) fn flat(ran: &Ran) -> String {
     ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

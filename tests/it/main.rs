@@ -9,6 +9,7 @@ mod architecture;
 mod budget;
 mod calibrating;
 mod comparing;
+mod confirming;
 mod corpus;
 #[cfg(unix)]
 mod crashing;

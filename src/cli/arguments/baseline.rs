@@ -1,13 +1,13 @@
 //! With what is a run compared, and how?
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 /// The comparison gate of `run`.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Comparison with a baseline")]
 pub(crate) struct ComparisonArguments {
-    /// Fail where the run is worse than this: `last`, `last-green`, a run's id, a report file, `previous-version` of each prompt, or
-    /// `git:REVISION`, which are asked in the same run; `none` for nothing
+    /// Fail where the run is worse than this: `last`, `last-green`, a run's id, a report file, `blessed`, `previous-version` of each prompt,
+    /// or `git:REVISION`, which are asked in the same run; `none` for nothing
     #[arg(long, value_name = "REF")]
     pub(crate) baseline: Option<String>,
     /// The loss of pass rate, averaged over all cases, that you would accept, in place of the suites'; 0.05 is five points
@@ -16,6 +16,42 @@ pub(crate) struct ComparisonArguments {
     /// How often, at most, the comparison may be wrong, in place of the suites'; 0.05 is 5 times in 100
     #[arg(long, value_name = "SHARE", value_parser = parse_alpha)]
     pub(crate) alpha: Option<f64>,
+    /// Where single cases look worse, ask for the fresh samples that confirm or clear them, in both arms, and judge once
+    #[arg(long)]
+    pub(crate) decide: bool,
+}
+
+/// What was blessed.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The file promptkeel.baseline.json is committed; `promptkeel run --baseline blessed` compares with it, also where no store is.\n\n\
+Examples:
+  promptkeel baseline set                       bless the last run whose gate held
+  promptkeel baseline set 20261122-143120-9f3a  or the run of this id, or a report file
+  promptkeel baseline show
+  promptkeel run --baseline blessed"
+)]
+pub(crate) struct BaselineArguments {
+    #[command(subcommand)]
+    pub(crate) command: BaselineCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BaselineCommand {
+    /// Write which run later runs are compared with
+    Set {
+        /// `last`, `last-green`, a run's id, or a report file
+        #[arg(value_name = "REF", default_value = "last-green")]
+        reference: String,
+    },
+    /// Show what is blessed
+    Show {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Delete the file: nothing is blessed any more
+    Clear,
 }
 
 fn parse_margin(text: &str) -> Result<f64, String> {

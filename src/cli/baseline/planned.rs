@@ -119,15 +119,7 @@ impl Asking<'_> {
         let dropped = dropped.collect();
         let cells = before.cells.into_iter().filter(|cell| cell.variant.gated && judged.contains(&place(cell)));
         PlannedBaseline {
-            baseline: Baseline {
-                reference: reference.to_owned(),
-                run: None,
-                revision,
-                started_at: None,
-                cells: Vec::new(),
-                dropped,
-                fresh: Vec::new(),
-            },
+            baseline: Baseline { reference: reference.to_owned(), revision, dropped, ..Baseline::default() },
             unbounded: before.unbounded,
             // Nothing is accepted from it, and no snapshot is its own.
             cells: cells.map(|cell| PlannedCell { snapshot_path: None, ..cell }).collect(),

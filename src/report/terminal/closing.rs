@@ -13,7 +13,8 @@ use std::io;
 
 use super::compared;
 use super::paint::{BAD, BOLD, DIM, GOOD, ODD, PLAIN, Screen, Span, span};
-use crate::model::gate::{Exit, GateOutcome, GateResult};
+use crate::model::baseline::ComparisonStanding;
+use crate::model::gate::{Exit, GateKind, GateOutcome, GateResult};
 use crate::model::money::Money;
 use crate::model::run::RunReport;
 use crate::model::verdict::CellError;
@@ -232,6 +233,17 @@ fn hints(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
     }
     if totals.failed > 0 && report.exit == Exit::Fails {
         hints.push("`promptkeel run --failed` runs what did not pass".to_owned());
+    }
+    let is_as_good = |suite: Option<&str>| {
+        let mut of_suite = report.comparisons.iter().filter(|comparison| Some(comparison.suite.as_str()) == suite);
+        of_suite.any(|comparison| comparison.standing == ComparisonStanding::NotWorse)
+    };
+    let by_rate = |gate: &&GateResult| gate.kind == GateKind::PassRate && gate.outcome == GateOutcome::Fail;
+    if report.gates.iter().filter(by_rate).any(|gate| is_as_good(gate.suite.as_deref())) {
+        hints.push(
+            "not worse than its baseline, and below `min_pass_rate`: a lower one leaves the verdict on cases that pass sometimes to the comparison"
+                .to_owned(),
+        );
     }
     if hints.is_empty() {
         return Ok(());
