@@ -13,12 +13,12 @@ use crate::cli::console::Console;
 use crate::cli::formats::{self, Kept};
 use crate::cli::project::{Failure, Project};
 use crate::cli::session::{self, Session};
-use crate::cli::{caps, compare, locks};
+use crate::cli::{caps, locks};
 use crate::gate::pairing;
 use crate::gate::statistics::calibration::{self, PassRate, Pool, Sample};
 use crate::model::assertion::AssertionSeverity;
 use crate::model::calibration::{Calibration, SCHEMA};
-use crate::model::comparison::Counts;
+use crate::model::comparison::{ComparisonPolicy, Counts, LocalPolicy};
 use crate::model::event::RunEvent;
 use crate::model::gate::Exit;
 use crate::model::money::Money;
@@ -53,6 +53,7 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let now = session::now();
     let mut session = planned(project, arguments, now)?;
+    let policy = policy(&session.plan, arguments)?;
     let kept = Kept::of(&project.root, &project.store_folder(), &session.plan.suites);
     let outputs = formats::open_of_calibration(arguments.json.as_deref(), arguments.markdown.as_deref(), &project.current, &kept)?;
     let open = if arguments.answers.cache == CacheArgument::Only { Store::open_to_read } else { Store::open };
@@ -116,7 +117,7 @@ pub(crate) async fn run(
     console.problems(&problems);
     store.settle();
 
-    let calibration = calibrated(&plan, &ran.cells, arguments);
+    let calibration = calibrated(&plan, &ran.cells, policy, arguments);
     let is_empty = calibration.comparison.cases == 0;
     let to_stdout = !outputs.uses_stdout();
     formats::commit_calibration(outputs, &calibration)?;
@@ -186,6 +187,31 @@ fn planned(project: &Project, arguments: &CalibrateArguments, now: DateTime<Utc>
     Ok(session)
 }
 
+/// The gate of the suites, but for what flags say. Several suites are judged as one, so they must ask for the same.
+fn policy(plan: &Plan, arguments: &CalibrateArguments) -> Result<ComparisonPolicy, Failure> {
+    let default = ComparisonPolicy::default();
+    let common = |flag: &str, given: Option<f64>, of: fn(&Suite) -> Option<f64>, usual: f64| {
+        let asked = |suite: &Arc<Suite>| of(suite).unwrap_or(usual);
+        let mut suites = plan.suites.iter();
+        let first = suites.next().map_or(usual, asked);
+        match (given, suites.find(|suite| asked(suite).to_bits() != first.to_bits())) {
+            (Some(given), _) => Ok(given),
+            (None, None) => Ok(first),
+            (None, Some(other)) => {
+                let (name, value) = (&plan.suites[0].name, asked(other));
+                let problem = Problem::error(format!("suite `{name}` has a {flag} of {first}, suite `{}` of {value}", other.name));
+                Err(Failure::from(problem.hint(format!("name one suite, or give `--{flag}`"))))
+            }
+        }
+    };
+    Ok(ComparisonPolicy {
+        margin: common("margin", arguments.margin, |suite| suite.gate.margin, default.margin)?,
+        alpha: common("alpha", arguments.alpha, |suite| suite.gate.alpha, default.alpha)?,
+        local: (!arguments.average_only).then(LocalPolicy::default),
+        look: None,
+    })
+}
+
 /// As many samples as all runs have together; a suite's cap holds for each of them.
 fn multiply(suite: &mut Suite, runs: u32, problems: &mut Vec<Problem>) {
     let of_cases = suite.cases.iter().filter_map(|case| case.samples);
@@ -231,13 +257,12 @@ fn store_problem(error: &StoreError) -> Failure {
     Problem::error(error.to_string()).hint(error.hint()).into()
 }
 
-fn calibrated(plan: &Plan, cells: &[CellResult], arguments: &CalibrateArguments) -> Calibration {
-    let policy = compare::policy_of(arguments.margin, arguments.confidence, arguments.average_only);
+fn calibrated(plan: &Plan, cells: &[CellResult], policy: ComparisonPolicy, arguments: &CalibrateArguments) -> Calibration {
     let (pools, rates) = (pools(plan, cells, arguments.runs), rates(plan));
     let affordable = MOST_CASES / u32::try_from(pools.len()).unwrap_or(u32::MAX).max(1);
     let losses = (arguments.draws / DEALS_PER_LOSS).min(affordable).max(100);
     let (comparison, pass_rates) = calibration::unchanged(&pools, &rates, policy, arguments.draws, SEED);
-    let drop = arguments.drop.unwrap_or(arguments.margin);
+    let drop = arguments.drop.unwrap_or(policy.margin);
     let samples = || cells.iter().flat_map(|cell| &cell.samples);
     let replies = || samples().filter_map(|sample| sample.reply.as_ref());
     let paid = || replies().filter(|reply| reply.served.is_paid());

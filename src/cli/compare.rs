@@ -75,7 +75,7 @@ pub(crate) fn parse_share(text: &str) -> Result<f64, String> {
     share.ok_or_else(|| "write a share from 0 to 1: 0.05 is five points".to_owned())
 }
 
-pub(crate) fn parse_confidence(text: &str) -> Result<f64, String> {
+fn parse_confidence(text: &str) -> Result<f64, String> {
     let share = text.parse::<f64>().ok().filter(|share| (0.5..=0.9999).contains(share));
     share.ok_or_else(|| "write a share from 0.5 to 0.9999: 0.9 is 90 %".to_owned())
 }
@@ -126,13 +126,8 @@ pub(crate) fn run(current: &Path, arguments: &CompareArguments, console: &Consol
 }
 
 fn policy(arguments: &CompareArguments) -> ComparisonPolicy {
-    policy_of(arguments.margin, arguments.confidence, arguments.average_only)
-}
-
-/// What the flags of a gate ask for.
-pub(crate) fn policy_of(margin: f64, confidence: f64, average_only: bool) -> ComparisonPolicy {
-    let local = (!average_only).then(LocalPolicy::default);
-    ComparisonPolicy { alpha: (1.0 - confidence) / 2.0, margin, local, look: None }
+    let local = (!arguments.average_only).then(LocalPolicy::default);
+    ComparisonPolicy { alpha: (1.0 - arguments.confidence) / 2.0, margin: arguments.margin, local, look: None }
 }
 
 /// Which cells stand on which side.

@@ -124,6 +124,20 @@ fn what_cannot_be_calibrated_is_refused_before_anything_is_sent() {
         assert_eq!(ran.code, code, "{arguments:?}: {ran:?}");
         assert!(told == "11000" && ran.stderr.contains("1000 runs of 11 samples") || ran.stderr.contains(told), "{ran:?}");
     }
+    project.rewrite(
+        "suites/others.yaml",
+        &project.read("suites/items.yaml").replace("suite: items\n", "suite: others\ngate: {margin: 0.1}\n"),
+    );
+    let two = project.run(&["calibrate"]);
+    assert!(two.code == 2 && two.stderr.contains("suite `others` of 0.1") && two.stderr.contains("`--margin`"), "{two:?}");
+    let (one, told) = calibrated(&project, &["suites/others.yaml", "--average-only", "--alpha", "0.1"]);
+    assert_eq!(
+        (one.code, &told["policy"]["margin"], &told["policy"]["alpha"]),
+        (0, &0.1.into(), &0.1.into()),
+        "as the suite's gate is set"
+    );
+    assert_eq!(told["detection"]["drop"], 0.1, "the loss to be found is the margin");
+    std::fs::remove_file(project.path("suites/others.yaml")).unwrap();
     project.edit("suites/items.yaml", "models: [claude-haiku-4-5]", "models: [{id: claude-haiku-4-5, gate: false}]");
     let none = project.run(&["calibrate"]);
     assert_eq!(none.code, 4, "{none:?}");

@@ -59,7 +59,7 @@ fn parse_margin(text: &str) -> Result<f64, String> {
     share.ok_or_else(|| "write a share from 0 to 1: 0.05 is five points".to_owned())
 }
 
-fn parse_alpha(text: &str) -> Result<f64, String> {
+pub(crate) fn parse_alpha(text: &str) -> Result<f64, String> {
     let share = text.parse::<f64>().ok().filter(|share| *share > 0.0 && *share < 0.5);
     share.ok_or_else(|| "write a share above 0 and below 0.5: 0.05 is 5 times in 100".to_owned())
 }

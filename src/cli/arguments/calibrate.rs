@@ -40,12 +40,12 @@ pub(crate) struct CalibrateArguments {
     /// Spend at most so many dollars, what is under way counted at its worst case
     #[arg(long, value_name = "USD")]
     pub(crate) max_cost: Option<crate::model::money::Money>,
-    /// The loss of pass rate, averaged over all cases, that you would accept: 0.05 is five points
-    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = crate::cli::compare::parse_share, help_heading = "Gate")]
-    pub(crate) margin: f64,
-    /// Confidence of the interval: at 0.9 each of its ends is wrong at most 5 times in 100
-    #[arg(long, value_name = "SHARE", default_value_t = 0.9, value_parser = crate::cli::compare::parse_confidence, help_heading = "Gate")]
-    pub(crate) confidence: f64,
+    /// The loss of pass rate, averaged over all cases, that you would accept, in place of the suites'; 0.05 is five points
+    #[arg(long, value_name = "SHARE", value_parser = crate::cli::compare::parse_share, help_heading = "Gate")]
+    pub(crate) margin: Option<f64>,
+    /// How often, at most, the comparison may be wrong, in place of the suites'; 0.05 is 5 times in 100
+    #[arg(long, value_name = "SHARE", value_parser = crate::cli::arguments::baseline::parse_alpha, help_heading = "Gate")]
+    pub(crate) alpha: Option<f64>,
     /// Judge the average over all cases alone, and leave cases that look worse unconfirmed: one that broke may hide in it
     #[arg(long, help_heading = "Gate")]
     pub(crate) average_only: bool,
