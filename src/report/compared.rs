@@ -1,6 +1,9 @@
 //! What does a comparison of two arms say, in words that every format can carry?
 
+use std::borrow::Cow;
+
 use crate::model::comparison::{Comparison, ComparisonVerdict, Counts, Interval};
+use crate::model::gate::{GateKind, GateResult};
 use crate::model::money::Money;
 use crate::model::side_by_side::{Arm, ArmComparison, Cheapest, Finding, FindingKind, SCHEMA, SideBySide};
 use crate::report::{figures, visible};
@@ -121,6 +124,15 @@ pub(crate) fn finding(finding: &Finding) -> String {
     let left_out = if finding.left_out { " left out" } else { "" };
     let detail = finding.detail.as_deref().map(|detail| format!(" ({})", visible::brief(detail, 200))).unwrap_or_default();
     format!("{cases}{left_out}: {what}{detail}{hint}: {}", names(&finding.cases))
+}
+
+/// What a gate says in a list of them: the numbers of a comparison stand beside that list, so they are left out here.
+pub(crate) fn of_gate(gate: &GateResult) -> Cow<'_, str> {
+    let parts = gate.message.split_once(" (difference ").and_then(|(claim, rest)| Some((claim, rest.split_once(')')?.1)));
+    match (gate.kind, parts) {
+        (GateKind::Comparison, Some((claim, rest))) => Cow::Owned(format!("{claim}{rest}")),
+        _ => Cow::Borrowed(&gate.message),
+    }
 }
 
 /// The first names, and how many more there are.

@@ -161,7 +161,7 @@ fn gates(report: &RunReport, page: &mut Page) {
             words::gate_outcome(gate.outcome),
             gate.suite.as_deref().map(cell_code).unwrap_or_default(),
             gate.model.as_deref().map(cell_code).unwrap_or_default(),
-            prose(&gate.message, 400),
+            prose(&crate::report::compared::of_gate(gate), 400),
         );
         left += usize::from(left > 0 || !page.add(&row));
     }

@@ -109,6 +109,8 @@ fn what_the_samples_cannot_say_is_undecided_and_ends_with_7() {
     assert!(told.contains("undecided whether item@2 is worse than item@1"), "{told}");
     assert!(told.contains("wants 10 fresh samples in each arm: items::case-00"), "{told}");
     assert!(told.contains("that is 20 more samples of 1 case, about $0.0"), "{told}");
+    assert_eq!(told.matches("90 % interval -").count(), 1, "the numbers are said once: {told}");
+    assert!(told.contains("hint: `--decide` asks the fresh samples"), "{told}");
 }
 
 #[test]

@@ -13,11 +13,12 @@ use std::io;
 
 use super::compared;
 use super::paint::{BAD, BOLD, DIM, GOOD, ODD, PLAIN, Screen, Span, span};
-use crate::model::baseline::ComparisonStanding;
+use crate::model::baseline::{ComparisonStanding, SuiteComparison};
 use crate::model::gate::{Exit, GateKind, GateOutcome, GateResult};
 use crate::model::money::Money;
 use crate::model::run::RunReport;
 use crate::model::verdict::CellError;
+use crate::report::compared::of_gate;
 use crate::report::standing::{Standing, Standings};
 use crate::report::{figures, problem, retries, visible, words};
 
@@ -209,7 +210,7 @@ fn gates(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
 fn gate(gate: &GateResult, screen: &mut Screen<'_>) -> io::Result<()> {
     let style = if gate.outcome == GateOutcome::Fail { BAD } else { ODD };
     let first = [span(PLAIN, "  "), span(style, format!("{:<9}", words::gate_outcome(gate.outcome))), span(PLAIN, "  ")];
-    let rest: [Span<'_>; 2] = [span(BOLD, about(gate)), span(PLAIN, visible::brief(&gate.message, 1_000))];
+    let rest: [Span<'_>; 2] = [span(BOLD, about(gate)), span(PLAIN, visible::brief(&of_gate(gate), 1_000))];
     screen.wrapped(&first, &rest, 6).map(drop)
 }
 
@@ -233,6 +234,17 @@ fn hints(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
     }
     if totals.failed > 0 && report.exit == Exit::Fails {
         hints.push("`promptkeel run --failed` runs what did not pass".to_owned());
+    }
+    let wants = |comparison: &SuiteComparison| {
+        let need = comparison.compared.as_ref().and_then(|compared| compared.comparison.need.as_ref());
+        comparison.standing == ComparisonStanding::Undecided && need.is_some_and(|need| !need.confirm.is_empty())
+    };
+    let is_asked = |comparison: &SuiteComparison| {
+        let mut baselines = report.baselines.iter().filter(|baseline| baseline.reference == comparison.baseline);
+        baselines.any(|baseline| !baseline.unasked.is_empty() || !baseline.fresh.is_empty())
+    };
+    if report.comparisons.iter().any(|comparison| wants(comparison) && !is_asked(comparison)) {
+        hints.push("`--decide` asks the fresh samples that cases which look worse want, and judges once".to_owned());
     }
     let is_as_good = |suite: Option<&str>| {
         let mut of_suite = report.comparisons.iter().filter(|comparison| Some(comparison.suite.as_str()) == suite);
