@@ -65,11 +65,15 @@ fn unequal_samples_do_not_break_the_level() {
 
 #[test]
 fn a_regression_is_found_as_often_as_the_operating_table_says() {
-    let unchanged = || Truth::unchanged(40);
+    let unchanged = Truth::unchanged;
     let scenarios = [
-        ("local", unchanged().losing(0.5, |index| index < 4), 0.61),
-        ("one", unchanged().losing(1.0, |index| index == 0), 1.0),
-        ("broad", unchanged().losing(0.1, |_| true), 0.76),
+        ("local, 40", unchanged(40).losing(0.5, |index| index < 4), 0.61),
+        ("one, 40", unchanged(40).losing(1.0, |index| index == 0), 1.0),
+        ("broad, 40", unchanged(40).losing(0.1, |_| true), 0.76),
+        ("unchanged, 100", unchanged(100), 0.029),
+        ("local, 100", unchanged(100).losing(0.5, |index| index < 10), 0.90),
+        ("one, 100", unchanged(100).losing(1.0, |index| index == 0), 1.0),
+        ("broad, 100", unchanged(100).losing(0.1, |_| true), 0.99),
     ];
     for (name, truth, published) in scenarios {
         let rates = truth.rates(3, policy(), RUNS, 5);
