@@ -1,6 +1,7 @@
 //! Which commands and flags are there? Every flag has one spelling, and means the same everywhere.
 
 pub(crate) mod baseline;
+pub(crate) mod cache;
 pub(crate) mod calibrate;
 pub(crate) mod history;
 pub(crate) mod reports;
@@ -69,6 +70,9 @@ pub(crate) enum Command {
     List(ListArguments),
     /// Show cells whole (prompt, reply, assertions, cost, attempts, snapshot), or a remembered run
     Show(ShowArguments),
+    /// Look after the stored and the recorded answers
+    #[command(subcommand)]
+    Cache(cache::CacheCommand),
     /// List the remembered runs, flaky cells, or forget runs
     History(history::HistoryArguments),
     /// Bless a run that later runs are compared with, in a file to commit

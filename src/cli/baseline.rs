@@ -267,7 +267,7 @@ pub(crate) fn known_again(store: &Store, catalog: &Catalog, kept: &KeptCell) -> 
     let mut cell = kept.cell();
     for (sample, kept) in cell.samples.iter_mut().zip(&kept.samples) {
         let Some(answered_at) = kept.answered_at else { continue };
-        let reply = store.get(&kept.key).map_err(told)?;
+        let reply = store.find(&kept.key).map_err(told)?.map(|answer| answer.reply);
         // Asked again since then: another answer.
         let reply = reply.filter(|reply| reply.answered_at.timestamp_micros() == answered_at.timestamp_micros());
         if let Some(reply) = reply {

@@ -13,7 +13,7 @@ use crate::cli::console::Console;
 use crate::cli::formats::{self, Kept};
 use crate::cli::project::{Failure, Project};
 use crate::cli::session::{self, Session};
-use crate::cli::{caps, locks};
+use crate::cli::{caps, locks, recordings};
 use crate::gate::pairing;
 use crate::gate::statistics::calibration::{self, PassRate, Pool, Sample};
 use crate::model::assertion::AssertionSeverity;
@@ -57,7 +57,8 @@ pub(crate) async fn run(
     let kept = Kept::of(&project.root, &project.store_folder(), &session.plan.suites);
     let outputs = formats::open_of_calibration(arguments.json.as_deref(), arguments.markdown.as_deref(), &project.current, &kept)?;
     let open = if arguments.answers.cache == CacheArgument::Only { Store::open_to_read } else { Store::open };
-    let store = Arc::new(open(&project.store_folder()).map_err(|error| store_problem(&error))?);
+    let recordings = recordings::of(project, &session.plan.suites)?;
+    let store = Arc::new(open(&project.store_folder()).map_err(|error| store_problem(&error))?.over(recordings));
     session.problems.extend(store.warnings());
     let known = match arguments.answers.cache {
         CacheArgument::ReadWrite | CacheArgument::Only => {

@@ -6,6 +6,7 @@ use crate::cli::arguments::review::{DecideArguments, PendingArguments};
 use crate::cli::console::{Console, counted};
 use crate::cli::desk::{Accepted, Desk};
 use crate::cli::project::{Failure, Project};
+use crate::cli::recordings;
 use crate::model::gate::Exit;
 use crate::model::problem::Problem;
 use crate::model::verdict::SnapshotState;
@@ -123,19 +124,21 @@ pub(crate) fn accept(project: &Project, arguments: &DecideArguments, add: bool, 
     let selection = selected(desk.folder(), arguments)?;
     let paths: Vec<&str> = selection.pending.iter().map(|pending| pending.path.as_str()).collect();
     let how = if add { Acceptance::Add } else { Acceptance::Replace };
-    let (mut done, mut problems) = (0, Vec::new());
+    let (mut done, mut accepted, mut problems) = (0, Vec::new(), Vec::new());
     for (path, result) in paths.iter().zip(desk.accept(&paths, how)) {
         match result {
             Ok(Accepted { variants, problem }) => {
                 let count = if add { format!(": {}", counted(variants, "variant")) } else { String::new() };
                 console.line(format_args!("accepted {path}{count}"))?;
                 done += 1;
+                accepted.push(*path);
                 // Many outputs of one prompt have one thing to be said of it.
                 problems.extend(problem.filter(|problem| !problems.contains(problem)));
             }
             Err(error) => problems.push(Problem::from(&error)),
         }
     }
+    problems.extend(recordings::of_accepted(project, &accepted, console));
     ended(done, "accepted", &problems, console)
 }
 

@@ -5,6 +5,7 @@ mod advice;
 mod answers;
 mod arguments;
 mod baseline;
+mod cache;
 mod calibrate;
 mod caps;
 mod check;
@@ -26,6 +27,7 @@ mod owners;
 mod plan;
 mod project;
 mod prompts;
+mod recordings;
 mod review;
 mod run;
 mod schema;
@@ -93,6 +95,7 @@ fn dispatch(cli: &Cli, console: &Console, end_now: fn(u8) -> !) -> Result<Exit, 
         Command::Check(arguments) => check::run(&project()?, arguments, console),
         Command::List(arguments) => list::run(&project()?, arguments, console),
         Command::History(arguments) => history::run(&project()?, arguments, console),
+        Command::Cache(command) => cache::run(&project()?, command, console),
         Command::Show(arguments) if arguments.cells.first().is_some_and(|first| history::names_run(first)) => {
             history::show(&project()?, arguments, console)
         }

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use crate::cli::arguments::{CacheArgument, PlanArguments};
 use crate::cli::console::Console;
 use crate::cli::project::{Failure, Project};
+use crate::cli::recordings;
 use crate::cli::session::{self, Session};
 use crate::model::gate::Exit;
 use crate::model::key::Key;
@@ -59,11 +60,12 @@ pub(crate) fn missing_keys<'a>(project: &'a Project, price: &PlanPrice) -> BTree
 /// Which samples are answered already. A project without a store knows none, and none is created for it.
 pub(crate) fn known(project: &Project, session: &Session) -> Result<HashSet<Key>, Failure> {
     let folder = project.store_folder();
+    let recordings = recordings::of(project, &session.plan.suites)?;
     if !folder.exists() {
-        return Ok(HashSet::new());
+        return Ok(session.plan.keys().filter(|key| recordings.known(key).is_some()).collect());
     }
     let failed = |error: crate::store::StoreError| Failure::from(Problem::error(error.to_string()).hint(error.hint()));
-    let store = Store::open_to_read(&folder).map_err(failed)?;
+    let store = Store::open_to_read(&folder).map_err(failed)?.over(recordings);
     let known = store.known(&select::keys(&session.plan)).map_err(failed)?;
     Ok(known.into_keys().collect())
 }

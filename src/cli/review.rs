@@ -14,13 +14,13 @@ use crate::cli::environment::Environment;
 use crate::cli::project::{Failure, Project};
 use crate::cli::prompts::{Texts, Way};
 use crate::cli::screen::{Heard, Screen};
-use crate::cli::{session, show};
+use crate::cli::{recordings, session, show};
 use crate::model::gate::Exit;
 use crate::model::problem::{Problem, Severity};
 use crate::model::run::{CellResult, PromptChange};
 use crate::model::suite::Suite;
 use crate::review::item::{Item, Kind};
-use crate::review::state::{Decision, Effect, Outcome, Review, Tone};
+use crate::review::state::{Decision, Effect, Outcome, Review, Status, Tone};
 use crate::review::view;
 use crate::runner::plan::PlannedCell;
 use crate::snapshot::SnapshotError;
@@ -62,6 +62,9 @@ pub(crate) async fn run(
         )
     })?;
     console.line(format_args!("{}", review.summary()))?;
+    let accepted = review.entries.iter().filter(|entry| matches!(entry.status, Status::Accepted));
+    let accepted: Vec<&str> = accepted.map(|entry| entry.item.path.as_str()).collect();
+    console.problems(&recordings::of_accepted(project, &accepted, console));
     Ok(exit)
 }
 

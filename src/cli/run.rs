@@ -21,7 +21,7 @@ use crate::cli::github::Github;
 use crate::cli::project::{Failure, Project};
 use crate::cli::prompts::Texts;
 use crate::cli::session::{self, Session};
-use crate::cli::{caps, compare, locks, orphans, plan};
+use crate::cli::{caps, compare, locks, orphans, plan, recordings};
 use crate::gate::judge::RunFacts;
 use crate::model::catalog::Catalog;
 use crate::model::cost;
@@ -122,7 +122,8 @@ pub(crate) async fn round(
     let kept = Kept::of(&project.root, &project.store_folder(), &session.plan.suites);
     let mut outputs = formats::open(&arguments.formats, arguments.events.as_deref(), &project.current, &kept)?;
     let open = if arguments.answers.cache == CacheArgument::Only { Store::open_to_read } else { Store::open };
-    let store = Arc::new(open(&project.store_folder()).map_err(|error| store_problem(&error))?);
+    let recordings = recordings::of(project, &session.plan.suites)?;
+    let store = Arc::new(open(&project.store_folder()).map_err(|error| store_problem(&error))?.over(recordings));
     let told = store.warnings();
     session.problems.extend(told.iter().cloned());
     let judged = session.plan.cells.len() as u64;
@@ -143,11 +144,8 @@ pub(crate) async fn round(
         let told = format!("without {names} only stored answers are judged: a cell without one has no verdict");
         session.problems.push(Problem::warning(told).hint("pull requests of forks get no key; elsewhere set it"));
     }
-    if mode == CacheArgument::Only && price.to_ask() > 0 {
-        let missing = counted(usize::try_from(price.to_ask()).unwrap_or(usize::MAX), "answer");
-        let problem =
-            Problem::warning(format!("{missing} are missing, and would cost at most {} to ask", price.upper_bound_usd.display(4)));
-        session.problems.push(problem.hint("run without `--cache only`, with a key, to get and store them"));
+    if mode == CacheArgument::Only {
+        session.problems.extend(recordings::missing(&session.plan, &known, &price));
     }
     let stopping = interrupted.child_token();
     let wanted = Wanted {
@@ -246,6 +244,7 @@ pub(crate) async fn round(
             Err(left) => unwritten_snapshots.extend(left),
         }
     }
+    unwritten_snapshots.extend(recordings::of_run(project, arguments, &plan, &accepted, &store, &mut session.problems, console));
     let facts = RunFacts {
         interrupted: interrupted.is_cancelled(),
         timed_out: run_timeout.filter(|_| timed_out.is_cancelled()),

@@ -12,6 +12,7 @@ use crate::cli::console::{Console, counted};
 use crate::cli::formats;
 use crate::cli::project::{Failure, Project};
 use crate::cli::prompts::Texts;
+use crate::cli::recordings;
 use crate::cli::session;
 use crate::endpoint::budget::Budget;
 use crate::endpoint::{self, Spending};
@@ -59,6 +60,7 @@ pub(crate) async fn from_project(project: &Project, arguments: &ShowArguments, c
 /// Judges cells by what is stored: a miss is an error of its cell.
 pub(crate) async fn stored(project: &Project, plan: Plan) -> Result<Ran, Failure> {
     let store = Store::open_to_read(&project.store_folder()).map_err(|error| Problem::error(error.to_string()).hint(error.hint()))?;
+    let store = store.over(recordings::of(project, &plan.suites)?);
     let spending = Spending { budget: Arc::new(Budget::default()), catalog: Arc::clone(&project.catalog) };
     let nobody = endpoint::build(Vec::new(), &spending, 0).map_err(|error| Problem::error(error.to_string()))?;
     let cached = Arc::new(Cached::new(Arc::new(store), CacheMode::Only, nobody));

@@ -28,7 +28,7 @@ pub struct NewAnswer<'a> {
 /// What is known of a stored answer without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
-    /// How often the key was answered; reads take the newest.
+    /// How often the key was answered; reads take the newest. 0: it is recorded, not stored.
     pub generation: u32,
     /// When the newest answer was paid.
     pub created_at: DateTime<Utc>,
@@ -141,4 +141,20 @@ pub(super) fn known(connection: &Connection, keys: &[Key]) -> rusqlite::Result<H
     }
     snapshot.finish()?;
     Ok(known)
+}
+
+/// How many answers are as they were written, and the keys of those that are not.
+pub(super) fn verify(connection: &Connection) -> rusqlite::Result<(u64, Vec<Key>)> {
+    let mut statement = connection.prepare("SELECT key, checksum, reply FROM answers ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    let (mut whole, mut damaged) = (0, Vec::new());
+    while let Some(row) = rows.next()? {
+        let bytes = row.get_ref(0)?.as_blob().ok().and_then(|key| <[u8; 32]>::try_from(key).ok());
+        let key = Key::from_bytes(bytes.unwrap_or_default());
+        match (bytes, row.get_ref(1)?.as_blob(), row.get_ref(2)?.as_bytes()) {
+            (Some(_), Ok(kept), Ok(reply)) if kept == checksum(&key, reply) => whole += 1,
+            _ => damaged.push(key),
+        }
+    }
+    Ok((whole, damaged))
 }

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::endpoint::patience::{Flight, Recheck};
 use crate::endpoint::{Call, Endpoint};
 use crate::model::key::Key;
-use crate::model::reply::{Answer, Reply, Served};
+use crate::model::reply::{Answer, Served};
 use crate::model::verdict::{CellError, ErrorKind};
 use crate::store::answers::NewAnswer;
 use crate::store::claim::{Claim, Claimed};
@@ -139,13 +139,13 @@ impl<E: Endpoint> Cached<E> {
 
 impl<E: Endpoint> Endpoint for Cached<E> {
     async fn ask(&self, call: Call) -> Result<Answer, CellError> {
-        if let Some(reply) = self.shared.stored(&call.key)? {
-            return Ok(Answer { reply, served: Served::Stored });
+        if let Some(answer) = self.shared.stored(&call.key)? {
+            return Ok(answer);
         }
         if self.shared.mode == CacheMode::Only {
             return Err(CellError {
                 kind: ErrorKind::CacheMiss,
-                message: format!("no answer is stored under the key {}", call.key),
+                message: format!("no answer is stored or recorded under the key {}", call.key),
                 hint: Some("run without `--cache only` to ask for it".to_owned()),
                 attempts: Vec::new(),
             });
@@ -166,13 +166,13 @@ impl<E: Endpoint> Endpoint for Cached<E> {
 }
 
 impl<E: Endpoint> Shared<E> {
-    /// The stored answer, where the mode lets it be used.
-    fn stored(&self, key: &Key) -> Result<Option<Arc<Reply>>, CellError> {
+    /// The stored or recorded answer, where the mode lets it be used.
+    fn stored(&self, key: &Key) -> Result<Option<Answer>, CellError> {
         let reads = match self.mode {
             CacheMode::ReadWrite | CacheMode::Only => true,
             CacheMode::Refresh | CacheMode::Off => lock(&self.answered).contains(key),
         };
-        if reads { self.store.get(key).map_err(|error| self.fail(&error, "could not be read")) } else { Ok(None) }
+        if reads { self.store.find(key).map_err(|error| self.fail(&error, "could not be read")) } else { Ok(None) }
     }
 
     /// The first failure of the store ends all asking.
@@ -242,7 +242,7 @@ impl<E: Endpoint> Shared<E> {
         }
         let free = self.mode != CacheMode::ReadWrite || asking.claims(&self.store, key);
         match self.stored(key) {
-            Ok(Some(reply)) => Recheck::Found(reply),
+            Ok(Some(answer)) => Recheck::Found(answer.reply),
             Ok(None) if free || asking.has_waited(patience) => Recheck::Ask,
             Ok(None) => Recheck::Busy,
             Err(error) => Recheck::Stop(error),

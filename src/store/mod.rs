@@ -17,7 +17,9 @@ mod open;
 pub mod pending;
 pub mod prompts;
 pub mod recent;
+pub mod recordings;
 pub mod trends;
+pub mod upkeep;
 mod writer;
 
 use std::collections::HashMap;
@@ -28,12 +30,13 @@ use rusqlite::Connection;
 
 use crate::model::key::Key;
 use crate::model::problem::Problem;
-use crate::model::reply::Reply;
+use crate::model::reply::{Answer, Reply, Served};
 use crate::store::answers::{Found, Known, NewAnswer};
 use crate::store::claim::{Claimed, Claims};
 use crate::store::history::{RunHead, RunRecord};
 use crate::store::open::Access;
 use crate::store::recent::{Flaky, SuiteCounts};
+use crate::store::recordings::Recordings;
 use crate::store::writer::Writer;
 
 /// The project's database.
@@ -46,6 +49,8 @@ pub struct Store {
     writer: Option<Writer>,
     claims: Claims,
     warnings: Mutex<Vec<Problem>>,
+    /// What is committed, beneath what is stored.
+    recordings: Recordings,
 }
 
 /// Why the store cannot be used.
@@ -89,6 +94,24 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// A line of a recording is not as it was written, or contradicts another one.
+    #[error("{file}:{line}: {reason}")]
+    Recording {
+        /// The file, relative to the project.
+        file: String,
+        /// Which line, from 1.
+        line: u32,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file of recordings cannot be read or written.
+    #[error("the recordings `{file}`: {reason}")]
+    RecordingFile {
+        /// The file, relative to the project.
+        file: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// Anything else: disk full, locked for too long, read-only.
     #[error("the store `{}` cannot be used: {reason}", path.display())]
     Database {
@@ -109,6 +132,10 @@ impl StoreError {
             Self::Foreign { .. } => "move the file away",
             Self::Damaged { .. } => "run again: the damaged file is set aside and a new one begun",
             Self::Gone { .. } => "run again: a new store is begun; what this run has answered is in its report alone",
+            Self::Recording { .. } => {
+                "put the line back as it was committed, or delete it: `promptkeel run --record` asks again and records the answer"
+            }
+            Self::RecordingFile { .. } => "it is a text file of one answer a line, written by `promptkeel run --record`",
             Self::Database { .. } => "check free disk space and permissions, and whether another process holds it",
         }
     }
@@ -128,6 +155,7 @@ impl Store {
             readers: Mutex::default(),
             claims: Claims::of(folder),
             warnings: Mutex::new(opened.warnings),
+            recordings: Recordings::default(),
         })
     }
 
@@ -154,7 +182,14 @@ impl Store {
             writer: None,
             claims: Claims::of(folder),
             warnings: Mutex::new(vec![problem.hint("this run is not remembered for `--failed`")]),
+            recordings: Recordings::default(),
         })
+    }
+
+    /// The same, with these recordings beneath it.
+    #[must_use]
+    pub fn over(self, recordings: Recordings) -> Self {
+        Self { recordings, ..self }
     }
 
     /// Whether answers and runs can be stored.
@@ -175,7 +210,19 @@ impl Store {
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The newest answer of a key. Takes some ten microseconds where the file is in the system's cache.
+    /// The answer of a key: the newest that is stored, else the recorded one.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or the recorded answer is not what it was.
+    pub fn find(&self, key: &Key) -> Result<Option<Answer>, StoreError> {
+        if let Some(reply) = self.get(key)? {
+            return Ok(Some(Answer { reply, served: Served::Stored }));
+        }
+        let recorded = self.recordings.get(key)?;
+        Ok(recorded.map(|reply| Answer { reply: Arc::new(reply), served: Served::Recorded }))
+    }
+
+    /// The newest stored answer of a key. Takes some ten microseconds where the file is in the system's cache.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -184,12 +231,20 @@ impl Store {
         Ok(self.whole(key, found))
     }
 
-    /// Which of these keys are answered, without reading the answers. A missing key is missing from the map.
+    /// Which of these keys are answered, stored or recorded, without reading the answers. A missing key is missing from the map.
     ///
     /// # Errors
     /// If the file cannot be read.
     pub fn known(&self, keys: &[Key]) -> Result<HashMap<Key, Known>, StoreError> {
-        self.read(|connection| answers::known(connection, keys))
+        let mut known = self.read(|connection| answers::known(connection, keys))?;
+        if !self.recordings.is_empty() {
+            for key in keys {
+                if let Some((created_at, simulated)) = self.recordings.known(key) {
+                    known.entry(*key).or_insert(Known { generation: 0, created_at, simulated });
+                }
+            }
+        }
+        Ok(known)
     }
 
     /// How many answers were stored since it was created.

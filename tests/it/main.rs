@@ -33,6 +33,7 @@ mod mistakes;
 #[expect(unreachable_pub, reason = "the fuzz targets reach it through a library of their own")]
 mod promises;
 mod raw_server;
+mod recording;
 mod reviewing;
 mod running;
 mod rust_source;

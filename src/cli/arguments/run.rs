@@ -15,6 +15,7 @@ Examples:
   promptkeel run --watch                              again after each edit, what it touches
   promptkeel run --failed                             what did not pass last time
   promptkeel run --cache only --junit junit.xml       replay stored answers; a miss is an error
+  promptkeel run --record                             commit the answers: CI and forks replay them without a key
   promptkeel run --cache refresh --case 'refund-*'    ask again
   promptkeel run --samples 5                          five answers per cell: stored ones are not asked again
   promptkeel run --baseline last-green                fail where it is worse than the last run whose gate held
@@ -50,6 +51,9 @@ pub(crate) struct RunArguments {
     /// With `--cache refresh`: go on with the refresh that was interrupted, and ask only what it did not ask
     #[arg(long, help_heading = "Answers")]
     pub(crate) resume: bool,
+    /// Write the answers into `recordings/`, to be committed: whoever has them needs no key
+    #[arg(long, conflicts_with = "endpoint", help_heading = "Answers")]
+    pub(crate) record: bool,
     /// Requests under way at once, per endpoint and model
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) max_concurrency: Option<u32>,

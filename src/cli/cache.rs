@@ -1,0 +1,130 @@
+//! `promptkeel cache`: what is stored and recorded, is it whole, and what of it is committed?
+
+use serde::Serialize;
+
+use crate::cli::arguments::cache::{CacheCommand, ExportArguments, StatsArguments};
+use crate::cli::arguments::{AnswerArguments, SelectionArguments};
+use crate::cli::console::{Console, counted};
+use crate::cli::project::{Failure, Project};
+use crate::cli::recordings::{self, Recorded, Whose};
+use crate::cli::session;
+use crate::model::gate::Exit;
+use crate::model::problem::{Problem, Severity};
+use crate::store::recordings::{FileFacts, RecordingFile, Recordings};
+use crate::store::upkeep::Facts;
+use crate::store::{Store, StoreError};
+
+pub(crate) fn run(project: &Project, command: &CacheCommand, console: &Console) -> Result<Exit, Failure> {
+    match command {
+        CacheCommand::Export(arguments) => export(project, arguments, console),
+        CacheCommand::Stats(arguments) => stats(project, arguments, console),
+        CacheCommand::Verify => verify(project, console),
+    }
+}
+
+fn export(project: &Project, arguments: &ExportArguments, console: &Console) -> Result<Exit, Failure> {
+    let selection = SelectionArguments { suites: arguments.suites.clone(), ..SelectionArguments::default() };
+    let loaded = session::load(project, &selection, &AnswerArguments::default())?;
+    if loaded.problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return Err(loaded.problems.into());
+    }
+    let store = Store::open(&project.store_folder()).map_err(told)?;
+    let recorded = recordings::save(project, &loaded.suites, &store, &Whose::All)?;
+    for Recorded { file, written } in &recorded {
+        let answers = counted(usize::try_from(written.answers).unwrap_or(usize::MAX), "answer");
+        let missing = match written.missing.len() {
+            0 => String::new(),
+            count => format!("; {} missing: `promptkeel plan` prices them", counted(count, "answer")),
+        };
+        console
+            .line(format_args!("{file}: {answers}, {} new, {} changed, {} gone{missing}", written.added, written.changed, written.gone))?;
+    }
+    console.problems(&recordings::mixed(&recorded));
+    Ok(Exit::Holds)
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Stats {
+    store: Facts,
+    recordings: Vec<FileFacts>,
+}
+
+fn stats(project: &Project, arguments: &StatsArguments, console: &Console) -> Result<Exit, Failure> {
+    let store = existing(project)?.map_or_else(|| Ok(Facts::default()), |store| store.facts()).map_err(told)?;
+    let recordings = Recordings::open(files(project)?).map_err(all_told)?.facts();
+    if arguments.json {
+        console.json(&Stats { store, recordings })?;
+        return Ok(Exit::Holds);
+    }
+    let Facts { answers, keys, simulated, bytes, runs, oldest, newest } = &store;
+    let between = match oldest.zip(*newest) {
+        Some((oldest, newest)) => format!(", paid from {} to {}", oldest.format("%Y-%m-%d"), newest.format("%Y-%m-%d")),
+        None => String::new(),
+    };
+    console.line(format_args!(
+        "store: {answers} answers to {keys} requests, {simulated} simulated{between}; {runs} runs; {} KB",
+        bytes / 1024
+    ))?;
+    for FileFacts { file, answers, simulated, bytes } in &recordings {
+        console.line(format_args!("{file}: {answers} answers, {simulated} simulated, {} KB", bytes / 1024))?;
+    }
+    Ok(Exit::Holds)
+}
+
+fn verify(project: &Project, console: &Console) -> Result<Exit, Failure> {
+    let mut problems = Vec::new();
+    let mut stored = 0;
+    if let Some(store) = existing(project)? {
+        let (count, damaged) = store.verify().map_err(told)?;
+        stored = count;
+        problems.extend(damaged.into_iter().map(|key| {
+            Problem::error(format!("the stored answer {key} is damaged")).hint("it counts as missing, and is asked again when it is needed")
+        }));
+    }
+    let mut recorded = 0;
+    for file in files(project)? {
+        match Recordings::open([file]) {
+            Ok(recordings) => recorded += recordings.len(),
+            Err(errors) => problems.extend(errors.iter().map(recordings::problem)),
+        }
+    }
+    console.problems(&problems);
+    console.line(format_args!(
+        "{stored} stored and {recorded} recorded answers are as they were written; {}",
+        counted(problems.len(), "problem")
+    ))?;
+    Ok(if problems.is_empty() { Exit::Holds } else { Exit::Invalid })
+}
+
+fn existing(project: &Project) -> Result<Option<Store>, Failure> {
+    let folder = project.store_folder();
+    if folder.exists() { Store::open_to_read(&folder).map(Some).map_err(told) } else { Ok(None) }
+}
+
+/// Every file of recordings, whatever suite it is of.
+fn files(project: &Project) -> Result<Vec<RecordingFile>, Failure> {
+    let folder = project.root.join(recordings::FOLDER);
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let unreadable = |error: std::io::Error| Problem::error(format!("cannot read the folder `{}`: {error}", recordings::FOLDER));
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|extension| extension == "jsonl") {
+            let name = format!("{}/{}", recordings::FOLDER, path.file_name().unwrap_or_default().to_string_lossy());
+            files.push(RecordingFile { path, name });
+        }
+    }
+    files.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(files)
+}
+
+fn told(error: StoreError) -> Failure {
+    recordings::problem(&error).into()
+}
+
+fn all_told(errors: Vec<StoreError>) -> Failure {
+    Failure::from(errors.iter().map(recordings::problem).collect::<Vec<_>>())
+}
