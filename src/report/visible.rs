@@ -6,7 +6,7 @@ use std::io;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-use crate::model::hidden::{is_hidden, is_joiner, joins};
+use crate::model::hidden::{is_hidden, is_shaping, shows_beside};
 
 /// Hidden characters written out (`\u{1b}`, `\r`); line breaks stay, tabs become four blanks.
 pub(crate) fn lines(text: &str) -> Cow<'_, str> {
@@ -143,13 +143,13 @@ fn escape(character: char, into: &mut String) {
 }
 
 fn replaced(text: &str, mut hidden: impl FnMut(char, &mut String)) -> Cow<'_, str> {
-    let Some(first) = text.find(|character| is_hidden(character) || is_joiner(character)) else { return disarmed(text) };
+    let Some(first) = text.find(|character| is_hidden(character) || is_shaping(character)) else { return disarmed(text) };
     let mut shown = String::with_capacity(text.len() + 16);
     shown.push_str(&text[..first]);
     let mut before = text[..first].chars().next_back();
     let mut rest = text[first..].chars();
     while let Some(character) = rest.next() {
-        let concealed = is_hidden(character) || (is_joiner(character) && !joins(before, rest.as_str().chars().next()));
+        let concealed = is_hidden(character) || (is_shaping(character) && !shows_beside(character, before, rest.as_str().chars().next()));
         if concealed {
             hidden(character, &mut shown)
         } else {
@@ -263,6 +263,18 @@ mod tests {
             assert_eq!(lines(joined), joined);
         }
         assert_eq!(lines("a\u{115f}b\u{1160}c\u{3164}d\u{ffa0}"), "a\\u{115f}b\\u{1160}c\\u{3164}d\\u{ffa0}");
+    }
+
+    #[test]
+    fn a_text_that_is_hidden_in_selectors_is_written_out() {
+        assert_eq!(lines("a\u{e0141}\u{e0142}b\u{fe01}"), "a\\u{e0141}\\u{e0142}b\\u{fe01}");
+        assert_eq!(lines("\u{34f}\u{17b4}\u{1d173}\u{fff0}\u{1bca0}\u{e0fff}"), "\\u{34f}\\u{17b4}\\u{1d173}\\u{fff0}\\u{1bca0}\\u{e0fff}");
+        assert_eq!(lines("x\u{fe0f} ❤\u{fe0f}\u{fe0f} \u{fe0e}a\u{180b}"), "x\\u{fe0f} ❤\u{fe0f}\\u{fe0f} \\u{fe0e}a\\u{180b}");
+        for seen in
+            ["❤\u{fe0f}", "☎\u{fe0e}", "1\u{fe0f}\u{20e3}", "#\u{fe0f}\u{20e3}", "©\u{fe0f}", "👁\u{fe0f}\u{200d}🗨\u{fe0f}", "ᠠ\u{180b}"]
+        {
+            assert_eq!(lines(seen), seen);
+        }
     }
 
     #[test]

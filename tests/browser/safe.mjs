@@ -10,7 +10,7 @@ async function isHarmless(page, where) {
       scripts: document.scripts.length,
       listeners: [...document.querySelectorAll("*")].flatMap(listeners),
       links: [...document.querySelectorAll("[href], [src], [action]")].map((node) => node.getAttribute("href") ?? node.getAttribute("src") ?? "").filter((target) => !target.startsWith("#")),
-      hidden: /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/.exec(document.body.innerText)?.[0].codePointAt(0).toString(16) ?? null,
+      hidden: /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff\u034f\u{e0000}-\u{e0fff}]/u.exec(document.body.innerText)?.[0].codePointAt(0).toString(16) ?? null,
     };
   });
   equal(found, { elements: [], scripts: 1, listeners: [], links: [], hidden: null }, `${where}: only texts`);
@@ -18,7 +18,7 @@ async function isHarmless(page, where) {
 
 // Nothing of what is hostile is hidden.
 function seen(whole, where) {
-  for (const words of ["</script><script>window.pwned = 1</script>", "<img src=x onerror=", "\\u{202e}evil\\u{202c}", "\\u{1b}[31mred"]) check(whole.includes(words), `${where} shows ${words}`, whole.slice(0, 2000));
+  for (const words of ["</script><script>window.pwned = 1</script>", "<img src=x onerror=", "\\u{202e}evil\\u{202c}", "\\u{1b}[31mred", "a\\u{e0141}\\u{fe01}\\u{34f}b\\u{fe0f}"]) check(whole.includes(words), `${where} shows ${words}`, whole.slice(0, 2000));
 }
 
 export async function hostile() {

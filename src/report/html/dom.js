@@ -2,12 +2,17 @@
 
 const SVG = 'http://www.w3.org/2000/svg';
 
+// What emoji are made of.
+const PICTURES = '\\u203c\\u2049\\u2100-\\u214f\\u2190-\\u21ff\\u2300-\\u27bf\\u2900-\\u297f\\u2b00-\\u2bff\\u3030\\u303d\\u3297\\u3299\\u{1f000}-\\u{1faff}';
 // What would be acted upon or not seen: the same characters as in every other report. Line breaks and tabs stay.
 const HIDDEN = new RegExp([
-  '[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u115f\\u1160\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\u3164\\ufeff\\uffa0\\ufff9-\\ufffb\\ufffe\\uffff\\u{e0000}-\\u{e007f}]',
+  '[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\u3164\\ufe00-\\ufe0d\\ufeff\\uffa0\\ufff0-\\ufffb\\ufffe\\uffff\\u{1bca0}-\\u{1bca3}\\u{1d173}-\\u{1d17a}\\u{e0000}-\\u{e0fff}]',
   // A joiner that joins nothing: neither behind a letter of a script that has joiners, nor between emoji.
   '(?<![\\u0600-\\u109f\\u1700-\\u18af\\u1900-\\u1cff\\ua800-\\uabff\\ufb50-\\ufdff\\ufe70-\\ufefc\\u{10a00}-\\u{11fff}\\u{1e900}-\\u{1e95f}](?=[^][^]))(?<!PICTURED(?=[^]PICTURED))[\\u200c\\u200d]'
-    .replaceAll('PICTURED', '[\\ufe0f\\u20e3\\u203c\\u2049\\u2100-\\u214f\\u2190-\\u21ff\\u2300-\\u27bf\\u2900-\\u297f\\u2b00-\\u2bff\\u3030\\u303d\\u3297\\u3299\\u{1f000}-\\u{1faff}]'),
+    .replaceAll('PICTURED', `[\\ufe0f\\u20e3${PICTURES}]`),
+  // A selector behind what has but one look, or behind another selector.
+  `(?<![#*0-9\\u00a9\\u00ae${PICTURES}])[\\ufe0e\\ufe0f]`,
+  '(?<![\\u1820-\\u18aa])[\\u180b-\\u180d\\u180f]',
 ].join('|'), 'gu');
 // In an output also a backslash that would read like an escape of ours: the letters are never taken for the character.
 const WRITTEN = new RegExp(`\\\\(?=u\\{[0-9A-Fa-f]{1,6}\\})|${HIDDEN.source}`, 'gu');
