@@ -29,7 +29,11 @@ pub(crate) fn change(state: &SnapshotState, new: &Snapshot, text: &str, variants
     let _ = writeln!(change, "{stopped:?}, simulated: {}, {variants:?}", new.simulated);
     // Which assertions hold is no matter as long as none fails; why nobody knows is.
     let _ = match judged {
-        Judged::Cell { verdict, failing, .. } => writeln!(change, "{verdict:?} {failing:?}"),
+        // What an assertion says of the output quotes the rest of it, too: only which fails is the same for both.
+        Judged::Cell { verdict, failing, .. } => {
+            let failing: Vec<&str> = failing.iter().map(|failing| failing.wanted.as_str()).collect();
+            writeln!(change, "{verdict:?} {failing:?}")
+        }
         Judged::Unknown(why) => writeln!(change, "unknown: {why}"),
     };
     Some(change)
@@ -83,6 +87,7 @@ mod tests {
     use super::*;
     use crate::diff::{json_diff, text_diff};
     use crate::model::verdict::Verdict;
+    use crate::review::item::Failing;
     use crate::snapshot::output::Output;
 
     const ONE: Variants = Variants { accepted: 1, replaced: 1, added: 2 };
@@ -92,7 +97,7 @@ mod tests {
     }
 
     fn judged(verdict: Verdict, failing: &[&str]) -> Judged {
-        let failing = failing.iter().map(|line| (*line).to_owned()).collect();
+        let failing = failing.iter().map(|line| Failing { said: String::new(), wanted: (*line).to_owned() }).collect();
         Judged::Cell { verdict, failing, holding: Vec::new() }
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use anstyle::Style;
 
-use crate::diff::{text_diff, text_diff_at_length};
+use crate::diff::text_diff;
 use crate::model::verdict::{Change, Diff, DiffLine, TextDiff};
 use crate::report::difference::{self, Part, Row, Sign};
 use crate::report::terminal::paint::{BAD, DIM, GOOD, NAME, ODD, PLAIN, Span, span, wrap};
@@ -133,7 +133,7 @@ fn beside(difference: &Difference, layout: Layout, into: &mut Vec<Line>) {
             by_path(&difference::rows(json, true).collect::<Vec<_>>(), layout, into);
             if layout.side_by_side {
                 into.push(Vec::new());
-                side_by_side(&text_diff_at_length(&difference.accepted, &difference.new), layout, into);
+                side_by_side(difference.documents(), layout, into);
             } else {
                 title("the whole new output", layout, into);
                 whole(Sign::Same, &difference.new, layout, into);

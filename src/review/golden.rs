@@ -315,6 +315,35 @@ fn what_is_on_no_page_is_counted_and_accepted_at_the_second_asking() {
     assert_eq!(review.count(&Status::Rejected), 1, "rejecting takes nothing over");
 }
 
+/// `numbers` numbers in an array, all of them other ones than are accepted.
+fn renumbered(numbers: usize) -> Item {
+    let text = |first: usize| serde_json::to_string_pretty(&(first..first + numbers).collect::<Vec<_>>()).unwrap();
+    let (accepted, new) = (snapshot("ticket-triage@3", &text(100_000)), snapshot("ticket-triage@3", &text(200_000)));
+    let waiting = pending("renumbered", Some(&accepted), new.clone(), Compare::Json);
+    Item::waiting(&waiting, Some(&accepted), Ok(&cell("renumbered", &new, Verdict::Pass, Vec::new())))
+}
+
+#[test]
+fn lines_of_json_that_are_on_no_page_are_accepted_at_the_second_asking_side_by_side_too() {
+    let mut review = review(vec![renumbered(12_000), json("double-charge", "refunds")], 160, 50);
+    assert!(drawn(&review).contains(" more lines are not shown: "), "{}", drawn(&review));
+    press(&mut review, "a");
+    assert_eq!(review.count(&Status::Accepted), 0, "{}", drawn(&review));
+    press(&mut review, "da");
+    assert_eq!(review.count(&Status::Accepted), 1, "below one another the new document stands whole: {}", drawn(&review));
+}
+
+#[test]
+fn the_key_for_all_is_not_armed_by_the_key_for_one() {
+    let mut review = review(vec![rewritten(15_000), json("double-charge", "refunds")], 100, 24);
+    press(&mut review, "A");
+    assert!(drawn(&review).contains("`A` again accepts"), "{}", drawn(&review));
+    press(&mut review, "aA");
+    assert_eq!(review.count(&Status::Accepted), 0, "{}", drawn(&review));
+    press(&mut review, "A");
+    assert_eq!(review.count(&Status::Accepted), 1);
+}
+
 #[test]
 fn what_was_done_is_told_with_its_number() {
     let told = |items: Vec<Item>, keys: &str| {
@@ -351,6 +380,20 @@ fn all_that_share_a_change_are_decided_together_and_taken_back_together() {
     insta::assert_snapshot!(drawn(&review));
     press(&mut review, "u");
     assert_eq!((review.count(&Status::Waiting), review.at), (5, 0));
+}
+
+#[test]
+fn outputs_that_fail_alike_share_a_change_whatever_the_failure_quotes_of_them() {
+    let fails = |case: &str, number: u64, pattern: &str| {
+        let document = |queue: &str| format!("{{\"queue\": \"{queue}\", \"ticket\": {number}}}");
+        let (accepted, new) = (snapshot("ticket-triage@3", &document("billing")), snapshot("ticket-triage@3", &document("refunds")));
+        let failure = Failure { expected: format!("a match of `{pattern}`"), got: format!("`{}`", document("refunds")), diff: None };
+        let waiting = pending(case, Some(&accepted), new.clone(), Compare::Json);
+        Item::waiting(&waiting, Some(&accepted), Ok(&cell(case, &new, Verdict::Fail, vec![said("regex", Judgement::Fail(failure))])))
+    };
+    let review = review(vec![fails("a", 3, "billing"), fails("b", 5, "billing"), fails("c", 7, "technical")], 100, 24);
+    assert_eq!(review.alike(), [0, 1], "the third fails for another reason");
+    assert!(drawn(&review).contains("2 outputs share this change"), "{}", drawn(&review));
 }
 
 #[test]

@@ -55,13 +55,22 @@ pub(crate) enum Judged {
     /// As the suites stand now.
     Cell {
         verdict: Verdict,
-        /// One line each, what does not hold first.
-        failing: Vec<String>,
+        /// What does not hold.
+        failing: Vec<Failing>,
         /// Names.
         holding: Vec<String>,
     },
     /// Why nobody knows.
     Unknown(String),
+}
+
+/// What does not hold of an output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failing {
+    /// In one line.
+    pub(crate) said: String,
+    /// The same without what the output has instead: two outputs that fail alike have this in common.
+    pub(crate) wanted: String,
 }
 
 /// A new output that matches nothing accepted, beside what is nearest to it.
@@ -74,21 +83,27 @@ pub(crate) struct Difference {
     pub(crate) diff: Diff,
     pub(crate) accepted: String,
     pub(crate) new: String,
-    /// The difference of two long texts with more room, once somebody looks at it.
+    /// The difference of the two texts with more room, once somebody looks at it: of long ones, and of JSON documents side by side.
     at_length: OnceCell<TextDiff>,
 }
 
 impl Difference {
     /// A difference of texts as a person can page through it: with more in it than a report keeps.
     pub(super) fn at_length<'a>(&'a self, text: &'a TextDiff) -> &'a TextDiff {
-        if text.cut { self.at_length.get_or_init(|| text_diff_at_length(&self.accepted, &self.new)) } else { text }
+        if text.cut { self.documents() } else { text }
+    }
+
+    /// The difference of the two as texts. Found once: it is bounded in time, so that finding it again could leave out another part.
+    pub(super) fn documents(&self) -> &TextDiff {
+        self.at_length.get_or_init(|| text_diff_at_length(&self.accepted, &self.new))
     }
 
     /// What of it is on no page.
-    fn not_shown(&self) -> Option<String> {
+    fn not_shown(&self, side_by_side: bool) -> Option<String> {
         match &self.diff {
             Diff::Text(text) => difference::left_out(self.at_length(text)),
-            // Below the changes stand the documents.
+            // Below the changes stands the difference of the documents, or the new one whole.
+            Diff::Json(_) if side_by_side => difference::left_out(self.documents()),
             Diff::Json(_) => beyond(&self.new).or_else(|| beyond(&self.accepted)),
         }
     }
@@ -240,12 +255,12 @@ impl Item {
     }
 
     /// What of it nobody can page to, so that nobody accepts it unseen without saying so twice.
-    pub(crate) fn not_shown(&self) -> Option<String> {
+    pub(crate) fn not_shown(&self, side_by_side: bool) -> Option<String> {
         let more = (self.differences_left_out > 0).then(|| {
             format!("… {} not shown", figures::counted(self.differences_left_out.into(), "more difference is", "more differences are"))
         });
         match self.kind {
-            Kind::Changed => self.differences.iter().find_map(Difference::not_shown).or(more),
+            Kind::Changed => self.differences.iter().find_map(|difference| difference.not_shown(side_by_side)).or(more),
             Kind::New | Kind::Unreadable => beyond(&self.new),
             Kind::Orphaned => beyond(&self.accepted),
         }
@@ -370,10 +385,14 @@ fn judged(cell: &CellResult, waiting: Option<&Snapshot>) -> Judged {
     for sample in &cell.samples {
         let head = if several { format!("sample {}: ", sample.index + 1) } else { String::new() };
         if sample.error.is_some() || sample.skipped.is_some() {
-            failing.push(format!("{head}{}", finding::headline(sample)));
+            let said = format!("{head}{}", finding::headline(sample));
+            failing.push(Failing { wanted: said.clone(), said });
             continue;
         }
-        failing.extend(finding::findings(sample).map(|result| format!("{head}{}", said(result))));
+        failing.extend(
+            finding::findings(sample)
+                .map(|result| Failing { said: format!("{head}{}", said(result)), wanted: format!("{head}{}", wanted(result)) }),
+        );
     }
     let mut holding: Vec<String> = Vec::new();
     for result in cell.samples.iter().flat_map(|sample| &sample.assertions).filter(|result| result.outcome == Outcome::Pass) {
@@ -384,6 +403,16 @@ fn judged(cell: &CellResult, waiting: Option<&Snapshot>) -> Judged {
         }
     }
     Judged::Cell { verdict: cell.verdict, failing, holding }
+}
+
+/// The assertion and what it expects; not where it stands, which may be in each case.
+fn wanted(result: &AssertionResult) -> String {
+    let expected = match &result.outcome {
+        Outcome::Pass => String::new(),
+        Outcome::Fail(failure) => format!("expected {}", visible::brief(&failure.expected, 1_000)),
+        Outcome::Error(message) => format!("not judged: {}", visible::brief(message, 1_000)),
+    };
+    format!("{} {:?}: {expected}", result.name, result.severity)
 }
 
 fn said(result: &AssertionResult) -> String {

@@ -3,7 +3,7 @@
 use crate::review::body::{self, Line};
 use crate::review::filter::Filter;
 use crate::review::item::Kind;
-use crate::review::state::{Decision, Effect, Key, Mode, Review, ShownAs, Status, Tone, Typing};
+use crate::review::state::{Asked, Decision, Effect, Key, Mode, Review, ShownAs, Status, Tone, Typing};
 
 const DECIDED: &str = "this one is decided: `u` takes the last decision back, `n` goes on";
 
@@ -25,27 +25,28 @@ impl Review {
             }
             Mode::Typing(what, text) => {
                 let effect = self.typed(key, what, text, body, room);
-                self.insisted(effect, asked)
+                self.insisted(effect, false, asked)
             }
             Mode::Browse => {
                 let effect = self.browsed(key, body, room);
-                self.insisted(effect, asked)
+                self.insisted(effect, key == Key::Char('A'), asked)
             }
         }
     }
 
     /// What cannot be seen whole is accepted at the second asking.
-    fn insisted(&mut self, effect: Effect, asked: Option<(Decision, usize)>) -> Effect {
+    fn insisted(&mut self, effect: Effect, all: bool, asked: Option<Asked>) -> Effect {
         let Effect::Decide(decision, _) = &effect else { return effect };
         let key = match decision {
+            Decision::Accept if all => "A",
             Decision::Accept => "a",
             Decision::Add => "v",
             Decision::ReplaceVariant(_) => "V",
             Decision::Reject => return effect,
         };
         let Some((entry, at)) = self.current().zip(self.shown.get(self.at).copied()) else { return effect };
-        let now = Some((*decision, at));
-        match entry.item.not_shown() {
+        let now = Some(Asked { decision: *decision, all, at });
+        match entry.item.not_shown(self.is_side_by_side()) {
             Some(told) if asked != now => {
                 self.asked = now;
                 self.tell(

@@ -43,6 +43,15 @@ pub(crate) enum Decision {
     Reject,
 }
 
+/// What a key asked for: of one item alone, or of all that share its change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) decision: Decision,
+    pub(super) all: bool,
+    /// Of this item.
+    pub(super) at: usize,
+}
+
 /// What is to be done outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Effect {
@@ -155,7 +164,7 @@ pub(crate) struct Review {
     pub(crate) shown_as: ShownAs,
     pub(crate) message: Option<(Tone, String)>,
     /// What the last key asked for, of an item that cannot be seen whole: the same key again means it.
-    pub(super) asked: Option<(Decision, usize)>,
+    pub(super) asked: Option<Asked>,
     pub(crate) size: Size,
     pub(crate) colour: bool,
     /// Decisions that can be taken back, with the items of each.

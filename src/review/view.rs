@@ -202,7 +202,7 @@ fn content(review: &Review, entry: &Entry, width: usize) -> Vec<Line> {
                 Verdict::Error | Verdict::Skipped => ("no verdict", ODD),
             };
             for line in failing {
-                say(style, format!("{word}: {}", visible::one_line(line)));
+                say(style, format!("{word}: {}", visible::one_line(&line.said)));
             }
             match (failing.is_empty(), holding.is_empty()) {
                 (true, true) => say(style, format!("{word}: nothing was asserted of it")),
@@ -212,7 +212,7 @@ fn content(review: &Review, entry: &Entry, width: usize) -> Vec<Line> {
             }
         }
     }
-    if let Some(told) = item.not_shown() {
+    if let Some(told) = item.not_shown(review.is_side_by_side()) {
         say(ODD, format!("{told}, `w` shows the whole outputs; `a` asks again"));
     }
     let alike = review.alike();
