@@ -261,7 +261,7 @@ mod tests {
         {
             assert!(!shell.contains(forbidden), "{forbidden}");
         }
-        assert!(shell.len() < 120_000, "{} bytes stand in every page", shell.len());
+        assert!(shell.len() < 125_000, "{} bytes stand in every page", shell.len());
     }
 
     #[test]

@@ -85,5 +85,14 @@ export async function samples() {
   await small.page.screenshot({ path: path.join(pictures, "forty-first-400.png") });
   check((await hash(small.page)).startsWith("#case="), "with the same link");
   await closed(small, "telephone");
+  const cells = await opened("forty", "#cells", { viewport: { width: 400, height: 860 } });
+  await cells.page.waitForSelector(".case-row");
+  const told = await cells.page.locator(".case-row").evaluateAll((rows) => rows.map((row) => [...row.querySelectorAll(".cell")].map((cell) => {
+    const [box, label, own] = [cell.closest(".case-row").getBoundingClientRect(), cell.querySelector(".label"), cell.getBoundingClientRect()];
+    return label?.offsetWidth > 0 && own.bottom <= box.bottom + 0.5 ? label.innerText.trim() : "(not to be seen)";
+  })));
+  check(told.length > 3 && told.every((row) => row.length > 1 && new Set(row).size === row.length && !row.includes("(not to be seen)")), "each cell of the matrix says whose it is where no column does", told.slice(0, 4));
+  await cells.page.screenshot({ path: path.join(pictures, "forty-cells-400.png") });
+  await closed(cells, "matrix on a telephone");
   step("any two columns or samples are compared");
 }

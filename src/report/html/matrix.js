@@ -2,6 +2,8 @@
 
 const matrix = (() => {
   const OVERSCAN = 12;
+  // So many cells stand below one another on a telephone.
+  const MOST_BELOW = 6;
   const canvas = element('div', { class: 'canvas', role: 'presentation' });
   const heading = element('div', { class: 'suite-row sticky', 'aria-hidden': 'true' });
   const grid = element('div', { class: 'matrix', role: 'grid', tabindex: '0', id: 'matrix', 'aria-label': 'Cases and models', 'aria-describedby': 'matrix-keys' }, heading, canvas);
@@ -18,7 +20,13 @@ const matrix = (() => {
   let said = 0;
 
   function sizes() {
-    return narrow.matches ? { suite: 40, row: 76 } : { suite: 44, row: 41 };
+    return narrow.matches ? { suite: 40, row: narrowRow } : { suite: 44, row: () => 41 };
+  }
+
+  // A line for the name, and one for every cell; of many columns two cells beside each other.
+  function narrowRow(suite) {
+    const cells = suite.columns.length;
+    return 46 + 30 * (cells > MOST_BELOW ? Math.ceil(cells / 2) : cells);
   }
 
   function lay(list) {
@@ -35,8 +43,9 @@ const matrix = (() => {
         top += size.suite;
       }
       number += 1;
-      items.push({ row, suite, top, height: size.row, number });
-      top += size.row;
+      const height = size.row(suite);
+      items.push({ row, suite, top, height, number });
+      top += height;
     }
     const widest = Math.max(1, ...suites.map((one) => one.columns.length));
     grid.setAttribute('aria-rowcount', String(number));
@@ -103,8 +112,18 @@ const matrix = (() => {
     return [
       element('div', { role: 'rowheader', class: 'case-name' }, element('strong', { title: line(suite.name) }, line(suite.name)), element('span', { class: 'muted' }, ` ${counted(suite.rows.length, 'case')}`)),
       suite.columns.map((column) => element('div', { role: 'columnheader', class: 'column-name', title: `${line(column.prompt)}, ${line(column.model)}${column.gated ? '' : ' (informs only: the gate does not count it)'}` },
-        element('span', { class: 'model' }, line(column.model, 60)), (suite.several || !column.gated) && element('span', { class: 'version' }, [suite.several && line(suite.prompts > 1 ? column.prompt : `@${column.version}`, 60), !column.gated && 'informs only'].filter(Boolean).join(' · ')))),
+        element('span', { class: 'model' }, line(column.model, 60)), (suite.several || !column.gated) && element('span', { class: 'version' }, [versionOf(suite, column), !column.gated && 'informs only'].filter(Boolean).join(' · ')))),
     ];
+  }
+
+  function versionOf(suite, column) {
+    return suite.several && line(suite.prompts > 1 ? column.prompt : `@${column.version}`, 60);
+  }
+
+  // Whose cell it is, where no heads of columns stand above it.
+  function labelOf(suite, column) {
+    const version = versionOf(suite, column);
+    return element('span', { class: 'label', title: `${line(column.prompt)}, ${line(column.model)}` }, element('span', { class: 'model' }, line(column.model, 60)), version && element('span', { class: 'version' }, version));
   }
 
   function suiteRow(item) {
@@ -115,9 +134,9 @@ const matrix = (() => {
 
   function caseRow(item) {
     const { row } = item;
-    const node = element('div', { class: `case-row${row.suite.columns.length > 6 ? ' many' : row.suite.columns.length > 2 ? ' several' : ''}`, role: 'row', 'aria-rowindex': item.number, 'data-row': row.index },
+    const node = element('div', { class: `case-row${row.suite.columns.length > MOST_BELOW ? ' many' : ''}`, role: 'row', 'aria-rowindex': item.number, 'data-row': row.index },
       element('div', { role: 'rowheader', class: 'case-name' }, element('a', { href: caseAddress(row), tabindex: '-1', title: line(row.id) }, line(row.id, 120))),
-      row.cells.map((cell, column) => cell ? cellOf(row, cell, column) : element('div', { role: 'gridcell', class: 'cell absent', id: idOf(row, column), 'data-column': column, 'aria-label': 'not planned' }, '')));
+      row.cells.map((cell, column) => cell ? cellOf(row, cell, column) : element('div', { role: 'gridcell', class: 'cell absent', id: idOf(row, column), 'data-column': column, 'aria-label': 'not planned' }, labelOf(row.suite, row.suite.columns[column]), element('span', { class: 'excerpt' }, 'not planned'))));
     columns(node, row.suite);
     if (place.row === row) mark(node);
     return node;
@@ -131,6 +150,7 @@ const matrix = (() => {
     const text = headline(cell);
     return element('div', { role: 'gridcell', class: `cell ${verdict.kind}${cell.gated ? '' : ' informs'}${news ? ' news' : ''}`, id: idOf(row, column), 'data-column': column },
       element('span', { class: `mark ${verdict.kind}`, 'aria-hidden': 'true' }, verdict.mark), element('span', { class: 'visually-hidden' }, verdict.word),
+      labelOf(row.suite, row.suite.columns[column]),
       news && element('span', { class: `badge ${snapshot}` }, SNAPSHOTS[snapshot]),
       warned && element('span', { class: 'badge warned' }, 'warning'),
       element('span', { class: 'excerpt', dir: 'auto' }, line(text, 160)), decided(cell));
