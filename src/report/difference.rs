@@ -215,8 +215,9 @@ fn cut_rows(changes: &[JsonChange]) -> impl Iterator<Item = Row<'_>> {
     shortened.into_iter().chain(further)
 }
 
-/// Which changes are an item that was taken out in one place of an array and put in, equal, at another: of each pair the first one with
-/// the other's change, the second one with nothing; both with nothing where that is the same place.
+/// Which changes are a value that was taken out in one place and put in, equal, at another: of each pair the first one with the other's
+/// change, the second one with nothing; both with nothing where that is the same place. Any item may move within its array; from one
+/// object or array to another only a value that is taken for itself, and not for one that is equal by chance.
 fn moves(changes: &[JsonChange]) -> HashMap<usize, Option<&JsonChange>> {
     // `$.items[3]`, and not `$['odd key']`.
     let array = |change: &JsonChange| {
@@ -240,7 +241,51 @@ fn moves(changes: &[JsonChange]) -> HashMap<usize, Option<&JsonChange>> {
             None => here.push(index),
         }
     }
+    // Of what is not there nobody knows whether it is the same value once more.
+    if changes.last().is_none_or(|last| last.left_out == 0) {
+        moved_elsewhere(changes, &mut moves);
+    }
     moves
+}
+
+fn moved_elsewhere<'a>(changes: &'a [JsonChange], moves: &mut HashMap<usize, Option<&'a JsonChange>>) {
+    let mut sides: HashMap<String, (Vec<usize>, Vec<usize>)> = HashMap::new();
+    for (index, change) in changes.iter().enumerate().filter(|(index, change)| !change.shortened && !moves.contains_key(index)) {
+        match (&change.old, &change.new) {
+            (Some(gone), None) => sides.entry(gone.to_string()).or_default().0.push(index),
+            (None, Some(come)) => sides.entry(come.to_string()).or_default().1.push(index),
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+    }
+    for pair in sides.values() {
+        let ([gone], [come]) = (pair.0.as_slice(), pair.1.as_slice()) else { continue };
+        let (first, second) = (*gone.min(come), *gone.max(come));
+        let same_key = member(&changes[first].path).is_some_and(|key| member(&changes[second].path) == Some(key));
+        if changes[*gone].old.as_ref().is_some_and(|value| is_telling(value, same_key)) {
+            moves.insert(first, Some(&changes[second]));
+            moves.insert(second, None);
+        }
+    }
+}
+
+/// The key at the end of a path, as it is spelled there; an item of an array has none.
+fn member(path: &str) -> Option<&str> {
+    match path.strip_suffix("']") {
+        Some(path) => path.rsplit_once("['").map(|(_, key)| key),
+        None => path.rsplit_once('.').map(|(_, key)| key).filter(|key| !key.ends_with(']')),
+    }
+}
+
+/// Whether two equal values are the same one: `false` and `"no"` stand anywhere, a number tells something under its own key.
+fn is_telling(value: &Value, same_key: bool) -> bool {
+    const SHORT: usize = 4;
+    match value {
+        Value::Null | Value::Bool(_) => false,
+        Value::Number(_) => same_key,
+        Value::String(text) => text.chars().count() >= if same_key { 1 } else { SHORT },
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+    }
 }
 
 /// `~ $.items[0] -> $.items[3]: moved {"id":1}`.
@@ -331,6 +376,28 @@ mod tests {
         let diff = Diff::Json(json_diff(&json!({"a b": 1, "x[0": 2}), &json!({"c d": 1, "y[0": 2})));
         assert!(rows(&diff, true).all(|row| !row.to_plain().contains("moved")));
         assert_eq!(size(&diff), "4 values differ");
+    }
+
+    #[test]
+    fn a_value_that_stands_under_another_key_or_in_another_object_is_moved() {
+        let told = |old: Value, new: Value| {
+            let diff = Diff::Json(json_diff(&old, &new));
+            format!("{}: {}", size(&diff), rows(&diff, true).map(|row| row.to_plain()).collect::<Vec<_>>().join(" | "))
+        };
+        let address = json!({"street": "Main 1", "zip": "12345"});
+        insta::assert_snapshot!(
+            told(json!({"user": {"name": "Ada", "addr": address}, "x": 1}), json!({"user": {"name": "Ada"}, "x": 1, "addr": address})),
+            @r#"1 value differs: ~ $.user.addr -> $.addr: moved {"street":"Main 1","zip":"12345"}"#
+        );
+        insta::assert_snapshot!(
+            told(json!({"queue": "billing", "n": {"total": 12}}), json!({"category": "billing", "n": {}, "total": 12})),
+            @r#"2 values differ: ~ $.queue -> $.category: moved "billing" | ~ $.n.total -> $.total: moved 12"#
+        );
+        // What is equal by chance, or at several places, is not said to be the same.
+        insta::assert_snapshot!(
+            told(json!({"a": "no", "b": "billing", "c": true}), json!({"d": "no", "e": "billing", "f": "billing", "g": {"c": true}})),
+            @r#"7 values differ: - $.a: "no" | - $.b: "billing" | - $.c: true | + $.d: "no" | + $.e: "billing" | + $.f: "billing" | + $.g: {"c":true}"#
+        );
     }
 
     #[test]

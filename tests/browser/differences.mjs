@@ -36,6 +36,8 @@ export async function differences() {
   const moved = moves(changes);
   const told = changes.flatMap((change, index) => (moved.get(index) === null ? [] : [moved.has(index) ? `${change.path} -> ${moved.get(index).path}` : change.path]));
   equal(told, ["$.a[0] -> $.a[3]", "$.b[0]", "$.c"], "an item that moved within its list is told once, one that kept its place not at all, and nothing else is");
+  const elsewhere = [{ path: "$.user.addr", old: { zip: "1" } }, { path: "$.a", old: "no" }, { path: "$.q", old: "billing" }, { path: "$['odd key'].n", old: 7 }, { path: "$.addr", new: { zip: "1" } }, { path: "$.b", new: "no" }, { path: "$.r", new: "billing" }, { path: "$.s", new: "billing" }, { path: "$.n", new: 7 }];
+  equal([...moves(elsewhere)].map(([index, other]) => other && `${elsewhere[index].path} -> ${other.path}`), ["$.user.addr -> $.addr", null, "$['odd key'].n -> $.n", null], "a value that stands elsewhere has moved, unless it stands at several places or tells nothing");
   const { blocks } = compared("the quick brown fox\nstays", "the slow brown fox\nstays");
   equal(blocks[0].left.filter((part) => part.changed).map((part) => part.text), ["quick"], "one word");
   for (const json of ['{"a":[1,2.50,{"b":"x\\"{,}"}],"c":{},"d":[],"e":123456789012345678901234567890,"f":1e5}', "[]", "[[[]]]", ' {"a" : null}\n']) {

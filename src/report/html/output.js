@@ -99,7 +99,34 @@ function moves(changes) {
       moved.set(other, changes[other].path === change.path ? null : change).set(index, null);
     }
   });
+  // Of what is not there nobody knows whether it is the same value once more.
+  if (!changes[changes.length - 1]?.left_out) movedElsewhere(changes, moved);
   return moved;
+}
+
+// From one object or array to another moves only a value that is taken for itself, and not for one that is equal by chance.
+function movedElsewhere(changes, moved) {
+  const sides = new Map();
+  changes.forEach((change, index) => {
+    if (change.shortened || moved.has(index) || (change.old === undefined) === (change.new === undefined)) return;
+    const value = JSON.stringify(change.old ?? change.new ?? null);
+    const both = sides.get(value) ?? { gone: [], come: [] };
+    both[change.new === undefined ? 'gone' : 'come'].push(index);
+    sides.set(value, both);
+  });
+  const member = (path) => /\['((?:[^'\\]|\\.)*)'\]$|\.([^.\]]*)$/.exec(path)?.[0];
+  for (const { gone, come } of sides.values()) {
+    if (gone.length !== 1 || come.length !== 1) continue;
+    const [first, second] = [Math.min(gone[0], come[0]), Math.max(gone[0], come[0])];
+    const key = member(changes[first].path);
+    if (isTelling(changes[gone[0]].old, key !== undefined && key === member(changes[second].path))) moved.set(first, changes[second]).set(second, null);
+  }
+}
+
+function isTelling(value, sameKey) {
+  if (typeof value === 'number') return sameKey;
+  if (typeof value === 'string') return [...value.slice(0, 8)].length >= (sameKey ? 1 : 4);
+  return typeof value === 'object' && value !== null && Object.keys(value).length > 0;
 }
 
 const SHORT = 60;
