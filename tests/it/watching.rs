@@ -111,7 +111,7 @@ fn an_edit_runs_its_cells_alone_and_nothing_is_asked_twice() {
     assert!(second.contains("running 2 cells"), "{second}");
     assert!(second.contains("4 planned = 4 passed"), "the summary shows the whole: {second}");
     assert!(second.contains("2 asked, 2 already answered"), "{second}");
-    assert!(second.contains("every verdict and every output is the same"), "{second}");
+    assert!(second.contains("every verdict, every output and every snapshot is the same"), "{second}");
     assert!(second.lines().count() <= 7 && !second.contains("pass rate"), "no terminal, so no summary of everything again: {second}");
     assert_eq!(server.requests(), 6);
 
@@ -205,12 +205,18 @@ fn a_broken_suite_is_shown_and_the_watch_waits_until_it_is_mended() {
 
     // The prompt that a suite names may come later.
     project.edit("suites/rivers.yaml", "prompt: river", "prompt: stream");
-    assert!(watch.round().contains("nothing can run"));
+    let waiting = watch.round();
+    assert!(waiting.contains("nothing can run") && !waiting.contains("is gone"), "the other prompt is still there: {waiting}");
     project.rewrite("suites/prompts/stream/1.md", "Name a river in {{ country }}.\n");
     let found = watch.round();
-    assert!(found.contains("2 of 4 cells") && found.contains("4 planned = 4 passed"), "{found}");
+    assert!(found.contains("2 of 4 cells") && found.contains("4 planned = 4 passed") && !found.contains("is gone"), "{found}");
     project.edit("suites/rivers.yaml", "prompt: stream", "prompt: [");
-    watch.round();
+    let broken = watch.round();
+    assert!(broken.contains("── suites/rivers.yaml changed: nothing can run"), "what it named is still there: {broken}");
+    std::fs::remove_file(project.path("suites/prompts/stream/1.md")).unwrap();
+    project.edit("suites/rivers.yaml", "prompt: [", "prompt: [[");
+    let gone = watch.round();
+    assert!(gone.contains("suites/prompts/stream/1.md is gone"), "{gone}");
     assert_eq!(watch.end(), 2, "the exit code is that of the last round");
 }
 

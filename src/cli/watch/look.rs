@@ -61,6 +61,7 @@ impl Look {
         };
         seen.settings = of_settings(&project);
         let ready = ready(&project, arguments, &mut seen, last);
+        seen.look_again(&project.root, last, ready.is_err());
         Self { seen, project, ready }
     }
 
@@ -123,6 +124,17 @@ fn digest(path: &Path) -> Option<Arc<str>> {
 }
 
 impl Seen {
+    /// Which of the files that no suite names any more are not there. Where a suite is wrong nobody knows what it names: its files are as
+    /// they were.
+    fn look_again(&mut self, root: &Path, last: &Self, is_wrong: bool) {
+        for (file, digest) in &last.suites {
+            let is_there = root.join(file).is_file();
+            if !self.suites.contains_key(file) && (is_wrong || !is_there) {
+                self.suites.insert(file.clone(), digest.clone().filter(|_| is_there));
+            }
+        }
+    }
+
     /// Snapshots as they are now: ours are written by nobody else.
     pub(super) fn look_at_snapshots(&mut self, project: &Project, plan: &Plan) {
         let snapshots = plan.cells.iter().filter_map(|cell| cell.snapshot_path.as_deref().map(str::to_owned));
@@ -153,7 +165,9 @@ impl Seen {
         let mut changes = Vec::new();
         for (now, before) in [(&self.settings, &before.settings), (&self.suites, &before.suites), (&self.snapshots, &before.snapshots)] {
             let there = |files: &Files, name: &String| files.get(name).is_some_and(Option::is_some);
-            let gone = before.keys().filter(|name| there(before, name) && !there(now, name)).map(|name| (name.clone(), "is gone"));
+            // What is not named any more may well be there.
+            let is_gone = |name: &&String| there(before, name) && now.get(*name).is_some_and(Option::is_none);
+            let gone = before.keys().filter(is_gone).map(|name| (name.clone(), "is gone"));
             let other = now.iter().filter(|(name, digest)| digest.is_some() && before.get(*name) != Some(digest));
             let other = other.map(|(name, _)| (name.clone(), if there(before, name) { "changed" } else { "is new" }));
             changes.extend(other.chain(gone));

@@ -19,7 +19,7 @@ use super::closing::more;
 use super::paint::{BAD, BOLD, DIM, GOOD, ODD, PLAIN, Screen, Span, span};
 use crate::model::money::Money;
 use crate::model::run::{Address, CellResult, RunReport};
-use crate::model::verdict::Verdict;
+use crate::model::verdict::{SnapshotState, Verdict};
 use crate::report::style::Style;
 use crate::report::{figures, finding, visible};
 
@@ -121,6 +121,8 @@ pub fn news(before: &RunReport, after: &RunReport, alone: bool, reasons: bool, o
     let outputs = if news.outputs == 1 { "other output" } else { "other outputs" };
     let counted = [
         (news.outputs, outputs.to_owned(), PLAIN),
+        (news.accepted, "newly as accepted".to_owned(), GOOD),
+        (news.beside, if news.beside == 1 { "beside another snapshot" } else { "beside other snapshots" }.to_owned(), PLAIN),
         (news.new, if news.new == 1 { "new cell" } else { "new cells" }.to_owned(), PLAIN),
         (news.gone, if news.gone == 1 { "cell less" } else { "cells less" }.to_owned(), PLAIN),
     ];
@@ -132,7 +134,7 @@ pub fn news(before: &RunReport, after: &RunReport, alone: bool, reasons: bool, o
         line.push(span(style, format!("{} {what}", figures::count(count as u64))));
     }
     if line.len() == 1 {
-        line.push(span(DIM, "every verdict and every output is the same"));
+        line.push(span(DIM, "every verdict, every output and every snapshot is the same"));
     }
     if !alone {
         screen.blank()?;
@@ -159,6 +161,10 @@ struct News<'a> {
     passing: Vec<&'a CellResult>,
     unknown: Vec<&'a CellResult>,
     outputs: usize,
+    /// What is accepted now, and was not.
+    accepted: usize,
+    /// The same outputs, compared with something else.
+    beside: usize,
     new: usize,
     gone: usize,
 }
@@ -171,6 +177,11 @@ impl<'a> News<'a> {
             let old = known.remove(&cell.address);
             news.new += usize::from(old.is_none());
             news.outputs += usize::from(old.is_some_and(|old| is_other(old, cell)));
+            if let Some(old) = old.filter(|old| old.snapshot != cell.snapshot) {
+                let is_accepted = cell.snapshot == SnapshotState::Same;
+                news.accepted += usize::from(is_accepted);
+                news.beside += usize::from(!is_accepted && !is_other(old, cell));
+            }
             if old.is_some_and(|old| old.verdict == cell.verdict) {
                 continue;
             }
@@ -269,7 +280,7 @@ mod tests {
     fn news_are_verdicts_outputs_and_cells_that_come_and_go() {
         let before = sample::report();
         let same = drawn(|out| news(&before, &before, false, false, out, STYLE));
-        assert_eq!(same, "\nsince the last round: every verdict and every output is the same\n");
+        assert_eq!(same, "\nsince the last round: every verdict, every output and every snapshot is the same\n");
         let mut after = before.clone();
         let passed = after.cells.iter().position(|cell| cell.verdict == Verdict::Pass).unwrap();
         let failed = after.cells.iter().position(|cell| cell.verdict == Verdict::Fail).unwrap();
@@ -285,6 +296,11 @@ mod tests {
         assert_eq!(told, wanted);
         let reasons = drawn(|out| news(&before, &after, true, true, out, STYLE));
         assert!(reasons.starts_with("since") && reasons.contains(&format!("  newly failing  {worse}\n")), "{reasons}");
+        let mut accepted = before.clone();
+        let waited = accepted.cells.iter().position(|cell| matches!(cell.snapshot, SnapshotState::Changed { .. })).unwrap();
+        accepted.cells[waited].snapshot = SnapshotState::Same;
+        assert_eq!(drawn(|out| news(&before, &accepted, true, false, out, STYLE)), "since the last round: 1 newly as accepted\n");
+        assert_eq!(drawn(|out| news(&accepted, &before, true, false, out, STYLE)), "since the last round: 1 beside another snapshot\n");
         let fewer = RunReport { cells: before.cells[1..].to_vec(), ..before.clone() };
         assert!(drawn(|out| news(&before, &fewer, false, false, out, STYLE)).contains("1 cell less"));
         assert!(drawn(|out| news(&fewer, &before, false, false, out, STYLE)).contains("1 new cell"));
