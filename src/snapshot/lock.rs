@@ -16,9 +16,12 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::diff::text_diff;
-use crate::model::problem::Problem;
+use crate::model::problem::{Place, Problem};
 use crate::model::suite::{PromptVersion, Suite};
-use crate::model::verdict::TextDiff;
+use crate::model::verdict::{Change, TextDiff};
+
+/// Most characters of a prompt's line that a problem shows.
+const LONGEST_LINE: usize = 200;
 
 /// The accepted prompt versions of one suite.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -135,11 +138,25 @@ fn changed(suite: &str, version: &PromptVersion, diff: Option<TextDiff>) -> Prob
             "\nthe accepted text is not known here, neither from the git history of this clone nor from a run: `git log -p --all -- {path}` may show it"
         ));
     }
-    let problem = problem.hint(hint);
+    let problem = problem.hint(hint).at(first_change(version, diff.as_ref()));
     match diff {
         Some(diff) => problem.diff(diff),
         None => problem,
     }
+}
+
+/// The first line of the version's file that is other than it was; the first line of all where that is not known.
+fn first_change(version: &PromptVersion, diff: Option<&TextDiff>) -> Place {
+    let changed = diff.and_then(|diff| diff.hunks.first()).map(|hunk| {
+        let same = hunk.lines.iter().take_while(|line| line.change == Change::Same).count();
+        let now = hunk.lines[same..].iter().find(|line| line.change != Change::Removed);
+        let text = now.map(|line| line.parts.iter().map(|part| part.text.as_str()).collect::<String>()).unwrap_or_default();
+        (u32::try_from(hunk.new_start.saturating_add(same as u64)).unwrap_or(u32::MAX).max(1), text)
+    });
+    let (line, text) = changed.unwrap_or((1, String::new()));
+    let source: String = text.trim_end_matches(['\n', '\r']).chars().take(LONGEST_LINE).collect();
+    let length = u32::try_from(source.chars().count()).unwrap_or(u32::MAX).max(1);
+    Place { file: Arc::clone(&version.file.path), line, column: 1, length, source }
 }
 
 impl fmt::Display for PromptLock {
@@ -208,6 +225,17 @@ mod tests {
         assert!(lock.is_changed(&changed_version));
         let problem = changed("ticket-triage", &changed_version, Some(text_diff("a", "b")));
         assert!(problem.diff.is_some());
+        let place = |before: &str, now: &str| {
+            let place = changed("ticket-triage", &changed_version, Some(text_diff(before, now))).place.unwrap();
+            (place.file.to_string(), place.line, place.source)
+        };
+        let file = "suites/prompts/triage/3.md".to_owned();
+        assert_eq!(place("a\nb\nc\n", "a\nb\nchanged\n"), (file.clone(), 3, "changed".to_owned()));
+        assert_eq!(place("a\nb\nc\nd\n", "a\nb\nd\n"), (file.clone(), 3, "d".to_owned()), "a line that went is told where it stood");
+        assert_eq!(
+            changed("ticket-triage", &changed_version, None).place.map(|place| (place.file.to_string(), place.line)),
+            Some((file, 1))
+        );
         insta::assert_snapshot!(format!("{}\nhint: {}", problem.message, problem.hint.unwrap()), @"
         the text of `triage@3` (`suites/prompts/triage/3.md`) changed since suite `ticket-triage` accepted an output of it
         hint: keep version 3 as it was and write the new text as version 4, or accept again with `promptkeel run --update`
