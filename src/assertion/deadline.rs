@@ -1,26 +1,145 @@
 //! What may never end is given up after a while: how is a check stopped that counts no steps itself?
 
-use std::sync::mpsc;
-use std::time::Duration;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
-/// What one check of one reply may take: a hundred times what the slowest sensible one needs.
+/// What one check of one reply may compute: a hundred times what the slowest sensible one needs.
 pub(super) const LONGEST: Duration = Duration::from_secs(10);
 
 /// Of the thread that tries it: a schema is followed a few calls deeper with every reference.
 const STACK: usize = 64 << 20;
 
-/// What `work` gives within `longest`. A thread cannot be ended from outside: past the time it is left to itself until the process ends,
-/// so whoever asks remembers that it gave up and does not ask again. With no time at all nothing is begun.
-pub(super) fn within<T: Send + 'static>(longest: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+/// How many times as long is waited where nobody can say what a thread has computed: it may have had to wait for its turn.
+const UNMEASURED: u32 = 6;
+
+/// How many times as long is waited for a thread that hardly ever gets its turn, or that does not compute at all.
+const AT_ALL: u32 = 60;
+
+/// Looking more often than this is of no use: what a thread has computed is counted in hundredths of a second.
+const SHORTEST_WAIT: Duration = Duration::from_millis(20);
+
+/// Why a check has no answer, as the rest of a sentence about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GaveUp {
+    /// It computed for so long.
+    Computed(Duration),
+    /// It was waited for so long; how much of it it computed is not known, or it was little.
+    Waited(Duration),
+    /// It was given up before, on as much or less.
+    NotTried,
+    /// Its thread ended without an answer, or could not begin.
+    Failed,
+}
+
+impl fmt::Display for GaveUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Computed(longest) => write!(f, "was given up after {} seconds of computing", longest.as_secs()),
+            Self::Waited(longest) => write!(f, "was given up after {} seconds", longest.as_secs()),
+            Self::NotTried => f.write_str("was not tried: on a text that is no longer than this one it was given up"),
+            Self::Failed => f.write_str("was given up: the thread that tried it could not begin, or failed"),
+        }
+    }
+}
+
+/// What one check may take, and what it could not do in that time.
+#[derive(Debug)]
+pub(super) struct Bound {
+    longest: Duration,
+    /// Bytes of the shortest text on which it was given up. A thread cannot be ended from outside: what was given up on a text is not
+    /// tried on as much again. Less may well be answered.
+    too_slow: AtomicUsize,
+}
+
+impl Bound {
+    pub(super) const fn new(longest: Duration) -> Self {
+        Self { longest, too_slow: AtomicUsize::new(usize::MAX) }
+    }
+
+    /// What `work` gives, which looks at a text of `length` bytes.
+    pub(super) fn within<T: Send + 'static>(&self, length: usize, work: impl FnOnce() -> T + Send + 'static) -> Result<T, GaveUp> {
+        if length >= self.too_slow.load(Ordering::Relaxed) {
+            return Err(GaveUp::NotTried);
+        }
+        within(self.longest, work).inspect_err(|_| {
+            self.too_slow.fetch_min(length, Ordering::Relaxed);
+        })
+    }
+}
+
+/// What `work` gives, where it computes no longer than `longest`: on a busy machine it may take its time, for a verdict must not depend on
+/// what else is running. Past that its thread is left to itself until the process ends. With no time at all nothing is begun.
+pub(super) fn within<T: Send + 'static>(longest: Duration, work: impl FnOnce() -> T + Send + 'static) -> Result<T, GaveUp> {
+    let clock = Arc::new(OnceLock::new());
+    let of_thread = Arc::clone(&clock);
+    let work = move || {
+        let _ = of_thread.set(own_clock());
+        work()
+    };
+    within_by(longest, || clock.get().and_then(Option::as_ref).and_then(computed), work)
+}
+
+/// The same, where `computed` says what the thread has computed.
+fn within_by<T: Send + 'static>(
+    longest: Duration,
+    mut computed: impl FnMut() -> Option<Duration>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, GaveUp> {
     if longest.is_zero() {
-        return None;
+        return Err(GaveUp::Computed(longest));
     }
     let (sender, receiver) = mpsc::channel();
-    let thread = std::thread::Builder::new().stack_size(STACK).spawn(move || {
+    let begin = move || {
         // Nobody listens any more where the time has passed.
         let _ = sender.send(work());
-    });
-    thread.ok().and_then(|_| receiver.recv_timeout(longest).ok())
+    };
+    let began = Instant::now();
+    std::thread::Builder::new().stack_size(STACK).spawn(begin).map_err(|_| GaveUp::Failed)?;
+    let mut wait = longest;
+    loop {
+        match receiver.recv_timeout(wait) {
+            Ok(answer) => return Ok(answer),
+            Err(RecvTimeoutError::Disconnected) => return Err(GaveUp::Failed),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        let computed = computed();
+        let most = longest.saturating_mul(if computed.is_some() { AT_ALL } else { UNMEASURED });
+        // A thread computes no longer than time passes.
+        let left = longest.saturating_sub(computed.unwrap_or_default());
+        if left.is_zero() {
+            return Err(GaveUp::Computed(longest));
+        }
+        let unwaited = most.saturating_sub(began.elapsed());
+        if unwaited.is_zero() {
+            return Err(GaveUp::Waited(most));
+        }
+        wait = left.max(SHORTEST_WAIT).min(unwaited);
+    }
+}
+
+/// Where other threads read what this one has computed; nothing where the system has no such place.
+fn own_clock() -> Option<PathBuf> {
+    if !cfg!(target_os = "linux") {
+        return None;
+    }
+    std::fs::read_link("/proc/thread-self").ok().map(|thread| PathBuf::from("/proc").join(thread).join("stat"))
+}
+
+/// What the thread has computed, for its program and in the system.
+fn computed(clock: &PathBuf) -> Option<Duration> {
+    /// In which every Linux that Rust runs on counts here, whatever its timer does.
+    const TICKS_IN_A_SECOND: u64 = 100;
+    let line = std::fs::read(clock).ok()?;
+    // The name of the thread stands in parentheses and may hold anything; the two counts are the 12th and 13th behind it (proc(5)).
+    let end = line.iter().rposition(|byte| *byte == b')')?;
+    let fields = std::str::from_utf8(&line[end + 1..]).ok()?;
+    let mut counts = fields.split_ascii_whitespace().skip(11).map(str::parse::<u64>);
+    let ticks = counts.next()?.ok()?.saturating_add(counts.next()?.ok()?);
+    Some(Duration::from_millis(ticks.saturating_mul(1_000 / TICKS_IN_A_SECOND)))
 }
 
 #[cfg(test)]
@@ -32,28 +151,69 @@ mod tests {
 
     #[test]
     fn what_ends_in_time_is_handed_over_and_a_panic_is_no_answer() {
-        assert_eq!(within(EVER, || 1 + 1), Some(2));
-        assert_eq!(within(EVER, || panic!("as a library may")), None::<()>);
+        assert_eq!(within(EVER, || 1 + 1), Ok(2));
+        assert_eq!(within(EVER, || panic!("as a library may")), Err::<(), _>(GaveUp::Failed));
     }
 
     #[test]
     fn what_has_not_ended_when_the_time_passes_is_left_to_itself() {
-        // The work waits for a word that only comes when it was given up.
-        let (word, waiting) = mpsc::channel::<()>();
-        let (sender, afterwards) = mpsc::channel();
-        let work = move || {
-            let heard = waiting.recv();
-            let _ = sender.send(heard.is_ok());
+        for computed in [None, Some(Duration::ZERO), Some(Duration::from_millis(2))] {
+            // The work waits for a word that only comes when it was given up.
+            let (word, waiting) = mpsc::channel::<()>();
+            let (sender, afterwards) = mpsc::channel();
+            let work = move || {
+                let heard = waiting.recv();
+                let _ = sender.send(heard.is_ok());
+            };
+            let longest = Duration::from_millis(2);
+            let gave_up = match computed {
+                None => GaveUp::Waited(longest * UNMEASURED),
+                Some(Duration::ZERO) => GaveUp::Waited(longest * AT_ALL),
+                Some(_) => GaveUp::Computed(longest),
+            };
+            assert_eq!(within_by(longest, || computed, work), Err(gave_up));
+            word.send(()).unwrap();
+            assert_eq!(afterwards.recv(), Ok(true), "it is not ended, only not waited for");
+        }
+    }
+
+    #[test]
+    fn a_thread_that_had_to_wait_for_its_turn_is_waited_for() {
+        // Its turn comes when it was asked for the third time, long after the time has passed by the clock on the wall.
+        let (turn, waiting) = mpsc::channel::<()>();
+        let mut asked = 0_u32;
+        let computed = || {
+            asked += 1;
+            if asked == 3 {
+                turn.send(()).unwrap();
+            }
+            Some(Duration::from_millis(u64::from(asked)))
         };
-        assert_eq!(within(Duration::from_millis(1), work), None);
-        word.send(()).unwrap();
-        assert_eq!(afterwards.recv(), Ok(true), "it is not ended, only not waited for");
+        assert_eq!(within_by(Duration::from_secs(1) / 100, computed, move || waiting.recv().is_ok()), Ok(true));
+        assert!(asked >= 3);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_a_thread_computes_is_measured() {
+        let (word, told) = mpsc::channel::<()>();
+        let spinning = move || while told.try_recv() == Err(mpsc::TryRecvError::Empty) {};
+        assert_eq!(within(Duration::from_millis(100), spinning), Err(GaveUp::Computed(Duration::from_millis(100))));
+        drop(word);
     }
 
     #[test]
     fn without_any_time_nothing_is_begun() {
         let (sender, begun) = mpsc::channel();
-        assert_eq!(within(Duration::ZERO, move || sender.send(()).is_ok()), None);
+        assert_eq!(within(Duration::ZERO, move || sender.send(()).is_ok()), Err(GaveUp::Computed(Duration::ZERO)));
         assert!(begun.recv().is_err());
+    }
+
+    #[test]
+    fn what_was_given_up_is_not_tried_on_as_much_again_but_on_less() {
+        let bound = Bound::new(EVER);
+        assert_eq!(bound.within(100, || panic!("as a library may")), Err::<(), _>(GaveUp::Failed));
+        assert_eq!((bound.within(100, || 1), bound.within(101, || 1)), (Err(GaveUp::NotTried), Err(GaveUp::NotTried)));
+        assert_eq!(bound.within(99, || 1), Ok(1));
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jsonschema::error::ValidationErrorKind;
@@ -10,6 +9,7 @@ use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
 use crate::assertion::compile::CompileError;
+use crate::assertion::deadline::{Bound, GaveUp};
 use crate::assertion::pattern::LONGEST_TEXT;
 use crate::assertion::reach::Reach;
 use crate::assertion::{Finding, Subject, claims, deadline, excerpt, recursion, schema};
@@ -52,9 +52,7 @@ pub(super) struct CompiledSchema {
     /// `true` where it accepts every value, `false` where it rejects every value.
     pub(super) constant: Option<bool>,
     /// What judging one value by it may take.
-    pub(super) longest: Duration,
-    /// It was given up once, and is not tried again.
-    too_slow: AtomicBool,
+    pub(super) bound: Bound,
 }
 
 /// What a schema says of a value.
@@ -78,18 +76,13 @@ impl CompiledSchema {
         }
     }
 
-    /// `None` where it takes too long.
-    fn says_in_time(self: &Arc<Self>, json: &Value) -> Option<Said> {
+    /// The same, unless it takes too long.
+    fn says_in_time(self: &Arc<Self>, json: &Value, subject: &Subject<'_>) -> Result<Said, GaveUp> {
         if !self.refers && self.reach.is_none() {
-            return Some(self.says(json));
-        }
-        if self.too_slow.load(Ordering::Relaxed) {
-            return None;
+            return Ok(self.says(json));
         }
         let (schema, json) = (Arc::clone(self), json.clone());
-        let said = deadline::within(self.longest, move || schema.says(&json));
-        self.too_slow.fetch_or(said.is_none(), Ordering::Relaxed);
-        said
+        self.bound.within(subject.unfenced().len(), move || schema.says(&json))
     }
 }
 
@@ -106,22 +99,21 @@ impl JsonCheck {
                         named(label)
                     ));
                 }
-                match schema.says_in_time(json) {
-                    Some(Said::Accepts) => Finding::Holds,
-                    Some(Said::Rejects(_)) => Finding::Differs,
-                    Some(Said::Undecided(place)) => Finding::Unknown(format!(
+                match schema.says_in_time(json, subject) {
+                    Ok(Said::Accepts) => Finding::Holds,
+                    Ok(Said::Rejects(_)) => Finding::Differs,
+                    Ok(Said::Undecided(place)) => Finding::Unknown(format!(
                         "a `pattern` of {} was given up after {BACKTRACK_LIMIT} steps back ({place}); \
                          write it without look-around, which makes it linear",
                         named(label),
                     )),
-                    None => Finding::Unknown(format!(
-                        "{} was given up after {} seconds: its {}",
+                    Err(gave_up) => Finding::Unknown(format!(
+                        "{} {gave_up}; {}",
                         named(label),
-                        schema.longest.as_secs(),
                         if schema.refers {
-                            "references ask the same of a value again and again"
+                            "its references ask the same of a value again and again: write out what is asked, and refer to it once"
                         } else {
-                            "patterns with look-around read the same again and again"
+                            "its patterns with look-around read the same again and again: write them without it, which makes them linear"
                         }
                     )),
                 }
@@ -139,9 +131,9 @@ impl JsonCheck {
                 got: if negated {
                     format!("JSON that it accepts: {}", excerpt::value(json))
                 } else {
-                    match schema.says_in_time(json) {
-                        Some(Said::Rejects(violations)) => violations,
-                        Some(Said::Accepts | Said::Undecided(_)) | None => excerpt::value(json),
+                    match schema.says_in_time(json, subject) {
+                        Ok(Said::Rejects(violations)) => violations,
+                        Ok(Said::Accepts | Said::Undecided(_)) | Err(_) => excerpt::value(json),
                     }
                 },
                 diff: None,
@@ -263,7 +255,7 @@ pub(super) fn compile_for(source: &SchemaSource, longest: Duration) -> Result<Co
     } else {
         // Reading follows every reference, a call each.
         let schema = Arc::clone(&source.schema);
-        let Some(built) = deadline::within(longest, move || read(&schema)) else {
+        let Ok(built) = deadline::within(longest, move || read(&schema)) else {
             return Err(CompileError::new(format!("{} takes too long to be read", named(&source.label))).hint("use fewer references"));
         };
         built
@@ -276,7 +268,7 @@ pub(super) fn compile_for(source: &SchemaSource, longest: Duration) -> Result<Co
             .hint("such a reference says nothing of a value: take it away, or let it stand below `properties` or `items`"));
     }
     let About { constant, reach, .. } = about;
-    Ok(CompiledSchema { validator, reach, refers: references > 0, constant, longest, too_slow: AtomicBool::new(false) })
+    Ok(CompiledSchema { validator, reach, refers: references > 0, constant, bound: Bound::new(longest) })
 }
 
 /// What is known of a schema before it judges anything.

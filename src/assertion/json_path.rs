@@ -53,7 +53,7 @@ impl PathCheck {
             Ok(json) => json,
             Err(_) => return Finding::Unreachable(json::no_json(subject, &self.expected(false))),
         };
-        let values = match self.path.values(json) {
+        let values = match self.path.values(json, subject) {
             Ok(values) => values,
             Err(message) => return Finding::Unknown(message),
         };
@@ -69,7 +69,7 @@ impl PathCheck {
                 match check.find(value, subject) {
                     ValueFinding::Holds => {}
                     ValueFinding::Differs => finding = Finding::Differs,
-                    ValueFinding::OtherKind(kind) => return Finding::Unreachable(self.other_kind(json, check, kind)),
+                    ValueFinding::OtherKind(kind) => return Finding::Unreachable(self.other_kind(json, subject, check, kind)),
                     ValueFinding::Unknown(message) => return Finding::Unknown(message),
                 }
             }
@@ -79,7 +79,7 @@ impl PathCheck {
 
     pub(super) fn failure(&self, subject: &Subject<'_>, negated: bool) -> Failure {
         let Ok(json) = subject.json() else { return json::no_json(subject, &self.expected(negated)) };
-        let nodes = self.path.located(json);
+        let nodes = self.path.located(json, subject);
         if nodes.is_empty() {
             return Failure { expected: self.expected(negated), ..self.nothing_there(subject) };
         }
@@ -133,8 +133,8 @@ impl PathCheck {
         Failure { expected: self.expected(false), got: format!("nothing at {} in {json}", excerpt::quoted(&self.shown)), diff: None }
     }
 
-    fn other_kind(&self, json: &Value, check: &ValueCheck, kind: &str) -> Failure {
-        let located = self.path.located(json);
+    fn other_kind(&self, json: &Value, subject: &Subject<'_>, check: &ValueCheck, kind: &str) -> Failure {
+        let located = self.path.located(json, subject);
         let wrong = located.iter().find(|(_, value)| check.needs(value).is_some());
         let got = wrong.map_or_else(String::new, |(path, value)| format!("{path} is {}, which is not {kind}", excerpt::value(value)));
         Failure { expected: self.expected(false), got, diff: None }

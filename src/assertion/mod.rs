@@ -2,8 +2,8 @@
 //!
 //! An assertion is compiled once for a case ([`compile`]: templates rendered, regexes, schemas and paths read) and then evaluated
 //! against any number of replies ([`subject`], [`judge`]). Both are pure: the same assertion and reply give the same result,
-//! `similar` on more than 3,000 words apart, whose search ends after two seconds and can then only come out too low, and patterns and
-//! schemas that take more than ten seconds, of which nobody can know.
+//! `similar` on more than 3,000 words apart, whose search ends after two seconds and can then only come out too low, and patterns,
+//! paths and schemas that compute for more than ten seconds, of which nobody can know.
 //!
 //! What an assertion says of a reply is one of four things (`Finding`): it holds, it does not, the comparison could not be reached
 //! (no JSON to look into), or nobody can know (no price to compare with). `not` swaps the first two and leaves the others alone.

@@ -1,14 +1,14 @@
 //! Which values are at a JSONPath? Found within a bounded time.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
 use serde_json_path::{JsonPath, NormalizedPath, PathElement};
 
 use crate::assertion::compile::CompileError;
-use crate::assertion::{deadline, excerpt};
+use crate::assertion::deadline::Bound;
+use crate::assertion::{Subject, deadline, excerpt};
 use crate::diff::JsonPathText;
 
 /// Bytes of a path.
@@ -29,50 +29,64 @@ pub(super) struct Path {
     /// look at everything below everything.
     multiplies: bool,
     /// What looking into one reply may take.
-    longest: Duration,
-    /// It was given up once, and is not tried again.
-    too_slow: AtomicBool,
+    bound: Bound,
 }
 
 /// One step of a way down.
+#[derive(Debug)]
 enum Step {
     Member(String),
     Item(usize),
 }
 
+/// Where the values of one path are in one reply.
+type Places = Arc<Vec<Vec<Step>>>;
+
+/// What was found in one reply by paths that may take long, so that it is looked for once: by the query, not by its text, as two threads may
+/// have compiled the same.
+#[derive(Debug, Default)]
+pub(super) struct Found(Mutex<Vec<(Arc<JsonPath>, Result<Places, String>)>>);
+
 impl Path {
-    /// The values at it.
+    /// The values at it, in `json`, which is that of `subject`.
     ///
     /// # Errors
     /// Where that takes too long.
-    pub(super) fn values<'v>(&self, json: &'v Value) -> Result<Vec<&'v Value>, String> {
+    pub(super) fn values<'v>(&self, json: &'v Value, subject: &Subject<'_>) -> Result<Vec<&'v Value>, String> {
         if !self.multiplies {
             return Ok(self.path.query(json).all());
         }
-        let found = self.found_in_time(json).ok_or_else(|| {
-            format!(
-                "the JSONPath {} was given up after {} seconds: its filters or descents look at the same again and again",
-                excerpt::quoted(&self.shown),
-                self.longest.as_secs()
-            )
-        })?;
-        Ok(found.iter().filter_map(|location| at(json, location)).collect())
+        Ok(self.found_in_time(json, subject)?.iter().filter_map(|location| at(json, location)).collect())
     }
 
     /// The values with their places; none where that takes too long, which [`Self::values`] has said before.
-    pub(super) fn located<'v>(&self, json: &'v Value) -> Vec<(String, &'v Value)> {
-        let found = if self.multiplies { self.found_in_time(json).unwrap_or_default() } else { found(&self.path, json) };
+    pub(super) fn located<'v>(&self, json: &'v Value, subject: &Subject<'_>) -> Vec<(String, &'v Value)> {
+        let found = if self.multiplies { self.found_in_time(json, subject).unwrap_or_default() } else { Arc::new(found(&self.path, json)) };
         found.iter().filter_map(|location| Some((shown(location), at(json, location)?))).collect()
     }
 
-    fn found_in_time(&self, json: &Value) -> Option<Vec<Vec<Step>>> {
-        if self.too_slow.load(Ordering::Relaxed) {
-            return None;
+    /// From here on no reply is looked into any more.
+    #[cfg(test)]
+    pub(super) fn give_up(&self) {
+        let _ = self.bound.within(0, || panic!("a thread that fails"));
+    }
+
+    /// Found once for a reply: what was answered in time might not be a second time.
+    fn found_in_time(&self, json: &Value, subject: &Subject<'_>) -> Result<Places, String> {
+        let known = || subject.found.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, places)) = known().iter().find(|(path, _)| Arc::ptr_eq(path, &self.path)) {
+            return places.clone();
         }
         let (path, json) = (Arc::clone(&self.path), json.clone());
-        let found = deadline::within(self.longest, move || found(&path, &json));
-        self.too_slow.fetch_or(found.is_none(), Ordering::Relaxed);
-        found
+        let places = self.bound.within(subject.unfenced().len(), move || found(&path, &json)).map(Arc::new).map_err(|gave_up| {
+            format!(
+                "the JSONPath {} {gave_up}; its filters or descents look at the same again and again: let a filter ask for members of its \
+                 item (`@.id`) instead of `$`, and name members instead of `..`",
+                excerpt::quoted(&self.shown)
+            )
+        });
+        known().push((Arc::clone(&self.path), places.clone()));
+        places
     }
 }
 
@@ -124,7 +138,7 @@ pub(super) fn parse_for(path: &str, longest: Duration) -> Result<Path, CompileEr
         CompileError::new(message).hint(hint)
     })?;
     let multiplies = path.contains('?') || path.matches("..").count() > 1;
-    Ok(Path { path: Arc::new(parsed), shown: path.to_owned(), multiplies, longest, too_slow: AtomicBool::new(false) })
+    Ok(Path { path: Arc::new(parsed), shown: path.to_owned(), multiplies, bound: Bound::new(longest) })
 }
 
 /// Brackets and negations in each other; those in quotes count too, for nobody has so many.

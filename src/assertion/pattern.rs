@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::assertion::compile::CompileError;
+use crate::assertion::deadline::Bound;
 use crate::assertion::held::{Engine, Held};
 use crate::assertion::{Finding, Subject, deadline, excerpt};
 use crate::model::verdict::Failure;
@@ -50,16 +50,13 @@ pub(super) struct Pattern {
 struct Bounded {
     /// Whether a single step may read any length of text.
     repeats: bool,
-    /// What trying it on a longer text may take.
-    longest: Duration,
-    /// Bytes of the shortest text on which its time passed: nested look-around reads without stepping back, so that no count of steps
-    /// bounds it, and one that was given up is not tried on as much again.
-    too_slow: AtomicUsize,
+    /// What trying it on a longer text may take: nested look-around reads without stepping back, so that no count of steps bounds it.
+    bound: Bound,
 }
 
 impl Bounded {
     fn new(pattern: &str, longest: Duration) -> Self {
-        Self { repeats: repeats(pattern), longest, too_slow: AtomicUsize::new(usize::MAX) }
+        Self { repeats: repeats(pattern), bound: Bound::new(longest) }
     }
 
     /// The steps back that it may take on a text of this length: as many as [`MOST_WORK`] leaves.
@@ -202,19 +199,13 @@ impl Pattern {
         let Some(bounded) = self.bounded.as_ref().filter(|_| text.len() > SHORT_TEXT) else {
             return search(&engine, text).map_err(too_many);
         };
-        if text.len() < bounded.too_slow.load(Ordering::Relaxed) {
-            let text = text.to_owned();
-            let length = text.len();
-            if let Some(found) = deadline::within(bounded.longest, move || search(&engine, &text)) {
-                return found.map_err(too_many);
-            }
-            bounded.too_slow.fetch_min(length, Ordering::Relaxed);
-        }
-        Err(format!(
-            "the regex {} was given up after {} seconds; write it without look-around or back-references, which makes it linear",
-            excerpt::quoted(&self.text),
-            bounded.longest.as_secs()
-        ))
+        let text = text.to_owned();
+        let found = bounded.bound.within(text.len(), move || search(&engine, &text));
+        let found = found.map_err(|gave_up| {
+            let regex = excerpt::quoted(&self.text);
+            format!("the regex {regex} {gave_up}; write it without look-around or back-references, which makes it linear")
+        });
+        found?.map_err(too_many)
     }
 
     /// Whether it matches every text.

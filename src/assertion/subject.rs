@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use crate::assertion::path::Found;
 use crate::assertion::{excerpt, refusal};
 use crate::model::cost::Cost;
 use crate::model::reply::Reply;
@@ -26,6 +27,8 @@ pub struct Subject<'a> {
     json: OnceLock<Result<Json, NotJson>>,
     folded: OnceLock<String>,
     textual_refusal: OnceLock<Option<String>>,
+    /// What paths found in the JSON, those that may take long.
+    pub(super) found: Found,
 }
 
 #[derive(Debug)]
@@ -50,7 +53,16 @@ pub fn subject(reply: &Reply, parse: Parse, cost: Option<Cost>) -> Subject<'_> {
         (Some(only), None) => Cow::Borrowed(only),
         _ => Cow::Owned(reply.text()),
     };
-    Subject { reply, cost, text, parse, json: OnceLock::new(), folded: OnceLock::new(), textual_refusal: OnceLock::new() }
+    Subject {
+        reply,
+        cost,
+        text,
+        parse,
+        json: OnceLock::new(),
+        folded: OnceLock::new(),
+        textual_refusal: OnceLock::new(),
+        found: Found::default(),
+    }
 }
 
 impl Subject<'_> {

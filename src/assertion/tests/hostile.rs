@@ -39,15 +39,13 @@ fn a_regex_whose_time_has_passed_is_an_error_whatever_it_was_to_show() {
     );
     assert!(judged(&in_time, true, &text).starts_with("expected no match"));
     let too_late = check(Duration::ZERO);
-    for negated in [false, true] {
-        let judged = judged(&too_late, negated, &text);
-        assert!(judged.starts_with("error: the regex `(?=a)ab` was given up after 0 seconds"), "{judged}");
-    }
+    assert!(judged(&too_late, false, &text).starts_with("error: the regex `(?=a)ab` was given up after 0 seconds of computing; write"));
     // A short text needs no deadline.
     assert_eq!(judged(&too_late, false, "aab"), "pass");
     // What was given up on a text is not tried on as long a one again.
-    let Check::Regex(regex) = &too_late else { unreachable!() };
-    assert!(regex.pattern.is_match(&text).is_err());
+    let again = judged(&too_late, true, &text);
+    assert!(again.starts_with("error: the regex `(?=a)ab` was not tried: on a text that is no longer than this one it was"), "{again}");
+    assert!(judged(&check(Duration::ZERO), true, &text).starts_with("error: "));
 }
 
 #[test]
@@ -61,16 +59,15 @@ fn a_schema_whose_time_has_passed_is_an_error_whatever_it_was_to_show() {
     );
     let check = |longest| {
         let mut schema = json::compile_for(&source, Duration::MAX).unwrap();
-        schema.longest = longest;
+        schema.bound = deadline::Bound::new(longest);
         Check::Json(json::JsonCheck::Schema { label: "inline".into(), schema: Arc::new(schema) })
     };
     let in_time = check(Duration::MAX);
     assert_eq!(judged(&in_time, false, r#"{"a": "x"}"#), "pass");
     assert!(judged(&in_time, false, r#"{"a": 1}"#).contains("$.a: 1 is not of type"));
-    let too_late = check(Duration::ZERO);
     for (negated, text) in [(false, r#"{"a": "x"}"#), (true, r#"{"a": "x"}"#), (false, r#"{"a": 1}"#), (true, r#"{"a": 1}"#)] {
-        let judged = judged(&too_late, negated, text);
-        assert!(judged.starts_with("error: the inline schema was given up after 0 seconds"), "{judged}");
+        let judged = judged(&check(Duration::ZERO), negated, text);
+        assert!(judged.starts_with("error: the inline schema was given up after 0 seconds of computing; its references"), "{judged}");
     }
 }
 
@@ -256,7 +253,10 @@ fn a_path_whose_time_has_passed_is_an_error_whatever_it_was_to_show() {
         assert_eq!((judged(&in_time, false, "0").as_str(), judged(&in_time, true, "0") == "pass"), ("pass", false), "{path}");
         for negated in [false, true] {
             let judged = judged(&check(path, Duration::ZERO), negated, "[0]");
-            assert!(judged.starts_with("error: the JSONPath") && judged.contains("was given up after 0 seconds"), "{judged}");
+            assert!(
+                judged.starts_with("error: the JSONPath") && judged.contains("was given up after 0 seconds of computing; its filters"),
+                "{judged}"
+            );
         }
     }
     // Every other path takes time linear in the reply.
@@ -270,5 +270,47 @@ fn a_path_whose_time_has_passed_is_an_error_whatever_it_was_to_show() {
 #[test]
 fn a_path_that_was_given_up_is_not_tried_again() {
     let path = path::parse_for("$[?@ > 0]", Duration::ZERO).unwrap();
-    assert!(path.values(&json!([1])).is_err() && path.located(&json!([1])).is_empty());
+    let reply = reply("[1]");
+    let subject = subject(&reply, Parse::default(), None);
+    let json = subject.json().unwrap();
+    assert!(path.values(json, &subject).is_err() && path.located(json, &subject).is_empty());
+}
+
+#[test]
+fn what_was_given_up_on_a_long_reply_is_judged_on_a_shorter_one() {
+    const BRIEF: Duration = Duration::from_millis(200);
+    let path = Arc::new(path::parse_for("$[?count($[?@.id == 1]) == 1]", BRIEF).unwrap());
+    let path = Check::JsonPath(Arc::new(json_path::PathCheck { path, shown: "$[?...]".into(), checks: Vec::new(), absent: false }));
+    // Each of the definitions asks the next one twice.
+    let twice = |next: Value| json!({"allOf": [next, next]});
+    let mut definitions: serde_json::Map<_, _> =
+        (0..8).map(|level| (format!("d{level}"), twice(json!({"$ref": format!("#/$defs/d{}", level + 1)})))).collect();
+    definitions.insert("d8".to_owned(), json!({"type": "object"}));
+    let source = SchemaSource {
+        label: "inline".into(),
+        schema: Arc::new(json!({"type": "array", "items": {"$ref": "#/$defs/d0"}, "$defs": definitions})),
+    };
+    let mut schema = json::compile_for(&source, Duration::MAX).unwrap();
+    schema.bound = deadline::Bound::new(BRIEF);
+    let schema = Check::Json(json::JsonCheck::Schema { label: "inline".into(), schema: Arc::new(schema) });
+    let long = format!("[{}{{}}]", r#"{"id": 1},"#.repeat(20_000));
+    for check in [path, schema] {
+        let given_up = judged(&check, false, &long);
+        assert!(given_up.contains(" was given up after 0 seconds"), "{given_up}");
+        assert_eq!(judged(&check, false, r#"[{"id": 1}]"#), "pass", "{given_up}");
+        let not_tried = judged(&check, false, &long);
+        assert!(not_tried.contains(" was not tried: on a text that is no longer than this one it was given up; its "), "{not_tried}");
+    }
+}
+
+#[test]
+fn what_a_path_found_in_time_is_looked_for_once() {
+    // The second look would be one too many.
+    let path = Arc::new(path::parse_for("$[?@ > 0]", Duration::MAX).unwrap());
+    let check = json_path::PathCheck { path, shown: "$[?@ > 0]".into(), checks: Vec::new(), absent: true };
+    let reply = reply("[0, 7]");
+    let subject = subject(&reply, Parse::default(), None);
+    assert!(matches!(check.find(&subject), Finding::Differs));
+    check.path.give_up();
+    assert_eq!(check.failure(&subject, false).got, "$[1] is 7");
 }
