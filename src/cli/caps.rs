@@ -7,7 +7,7 @@ use crate::cli::project::Failure;
 use crate::model::catalog::Catalog;
 use crate::model::money::Money;
 use crate::model::problem::Problem;
-use crate::model::run::CellResult;
+use crate::model::run::{CellResult, LEFT_OUT_BY_BUDGET};
 use crate::model::suite::Suite;
 use crate::model::verdict::SkipReason;
 use crate::runner::plan::{Plan, PlannedCell, Variant};
@@ -76,7 +76,7 @@ pub(crate) fn left_out<'a>(cells: impl Iterator<Item = (&'a PlannedCell, &'a Cel
             format!("run again with {named}{more} to ask all of them: what is answered is not paid again")
         }
     };
-    let message = || format!("the budget left out {}, which can cost at most {}", counted(left_out, "cell"), worst.display(4));
+    let message = || format!("{LEFT_OUT_BY_BUDGET} {}, which can cost at most {}", counted(left_out, "cell"), worst.display(4));
     (left_out > 0).then(|| Problem::warning(message()).hint(hint))
 }
 

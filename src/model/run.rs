@@ -16,6 +16,9 @@ use crate::model::sampled::Sampled;
 use crate::model::suite::SourceFile;
 use crate::model::verdict::{AssertionResult, CellError, SkipReason, SnapshotState, TextDiff, Verdict};
 
+/// How the warning begins that says what the budget left out of a run, and whose hint is the next step.
+pub const LEFT_OUT_BY_BUDGET: &str = "the budget left out";
+
 /// The value of [`RunReport::schema`] that this version writes and reads.
 pub const SCHEMA: &str = "promptkeel.run/1";
 

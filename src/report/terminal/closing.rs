@@ -16,7 +16,7 @@ use super::paint::{BAD, BOLD, DIM, GOOD, ODD, PLAIN, Screen, Span, span};
 use crate::model::baseline::{ComparisonStanding, SuiteComparison};
 use crate::model::gate::{Exit, GateKind, GateOutcome, GateResult};
 use crate::model::money::Money;
-use crate::model::run::RunReport;
+use crate::model::run::{LEFT_OUT_BY_BUDGET, RunReport};
 use crate::model::verdict::CellError;
 use crate::report::compared::of_gate;
 use crate::report::standing::{Standing, Standings};
@@ -229,7 +229,11 @@ fn hints(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
             "{outputs} new or changed: after a run at home `promptkeel review` goes through them, and `promptkeel accept` takes them unseen"
         ));
     }
-    if totals.errored > 0 || (totals.skipped > 0 && report.exit != Exit::Fails) {
+    let left_out: Vec<String> = by_budget(report).collect();
+    if !left_out.is_empty() {
+        // Running again as before would leave the same out.
+        hints.extend(left_out);
+    } else if totals.errored > 0 || (totals.skipped > 0 && report.exit != Exit::Fails) {
         hints.push("what is answered is stored: `promptkeel run` again asks only what is missing".to_owned());
     }
     if totals.failed > 0 && report.exit == Exit::Fails {
@@ -265,6 +269,15 @@ fn hints(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
         screen.wrapped(&[span(DIM, "hint: ")], &[span(PLAIN, hint)], usize::MAX)?;
     }
     Ok(())
+}
+
+/// What the budget left out, and what it would have to be; each part of a merged run has said it for itself.
+fn by_budget(report: &RunReport) -> impl Iterator<Item = String> {
+    let said = report.problems.iter().filter(|problem| problem.place.is_none() && problem.message.starts_with(LEFT_OUT_BY_BUDGET));
+    said.take(GATES).map(|problem| {
+        let hint = problem.hint.as_deref().map_or_else(String::new, |hint| format!("; {}", visible::brief(hint, 1_000)));
+        format!("{}{hint}", visible::brief(&problem.message, 1_000))
+    })
 }
 
 fn verdict(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
