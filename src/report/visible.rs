@@ -31,8 +31,10 @@ fn literal(text: &str) -> Cow<'_, str> {
     let mut shown = String::new();
     let mut from = 0;
     for (at, _) in text.match_indices("\\u{") {
-        let digits = text[at + 3..].split_once('}').map_or("", |(digits, _)| digits);
-        if (1..=6).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        // No further than an escape is long: the text may hold any number of beginnings and no end.
+        let behind = text.as_bytes()[at + 3..].iter().take(7);
+        let digits = behind.clone().take_while(|byte| byte.is_ascii_hexdigit()).count();
+        if (1..=6).contains(&digits) && behind.clone().nth(digits) == Some(&b'}') {
             shown.push_str(&text[from..at]);
             shown.push_str("\\u{5c}");
             from = at + 1;
@@ -285,6 +287,14 @@ mod tests {
         for plain in ["C:\\users", "\\u{}", "\\u{1234567}", "\\u{xyz}", "\\u202e", "\\n"] {
             assert_eq!(output(plain), plain);
         }
+    }
+
+    #[test]
+    fn beginnings_of_escapes_without_an_end_take_linear_time() {
+        // Looking for the end in all that follows would take minutes.
+        let beginnings = "\\u{1".repeat(2_000_000);
+        assert_eq!(output(&beginnings), beginnings);
+        assert_eq!(output(&format!("{beginnings}}}")), format!("{}\\u{{5c}}u{{1}}", &beginnings[..beginnings.len() - 4]));
     }
 
     #[test]
