@@ -198,7 +198,12 @@ fn describe(error: &Error, source: &str, missing: &BTreeSet<String>) -> Template
     let expression = range.clone().map(|range| source[range].trim()).unwrap_or_default();
     let expression = known.filter(|known| !known.contains("(...)")).unwrap_or(expression);
     // A statement (`if visits > 1`) is reported whole: what is missing in it is what has to be shown.
-    let shown = undefined.as_ref().map(|(range, _)| range.clone()).or(range);
+    let named = known.and_then(|known| {
+        let range = range.clone()?;
+        let at = range.start + source[range].find(known)?;
+        Some(at..at + known.len())
+    });
+    let shown = undefined.as_ref().map(|(range, _)| range.clone()).or(named).or(range);
     let (line, column) = shown.map_or_else(
         || (u32::try_from(error.line().unwrap_or(1)).unwrap_or(u32::MAX), None),
         |range| {
@@ -244,13 +249,57 @@ fn word(source: &str, range: Range<usize>, is_meant: impl Fn(&str) -> bool) -> O
     Some((range.start + at..range.start + at + word.len(), word.to_owned()))
 }
 
-/// A filter with the variable or member that it is applied to, which stands before it.
+/// A filter with all that it is applied to, which stands before it.
 fn with_operand(source: &str, filter: Range<usize>) -> Range<usize> {
-    let Some(before) = source[..filter.start].trim_end().strip_suffix('|').map(str::trim_end) else { return filter };
-    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.[]'\"".contains(byte);
-    let start = before.len() - before.bytes().rev().take_while(is_part).count();
-    let is_name = before[start..].starts_with(|first: char| first.is_alphabetic() || first == '_');
-    if is_name && !before[..start].trim_end().ends_with('|') { start..filter.end } else { filter }
+    let is_applied = source[..filter.start].trim_end().ends_with('|');
+    let start = if is_applied { operand(source, filter.start) } else { None };
+    start.map_or(filter.clone(), |start| start..filter.end)
+}
+
+/// Where what stands before `end` begins: with the brackets, texts, members and filters that belong to it. Read from the beginning of the
+/// tag, as a bracket or a `|` in a text is none.
+fn operand(source: &str, end: usize) -> Option<usize> {
+    const BETWEEN: [&str; 12] = ["and", "or", "not", "in", "is", "if", "elif", "else", "for", "set", "with", "call"];
+    let is_part = |character: char| character.is_alphanumeric() || character == '_';
+    let mut at = ["{{", "{%"].iter().filter_map(|tag| source[..end].rfind(tag)).max()? + 2;
+    // For each bracket that is open.
+    let mut begins: Vec<Option<usize>> = vec![None];
+    while let Some(next) = source[at..end].chars().next() {
+        let begin = begins.last_mut()?;
+        let from = at;
+        at += next.len_utf8();
+        match next {
+            '"' | '\'' => {
+                begin.get_or_insert(from);
+                let mut escaped = false;
+                let closing = |character: char| {
+                    let closes = character == next && !escaped;
+                    escaped = character == '\\' && !escaped;
+                    closes
+                };
+                at += source[at..end].find(closing)? + 1;
+            }
+            '(' | '[' | '{' => {
+                begin.get_or_insert(from);
+                begins.push(None);
+            }
+            ')' | ']' | '}' => {
+                begins.pop();
+            }
+            _ if is_part(next) => {
+                at = source[at..end].find(|character| !is_part(character)).map_or(end, |length| at + length);
+                if BETWEEN.contains(&&source[from..at]) {
+                    *begin = None;
+                } else {
+                    begin.get_or_insert(from);
+                }
+            }
+            '|' | '.' => {}
+            _ if next.is_whitespace() => {}
+            _ => *begin = None,
+        }
+    }
+    begins.pop()?
 }
 
 /// The identifiers in an expression, and where each begins; a member (`x.name`) is none of its own.

@@ -70,6 +70,36 @@ fn what_is_undefined_reaches_nothing_that_writes_or_keeps_it() {
 }
 
 #[test]
+fn a_mistake_is_shown_with_what_a_filter_was_applied_to_and_not_blamed_on_the_filter() {
+    let mut wrong = Vec::new();
+    for (text, message, shown) in [
+        ("{{ []|first|string }}", "`[]|first|string` is undefined", "[]|first|string"),
+        ("{{ ([] | first)|upper }}", "`([] | first)|upper` is undefined", "([] | first)|upper"),
+        ("{{ 'a' ~ ''|last|upper }}", "`''|last|upper` is undefined", "''|last|upper"),
+        ("{{ name and ({'a|': [')', \"\\\"\"]}['b'])|upper }}", "is undefined", "({'a|': [')', \"\\\"\"]}['b'])|upper"),
+        ("{% for i in []|first|list %}{% endfor %}", "`[]|first|list` is undefined", "[]|first|list"),
+        ("{% set y = 1 if []|first|int %}", "`[]|first|int` is undefined", "[]|first|int"),
+        ("{{ [1, []|first|upper] }}", "`[]|first|upper` is undefined", "[]|first|upper"),
+        ("{% set it = items[0] %}{{ '%s' | format(it.nmae) }}", "`it.nmae` is undefined", "it.nmae"),
+        ("{% set it = items[0] %}{{ [[it.nmae]] | map('join') | join }}", "`it.nmae` is undefined", "it.nmae"),
+        ("{{ [[]] | map('first') | join }}", "something that `[[]] | map('first')` writes is undefined", "[[]] | map('first')"),
+        ("é {{ 'é' | replace('é', items[0].nmae) }}", "is undefined", "'é' | replace('é', items[0].nmae)"),
+    ] {
+        match rendered(text) {
+            Err(error) if error.message.contains(message) => {
+                let (column, length) = error.column.unwrap();
+                let given: String = text.chars().skip(column as usize - 1).take(length as usize).collect();
+                if given != shown {
+                    wrong.push(format!("{given} is shown of {text}"));
+                }
+            }
+            other => wrong.push(format!("{other:?}: {text}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
 fn an_attribute_that_an_item_does_not_have_is_named() {
     let mut wrong = Vec::new();
     for filter in [
