@@ -1,24 +1,29 @@
-//! `promptkeel cache`: what is stored and recorded, is it whole, and what of it is committed?
+//! `promptkeel cache`: what is stored and recorded, is it whole, what of it is committed, and what may go?
+
+use std::collections::HashSet;
 
 use serde::Serialize;
 
-use crate::cli::arguments::cache::{CacheCommand, ExportArguments, StatsArguments};
+use crate::cli::arguments::cache::{CacheCommand, ExportArguments, ImportArguments, PruneArguments, StatsArguments, WhichGo};
 use crate::cli::arguments::{AnswerArguments, SelectionArguments};
 use crate::cli::console::{Console, counted};
 use crate::cli::project::{Failure, Project};
 use crate::cli::recordings::{self, Recorded, Whose};
-use crate::cli::session;
+use crate::cli::{history, session};
 use crate::model::gate::Exit;
+use crate::model::key::Key;
 use crate::model::problem::{Problem, Severity};
 use crate::store::recordings::{FileFacts, RecordingFile, Recordings};
-use crate::store::upkeep::Facts;
+use crate::store::upkeep::{Facts, Prune, Pruned};
 use crate::store::{Store, StoreError};
 
-pub(crate) fn run(project: &Project, command: &CacheCommand, console: &Console) -> Result<Exit, Failure> {
+pub(crate) async fn run(project: &Project, command: &CacheCommand, console: &Console) -> Result<Exit, Failure> {
     match command {
         CacheCommand::Export(arguments) => export(project, arguments, console),
         CacheCommand::Stats(arguments) => stats(project, arguments, console),
         CacheCommand::Verify => verify(project, console),
+        CacheCommand::Import(arguments) => import(project, arguments, console).await,
+        CacheCommand::Prune(arguments) => prune(project, arguments, console),
     }
 }
 
@@ -95,6 +100,59 @@ fn verify(project: &Project, console: &Console) -> Result<Exit, Failure> {
         counted(problems.len(), "problem")
     ))?;
     Ok(if problems.is_empty() { Exit::Holds } else { Exit::Invalid })
+}
+
+async fn import(project: &Project, arguments: &ImportArguments, console: &Console) -> Result<Exit, Failure> {
+    let path = project.current.join(&arguments.file);
+    if !path.exists() {
+        let problem = Problem::error(format!("there is no file `{}`", arguments.file.display()));
+        return Err(problem.hint("name a file that `run --record` or `cache export` wrote").into());
+    }
+    let file = RecordingFile { path, name: arguments.file.display().to_string() };
+    let recorded = Recordings::open([file]).map_err(all_told)?;
+    let store = Store::open(&project.store_folder()).map_err(told)?;
+    let imported = store.import(&recorded).await.map_err(told)?;
+    store.settle();
+    console.line(format_args!("{imported} of {} answers stored; the others were stored already", recorded.len()))?;
+    Ok(Exit::Holds)
+}
+
+fn prune(project: &Project, arguments: &PruneArguments, console: &Console) -> Result<Exit, Failure> {
+    let WhichGo { older_than, max_size, unreferenced } = arguments.which;
+    let before = older_than.map(history::too_old).transpose()?;
+    // A suite that cannot be loaded may need any of them.
+    let referenced = if unreferenced { Some(needed(project)?) } else { None };
+    let kept = Recordings::open(files(project)?).map_err(all_told)?.keys().copied().collect();
+    let folder = project.store_folder();
+    if !folder.exists() {
+        console.line(format_args!("nothing is stored"))?;
+        return Ok(Exit::Holds);
+    }
+    let store = if arguments.dry_run { Store::open_to_read(&folder) } else { Store::open(&folder) }.map_err(told)?;
+    let Pruned { ids, bytes, left, left_bytes, kept } =
+        store.to_prune(&Prune { before, most_bytes: max_size, referenced, kept }).map_err(told)?;
+    let count = counted(ids.len(), "answer");
+    if !arguments.dry_run && !ids.is_empty() {
+        store.forget_answers(ids).map_err(told)?;
+        store.settle();
+    }
+    let would = if arguments.dry_run { "would be " } else { "" };
+    let recorded = if kept == 0 { String::new() } else { format!("; {kept} stay because they are recorded") };
+    console.line(format_args!(
+        "{count} ({} KB) {would}deleted, {left} ({} KB) left{recorded}; the file keeps its size, and the room is used again",
+        bytes / 1024,
+        left_bytes / 1024
+    ))?;
+    Ok(Exit::Holds)
+}
+
+/// The keys of every case of every suite, with the endpoints of the suites.
+fn needed(project: &Project) -> Result<HashSet<Key>, Failure> {
+    let loaded = session::load(project, &SelectionArguments::default(), &AnswerArguments::default())?;
+    if loaded.problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return Err(loaded.problems.into());
+    }
+    Ok(recordings::whole(project, &loaded.suites)?.keys().collect())
 }
 
 fn existing(project: &Project) -> Result<Option<Store>, Failure> {

@@ -232,7 +232,7 @@ fn prune(project: &Project, arguments: &PruneArguments, console: &Console) -> Re
     Ok(Exit::Holds)
 }
 
-fn too_old(age: std::time::Duration) -> Result<DateTime<Utc>, Failure> {
+pub(crate) fn too_old(age: std::time::Duration) -> Result<DateTime<Utc>, Failure> {
     let oldest = chrono::Duration::from_std(age).ok().and_then(|age| session::now().checked_sub_signed(age));
     oldest.ok_or_else(|| Problem::error("`--older-than` reaches before all time").hint("write 30d").into())
 }

@@ -95,7 +95,10 @@ fn dispatch(cli: &Cli, console: &Console, end_now: fn(u8) -> !) -> Result<Exit, 
         Command::Check(arguments) => check::run(&project()?, arguments, console),
         Command::List(arguments) => list::run(&project()?, arguments, console),
         Command::History(arguments) => history::run(&project()?, arguments, console),
-        Command::Cache(command) => cache::run(&project()?, command, console),
+        Command::Cache(command) => {
+            let project = project()?;
+            block_on(end_now, |_| async move { cache::run(&project, command, console).await })
+        }
         Command::Show(arguments) if arguments.cells.first().is_some_and(|first| history::names_run(first)) => {
             history::show(&project()?, arguments, console)
         }

@@ -74,6 +74,24 @@ impl Row {
     }
 }
 
+impl Row {
+    /// An answer that another machine paid for: nobody here knows what was asked, nor by which name the endpoint goes there.
+    pub(super) fn imported(key: Key, sample: u32, reply: &Reply) -> Self {
+        let text = serde_json::to_string(reply).expect("strings, numbers and JSON values always serialise");
+        Self {
+            key,
+            created_at: reply.answered_at.timestamp_millis(),
+            endpoint: String::new(),
+            model: reply.model.clone(),
+            sample,
+            simulated: reply.simulated,
+            checksum: checksum(&key, text.as_bytes()),
+            reply: text,
+            request: "null".to_owned(),
+        }
+    }
+}
+
 /// SQLite keeps no checksums of its own, and one flipped bit in a reply would be a wrong verdict. The key is in it, so that no row can
 /// stand in for another.
 fn checksum(key: &Key, reply: &[u8]) -> [u8; 16] {
@@ -141,6 +159,14 @@ pub(super) fn known(connection: &Connection, keys: &[Key]) -> rusqlite::Result<H
     }
     snapshot.finish()?;
     Ok(known)
+}
+
+pub(super) fn forget(connection: &Connection, ids: &[i64]) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached("DELETE FROM answers WHERE id = ?1")?;
+    for id in ids {
+        statement.execute([id])?;
+    }
+    Ok(())
 }
 
 /// How many answers are as they were written, and the keys of those that are not.

@@ -29,6 +29,7 @@ enum Job {
     Put(Box<Row>, oneshot::Sender<Result<(), StoreError>>),
     SaveRun(Box<RunRecord>, mpsc::SyncSender<Result<(), StoreError>>),
     Forget(Vec<String>, mpsc::SyncSender<Result<(), StoreError>>),
+    ForgetAnswers(Vec<i64>, mpsc::SyncSender<Result<(), StoreError>>),
     Settle(mpsc::SyncSender<()>),
 }
 
@@ -58,6 +59,12 @@ impl Writer {
     pub(super) fn forget_runs(&self, ids: Vec<String>) -> Result<(), StoreError> {
         let (sender, receiver) = mpsc::sync_channel(1);
         self.send(Job::Forget(ids, sender))?;
+        receiver.recv().unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    pub(super) fn forget_answers(&self, ids: Vec<i64>) -> Result<(), StoreError> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        self.send(Job::ForgetAnswers(ids, sender))?;
         receiver.recv().unwrap_or_else(|_| Err(self.gone()))
     }
 
@@ -102,7 +109,7 @@ fn work(mut connection: Connection, queue: &mpsc::Receiver<Job>, path: &Path) {
             // Nobody may be waiting any more; the answer is stored all the same.
             match job {
                 Job::Put(_, waiting) => drop(waiting.send(result.clone())),
-                Job::SaveRun(_, waiting) | Job::Forget(_, waiting) => drop(waiting.send(result.clone())),
+                Job::SaveRun(_, waiting) | Job::Forget(_, waiting) | Job::ForgetAnswers(_, waiting) => drop(waiting.send(result.clone())),
                 Job::Settle(waiting) => {
                     // What other processes are reading right now stays in the log, and nothing is missing.
                     let _ = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
@@ -120,6 +127,7 @@ fn commit(connection: &mut Connection, batch: &[Job]) -> rusqlite::Result<()> {
             Job::Put(row, _) => answers::insert(&transaction, row)?,
             Job::SaveRun(run, _) => history::insert(&transaction, run)?,
             Job::Forget(ids, _) => history::forget_these(&transaction, ids)?,
+            Job::ForgetAnswers(ids, _) => answers::forget(&transaction, ids)?,
             Job::Settle(_) => {}
         }
     }

@@ -150,3 +150,64 @@ fn accepting_records_where_answers_are_recorded() {
     checked_out(&mut project);
     assert_eq!(project.run(&["run", "--cache", "only"]).code, 0);
 }
+
+#[test]
+fn what_is_stored_is_exported_counted_and_verified() {
+    let server = Server::start(CAPITALS_SCRIPT);
+    let mut project = Project::passing();
+    project.ask(&server.url());
+    project.edit("promptkeel.toml", "endpoint = \"simulated\"", "endpoint = \"anthropic\"");
+    project.run(&["run", "--case", "france"]);
+    let ran = project.run(&["cache", "export"]);
+    assert_eq!(
+        ran.transcript(),
+        "exit code: 0\n--- stdout\nrecordings/capitals.jsonl: 1 answer, 1 new, 0 changed, 0 gone; \
+         1 answer missing: `promptkeel plan` prices them\n--- stderr\n"
+    );
+    let stats: Value = serde_json::from_str(&project.run(&["cache", "stats", "--json"]).stdout).unwrap();
+    assert_eq!((&stats["store"]["answers"], &stats["recordings"][0]["answers"]), (&Value::from(1), &Value::from(1)));
+    assert_eq!(
+        project.run(&["cache", "verify"]).transcript(),
+        "exit code: 0\n--- stdout\n1 stored and 1 recorded answers are as they were written; 0 problems\n--- stderr\n"
+    );
+    project.edit(FILE, "Paris", "Lyon");
+    let ran = project.run(&["cache", "verify"]);
+    assert_eq!((ran.code, &*ran.stdout), (2, "1 stored and 0 recorded answers are as they were written; 1 problem\n"));
+    assert!(ran.stderr.contains("recordings/capitals.jsonl:1: edited or damaged: its checksum does not fit"), "{ran:?}");
+    assert_eq!(project.run(&["cache", "export"]).code, 2, "japan might be recorded in the damaged line");
+}
+
+#[test]
+fn pruning_takes_what_it_says_and_never_what_is_recorded() {
+    let server = Server::start(CAPITALS_SCRIPT);
+    let project = recorded(&server);
+    project.edit("suites/capitals.yaml", "country: France", "country: old France");
+    assert_eq!(project.run(&["run"]).code, 0);
+    let old = project.run(&["cache", "prune", "--older-than", "0s", "--dry-run"]);
+    assert!(old.stdout.starts_with("0 answers (0 KB) would be deleted, 3 "), "two are recorded, and the newest row stays: {old:?}");
+    std::fs::remove_dir_all(project.path("recordings")).unwrap();
+    let unused = project.run(&["cache", "prune", "--unreferenced"]);
+    assert!(unused.stdout.starts_with("0 answers"), "a remembered run was judged with it: {unused:?}");
+    project.run(&["history", "prune", "--keep", "1"]);
+    let unused = project.run(&["cache", "prune", "--unreferenced"]);
+    assert!(unused.stdout.starts_with("1 answer "), "{unused:?}");
+    assert_eq!(project.run(&["run", "--cache", "only"]).code, 0, "what is needed is there");
+    let small = project.run(&["cache", "prune", "--max-size", "1kB"]);
+    assert!(small.stdout.starts_with("1 answer "), "{small:?}");
+    assert_eq!(project.run(&["cache", "prune"]).code, 2);
+    assert_eq!(project.run(&["cache", "prune", "--max-size", "1 ton"]).code, 2);
+}
+
+#[test]
+fn what_another_machine_recorded_is_imported_once() {
+    let server = Server::start(CAPITALS_SCRIPT);
+    let mut project = recorded(&server);
+    checked_out(&mut project);
+    std::fs::rename(project.path("recordings"), project.path("elsewhere")).unwrap();
+    let import = || project.run(&["cache", "import", "elsewhere/capitals.jsonl"]).stdout;
+    assert_eq!(import(), "2 of 2 answers stored; the others were stored already\n");
+    assert_eq!(import(), "0 of 2 answers stored; the others were stored already\n");
+    let (ran, report) = project.report(&["--cache", "only"]);
+    assert_eq!((ran.code, served(&report)), (0, vec!["stored", "stored"]));
+    assert_eq!(project.run(&["cache", "import", "nowhere.jsonl"]).code, 2);
+}

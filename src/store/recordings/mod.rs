@@ -58,6 +58,7 @@ struct Entry {
     line: u32,
     offset: u64,
     length: u32,
+    sample: u32,
     answered_at: DateTime<Utc>,
     simulated: bool,
 }
@@ -130,6 +131,11 @@ impl Recordings {
         }
     }
 
+    /// The same with the number of its sample.
+    pub(super) fn get_sample(&self, key: &Key) -> Result<Option<(u32, Reply)>, StoreError> {
+        Ok(self.get(key)?.zip(self.entries.get(key)).map(|(reply, entry)| (entry.sample, reply)))
+    }
+
     /// What each file comes to.
     #[must_use]
     pub fn facts(&self) -> Vec<FileFacts> {
@@ -172,9 +178,9 @@ impl Recordings {
                 continue;
             }
             match line::place(text) {
-                Ok(Place { key, answered_at, simulated, .. }) => {
+                Ok(Place { key, sample, answered_at, simulated }) => {
                     let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
-                    let entry = Entry { file: number, line: count, offset: start, length, answered_at, simulated };
+                    let entry = Entry { file: number, line: count, offset: start, length, sample, answered_at, simulated };
                     match found.get(&key) {
                         Some(first) => conflicts.push((*first, entry)),
                         None => {
