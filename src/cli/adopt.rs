@@ -123,12 +123,9 @@ fn adopt<'a>(
         return Err(refused(format!("the replies of the same report do not give it: {why}"))
             .hint("the report was changed after `promptkeel run --json FILE` wrote it; take the original, or run again"));
     }
-    // Replies that the output leaves out by a comparison of then may be further variants by now.
-    let output = cell.variant.comparison.extended(&output, &given(result, cell, &output));
-    let over_real = output.simulated && folder.read(path).is_ok_and(|there| there.is_some_and(|there| !there.simulated));
-    if over_real {
-        return Err(refused(format!("a simulator gave it, and `{path}` was answered by a real endpoint")));
-    }
+    // By a comparison of then the output may leave replies out that are further variants by now, or be laid out as nothing is by now.
+    let output = cell.variant.comparison.distinct(&given(result, cell, &output));
+    folder.spare_real(path, &output).map_err(|error| refused(error.to_string()).hint(error.hint()))?;
     if add {
         match folder.read(path) {
             Err(error) => return Err(refused(format!("it cannot stand beside what is accepted: {error}")).hint(error.hint())),
@@ -159,12 +156,14 @@ fn contradicted(output: &Snapshot, result: &CellResult) -> Option<String> {
     })
 }
 
-/// The replies of the report as a snapshot, in the form of `output`.
+/// The replies of the report as a snapshot, as the suite lays them out by now. A report keeps texts apart from other blocks: those of one
+/// reply stand as they do in `output`, where that says the same.
 fn given(result: &CellResult, cell: &PlannedCell, output: &Snapshot) -> Snapshot {
     let suite = &cell.variant.suite;
     let replies = result.samples.iter().filter_map(|sample| sample.reply.as_ref());
-    let outputs = replies
+    let laid = replies
         .map(|reply| Output::new(reply.stop_reason.as_str(), &[&reply.text], &reply.other_blocks, suite.snapshot.compare, suite.parse));
+    let outputs = laid.map(|laid| output.outputs.iter().find(|there| there.says_what(&laid)).cloned().unwrap_or(laid));
     Snapshot { outputs: outputs.collect(), ..output.clone() }
 }
 

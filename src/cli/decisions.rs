@@ -1,6 +1,6 @@
 //! Which snapshots does a run write? Carries out the one policy, cell by cell, and remembers what could not be written.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,9 +9,11 @@ use crate::cli::environment::Environment;
 use crate::cli::project::Project;
 use crate::model::run::{Address, CellResult};
 use crate::model::verdict::SnapshotState;
-use crate::runner::plan::Plan;
+use crate::runner::plan::{Plan, PlannedCell};
+use crate::snapshot::SnapshotError;
 use crate::snapshot::folder::{Folder, Owner};
 use crate::snapshot::format;
+use crate::snapshot::lock;
 use crate::snapshot::output::Snapshot;
 use crate::snapshot::path::pending_path;
 use crate::snapshot::policy::{Action, UpdatePolicy};
@@ -27,6 +29,8 @@ pub(crate) struct Decisions {
     plan: Arc<Plan>,
     positions: HashMap<Address, usize>,
     accepted: Vec<Address>,
+    /// Suites and versions whose line was confirmed, with the place of a cell that did.
+    confirmed: BTreeMap<(String, String), usize>,
     dropped: usize,
     unwritten: Vec<String>,
 }
@@ -53,6 +57,7 @@ impl Decisions {
             positions: owners.map(|(position, cell)| (cell.address(), position)).collect(),
             plan,
             accepted: Vec::new(),
+            confirmed: BTreeMap::new(),
             dropped: 0,
             unwritten: Vec::new(),
         }
@@ -66,7 +71,11 @@ impl Decisions {
         let accepted = self.folder.read(path).ok().flatten();
         let action = self.policy.action(&result.snapshot, result.verdict, accepted.as_ref(), new);
         let owner = Owner { suite: &cell.variant.suite.name, path, version: &cell.variant.version };
-        match self.folder.carry_out(action, owner, new, &cell.variant.comparison) {
+        let version = (cell.variant.suite.name.clone(), lock::name(&cell.variant.version));
+        // One cell of a version confirms it for all of them.
+        let is_confirmed = action == Action::Confirm && self.confirmed.contains_key(&version);
+        let carried_out = if is_confirmed { Action::RemovePending } else { action };
+        match self.folder.carry_out(carried_out, owner, new, &cell.variant.comparison) {
             Ok(_) => match action {
                 Action::Accept | Action::Extend => {
                     if action == Action::Accept {
@@ -86,19 +95,33 @@ impl Decisions {
                         self.noted |= noted.is_ok();
                     }
                 }
-                Action::Leave | Action::RemovePending | Action::Confirm => {}
-            },
-            Err(error) => {
-                let message = error.to_string();
-                if !self.unwritten.contains(&message) {
-                    self.unwritten.push(message);
+                Action::Confirm => {
+                    let position = self.positions[&result.address];
+                    self.confirmed.entry(version).or_insert(position);
                 }
-            }
+                Action::Leave | Action::RemovePending => {}
+            },
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn failed(&mut self, error: &SnapshotError) {
+        let message = error.to_string();
+        if !self.unwritten.contains(&message) {
+            self.unwritten.push(message);
         }
     }
 
     /// What came of them all.
-    pub(crate) fn finish(self) -> Decided {
+    pub(crate) fn finish(mut self) -> Decided {
+        // Another process may have noted a version too, and taken it back because it could not accept its own output.
+        for position in std::mem::take(&mut self.confirmed).into_values() {
+            let PlannedCell { variant, snapshot_path, .. } = &self.plan.cells[position];
+            let owner = Owner { suite: &variant.suite.name, path: snapshot_path.as_deref().unwrap_or_default(), version: &variant.version };
+            if let Err(error) = self.folder.confirm(owner) {
+                self.failed(&error);
+            }
+        }
         if self.noted {
             // Notes that are too many do no harm.
             let _ = pending::tidy(&self.store);

@@ -96,12 +96,25 @@ impl<'p> Desk<'p> {
         let is_another = noted.as_deref().zip(present).is_some_and(|(noted, present)| noted != present);
         let (lock, comparison) = (lock_beside(path), self.owners.comparison_or_exact(path));
         let accept = || self.folder.accept_shown(path, how, comparison, shown);
-        let accepted = match noted.as_deref().or(present).filter(|_| !prompt.is_empty()) {
-            // Which text gave it is not known.
-            None => accept()?,
-            // What others were accepted with stays noted.
-            Some(_) if is_another && self.folder.lock_at(&lock)?.accepted(&prompt).is_some() => accept()?,
-            Some(text) => self.folder.locked(&lock, &prompt, text, accept)?.0,
+        let lines = self.folder.lock_at(&lock)?;
+        let accepted = match (noted.as_deref().or(present), lines.accepted(&prompt)) {
+            // What cannot be read names no version; accepting it says why.
+            _ if prompt.is_empty() => accept()?,
+            (None, None) => {
+                let (path, version) = (path.to_owned(), prompt.clone());
+                let is_listed_nowhere = self.suites.is_some();
+                return Err(if is_listed_nowhere {
+                    SnapshotError::Unlisted { path, version }
+                } else {
+                    SnapshotError::Unloaded { path, version }
+                });
+            }
+            // Which text gave it is not known; that of its line goes on being looked after.
+            (None, Some(_)) => accept()?,
+            (Some(text), Some(line)) if is_another && text != line => {
+                return Err(SnapshotError::OtherText { path: path.to_owned(), version: prompt.clone() });
+            }
+            (Some(text), _) => self.folder.locked(&lock, &prompt, text, accept)?.0,
         };
         let problem = match listed {
             Some(version) if is_another => Some(changed_since(version)),
@@ -117,8 +130,10 @@ impl<'p> Desk<'p> {
     /// Why the version of an accepted output is not looked after.
     fn unlisted(&self, path: &str, prompt: &str) -> Problem {
         if self.suites.is_none() {
-            let problem = Problem::warning(format!("the suites cannot be loaded, so nobody knows which text of {prompt} gave `{path}`"));
-            return problem.hint("`promptkeel check` says what is wrong with them; `promptkeel run --update` notes the text afterwards");
+            let problem = Problem::warning(format!(
+                "the suites cannot be loaded, so nobody knows whether {prompt} is still the text that gave `{path}`"
+            ));
+            return problem.hint("`promptkeel check` says what is wrong with them, and afterwards whether the text is another one");
         }
         if self.owners.comparison(path).is_none() {
             let problem = Problem::warning(format!("`{path}` belongs to no case of any suite"));

@@ -16,7 +16,7 @@ pub enum Acceptance {
     Replace,
     /// They stay: the new outputs that match none of them stand behind them.
     Add,
-    /// The one with this number, from 1 as reports count, goes; the new outputs that match none of the others take its place.
+    /// The one with this number, from 1 as reports count, goes; the new outputs that match no variant take its place.
     ReplaceVariant(usize),
 }
 
@@ -78,7 +78,7 @@ impl Folder {
         if let Some(path) = self.moved(shown)? {
             return Err(SnapshotError::Meanwhile { path });
         }
-        let (pending, new) = self.waiting(accepted, shown)?;
+        let (pending, mut new) = self.waiting(accepted, shown)?;
         self.spare_real(accepted, &new)?;
         let standing = if how == Acceptance::Replace { None } else { self.read_kept(shown, accepted)? };
         let Some(mut standing) = standing else {
@@ -99,7 +99,12 @@ impl Folder {
             Acceptance::Replace | Acceptance::Add => variants,
             Acceptance::ReplaceVariant(number) => {
                 let at = number.checked_sub(1).filter(|at| *at < variants).ok_or_else(|| no_variant(accepted, how, variants))?;
+                // The variant goes, also where the new outputs have it too: what takes its place are those that were not accepted.
+                let strange = comparison.strange(&standing, &new);
                 standing.outputs.remove(at);
+                if !(strange.outputs.is_empty() && standing.outputs.is_empty()) {
+                    new = strange;
+                }
                 at
             }
         };
@@ -134,12 +139,23 @@ impl Folder {
     }
 
     /// A simulated output takes no real one's place, nor that of a file that may be one.
-    fn spare_real(&self, accepted: &str, new: &Snapshot) -> Result<(), SnapshotError> {
-        let may_be_real = match self.read(accepted) {
-            Ok(there) => there.as_ref().is_some_and(|there| !there.simulated),
-            Err(_) => true,
-        };
-        if new.simulated && may_be_real { Err(SnapshotError::SimulatedOverReal { path: accepted.to_owned() }) } else { Ok(()) }
+    ///
+    /// # Errors
+    /// What stands there is real, or may be.
+    pub fn spare_real(&self, accepted: &str, new: &Snapshot) -> Result<(), SnapshotError> {
+        let path = || accepted.to_owned();
+        if !new.simulated {
+            return Ok(());
+        }
+        match self.read(accepted) {
+            Ok(Some(there)) if !there.simulated => Err(SnapshotError::SimulatedOverReal { path: path() }),
+            Ok(_) => Ok(()),
+            // A merge conflict below it leaves the head what it was.
+            Err(_) => match disk::read(&self.root, accepted) {
+                Ok(Some(text)) if format::says_simulated(&text) => Ok(()),
+                _ => Err(SnapshotError::MaybeReal { path: path() }),
+            },
+        }
     }
 }
 

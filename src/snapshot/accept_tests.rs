@@ -45,13 +45,14 @@ fn a_new_set_replaces_joins_or_takes_the_place_of_one_variant() {
     assert_eq!(accepted(&standing, &waiting, Acceptance::Replace), ["b ", "x", "y"]);
     assert_eq!(accepted(&standing, &waiting, Acceptance::Add), ["a", "b", "c", "x", "y"]);
     assert_eq!(accepted(&standing, &waiting, Acceptance::ReplaceVariant(1)), ["x", "y", "b", "c"]);
-    assert_eq!(accepted(&standing, &waiting, Acceptance::ReplaceVariant(2)), ["a", "b ", "x", "y", "c"]);
+    assert_eq!(accepted(&standing, &waiting, Acceptance::ReplaceVariant(2)), ["a", "x", "y", "c"], "it goes, though it was given again");
     assert_eq!(accepted(&standing, &waiting, Acceptance::ReplaceVariant(3)), ["a", "b", "x", "y"]);
 }
 
 #[test]
 fn a_variant_that_nobody_replaces_may_just_go() {
     assert_eq!(accepted(&["a", "b"], &["a"], Acceptance::ReplaceVariant(2)), ["a"]);
+    assert_eq!(accepted(&["a"], &["a "], Acceptance::ReplaceVariant(1)), ["a "], "something is accepted after it");
 }
 
 #[test]

@@ -95,6 +95,12 @@ impl Comparison {
         Snapshot { outputs, ..new.clone() }
     }
 
+    /// Those of the new outputs that match no accepted variant.
+    pub(super) fn strange(&self, accepted: &Snapshot, new: &Snapshot) -> Snapshot {
+        let is_strange = |output: &&Output| !accepted.outputs.iter().any(|variant| self.matches(variant, output));
+        Snapshot { outputs: new.outputs.iter().filter(is_strange).cloned().collect(), ..new.clone() }
+    }
+
     fn matches(&self, accepted: &Output, new: &Output) -> bool {
         accepted == new
             || (accepted.stop_reason == new.stop_reason && self.same_text(&accepted.text(), &new.text()) && self.same_blocks(accepted, new))

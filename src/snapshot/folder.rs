@@ -10,7 +10,7 @@ use crate::snapshot::SnapshotError;
 use crate::snapshot::compare::Comparison;
 use crate::snapshot::disk;
 use crate::snapshot::format;
-use crate::snapshot::lock::PromptLock;
+use crate::snapshot::lock::{self, PromptLock};
 use crate::snapshot::output::Snapshot;
 use crate::snapshot::path::{ACCEPTED, FOLDER, LOCK, PENDING, lock_path, pending_path};
 use crate::snapshot::policy::Action;
@@ -78,20 +78,31 @@ impl Folder {
             Action::Leave => return Ok(false),
             Action::RemovePending => return self.remove_pending(&pending, new.simulated),
             Action::WritePending => return self.write_pending(&pending, &comparison.distinct(new)),
-            Action::Confirm => None,
-            Action::Accept => Some(comparison.distinct(new)),
-            Action::Extend => Some(match self.read(owner.path)? {
+            Action::Confirm => {
+                let noted = self.confirm(owner)?;
+                return Ok(self.remove_pending(&pending, new.simulated)? || noted);
+            }
+            Action::Accept => comparison.distinct(new),
+            Action::Extend => match self.read(owner.path)? {
                 Some(accepted) => comparison.extended(&accepted, new),
                 None => comparison.distinct(new),
-            }),
+            },
         };
-        let version = owner.version;
-        let (changed, locked) =
-            self.locked(&lock_path(owner.suite), &format!("{}@{}", version.prompt, version.version), &version.file.digest, || {
-                accepted.map_or(Ok(false), |accepted| disk::put(&self.root, owner.path, &format::write(&accepted)))
-            })?;
+        let Owner { suite, path, version } = owner;
+        let (changed, locked) = self.locked(&lock_path(suite), &lock::name(version), &version.file.digest, || {
+            disk::put(&self.root, path, &format::write(&accepted))
+        })?;
         let removed = self.remove_pending(&pending, new.simulated)?;
         Ok(changed || removed || locked)
+    }
+
+    /// Notes the version's present text as the one that gives what is accepted; whether that is news.
+    ///
+    /// # Errors
+    /// A lock that cannot be read or written.
+    pub fn confirm(&self, owner: Owner<'_>) -> Result<bool, SnapshotError> {
+        let Owner { suite, version, .. } = owner;
+        self.change_lock(&lock_path(suite), |lock| lock.note(lock::name(version), &version.file.digest))
     }
 
     fn write_pending(&self, pending: &str, new: &Snapshot) -> Result<bool, SnapshotError> {

@@ -166,8 +166,7 @@ fn unspelled(value: &str, line: usize) -> Result<String, FormatError> {
 /// # Errors
 /// With the line that no writer of this format writes.
 pub fn read(text: &str) -> Result<Snapshot, FormatError> {
-    // The writer leaves no carriage return and no byte order mark: editors and git's line-end conversion put them there.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
+    let text = as_written(text);
     if let Some(line) = escape::conflict(&text) {
         return Err(FormatError::new(line, "a merge conflict is not resolved"));
     }
@@ -185,6 +184,16 @@ pub fn read(text: &str) -> Result<Snapshot, FormatError> {
         Some(fence) => body.fenced(head.body, &fence, body_line)?,
     };
     Ok(Snapshot { prompt, model, simulated: head.simulated, outputs })
+}
+
+/// Whether the head of a file that may make no sense below it says that a simulator answered.
+pub(super) fn says_simulated(text: &str) -> bool {
+    Head::read(&as_written(text)).is_ok_and(|head| head.simulated)
+}
+
+/// The writer leaves no carriage return and no byte order mark: editors and git's line-end conversion put them there.
+fn as_written(text: &str) -> String {
+    text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n")
 }
 
 #[derive(Default)]

@@ -121,7 +121,8 @@ impl PromptLock {
     }
 }
 
-fn name(version: &PromptVersion) -> String {
+/// A version as its line names it: `ticket-triage@3`.
+pub(crate) fn name(version: &PromptVersion) -> String {
     format!("{}@{}", version.prompt, version.version)
 }
 

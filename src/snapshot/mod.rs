@@ -88,6 +88,38 @@ pub enum SnapshotError {
         /// The accepted file, project-relative.
         path: String,
     },
+    /// The same where nobody knows whether there is one.
+    #[error("`{path}` cannot be read, and a real output may stand in it: a simulated one never replaces a real one")]
+    MaybeReal {
+        /// The accepted file, project-relative.
+        path: String,
+    },
+    /// It would stand without the line of its prompt version.
+    #[error("`{path}` is not accepted: nobody knows which text of `{version}` gave it, because the suites cannot be loaded")]
+    Unloaded {
+        /// The accepted file, project-relative.
+        path: String,
+        /// `ticket-triage@3`.
+        version: String,
+    },
+    /// It would too, and no suite says what its prompt version is.
+    #[error("`{path}` is not accepted: nobody knows which text of `{version}` gave it, because no suite lists that version")]
+    Unlisted {
+        /// The accepted file, project-relative.
+        path: String,
+        /// `ticket-triage@3`.
+        version: String,
+    },
+    /// The line of its prompt version would say that another text gave it.
+    #[error(
+        "`{path}` is not accepted: another text of `{version}` gave it than the present one, and than the one that `prompts.toml` notes"
+    )]
+    OtherText {
+        /// The accepted file, project-relative.
+        path: String,
+        /// `ticket-triage@3`.
+        version: String,
+    },
     /// Variants of one file are all simulated or all real.
     #[error("`{path}` was answered by a simulator, and a real output does not stand beside a simulated one")]
     OtherKind {
@@ -142,6 +174,16 @@ impl SnapshotError {
             Self::NotPending { .. } => "`promptkeel pending` lists what is left".to_owned(),
             Self::Meanwhile { .. } => "`git diff snapshots` shows what it became".to_owned(),
             Self::SimulatedOverReal { path } => format!("to replace it all the same, delete `{path}` first"),
+            Self::MaybeReal { path } => {
+                format!("restore it (`git checkout -- {path}`, or one side of a merge), or delete it and accept again")
+            }
+            Self::Unloaded { .. } => {
+                "`promptkeel check` says what is wrong with them; then accept again, or run: it notes the text".to_owned()
+            }
+            Self::Unlisted { .. } => "run again: what the listed version gives is laid in its place".to_owned(),
+            Self::OtherText { .. } => {
+                "run again: what the present text gives is laid in its place; the other text can be written as the next version".to_owned()
+            }
             Self::OtherKind { .. } => "accept it without `--add`: it replaces what the simulator said".to_owned(),
             Self::NoVariant { .. } => "variants count from 1, in the order of the file".to_owned(),
             Self::Lock { path, .. } => {

@@ -101,6 +101,12 @@ impl Output {
         unlike
     }
 
+    /// Whether it is another one only in how its text is cut into blocks and where the others stand among them.
+    #[must_use]
+    pub fn says_what(&self, other: &Self) -> bool {
+        self.stop_reason == other.stop_reason && self.text() == other.text() && self.blocks().eq(other.blocks())
+    }
+
     /// The texts, and below them the other blocks as JSON.
     pub(crate) fn shown(&self) -> String {
         let mut shown = self.text();

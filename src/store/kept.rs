@@ -11,7 +11,7 @@ use crate::model::run::Address;
 use crate::model::suite::SourceFile;
 use crate::model::verdict::Verdict;
 
-/// One cell in the table; its address and its keys have columns of their own. Names of one letter: a million of these are stored.
+/// One cell in the table; its address and its keys have columns of their own. Names of one letter: half a million of these are stored.
 #[derive(Serialize, Deserialize)]
 struct Row {
     m: Arc<str>,

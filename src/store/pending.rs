@@ -6,6 +6,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,9 @@ const LARGEST: u64 = 64 << 10;
 
 /// So many are kept; beyond it the oldest go.
 const MOST: usize = 50_000;
+
+/// A note that is not older is not written anew.
+const FRESH: Duration = Duration::from_hours(24);
 
 #[derive(Serialize, Deserialize)]
 struct Note {
@@ -37,12 +41,21 @@ struct Note {
 /// A folder that cannot be written: then nobody knows later, and nothing else is lost.
 pub fn note(store: &Path, path: &str, output: &[u8], text: &str) -> io::Result<()> {
     let folder = store.join(FOLDER);
+    if is_fresh(&place(store, path)) && find(store, path, output).as_deref() == Some(text) {
+        return Ok(());
+    }
     let note = Note { path: path.to_owned(), output: digest(output).to_string(), text: text.to_owned() };
     fs::create_dir_all(&folder)?;
     let mut file = tempfile::NamedTempFile::new_in(&folder)?;
     file.write_all(&serde_json::to_vec(&note)?)?;
     file.persist(place(store, path)).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// Whether a file is so new that it would not be among the oldest.
+fn is_fresh(place: &Path) -> bool {
+    let age = fs::metadata(place).and_then(|facts| facts.modified()).ok().and_then(|written| written.elapsed().ok());
+    age.is_some_and(|age| age < FRESH)
 }
 
 /// The digest of the prompt text that gave this output; `None` where nobody noted it.
@@ -109,7 +122,7 @@ mod tests {
         let text = digest(b"text");
         for (path, seconds) in ["first", "second", "third"].iter().zip([2, 1, 3]) {
             note(store.path(), path, b"Paris", &text).unwrap();
-            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+            let time = std::time::UNIX_EPOCH + Duration::from_secs(seconds);
             File::options().write(true).open(place(store.path(), path)).unwrap().set_modified(time).unwrap();
         }
         let left = |most| {

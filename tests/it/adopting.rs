@@ -144,3 +144,20 @@ fn a_simulated_output_without_its_mark_is_refused() {
     assert!(refused.stderr.contains("`simulated`"), "{refused:?}");
     assert!(!project.exists(PARIS) && !project.exists(TOKYO));
 }
+
+#[test]
+fn a_suite_that_compares_otherwise_by_now_gets_the_replies_and_nothing_that_no_model_gave() {
+    let mut project = Project::passing();
+    project.edit("suites/capitals.yaml", "compare: text", "compare: json");
+    project.edit("suites/capitals.yaml", "on_change: warn", "on_change: fail");
+    project.edit("suites/capitals.yaml", "equals: Paris", "contains: capital");
+    project.edit("fixtures/sim/script.yaml", "text: Paris", "text: '{\"capital\":   \"Paris\"}'");
+    project.set("CI", "true");
+    project.report(&["--case", "france"]);
+    project.edit("suites/capitals.yaml", "compare: json", "compare: exact");
+    let accepted = project.run(&["accept", "--from", "report.json", "--all"]);
+    assert_eq!(accepted.code, 0, "{accepted:?}");
+    let file = project.read(PARIS);
+    assert!(file.ends_with("---\n{\"capital\":   \"Paris\"}\n") && !file.contains("variant"), "one reply, one variant: {file}");
+    assert_eq!(project.run(&["run", "--case", "france"]).code, 0);
+}

@@ -218,3 +218,99 @@ fn a_suite_that_keeps_no_snapshots_owns_none() {
     assert_eq!(accepted.code, 0, "{accepted:?}");
     assert!(accepted.stderr.contains("belongs to no case of any suite"), "{accepted:?}");
 }
+
+#[test]
+fn an_output_of_another_text_is_not_accepted_under_the_line_of_the_present_one() {
+    let project = strict();
+    assert_eq!(project.run(&["run", "--update"]).code, 0);
+    let (lock, paris) = (project.read("snapshots/capitals/prompts.toml"), project.read(PARIS));
+    project.edit("suites/prompts/capital/1.md", "Name", "Tell");
+    project.edit("fixtures/sim/script.yaml", "text: Paris", "text: Paris!");
+    project.edit("suites/capitals.yaml", "equals: Paris", "contains: Paris");
+    project.run(&["run"]);
+    assert!(project.exists(&format!("{PARIS}.new")));
+    // Put back: what waits is still the other text's.
+    project.edit("suites/prompts/capital/1.md", "Tell", "Name");
+    let refused = project.run(&["accept", "--all"]);
+    assert_eq!(refused.code, 5, "{refused:?}");
+    assert!(refused.stderr.contains("another text of `capital@1`") && refused.stderr.contains("run again"), "{refused:?}");
+    assert_eq!((project.read("snapshots/capitals/prompts.toml"), project.read(PARIS)), (lock, paris));
+    assert!(project.exists(&format!("{PARIS}.new")), "it waits until a run or a person decides");
+}
+
+#[test]
+fn an_output_whose_text_nobody_knows_is_not_accepted_without_a_line() {
+    let project = strict();
+    project.run(&["run"]);
+    std::fs::remove_dir_all(project.path(".promptkeel")).unwrap();
+    project.rewrite("suites/broken.yaml", "suite: [\n");
+    let refused = project.run(&["accept", "--all"]);
+    assert_eq!(refused.code, 5, "{refused:?}");
+    assert!(refused.stderr.contains("nobody knows which text of `capital@1` gave it"), "{refused:?}");
+    assert!(refused.stderr.contains("`promptkeel check` says what is wrong"), "{refused:?}");
+    assert!(!project.exists(PARIS) && project.exists(&format!("{PARIS}.new")));
+    std::fs::remove_file(project.path("suites/broken.yaml")).unwrap();
+    // Of a version that no suite lists nobody knows it either.
+    project.edit("suites/capitals.yaml", "prompt: capital\n", "prompt: town\n");
+    project.rewrite("suites/prompts/town/1.md", "Name the town of {{ country }}.\n");
+    let refused = project.run(&["accept", "--all"]);
+    assert_eq!(refused.code, 5, "{refused:?}");
+    assert!(refused.stderr.contains("no suite lists") && !project.exists(PARIS), "{refused:?}");
+    project.edit("suites/capitals.yaml", "prompt: town\n", "prompt: capital\n");
+    assert_eq!(project.run(&["accept", "--all"]).code, 0);
+    assert!(project.read("snapshots/capitals/prompts.toml").contains("capital@1"));
+}
+
+#[test]
+fn a_simulated_snapshot_with_a_merge_conflict_is_replaced_and_one_that_may_be_real_is_not() {
+    let project = strict();
+    assert_eq!(project.run(&["run", "--update"]).code, 0);
+    let whole = project.read(PARIS);
+    let conflict = "<<<<<<< HEAD\nParis\n=======\nLyon\n>>>>>>> other\n";
+    project.rewrite(PARIS, &whole.replace("Paris\n", conflict));
+    assert_eq!(project.run(&["run"]).code, 1);
+    assert!(project.exists(&format!("{PARIS}.new")));
+    let accepted = project.run(&["accept", "--all"]);
+    assert_eq!(accepted.code, 0, "{accepted:?}");
+    assert_eq!(project.read(PARIS), whole);
+    let head = "<<<<<<< HEAD\n=======\nsimulated: true\n>>>>>>> other\n";
+    project.rewrite(PARIS, &whole.replace("simulated: true\n", head));
+    assert_eq!(project.run(&["run"]).code, 1);
+    let refused = project.run(&["accept", "--all"]);
+    assert_eq!(refused.code, 5, "{refused:?}");
+    assert!(refused.stderr.contains("cannot be read, and a real output may stand in it"), "{refused:?}");
+    assert!(refused.stderr.contains("git checkout") && !refused.stderr.contains("was not answered by a simulator"), "{refused:?}");
+}
+
+#[test]
+fn what_waits_as_before_is_noted_once() {
+    let project = strict();
+    project.run(&["run"]);
+    let notes = || {
+        let times = std::fs::read_dir(project.path(".promptkeel/pending")).unwrap().map(|entry| {
+            let entry = entry.unwrap();
+            (entry.file_name(), entry.metadata().unwrap().modified().unwrap())
+        });
+        times.collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let before = notes();
+    assert!(!before.is_empty());
+    project.run(&["run"]);
+    assert_eq!(notes(), before, "the same output of the same text is no news");
+}
+
+#[test]
+fn a_version_that_a_run_confirms_is_noted_and_what_waits_of_every_cell_goes() {
+    let project = strict();
+    assert_eq!(project.run(&["run", "--update"]).code, 0);
+    let lock = project.read("snapshots/capitals/prompts.toml");
+    let waiting = ["france", "japan"].map(|case| format!("snapshots/capitals/{case}/claude-haiku-4-5.snap.new"));
+    for path in &waiting {
+        project.rewrite(path, &project.read(PARIS).replace("Paris", "Lyon"));
+    }
+    project.edit("suites/prompts/capital/1.md", "Name", "Tell");
+    assert_eq!(project.run(&["run", "--update"]).code, 0, "the outputs are the accepted ones");
+    assert!(waiting.iter().all(|path| !project.exists(path)));
+    assert_ne!(project.read("snapshots/capitals/prompts.toml"), lock);
+    assert_eq!(project.run(&["check"]).stderr, "", "the new text counts as accepted");
+}
