@@ -152,7 +152,13 @@ fn a_simulated_output_takes_no_real_ones_place() {
     assert!(matches!(error, SnapshotError::SimulatedOverReal { .. }), "{error}");
     assert_eq!(project.folder.read(PATH).unwrap(), Some(snapshot(&["real"])));
     project.put(PATH, "unreadable, so it may be real");
-    assert!(matches!(project.folder.accept(PATH), Err(SnapshotError::SimulatedOverReal { .. })));
+    assert!(matches!(project.folder.accept(PATH), Err(SnapshotError::MaybeReal { .. })));
+    let conflict = "<<<<<<< HEAD\none\n=======\ntwo\n>>>>>>> other";
+    project.put(PATH, &format::write(&snapshot(&["x"])).replace('x', conflict));
+    assert!(matches!(project.folder.accept(PATH), Err(SnapshotError::MaybeReal { .. })), "the head of a real one says nothing");
+    project.put(PATH, &format::write(&simulated(&["x"])).replace('x', conflict));
+    assert!(project.folder.read(PATH).is_err());
+    assert_eq!(project.folder.accept(PATH).unwrap(), simulated(&["simulated"]), "its head says that a simulator answered");
 }
 
 #[test]
