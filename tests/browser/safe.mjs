@@ -18,7 +18,7 @@ async function isHarmless(page, where) {
 
 // Nothing of what is hostile is hidden.
 function seen(whole, where) {
-  for (const words of ["</script><script>window.pwned = 1</script>", "<img src=x onerror=", "\\u{202e}evil\\u{202c}", "\\u{1b}[31mred", "a\\u{e0141}\\u{fe01}\\u{34f}b\\u{fe0f}"]) check(whole.includes(words), `${where} shows ${words}`, whole.slice(0, 2000));
+  for (const words of ["</script><script>window.pwned = 1</script>", "<img src=x onerror=", "\\u{202e}evil\\u{202c}", "\\u{1b}[31mred"]) check(whole.includes(words), `${where} shows ${words}`, whole.slice(0, 2000));
 }
 
 export async function hostile() {
@@ -31,6 +31,8 @@ export async function hostile() {
     const panel = page.locator(".panel", { hasText: title }).last();
     for (const summary of await panel.locator("summary").all()) if (!(await summary.evaluate((node) => node.parentNode.open))) await summary.click();
     seen(await panel.innerText(), title);
+    // Where nothing is cut: also what stands in selectors behind letters.
+    if (title === "What changed in the prompts") check((await panel.innerText()).includes("a\\u{e0141}\\u{fe01}\\u{34f}b\\u{fe0f}"), "what is hidden in selectors is shown");
   }
   for (const name of ["Suites", "Prompt versions", "Tags"]) await page.getByRole("button", { name, exact: true }).click();
   await page.keyboard.press("m");
