@@ -2,11 +2,14 @@
 
 use std::fmt::Write;
 
+use secrecy::ExposeSecret;
+
 use crate::cli::console::Console;
 use crate::cli::environment::Environment;
 use crate::cli::project::Project;
 use crate::cli::settings::{self, EndpointSettings};
 use crate::endpoint::address::Address;
+use crate::endpoint::secret::{LONGEST_KEY, Scrubber};
 use crate::model::request::Dialect;
 
 /// To standard error, a fact a line. Of a key only whether it is set.
@@ -19,9 +22,15 @@ pub(crate) fn tell(project: &Project, console: &Console) {
     if let Some(file) = &project.settings.env_file {
         console.tell(format_args!("env file: {file}"));
     }
+    // Some gateways have a key in the path of their address.
+    let variables = project.settings.endpoints.values().filter_map(|endpoint| endpoint.api_key_env.as_deref());
+    let keys = variables.filter_map(|variable| project.environment.secret(variable));
+    // A longer one is refused before a run, and would be a pattern without end.
+    let keys: Vec<_> = keys.filter(|key| key.expose_secret().len() <= LONGEST_KEY).collect();
+    let scrubber = Scrubber::new(&keys);
     for (name, endpoint) in &project.settings.endpoints {
         let default = if *name == project.settings.endpoint { " (default)" } else { "" };
-        console.tell(format_args!("endpoint {name}{default}: {}", described(project, endpoint)));
+        console.tell(format_args!("endpoint {name}{default}: {}", scrubber.message(described(project, endpoint))));
     }
 }
 

@@ -88,10 +88,15 @@ fn of_late_error(what: &str, error: &ApiError, asked: Asked<'_>) -> Fault {
     }
 }
 
+/// Stands for what a parser says of a body in which there is a key.
+const NEXT_TO_A_KEY: &str = "it cannot be read, and why is not quoted, because a key stands in it";
+
 /// A success whose body is no message.
 pub(crate) fn of_body(reason: &str, headers: &HeaderMap, body: &str, scrubber: &Scrubber) -> Fault {
-    // The reason may quote a value of the body, whole.
-    let (reason, beginning) = (scrubber.excerpt(reason, EXCERPT), scrubber.excerpt(body, 80));
+    // The reason may quote a value of the body, which ends for the parser where an unescaped key has a quotation mark: half a key is found by
+    // nobody, so next to a key nothing is quoted.
+    let reason = if scrubber.finds(body) { NEXT_TO_A_KEY.to_owned() } else { scrubber.excerpt(reason, EXCERPT) };
+    let beginning = scrubber.excerpt(body, 80);
     Fault {
         kind: ErrorKind::MalformedReply,
         message: format!("HTTP 200 with a body that is no reply{}: {reason}; it begins `{beginning}`", content_type(headers, scrubber)),

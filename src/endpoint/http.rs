@@ -294,7 +294,8 @@ impl Http {
             Err(_) => None,
         };
         Exchange {
-            url: self.url.to_string(),
+            // Some gateways have a key in the path of their address.
+            url: self.scrubber.message(self.url.to_string()),
             sent_bytes: head.sent as u64,
             status: head.status,
             headers: heard::headers(&head.headers, &self.scrubber),

@@ -306,6 +306,7 @@ async fn the_key_is_in_no_error_no_attempt_and_no_reply_whatever_the_server_echo
         http("200 OK", &echo, &format!("<html>{KEY}</html>")),
         http("200 OK", &echo, &error("api_error", KEY)),
         http("200 OK", &echo, &REPLY.replace("\"Hi\"", &format!("\"Hi {KEY}\"")).replace("msg_01", KEY)),
+        http("200 OK", "", &REPLY.replace("\"Hi\"", &format!("\"{}\"}},{{\"type\":\"text\",\"text\":\"{}\"", &KEY[..9], &KEY[9..]))),
     ];
     for leak in leaks {
         let told = match attempt(Step::Write(leak)).await {
@@ -317,6 +318,29 @@ async fn the_key_is_in_no_error_no_attempt_and_no_reply_whatever_the_server_echo
     }
     let endpoint = endpoint("http://127.0.0.1:9", |_| {});
     assert!(!format!("{endpoint:?}").contains("hunter2"));
+}
+
+#[tokio::test]
+async fn a_key_with_a_quotation_mark_is_in_no_message_of_a_parser_not_even_its_beginning() {
+    let key = "sk-planted-012345\"6789";
+    let server = Server::start(vec![Step::Write(ok(&format!(r#"{{"type":"message","content":"{key}"#)))]).await;
+    let endpoint = endpoint(&server.url, |config| config.key = Some(SecretString::from(key)));
+    let (error, attempt, _) = parts(endpoint.attempt(&call(1), &Patience::of(&call(1))).await.result.unwrap_err());
+    assert!(!format!("{error:?}{attempt:?}").contains("planted"), "{error:?}");
+    assert!(error.message.contains("[REDACTED]"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_key_in_the_path_of_the_address_is_in_nothing_that_is_told() {
+    let server = Server::start(vec![Step::Write(http("503 x", "", "busy"))]).await;
+    let (call, heard) = heard(call(1));
+    let with_path = |url: &str| endpoint(&format!("{url}/{KEY}/x"), |config| config.key = Some(SecretString::from(KEY)));
+    let failed = with_path(&server.url).attempt(&call, &Patience::of(&call)).await.result.unwrap_err();
+    assert!(server.received()[0].contains(KEY), "the path itself stays as it is");
+    let nobody = with_path("http://127.0.0.1:1").attempt(&call, &Patience::of(&call)).await.result.unwrap_err();
+    let heard = heard.lock().unwrap();
+    let told = format!("{failed:?} {nobody:?} {heard:?}");
+    assert!(!told.contains(KEY) && told.contains("/[REDACTED]/x/v1/messages"), "{told}");
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ pub mod rate_limits;
 mod receiving;
 pub mod retry;
 pub mod router;
-mod secret;
+pub(crate) mod secret;
 pub mod sse;
 pub mod stream;
 #[cfg(test)]

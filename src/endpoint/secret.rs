@@ -72,6 +72,11 @@ impl Scrubber {
         replaced(self.messages.as_deref(), text)
     }
 
+    /// Whether there is anything in a text that no message may show.
+    pub(crate) fn finds(&self, text: &str) -> bool {
+        self.messages.as_deref().is_some_and(|pattern| pattern.is_match(text))
+    }
+
     /// One text of a reply.
     pub(crate) fn reply_text(&self, text: &mut String) {
         if self.replies.is_some() {
@@ -79,9 +84,10 @@ impl Scrubber {
         }
     }
 
-    /// The content of a reply: every text in it, however deep, and every name.
+    /// The content of a reply: every text in it, however deep, and every name, and what the text blocks say together.
     pub(crate) fn content(&self, content: &mut [Block]) {
-        if self.replies.is_some() {
+        if let Some(pattern) = self.replies.as_deref() {
+            joined_texts(pattern, content);
             content.iter_mut().for_each(|block| self.members(&mut block.0));
         }
     }
@@ -109,6 +115,40 @@ impl Scrubber {
     /// One line for people out of anything a server sends, of bounded length and without a key.
     pub(crate) fn excerpt(&self, text: &str, longest: usize) -> String {
         excerpt(&self.message(text.to_owned()), longest)
+    }
+}
+
+/// Takes out what stands in several text blocks, a piece in each. Whatever judges or shows a reply reads its text blocks as one text, also
+/// past blocks of other kinds ([`crate::model::reply::Reply::text`]), so that nobody else need put the pieces together.
+fn joined_texts(pattern: &Regex, content: &mut [Block]) {
+    let mut texts: Vec<&mut String> = content.iter_mut().filter_map(Block::as_text_mut).filter(|text| !text.is_empty()).collect();
+    if texts.len() < 2 {
+        return;
+    }
+    let joined: String = texts.iter().map(|text| text.as_str()).collect();
+    let mut keys = pattern.find_iter(&joined).map(|found| found.range()).peekable();
+    let mut begin = 0;
+    for text in &mut texts {
+        let end = begin + text.len();
+        let mut kept = String::new();
+        let mut from = begin;
+        while let Some(key) = keys.peek().filter(|key| key.start < end).cloned() {
+            // The block in which a key begins has the mark; the others lose their piece of it.
+            if key.start >= begin {
+                kept.push_str(&joined[from..key.start]);
+                kept.push_str(REDACTED);
+            }
+            from = key.end.min(end);
+            if key.end > end {
+                break;
+            }
+            keys.next();
+        }
+        if from > begin {
+            kept.push_str(&joined[from..end]);
+            **text = kept;
+        }
+        begin = end;
     }
 }
 
@@ -250,6 +290,29 @@ mod tests {
         let mut content: Vec<Block> = serde_json::from_str(content).unwrap();
         scrubber.content(&mut content);
         assert_eq!(Value::Object(content[0].0.clone()), json!({"type": "tool_use", "input": {"[REDACTED]": ["a [REDACTED] b"], "n": 1}}));
+    }
+
+    #[test]
+    fn a_key_in_pieces_is_taken_out_of_every_text_block_that_has_one() {
+        let scrubber = scrubber(&["sk-test-0123456789"]);
+        for (pieces, left) in [
+            (vec!["a sk-test-01", "23456789 b"], vec!["a [REDACTED]", " b"]),
+            (vec!["a sk-te", "st-012345", "", "6789"], vec!["a [REDACTED]", "", "", ""]),
+            // A whole one, one in two pieces, one in three, and an end that is none.
+            (
+                vec!["sk-test-0123456789 sk-", "test-0123456789 and sk-test-0", "1234", "56789sk-test-0123456789 sk-test", "!"],
+                vec!["[REDACTED] [REDACTED]", " and [REDACTED]", "", "[REDACTED] sk-test", "!"],
+            ),
+            (vec!["SK%2Dtest%", "2D0123456789"], vec!["[REDACTED]", ""]),
+            (vec!["sk-test-", "012345678"], vec!["sk-test-", "012345678"]),
+        ] {
+            let mut content: Vec<Block> = pieces.iter().map(|piece| Block::text(*piece)).collect();
+            // Read as one text past what is none.
+            let call = json!({"type": "tool_use", "name": "n", "input": {"text": "sk-test-"}});
+            content.insert(1, Block(call.as_object().cloned().unwrap()));
+            scrubber.content(&mut content);
+            assert_eq!(content.iter().filter_map(Block::as_text).collect::<Vec<_>>(), left);
+        }
     }
 
     #[test]

@@ -41,6 +41,17 @@ impl Block {
     pub fn as_text(&self) -> Option<&str> {
         if self.kind() == "text" { self.0.get("text").and_then(Value::as_str) } else { None }
     }
+
+    /// The same text, to be changed.
+    pub(crate) fn as_text_mut(&mut self) -> Option<&mut String> {
+        if self.kind() != "text" {
+            return None;
+        }
+        match self.0.get_mut("text") {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
+        }
+    }
 }
 
 /// One turn of the conversation.

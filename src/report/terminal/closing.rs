@@ -16,8 +16,8 @@ use super::paint::{BAD, BOLD, DIM, GOOD, ODD, PLAIN, Screen, Span, span};
 use crate::model::baseline::{ComparisonStanding, SuiteComparison};
 use crate::model::gate::{Exit, GateKind, GateOutcome, GateResult};
 use crate::model::money::Money;
-use crate::model::run::{LEFT_OUT_BY_BUDGET, RunReport};
-use crate::model::verdict::CellError;
+use crate::model::run::{LEFT_OUT_BY_BUDGET, RunReport, SampleResult};
+use crate::model::verdict::{CellError, ErrorKind, SkipReason};
 use crate::report::compared::of_gate;
 use crate::report::standing::{Standing, Standings};
 use crate::report::{figures, problem, retries, visible, words};
@@ -234,7 +234,7 @@ fn hints(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
         // Running again as before would leave the same out.
         hints.extend(left_out);
     } else if totals.errored > 0 || (totals.skipped > 0 && report.exit != Exit::Fails) {
-        hints.push("what is answered is stored: `promptkeel run` again asks only what is missing".to_owned());
+        hints.push(again(report).to_owned());
     }
     if totals.failed > 0 && report.exit == Exit::Fails {
         hints.push("`promptkeel run --failed` runs what did not pass".to_owned());
@@ -278,6 +278,19 @@ fn by_budget(report: &RunReport) -> impl Iterator<Item = String> {
         let hint = problem.hint.as_deref().map_or_else(String::new, |hint| format!("; {}", visible::brief(hint, 1_000)));
         format!("{}{hint}", visible::brief(&problem.message, 1_000))
     })
+}
+
+/// What another run would ask.
+fn again(report: &RunReport) -> &'static str {
+    let unstored = |sample: &SampleResult| {
+        sample.error.as_ref().is_some_and(|error| error.kind == ErrorKind::Store)
+            || matches!(sample.skipped, Some(SkipReason::StoreFailed(_)))
+    };
+    if report.cells.iter().flat_map(|cell| &cell.samples).any(unstored) {
+        "the store failed: `promptkeel run` again asks, and pays, whatever is not in it, so mend it first"
+    } else {
+        "what is answered is stored: `promptkeel run` again asks only what is missing"
+    }
 }
 
 fn verdict(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
