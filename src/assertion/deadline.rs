@@ -1,7 +1,7 @@
 //! What may never end is given up after a while: how is a check stopped that counts no steps itself?
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, OnceLock};
@@ -80,7 +80,7 @@ pub(super) fn within<T: Send + 'static>(longest: Duration, work: impl FnOnce() -
         let _ = of_thread.set(own_clock());
         work()
     };
-    within_by(longest, || clock.get().and_then(Option::as_ref).and_then(computed), work)
+    within_by(longest, || clock.get().and_then(Option::as_deref).and_then(computed), work)
 }
 
 /// The same, where `computed` says what the thread has computed.
@@ -130,7 +130,7 @@ fn own_clock() -> Option<PathBuf> {
 }
 
 /// What the thread has computed, for its program and in the system.
-fn computed(clock: &PathBuf) -> Option<Duration> {
+fn computed(clock: &Path) -> Option<Duration> {
     /// In which every Linux that Rust runs on counts here, whatever its timer does.
     const TICKS_IN_A_SECOND: u64 = 100;
     let line = std::fs::read(clock).ok()?;
