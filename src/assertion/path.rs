@@ -42,10 +42,13 @@ enum Step {
 /// Where the values of one path are in one reply.
 type Places = Arc<Vec<Vec<Step>>>;
 
+/// A path, and what looking for it came to.
+type Looked = (Arc<JsonPath>, Result<Places, String>);
+
 /// What was found in one reply by paths that may take long, so that it is looked for once: by the query, not by its text, as two threads may
 /// have compiled the same.
 #[derive(Debug, Default)]
-pub(super) struct Found(Mutex<Vec<(Arc<JsonPath>, Result<Places, String>)>>);
+pub(super) struct Found(Mutex<Vec<Looked>>);
 
 impl Path {
     /// The values at it, in `json`, which is that of `subject`.
