@@ -64,6 +64,17 @@ fn terminal_in_colour() {
 }
 
 #[test]
+fn where_the_store_failed_nobody_is_told_that_answers_are_stored() {
+    let said = "what is answered is stored";
+    let mut report = sample::report();
+    report.problems.clear();
+    assert!(summary(&report, 200, false).contains(said));
+    report.cells[0].samples[0].skipped = Some(crate::model::verdict::SkipReason::StoreFailed("the disk is full".to_owned()));
+    let summary = summary(&report, 200, false);
+    assert!(!summary.contains(said) && summary.contains("the store failed: `promptkeel run` again asks, and pays"), "{summary}");
+}
+
+#[test]
 fn terminal_of_a_simulated_run() {
     insta::assert_snapshot!(summary(&sample::simulated(), 100, false));
 }

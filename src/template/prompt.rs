@@ -9,6 +9,9 @@ use crate::model::request::{Block, Role, Turn};
 use crate::model::suite::{BlockTemplate, PromptVersion, Variables};
 use crate::template::{Template, TemplateError, is_template, value};
 
+/// Most templates of one prompt; a turn or a block without one counts as one. The API takes 100,000 messages, but each costs some 15 kB here.
+const MOST_TEMPLATES: usize = 10_000;
+
 /// A prompt version whose templates were read once and are rendered for every case.
 #[derive(Debug, Clone)]
 pub struct CompiledPrompt {
@@ -41,9 +44,15 @@ impl CompiledPrompt {
     /// Reads every template of a version.
     ///
     /// # Errors
-    /// The first syntax error, with its line in the prompt file.
+    /// The first syntax error, with its line in the prompt file, or that there are too many templates.
     pub fn compile(version: &PromptVersion) -> Result<Self, TemplateError> {
-        let blocks = |blocks: &[BlockTemplate]| blocks.iter().map(CompiledBlock::compile).collect::<Result<Vec<_>, _>>();
+        let mut count = 0;
+        let mut compiled = |block: &BlockTemplate| {
+            let compiled = CompiledBlock::compile(block)?;
+            count += compiled.templates().count().max(1);
+            if count > MOST_TEMPLATES { Err(moved(too_many(), compiled.line)) } else { Ok(compiled) }
+        };
+        let mut blocks = |blocks: &[BlockTemplate]| blocks.iter().map(&mut compiled).collect::<Result<Vec<_>, _>>();
         let system = blocks(&version.system)?;
         let turns = version.turns.iter().map(|turn| Ok((turn.role, blocks(&turn.content)?))).collect::<Result<Vec<_>, _>>()?;
         let all = system.iter().chain(turns.iter().flat_map(|(_, content)| content));
@@ -124,6 +133,17 @@ impl CompiledBlock {
     }
 }
 
+fn too_many() -> TemplateError {
+    TemplateError {
+        message: format!("a prompt has {MOST_TEMPLATES} turns, blocks and templates at most, and here it has more"),
+        line: 1,
+        column: None,
+        undefined: None,
+        too_much: true,
+        hint: Some("a long conversation is shorter as a text in one turn: take it from a variable of the case".to_owned()),
+    }
+}
+
 /// A template that begins on `line` of the file.
 fn moved(error: TemplateError, line: u32) -> TemplateError {
     TemplateError { line: error.line.saturating_add(line).saturating_sub(1), ..error }
@@ -141,6 +161,9 @@ fn escaped(name: &str) -> String {
 fn collect(value: &Value, pointer: &str, parts: &mut Vec<Part>) -> Result<(), TemplateError> {
     match value {
         Value::String(text) if is_template(text) => {
+            if parts.len() == MOST_TEMPLATES {
+                return Err(too_many());
+            }
             parts.push(Part { pointer: pointer.to_owned(), template: Template::compile(text)? });
         }
         Value::Array(items) => {

@@ -46,6 +46,23 @@ fn models_prompts_and_cases_multiply_within_bounds() {
 }
 
 #[test]
+fn a_prompt_has_a_bounded_number_of_turns_blocks_and_templates() {
+    let case = "cases: [{id: one, vars: {ticket: x}}]\n";
+    let project = suite("claude-haiku-4-5", case);
+    let turns = many(10_050, |index| format!("{}:\n{{{{ ticket }}}}\n", if index % 2 == 0 { "user" } else { "assistant" }));
+    project.write("suites/prompts/triage/1.md", &turns);
+    let problem = only(&project);
+    assert_eq!(problem.message, "a prompt has 10000 turns, blocks and templates at most, and here it has more");
+    // The text of the turn with the number 10,001.
+    assert_eq!(problem.place.map(|place| (place.file.to_string(), place.line)), Some(("suites/prompts/triage/1.md".to_owned(), 20_002)));
+    let texts = "'{{ ticket }}', ".repeat(10_001);
+    std::fs::remove_file(project.root().join("suites/prompts/triage/1.md")).unwrap();
+    let block = format!("messages:\n- role: user\n  content:\n  - {{type: other, texts: [{texts}]}}\n");
+    project.write("suites/prompts/triage/1.yaml", &block);
+    assert!(only(&project).message.starts_with("a prompt has 10000 turns"));
+}
+
+#[test]
 fn names_that_stand_twice_or_are_unknown_are_looked_for_until_it_is_enough() {
     let case = "cases: [{id: one, vars: {ticket: x}}]\n";
     for models in [many(5_000, |index| format!("m{index}, ")), "claude-haiku-4-5, ".repeat(5_000)] {
