@@ -116,7 +116,9 @@ mod tests {
             let value = json!({ key: text });
             let spelled = spelled(&value);
             prop_assert!(!spelled.contains(crate::model::hidden::is_hidden));
-            prop_assert_eq!(visible::lines(&spelled), spelled.as_str(), "and nothing is obeyed");
+            // Joiners and selectors command nothing, and a reader of JSON wants emoji as they were.
+            let plain: String = spelled.chars().filter(|character| !crate::model::hidden::is_shaping(*character)).collect();
+            prop_assert_eq!(visible::lines(&plain), plain.as_str(), "and nothing is obeyed");
             prop_assert_eq!(serde_json::from_str::<Value>(&spelled).unwrap(), value);
         }
     }
