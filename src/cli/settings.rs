@@ -497,7 +497,7 @@ mod tests {
         let text = "[run]\nmax_concurrency = 3\n[endpoints.simulated]\nmax_concurrency = 5\n[endpoints.mine]\ndialect = \"simulated\"\nscript = \"s.yaml\"\n";
         let settings = loaded(text).unwrap();
         let of = |name: &str| (settings.endpoints[name].max_concurrency, settings.endpoints[name].max_attempts);
-        assert_eq!((of("simulated"), of("anthropic"), of("mine")), ((5, 5), (3, 5), (3, 5)));
+        assert_eq!((of("simulated"), of("anthropic"), of("mine")), ((5, 10), (3, 10), (3, 10)));
         assert_eq!(load(None).unwrap().endpoints["anthropic"].max_concurrency, 8);
     }
 
