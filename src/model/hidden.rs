@@ -30,6 +30,12 @@ pub const fn shows_beside(character: char, before: Option<char>, after: Option<c
     }
 }
 
+/// Whether a character is acted upon or not seen where it stands: between these two, in what is shown.
+#[must_use]
+pub const fn is_concealed(character: char, before: Option<char>, after: Option<char>) -> bool {
+    is_hidden(character) || (is_shaping(character) && !shows_beside(character, before, after))
+}
+
 const fn joins(before: Option<char>, after: Option<char>) -> bool {
     let (Some(before), Some(after)) = (before, after) else { return false };
     match before {

@@ -8,6 +8,7 @@ use std::io;
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 
+use crate::model::hidden::{is_concealed, is_hidden, is_shaping};
 use crate::report::visible;
 
 /// Writes `value` on one line.
@@ -34,10 +35,15 @@ struct Spelled<F>(F);
 impl<F: Formatter> Formatter for Spelled<F> {
     fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
         let mut from = 0;
+        let mut before = None;
         for (at, character) in fragment.char_indices() {
+            // What follows counts as it will be written: one that is escaped is no emoji that a joiner could show beside.
+            let after = fragment[at + character.len_utf8()..].chars().next().filter(|after| !is_hidden(*after) && !is_shaping(*after));
+            let concealed = is_concealed(character, before, after);
+            before = Some(character);
             // A fragment ends only where JSON escapes by itself: no command goes over its end.
             let obeyed = character == '#' && visible::begins_command(&fragment[at + 1..]) && fragment[..at].ends_with('#');
-            if !obeyed && !crate::model::hidden::is_hidden(character) {
+            if !obeyed && !concealed {
                 continue;
             }
             self.0.write_string_fragment(writer, &fragment[from..at])?;
@@ -110,15 +116,19 @@ mod tests {
         assert_eq!(String::from_utf8(pretty).unwrap(), serde_json::to_string_pretty(&json!({"a": [1, "x"]})).unwrap());
     }
 
+    #[test]
+    fn a_selector_or_joiner_that_shows_nothing_is_escaped_and_an_emoji_stays() {
+        assert_eq!(spelled(&json!("a\u{180b}b\u{fe0f}c\u{200d}")), "\"a\\u180bb\\ufe0fc\\u200d\"");
+        assert_eq!(spelled(&json!("❤\u{fe0f}👩\u{200d}👧")), "\"❤\u{fe0f}👩\u{200d}👧\"");
+    }
+
     proptest! {
         #[test]
         fn the_value_stays_the_same_and_nothing_hidden_is_left(text in any::<String>(), key in "[#a\\[\u{80}-\u{9f}\"\\\\]{0,12}") {
             let value = json!({ key: text });
             let spelled = spelled(&value);
-            prop_assert!(!spelled.contains(crate::model::hidden::is_hidden));
-            // Joiners and selectors command nothing, and a reader of JSON wants emoji as they were.
-            let plain: String = spelled.chars().filter(|character| !crate::model::hidden::is_shaping(*character)).collect();
-            prop_assert_eq!(visible::lines(&plain), plain.as_str(), "and nothing is obeyed");
+            prop_assert!(!spelled.contains(is_hidden));
+            prop_assert_eq!(visible::lines(&spelled), spelled.as_str(), "and nothing is obeyed");
             prop_assert_eq!(serde_json::from_str::<Value>(&spelled).unwrap(), value);
         }
     }

@@ -6,7 +6,7 @@ use std::io;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-use crate::model::hidden::{is_hidden, is_shaping, shows_beside};
+use crate::model::hidden::{is_concealed, is_hidden, is_shaping};
 
 /// Hidden characters written out (`\u{1b}`, `\r`); line breaks stay, tabs become four blanks.
 pub(crate) fn lines(text: &str) -> Cow<'_, str> {
@@ -151,8 +151,7 @@ fn replaced(text: &str, mut hidden: impl FnMut(char, &mut String)) -> Cow<'_, st
     let mut before = text[..first].chars().next_back();
     let mut rest = text[first..].chars();
     while let Some(character) = rest.next() {
-        let concealed = is_hidden(character) || (is_shaping(character) && !shows_beside(character, before, rest.as_str().chars().next()));
-        if concealed {
+        if is_concealed(character, before, rest.as_str().chars().next()) {
             hidden(character, &mut shown)
         } else {
             shown.push(character)
