@@ -44,6 +44,9 @@ export async function opened(name, hash = "", options = {}) {
   page.on("request", (request) => request.url().split("#")[0] !== address(name) && !request.url().startsWith("data:") && wrong.push(`request: ${request.url()}`));
   await page.addInitScript(() => {
     globalThis.violations = [];
+    // The address changes before the page hears of it: what the page has heard of, it has drawn.
+    globalThis.arrived = location.hash;
+    addEventListener("hashchange", () => { globalThis.arrived = location.hash; });
     addEventListener("securitypolicyviolation", (event) => globalThis.violations.push(`${event.violatedDirective}: ${event.blockedURI} ${event.sample}`));
     const ready = () => (document.querySelector("main h1, #matrix .case-row") ? requestAnimationFrame(() => setTimeout(() => { globalThis.drawnAt = performance.now(); })) : setTimeout(ready, 1));
     ready();
@@ -62,4 +65,9 @@ export async function closed({ page, context, wrong }, what) {
 }
 
 export const text = (page, selector) => page.locator(selector).first().innerText();
-export const hash = (page) => page.evaluate(() => location.hash);
+// Waits until the page shows what its address says, which holds `part`.
+export const settled = (page, part = "") => page.waitForFunction((held) => globalThis.arrived === location.hash && location.hash.includes(held), part);
+export async function hash(page) {
+  await settled(page);
+  return page.evaluate(() => location.hash);
+}

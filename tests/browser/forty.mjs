@@ -1,7 +1,7 @@
 // Seven of forty cases come out otherwise: does someone who has this page alone find each, understand it, and say yes or no?
 import fs from "node:fs";
 import path from "node:path";
-import { check, closed, equal, folder, hash, opened, pictures, step, text } from "./browser.mjs";
+import { check, closed, equal, folder, hash, opened, pictures, settled, step, text } from "./browser.mjs";
 
 const CHANGED = ["refund", "login", "badge", "webhook", "export", "board"];
 
@@ -66,9 +66,9 @@ export async function samples() {
   const replies = JSON.parse(fs.readFileSync(path.join(folder, "forty.json"), "utf8")).cells.find(({ address: { suite, case: id, model } }) => suite === "answers" && id === "login" && model.includes("sonnet")).samples.map((sample) => sample.reply.text);
   const [edited, usual] = [replies.findIndex((reply) => reply.includes("telling")), replies.findIndex((reply) => reply.startsWith("Thank you for asking"))];
   await page.getByLabel("First column").selectOption(`1.${edited}`);
-  await page.waitForFunction((number) => location.hash.includes(`compare=1.${number}:`), edited);
+  await settled(page, `compare=1.${edited}:`);
   await page.getByLabel("Second column").selectOption(`1.${usual}`);
-  await page.waitForFunction((compared) => location.hash.endsWith(compared), `compare=1.${edited}:1.${usual}`);
+  await settled(page, `compare=1.${edited}:1.${usual}`);
   equal([await page.locator(".sides del").allInnerTexts(), await page.locator(".sides ins").allInnerTexts()], [["telling us of"], ["asking about"]], "two samples of one cell differ in these words");
   equal(await page.locator(".side-name").allInnerTexts(), [`− claude-sonnet-4-6 · sample ${edited + 1}`, `+ claude-sonnet-4-6 · sample ${usual + 1}`], "and are named");
   await page.reload();

@@ -1,7 +1,7 @@
 // Does a reviewer find, understand and decide, by mouse and by keys?
 import fs from "node:fs";
 import path from "node:path";
-import { check, closed, equal, folder, hash, opened, step, text } from "./browser.mjs";
+import { check, closed, equal, folder, hash, opened, settled, step, text } from "./browser.mjs";
 
 const current = (page) => page.locator(".case-row.current .case-name").innerText();
 const shownCases = (page) => page.locator(".case-row .case-name").allInnerTexts();
@@ -39,15 +39,16 @@ export async function filtering() {
   equal(changed, 7, "seven cells changed");
   equal(await hash(page), "#cells&filter=changed", "the filter is in the address");
   await page.getByRole("button", { name: "New 1" }).click();
-  await page.waitForFunction(() => location.hash.includes("changed,new"));
+  await settled(page, "changed,new");
   equal(await page.locator(".badge.new").count(), 1, "two filters show what either shows");
   await page.goBack();
   await page.goBack();
+  await settled(page);
   equal(await text(page, ".result"), "74 cases, 228 cells", "back undoes filters");
   await page.getByLabel("Suite").selectOption("support-answers");
   await page.waitForFunction(() => document.querySelector(".result").textContent.startsWith("24 of"));
   await page.getByLabel("Tag").selectOption({ index: 1 });
-  await page.waitForFunction(() => location.hash.includes("tag="));
+  await settled(page, "tag=");
   const [shown, all] = (await text(page, ".result")).match(/\d+/g).map(Number);
   check(shown >= 0 && shown < 24 && all === 74, "a tag narrows a suite", shown, all);
   await page.getByRole("button", { name: "Clear filters" }).click();
@@ -66,7 +67,7 @@ export async function filtering() {
   for (const name of ["Verdicts differ", "Outputs differ"]) {
     await page.getByRole("button", { name: "Clear filters" }).click();
     await page.getByRole("button", { name }).click();
-    await page.waitForFunction(() => location.hash.includes("filter="));
+    await settled(page, "filter=");
     const number = Number(/\d+/.exec(await text(page, ".result"))[0]);
     check(number > 0 && number < 74, `${name} leaves some`, number);
   }

@@ -1,5 +1,5 @@
 // Can anything that a model or a report file says run, load, or hide?
-import { check, closed, equal, opened, step, text } from "./browser.mjs";
+import { check, closed, equal, opened, settled, step, text } from "./browser.mjs";
 
 // What stands in the page beside texts: nothing that loads or runs, no link that leaves.
 async function isHarmless(page, where) {
@@ -39,7 +39,7 @@ export async function hostile() {
   await page.waitForSelector(".case-row");
   await isHarmless(page, "matrix");
   await page.getByLabel("Tag").selectOption({ index: 1 });
-  await page.waitForFunction(() => location.hash.includes("tag="));
+  await settled(page, "tag=");
   await page.locator(".case-row .case-name a").first().click();
   const kinds = new Set();
   for (let index = 0; index < 40; index += 1) {
@@ -63,7 +63,7 @@ export async function hostile() {
     const next = page.locator("a.button[rel=next][href]");
     if ((await next.count()) === 0) break;
     await next.click();
-    await page.waitForFunction((before) => document.querySelector(".case h1").textContent !== before || !location.hash.includes("compare"), await text(page, ".case h1"));
+    await settled(page);
   }
   equal([...kinds].sort(), ["reason error", "reason fail", "reason skipped", "variants"], "failures, errors, skips and variants are among them");
   check((await page.locator(".hidden-character").count()) > 0, "what would be hidden is marked");
@@ -103,7 +103,8 @@ export async function long() {
   for (const [pair, what] of [["0:1", "one word"], ["0:2", "every line"]]) {
     const began = performance.now();
     await page.evaluate((columns) => { location.hash = `#case=long::long&compare=${columns}`; }, pair);
-    await page.waitForFunction((columns) => location.hash.endsWith(columns) && document.querySelector(".sides"), pair);
+    await settled(page, `compare=${pair}`);
+    await page.waitForFunction(() => document.querySelector(".sides"));
     await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done))));
     const took = performance.now() - began;
     check(took < 15_000, `ten million characters that differ in ${what} take long`, took);
