@@ -88,7 +88,7 @@ fn compiled(assertion: &Assertion) -> Compiled {
 
 fn cost(dollars: &str) -> Cost {
     let uncached: Money = dollars.parse().unwrap();
-    Cost { total: Money::ZERO, uncached }
+    Cost { total: Money::ZERO, unbatched: uncached, uncached }
 }
 
 /// What an assertion says of a reply, in words.

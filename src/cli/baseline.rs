@@ -126,14 +126,8 @@ impl Compared {
 
 /// More money of the same run, for what stands beside its own cells.
 pub(crate) fn add(bill: &mut Bill, more: &Bill) {
-    let Bill { spent_usd, saved_by_store_usd, saved_by_prompt_cache_usd, simulated_usd, .. } = more;
-    bill.spent_usd += *spent_usd;
-    bill.saved_by_store_usd += *saved_by_store_usd;
-    bill.saved_by_prompt_cache_usd += *saved_by_prompt_cache_usd;
-    bill.simulated_usd += *simulated_usd;
-    bill.unpriced_samples += more.unpriced_samples;
-    bill.unknown_attempts += more.unknown_attempts;
-    bill.compared_usd += *spent_usd;
+    bill.add(more);
+    bill.compared_usd += more.spent_usd;
 }
 
 /// Each case's cells of a baseline behind its own: what is asked at the same time meets the same model, and a cap leaves out both.

@@ -1,4 +1,4 @@
-//! `--json`, `--junit`, `--markdown`, `--html`, `--events`: which reports go where? And `report` and `merge`, which write them later.
+//! `--json`, `--junit`, `--markdown`, `--html`, `--csv`, `--events`: which reports go where? And `report` and `merge`, which write them later.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -33,6 +33,7 @@ pub(crate) fn open(formats: &FormatArguments, events: Option<&Path>, current: &P
         ("--junit", formats.junit.as_deref(), Content::Report(junit)),
         ("--markdown", formats.markdown.as_deref(), Content::Report(Format::Markdown)),
         ("--html", formats.html.as_deref(), Content::Report(Format::Html)),
+        ("--csv", formats.csv.as_deref(), Content::Report(Format::Csv)),
         ("--events", events, Content::Events),
     ];
     let wanted = wanted.into_iter().filter_map(|(flag, path, content)| {

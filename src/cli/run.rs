@@ -39,11 +39,13 @@ use crate::report::files::{self, Outputs};
 use crate::report::terminal::{self, progress::Progress};
 use crate::runner::assemble::{self, Parts};
 use crate::runner::doubt;
+use crate::runner::execute;
 use crate::runner::plan::Plan;
 use crate::runner::price::{self, PlanPrice};
 use crate::runner::rounds::Held;
 use crate::runner::run::{self, Options};
 use crate::runner::select;
+use crate::runner::totals;
 use crate::source::git;
 use crate::store::Store;
 use crate::store::history::{self, RunRecord};
@@ -448,11 +450,9 @@ fn add_late(report: &mut RunReport, plan: &Plan, catalog: &Catalog, late: &[(Key
     for (key, answer) in late {
         let cell = plan.cells.iter().find(|cell| cell.keys.contains(key));
         let model = cell.map_or(answer.reply.model.as_str(), |cell| &cell.variant.model_id);
-        match cost::cost(catalog, model, &answer.reply) {
-            Some(cost) if answer.reply.simulated => report.bill.simulated_usd += cost.total,
-            Some(cost) => report.bill.spent_usd += cost.total,
-            None => report.bill.unpriced_samples += 1,
-        }
+        let facts = execute::facts(&answer.reply, answer.served, cost::cost(catalog, model, &answer.reply));
+        report.bill.add_reply(&facts);
+        report.bill.add_unknown(totals::unknown_before(&facts), cell.and_then(|cell| cell.worst_case));
     }
     let note = format!("{} answers came after their cells had given up; they are stored and in the bill", late.len());
     report.problems.push(Problem::note(note).hint("the next run judges them without asking again"));

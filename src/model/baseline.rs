@@ -213,6 +213,7 @@ impl KeptCell {
                 refusal: None,
                 usage: Usage::default(),
                 cost_usd: None,
+                unbatched_cost_usd: None,
                 uncached_cost_usd: None,
                 latency_ms: 0,
                 served: Served::Stored,
@@ -255,6 +256,7 @@ impl KeptCell {
             request: None,
             samples: (0..).zip(&self.samples).map(sample).collect(),
             sampled: None,
+            attempt_at_most_usd: None,
         }
     }
 }

@@ -13,6 +13,8 @@ use crate::model::request::{Params, Request};
 pub struct Cost {
     /// At the price of the day on which it was paid.
     pub total: Money,
+    /// The same without the batch discount.
+    pub unbatched: Money,
     /// The same usage with the whole prompt at the plain input rate and without the batch discount: what does not depend on
     /// whose request came first. `max_cost_usd` judges it.
     pub uncached: Money,
@@ -32,13 +34,14 @@ pub fn cost(catalog: &Catalog, model: &str, reply: &Reply) -> Option<Cost> {
     let searches = catalog.web_search().times(usage.web_searches);
     let category = reply.refusal.as_ref().and_then(|details| details.category.as_deref());
     if reply.is_refused_before_output() && !catalog.bills_refusal(category, day) {
-        return Some(Cost { total: searches, uncached: searches });
+        return Some(Cost { total: searches, unbatched: searches, uncached: searches });
     }
     // There is no fast mode in batches, so a reply that claims both gets no discount.
     let batch = usage.service_tier.as_deref() == Some("batch") && !fast;
     let us = usage.inference_geo.as_deref() == Some("us") && catalog.find(model).is_none_or(|entry| entry.inference_geo);
     Some(Cost {
         total: per_million(by_kind(&rates, usage), us, batch) + searches,
+        unbatched: per_million(by_kind(&rates, usage), us, false) + searches,
         uncached: per_million(as_plain_input(&rates, usage), us, false) + searches,
     })
 }

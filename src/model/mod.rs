@@ -2,6 +2,7 @@
 
 pub mod assertion;
 pub mod baseline;
+pub mod bill;
 pub mod calibration;
 pub mod catalog;
 pub mod comparison;

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::model::baseline::{Baseline, SuiteComparison};
+use crate::model::bill::SimulatedSavings;
 use crate::model::gate::{Exit, GateResult, SuitePolicy};
 use crate::model::money::Money;
 use crate::model::problem::{Problem, Site};
@@ -207,26 +208,27 @@ pub struct Bill {
     pub saved_by_store_usd: Money,
     /// What the provider's prompt cache took off the price of this run's paid answers (negative where writes outweigh reads).
     pub saved_by_prompt_cache_usd: Money,
+    /// What the batch discount took off the price of this run's paid answers.
+    #[serde(default)]
+    pub saved_by_batch_usd: Money,
     /// What simulated answers would have cost at list price; nobody paid it.
     pub simulated_usd: Money,
+    /// What simulated answers did not cost.
+    #[serde(default, skip_serializing_if = "SimulatedSavings::is_zero")]
+    pub simulated_saved: SimulatedSavings,
     /// Samples with a reply of an unpriced model: not in any sum.
     pub unpriced_samples: u64,
     /// Attempts that failed after they were sent, and may have been billed; not in any sum.
     pub unknown_attempts: u64,
+    /// The most that they can have cost together; absent where one of them has no bound, or there is none of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown_at_most_usd: Option<Money>,
     /// Samples whose counted tokens cannot be right: they are in the sums, which may be wrong by them.
     #[serde(default)]
     pub doubtful_samples: u64,
     /// The part of what was spent that the baseline and fresh samples cost: it stands in no cell of the run.
     #[serde(default, skip_serializing_if = "Money::is_zero")]
     pub compared_usd: Money,
-}
-
-impl Bill {
-    /// Something is not in the sums.
-    #[must_use]
-    pub const fn is_incomplete(&self) -> bool {
-        self.unpriced_samples > 0 || self.unknown_attempts > 0
-    }
 }
 
 /// Totals of some of the cells.
@@ -311,6 +313,9 @@ pub struct CellResult {
     /// What they say of the cell, where there are several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampled: Option<Sampled>,
+    /// The most that one of its attempts can have cost, where the bill of one is unknown and has a bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt_at_most_usd: Option<Money>,
 }
 
 /// A rendered request as numbers into [`RunReport::texts`], from 0.
@@ -384,6 +389,9 @@ pub struct ReplyFacts {
     pub usage: Usage,
     /// Its price on the day that it was paid; `None` for an unpriced model.
     pub cost_usd: Option<Money>,
+    /// The same without the batch discount, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unbatched_cost_usd: Option<Money>,
     /// The same usage with the prompt cache and batch left out.
     pub uncached_cost_usd: Option<Money>,
     /// Latency of the paid call, in milliseconds.

@@ -8,6 +8,7 @@ use crate::model::calibration::Calibration;
 use crate::model::run::RunReport;
 use crate::model::side_by_side::SideBySide;
 
+mod billed;
 pub(crate) mod calibrated;
 pub(crate) mod compared;
 pub(crate) mod difference;
@@ -21,6 +22,7 @@ mod golden;
 mod html;
 pub mod json;
 mod junit;
+mod ledger;
 mod markdown;
 pub mod problem;
 #[cfg(test)]
@@ -52,6 +54,8 @@ pub enum Format {
     Markdown,
     /// One page for a browser, without a network.
     Html,
+    /// A row for each attempt, with what it cost.
+    Csv,
 }
 
 /// Writes `report` as `format`. The caller buffers `out`, and flushes it.
@@ -67,6 +71,7 @@ pub fn write(format: Format, report: &RunReport, out: &mut dyn io::Write) -> io:
         Format::Junit { strict } => junit::write(report, strict, &mut out),
         Format::Markdown => markdown::write(report, &mut out),
         Format::Html => html::write(report, &mut out),
+        Format::Csv => ledger::write(report, &mut out),
     }?;
     io::Write::flush(&mut out)
 }
@@ -85,7 +90,9 @@ pub fn write_side_by_side(format: Format, side_by_side: &SideBySide, out: &mut d
         }
         Format::Markdown => markdown::compared::write(side_by_side, &mut out),
         Format::Html => html::compared::write(side_by_side, &mut out),
-        Format::Junit { .. } => Err(io::Error::new(io::ErrorKind::Unsupported, "a comparison is no test")),
+        Format::Junit { .. } | Format::Csv => {
+            Err(io::Error::new(io::ErrorKind::Unsupported, "a comparison is written as JSON, Markdown or HTML"))
+        }
     }?;
     io::Write::flush(&mut out)
 }
@@ -103,7 +110,7 @@ pub fn write_calibration(format: Format, calibration: &Calibration, out: &mut dy
             io::Write::write_all(&mut out, b"\n")
         }
         Format::Markdown => markdown::calibrated::write(calibration, &mut out),
-        Format::Junit { .. } | Format::Html => {
+        Format::Junit { .. } | Format::Html | Format::Csv => {
             Err(io::Error::new(io::ErrorKind::Unsupported, "a calibration is written as JSON or Markdown"))
         }
     }?;

@@ -222,6 +222,7 @@ pub(crate) fn cell(suite: &str, case: &str, version: u32, model: &str, sample: S
         request: Some(RequestFacts { system: vec![0], turns, parameters: 2 }),
         samples: vec![sample],
         sampled: None,
+        attempt_at_most_usd: None,
     }
 }
 
@@ -249,6 +250,7 @@ pub(crate) fn sample() -> SampleResult {
             refusal: None,
             usage: Usage { input_tokens: 412, cache_read_tokens: 1_200, output_tokens: 38, ..Usage::default() },
             cost_usd: Some("0.000722".parse().unwrap()),
+            unbatched_cost_usd: None,
             uncached_cost_usd: Some("0.001802".parse().unwrap()),
             latency_ms: 812,
             served: Served::Stored,

@@ -54,6 +54,7 @@ fn cell(case: &str, new: &Snapshot, verdict: Verdict, assertions: Vec<AssertionR
         request: None,
         samples: vec![sample],
         sampled: None,
+        attempt_at_most_usd: None,
     }
 }
 

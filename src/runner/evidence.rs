@@ -96,7 +96,11 @@ fn verdicts(cell: &CellResult) -> Result<(), Contradiction> {
             return Err(Contradiction::Sample(Box::new(cell.address.clone()), sample.index));
         }
         let cost = |amount: Option<Money>| amount.is_some_and(|amount| amount < Money::ZERO);
-        if sample.reply.as_ref().is_some_and(|reply| cost(reply.cost_usd) || cost(reply.uncached_cost_usd)) {
+        if sample
+            .reply
+            .as_ref()
+            .is_some_and(|reply| [reply.cost_usd, reply.unbatched_cost_usd, reply.uncached_cost_usd].into_iter().any(cost))
+        {
             return Err(Contradiction::Negative(Box::new(cell.address.clone())));
         }
     }
@@ -120,10 +124,11 @@ fn is_judged(sample: &SampleResult) -> bool {
 /// Answers that came after their cell had given up are in the bill and in no cell.
 fn covers(bill: &Bill, cells: &Bill) -> bool {
     // What the prompt cache saved may be less than nothing, so it has no least amount; what is doubtful stands in no cell.
-    let Bill { spent_usd, saved_by_store_usd, saved_by_prompt_cache_usd: _, simulated_usd, .. } = cells;
+    let Bill { spent_usd, saved_by_store_usd, saved_by_prompt_cache_usd: _, saved_by_batch_usd, simulated_usd, .. } = cells;
     let Bill { unpriced_samples, unknown_attempts, doubtful_samples: _, .. } = cells;
     bill.spent_usd >= *spent_usd
         && bill.saved_by_store_usd >= *saved_by_store_usd
+        && bill.saved_by_batch_usd >= *saved_by_batch_usd
         && bill.simulated_usd >= *simulated_usd
         && bill.unpriced_samples >= *unpriced_samples
         && bill.unknown_attempts >= *unknown_attempts

@@ -24,7 +24,7 @@ use crate::model::run::{CellDigests, CellResult, ReplyFacts, RequestFacts, Sampl
 use crate::model::verdict::{AssertionResult, CellError, ErrorKind, Outcome, SkipReason, SnapshotState, Verdict};
 use crate::runner::plan::{Plan, PlannedCell};
 use crate::runner::texts::Texts;
-use crate::runner::{fingerprint, fold, sampled};
+use crate::runner::{fingerprint, fold, sampled, totals};
 use crate::snapshot::folder::Folder;
 use crate::snapshot::format;
 use crate::snapshot::output::{Output, Snapshot};
@@ -288,8 +288,10 @@ impl<E: Endpoint> Shared<E> {
             request: None,
             samples,
             sampled: None,
+            attempt_at_most_usd: None,
         };
         result.sampled = sampled::of_cell(&result);
+        result.attempt_at_most_usd = cell.worst_case.filter(|_| totals::unknown_attempts(&result) > 0);
         FinishedCell { result, outputs: new, request }
     }
 
@@ -433,6 +435,7 @@ pub fn facts(reply: &Reply, served: Served, cost: Option<Cost>) -> ReplyFacts {
         refusal: reply.refusal.clone(),
         usage: reply.usage.clone(),
         cost_usd: cost.map(|cost| cost.total),
+        unbatched_cost_usd: cost.filter(|cost| cost.unbatched != cost.total).map(|cost| cost.unbatched),
         uncached_cost_usd: cost.map(|cost| cost.uncached),
         latency_ms: reply.latency_ms,
         served,

@@ -174,18 +174,7 @@ fn missing(reports: &[RunReport], count: u32) -> Vec<String> {
 /// The sum of their bills, not of their cells: an answer that came after its cell had given up is in no cell.
 fn bill(reports: &[RunReport]) -> Bill {
     let mut sum = Bill::default();
-    for bill in reports.iter().map(|report| &report.bill) {
-        let Bill { spent_usd, saved_by_store_usd, saved_by_prompt_cache_usd, simulated_usd, .. } = bill;
-        let Bill { unpriced_samples, unknown_attempts, doubtful_samples, compared_usd, .. } = bill;
-        sum.spent_usd += *spent_usd;
-        sum.saved_by_store_usd += *saved_by_store_usd;
-        sum.saved_by_prompt_cache_usd += *saved_by_prompt_cache_usd;
-        sum.simulated_usd += *simulated_usd;
-        sum.unpriced_samples = sum.unpriced_samples.saturating_add(*unpriced_samples);
-        sum.unknown_attempts = sum.unknown_attempts.saturating_add(*unknown_attempts);
-        sum.compared_usd += *compared_usd;
-        sum.doubtful_samples = sum.doubtful_samples.saturating_add(*doubtful_samples);
-    }
+    reports.iter().for_each(|report| sum.add(&report.bill));
     sum
 }
 

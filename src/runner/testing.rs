@@ -123,5 +123,6 @@ pub(super) fn cell(case: &str, verdict: Verdict) -> CellResult {
             skipped: None,
         }],
         sampled: None,
+        attempt_at_most_usd: None,
     }
 }

@@ -124,13 +124,13 @@ impl Accumulator {
         for sample in &cell.samples {
             self.add_sample(sample);
         }
+        self.group.bill.add_unknown(unknown_attempts(cell), cell.attempt_at_most_usd);
     }
 
     fn add_sample(&mut self, sample: &SampleResult) {
         self.group.totals.samples += 1;
         if let Some(error) = &sample.error {
             self.group.totals.requests_retried += error.attempts.len().saturating_sub(1) as u64;
-            self.group.bill.unknown_attempts += may_be_billed(&error.attempts);
         }
         if let Some(reply) = &sample.reply {
             self.add_reply(reply);
@@ -138,12 +138,10 @@ impl Accumulator {
     }
 
     fn add_reply(&mut self, reply: &ReplyFacts) {
-        let (totals, bill) = (&mut self.group.totals, &mut self.group.bill);
-        let paid = reply.served.is_paid();
-        if paid {
+        let totals = &mut self.group.totals;
+        if reply.served.is_paid() {
             totals.requests_asked += 1;
             totals.requests_retried += reply.attempts.len().saturating_sub(1) as u64;
-            bill.unknown_attempts += may_be_billed(earlier(&reply.attempts));
         } else {
             totals.requests_cached += 1;
         }
@@ -156,15 +154,7 @@ impl Accumulator {
         } else {
             self.real_replies += 1;
         }
-        match reply.cost_usd {
-            None => bill.unpriced_samples += 1,
-            Some(cost) if reply.simulated => bill.simulated_usd += cost,
-            Some(cost) if paid => {
-                bill.spent_usd += cost;
-                bill.saved_by_prompt_cache_usd += reply.uncached_cost_usd.unwrap_or(cost) - cost;
-            }
-            Some(cost) => bill.saved_by_store_usd += cost,
-        }
+        self.group.bill.add_reply(reply);
     }
 
     fn finish(mut self, counted: Counted) -> Group {
@@ -182,6 +172,20 @@ impl Accumulator {
 fn has_warning(cell: &CellResult) -> bool {
     let mut results = cell.samples.iter().flat_map(|sample| &sample.assertions);
     results.any(|result| result.severity == AssertionSeverity::Warn && !matches!(result.outcome, Outcome::Pass))
+}
+
+/// Attempts of this run at a cell that came to nothing, and may have been billed.
+pub(super) fn unknown_attempts(cell: &CellResult) -> u64 {
+    let of_sample = |sample: &SampleResult| {
+        let failed = sample.error.as_ref().map_or(0, |error| may_be_billed(&error.attempts));
+        failed + sample.reply.as_ref().map_or(0, unknown_before)
+    };
+    cell.samples.iter().map(of_sample).sum()
+}
+
+/// Attempts of this run before the one that answered, and may have been billed too.
+pub(crate) fn unknown_before(reply: &ReplyFacts) -> u64 {
+    if reply.served.is_paid() { may_be_billed(earlier(&reply.attempts)) } else { 0 }
 }
 
 /// The attempts before the one that answered, which has a price of its own.

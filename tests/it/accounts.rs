@@ -13,29 +13,61 @@ rules:
 otherwise: {text: "{{ prompt }}"}
 "#;
 
-#[test]
-fn the_bill_of_a_run_is_that_of_the_books_to_the_last_pico_dollar() {
-    let cases: String = (0..40).map(|number| format!("  - {{id: case-{number}, vars: {{number: {number}}}}}\n")).collect();
+/// 1,000 cases with two models, whose shared prompt both of them cache.
+fn project(url: &str) -> Project {
+    let cases: String = (0..1_000).map(|number| format!("  - {{id: case-{number}, vars: {{number: {number}}}}}\n")).collect();
     let suite = format!(
-        "suite: bills\nprompt: bill\nmodels: [claude-haiku-4-5, claude-haiku-5-5, claude-sonnet-5-5]\nrequest: {{max_tokens: 50}}\n\
+        "suite: bills\nprompt: bill\nmodels: [claude-haiku-5-5, claude-sonnet-5-5]\nrequest: {{max_tokens: 50}}\n\
          assert: [contains: number]\nsnapshot: {{compare: \"off\"}}\ncases:\n{cases}"
     );
-    let policy = "Every word of this policy is read. ".repeat(520);
+    let policy = "Every word of this policy is read. ".repeat(80);
     let prompt = format!(
         "system:\n  - {{type: text, text: \"{policy}\", cache_control: {{type: ephemeral, ttl: 1h}}}}\n\
          messages:\n  - {{role: user, content: [{{type: text, text: \"number {{{{ number }}}}\", cache_control: {{type: ephemeral}}}}]}}\n"
     );
-    let server = Server::start(SCRIPT);
     let mut project = Project::new().write("suites/bills.yaml", &suite).write("suites/prompts/bill/1.yaml", &prompt);
-    project.ask(&server.url());
-    let (ran, report) = project.report(&["--endpoint", "anthropic", "--max-concurrency", "8"]);
+    project.ask(url);
+    project
+}
+
+#[test]
+fn the_bill_of_2000_cells_is_that_of_the_books_to_the_last_pico_dollar() {
+    let server = Server::start(SCRIPT);
+    let project = project(&server.url());
+    let (ran, report) = project.report(&["--endpoint", "anthropic", "--max-concurrency", "32", "--csv", "bill.csv", "-q"]);
     let stats = server.stats();
-    assert!(stats["by_fault"].as_object().unwrap().len() == 3, "{stats}");
+    assert_eq!(report["totals"]["planned"], 2_000, "{ran:?}");
+    assert_eq!(report["totals"]["errored"], 0, "every cell was answered in the end: {}", ran.stdout);
+    let faults = stats["by_fault"].as_object().unwrap();
+    assert!(faults.len() == 3 && faults.values().all(|count| count.as_u64().unwrap() > 50), "{stats}");
     let billed = &stats["tokens"]["billed"];
     for kind in ["cache_creation_5m_input_tokens", "cache_creation_1h_input_tokens", "cache_read_input_tokens"] {
         assert!(billed[kind].as_u64().unwrap() > 0, "{kind}: {billed}");
     }
-    assert_eq!(stats["tokens"]["refused_unbilled"]["replies"], 3, "one of each model: {stats}");
+    // 8, 80 to 89 and 800 to 899, of two models.
+    assert_eq!(stats["tokens"]["refused_unbilled"]["replies"], 222, "{stats}");
     assert_eq!((&stats["bill"]["lost_on_the_way_usd"], &stats["bill"]["unpriced_replies"]), (&"0.00".into(), &0.into()));
     assert_eq!((&report["bill"]["simulated_usd"], &report["bill"]["spent_usd"]), (&stats["bill"]["usd"], &"0.00".into()), "{ran:?}");
+    // A connection that was dropped may have been billed, for all that the client knows.
+    assert_eq!(report["bill"]["unknown_attempts"], faults["drop"], "{report:.300}");
+    assert!(report["bill"]["unknown_at_most_usd"].is_string());
+    let total = |of: &str| report["models"].as_array().unwrap().iter().map(|model| pico(model["bill"][of].as_str().unwrap())).sum::<i128>();
+    assert_eq!(total("simulated_usd"), pico(stats["bill"]["usd"].as_str().unwrap()), "the models' bills together");
+
+    let rows = csv::Reader::from_path(project.path("bill.csv")).unwrap();
+    let attempts = stats["requests"].as_u64().unwrap_or_else(|| server.requests());
+    let (mut sum, mut count) = (0, 0);
+    let mut rows = rows;
+    let at = rows.headers().unwrap().iter().position(|name| name == "simulated_usd").unwrap();
+    for row in rows.records() {
+        sum += pico(&row.unwrap()[at]);
+        count += 1;
+    }
+    assert_eq!((sum, count), (pico(stats["bill"]["usd"].as_str().unwrap()), attempts), "a row for each attempt: {stats}");
+}
+
+/// Dollars as a decimal, in pico-dollars: by digits, as no code of promptkeel does it.
+fn pico(dollars: &str) -> i128 {
+    let (whole, part) = dollars.split_once('.').unwrap_or((dollars, ""));
+    format!("{whole}{part:0<12}").parse().unwrap_or_else(|error| panic!("{dollars}: {error}"))
 }

@@ -23,6 +23,9 @@ pub(crate) struct FormatArguments {
     /// Write one self-contained HTML page for a browser
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
+    /// Write what each attempt cost as CSV, for a spreadsheet
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
 }
 
 /// What GitHub Actions is told beside the exit code.

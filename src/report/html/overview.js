@@ -93,9 +93,9 @@ const overview = (() => {
     return element('section', { class: 'panel' }, element('h2', null, 'Bill'), pairs([
       run.run.simulated ? ['spent', 'nothing'] : ['spent', element('strong', null, dollars(money(bill.spent_usd)))],
       ['saved by the store', amount(bill.saved_by_store_usd)],
-      ['saved by prompt caching', amount(bill.saved_by_prompt_cache_usd)],
+      ['saved by prompt caching', amount(bill.saved_by_prompt_cache_usd)], ['saved by batches', amount(bill.saved_by_batch_usd ?? '0')],
       ['simulated', amount(bill.simulated_usd) && `${amount(bill.simulated_usd)} at list prices, which nobody paid`],
-      ['not in these sums', [bill.unpriced_samples > 0 && `${counted(bill.unpriced_samples, 'answer')} without a price`, bill.unknown_attempts > 0 && `${counted(bill.unknown_attempts, 'failed attempt')} that may be billed`].filter(Boolean).join(', ')],
+      ['not in these sums', [bill.unpriced_samples > 0 && `${counted(bill.unpriced_samples, 'answer')} without a price`, bill.unknown_attempts > 0 && `${counted(bill.unknown_attempts, 'failed attempt')} that may be billed${bill.unknown_at_most_usd ? `, at most ${dollars(money(bill.unknown_at_most_usd))}` : ''}`].filter(Boolean).join(', ')],
       ['may be wrong by', bill.doubtful_samples > 0 && `${counted(bill.doubtful_samples, 'answer')} whose counted tokens cannot be right`],
       ['requests', [`${count(totals.requests_asked)} asked`, `${count(totals.requests_cached)} already answered`, totals.requests_retried > 0 && `${counted(totals.requests_retried, 'retry', 'retries')}`, totals.refusals > 0 && `${count(totals.refusals)} refused`, totals.truncations > 0 && `${count(totals.truncations)} cut off`].filter(Boolean).join(', ')],
       ['tokens', [`${compact(tokens.input)} in`, tokens.cache_read > 0 && `${compact(tokens.cache_read)} from cache`, tokens.cache_write > 0 && `${compact(tokens.cache_write)} to cache`, `${compact(tokens.output)} out`].filter(Boolean).join(', ')],

@@ -23,7 +23,7 @@ use crate::model::baseline::SuiteComparison;
 use crate::model::gate::{Exit, GateOutcome, GateResult};
 use crate::model::run::{Group, RunReport};
 use crate::report::standing::Standings;
-use crate::report::{visible, words};
+use crate::report::{billed, visible, words};
 use cells::{milliseconds, sampled_properties, test_case};
 use counts::Counts;
 use xml::{Xml, attribute, seconds};
@@ -168,8 +168,18 @@ fn model_suite(xml: &mut Xml<'_>, report: &RunReport, standings: &Standings<'_>,
         xml.property("simulated", "true")?;
     }
     let of_model = |group: &&Group| group.suite.as_deref() == Some(suite) && group.name == model.name;
-    if let Some(told) = report.models.iter().find(of_model).and_then(|group| group.sampled.as_ref()) {
+    let group = report.models.iter().find(of_model);
+    if let Some(told) = group.and_then(|group| group.sampled.as_ref()) {
         sampled_properties(xml, told)?;
+    }
+    for (member, value) in group.map(|group| billed::members(&group.bill)).unwrap_or_default() {
+        xml.property(&format!("bill_{member}"), &value)?;
+    }
+    // What stands in no cell (answers that came late, a baseline) is in the bill of the run alone, which is told once.
+    if model.cells.first() == Some(&0) {
+        for (member, value) in billed::members(&report.bill) {
+            xml.property(&format!("run_bill_{member}"), &value)?;
+        }
     }
     xml.end("properties")?;
     for &index in &model.cells {

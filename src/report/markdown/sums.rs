@@ -2,12 +2,11 @@
 
 use std::collections::HashSet;
 
-use crate::model::money::Money;
 use crate::model::run::{Group, RunReport};
 use crate::report::markdown::escaped::{cell_code, code, prose};
 use crate::report::markdown::{Page, samples};
 use crate::report::standing::GatedRates;
-use crate::report::{figures, visible};
+use crate::report::{billed, figures, visible};
 
 /// Tables, the bill, and which run it was.
 pub(super) fn tail(report: &RunReport) -> Page {
@@ -78,29 +77,8 @@ fn table(page: &mut Page, title: &str, groups: &[&Group], rates: &GatedRates<'_>
 }
 
 fn bill(report: &RunReport) -> String {
-    let bill = &report.bill;
-    let mut parts = Vec::new();
-    if !report.run.simulated {
-        parts.push(format!("{} spent", figures::dollars(bill.spent_usd)));
-        for (amount, what) in [(bill.saved_by_store_usd, "saved by the store"), (bill.saved_by_prompt_cache_usd, "saved by prompt caching")]
-        {
-            if amount != Money::ZERO {
-                parts.push(format!("{} {what}", figures::dollars(amount)));
-            }
-        }
-    }
-    if report.run.simulated || bill.simulated_usd != Money::ZERO {
-        parts.push(format!("simulated: {} at list prices, which nobody paid", figures::dollars(bill.simulated_usd)));
-    }
-    if bill.is_incomplete() {
-        let attempts = ("failed attempt that may have been billed", "failed attempts that may have been billed");
-        let missing = [(bill.unpriced_samples, "unpriced answer", "unpriced answers"), (bill.unknown_attempts, attempts.0, attempts.1)];
-        let missing = missing.iter().filter(|(number, ..)| *number > 0).map(|(number, one, many)| figures::counted(*number, one, many));
-        parts.push(format!("**incomplete**, not in these sums: {}", missing.collect::<Vec<_>>().join(", ")));
-    }
-    if bill.doubtful_samples > 0 {
-        let answers = figures::counted(bill.doubtful_samples, "answer", "answers");
-        parts.push(format!("**may be wrong**: the endpoint's counts of {answers} cannot be right"));
-    }
+    let missing = billed::missing(&report.bill).map(|missing| format!("**incomplete**, {missing}"));
+    let doubtful = billed::doubtful(&report.bill).map(|doubtful| format!("**may be wrong**: {doubtful}"));
+    let parts: Vec<String> = [billed::spent(report), billed::simulated(report), missing, doubtful].into_iter().flatten().collect();
     parts.join("; ").replace('$', "\\$")
 }

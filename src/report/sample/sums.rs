@@ -1,7 +1,6 @@
 //! What do the cells of the sample add up to? Not by the code that counts a real run: a format must show whatever it is given.
 
 use crate::model::comparison::{Counts, Interval};
-use crate::model::money::Money;
 use crate::model::reply::StopReason;
 use crate::model::run::{Bill, CellResult, Group, Tokens, Totals};
 use crate::model::sampled::Sampled;
@@ -38,15 +37,7 @@ pub(super) fn totals(cells: &[CellResult]) -> Totals {
 pub(super) fn bill(cells: &[CellResult]) -> Bill {
     let mut bill = Bill::default();
     for reply in cells.iter().flat_map(|cell| &cell.samples).filter_map(|sample| sample.reply.as_ref()) {
-        match (reply.cost_usd, reply.simulated, reply.served.is_paid()) {
-            (None, ..) => bill.unpriced_samples += 1,
-            (Some(cost), true, _) => bill.simulated_usd += cost,
-            (Some(cost), false, true) => {
-                bill.spent_usd += cost;
-                bill.saved_by_prompt_cache_usd += reply.uncached_cost_usd.unwrap_or(Money::ZERO) - cost;
-            }
-            (Some(cost), false, false) => bill.saved_by_store_usd += cost,
-        }
+        bill.add_reply(reply);
     }
     bill
 }

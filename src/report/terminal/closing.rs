@@ -15,12 +15,11 @@ use super::compared;
 use super::paint::{BAD, BOLD, DIM, GOOD, ODD, PLAIN, Screen, Span, span};
 use crate::model::baseline::{ComparisonStanding, SuiteComparison};
 use crate::model::gate::{Exit, GateKind, GateOutcome, GateResult};
-use crate::model::money::Money;
 use crate::model::run::{LEFT_OUT_BY_BUDGET, RunReport, SampleResult};
 use crate::model::verdict::{CellError, ErrorKind, SkipReason};
 use crate::report::compared::of_gate;
 use crate::report::standing::{Standing, Standings};
-use crate::report::{figures, problem, retries, visible, words};
+use crate::report::{billed, figures, problem, retries, visible, words};
 
 /// Most gates that are listed.
 const GATES: usize = 40;
@@ -117,43 +116,9 @@ fn sums(report: &RunReport, standings: &Standings<'_>) -> Vec<(&'static str, Str
 }
 
 fn bill(report: &RunReport) -> Vec<String> {
-    let bill = &report.bill;
-    let mut lines = Vec::new();
-    if !report.run.simulated {
-        let mut line = format!("{} spent", figures::dollars(bill.spent_usd));
-        if bill.saved_by_store_usd != Money::ZERO {
-            line.push_str(&format!(", {} saved by the store", figures::dollars(bill.saved_by_store_usd)));
-        }
-        if bill.saved_by_prompt_cache_usd != Money::ZERO {
-            line.push_str(&format!(", {} saved by prompt caching", figures::dollars(bill.saved_by_prompt_cache_usd)));
-        }
-        if bill.compared_usd != Money::ZERO {
-            line.push_str(&format!("; {} of what was spent went to the comparison", figures::dollars(bill.compared_usd)));
-        }
-        lines.push(line);
-    }
-    if report.run.simulated || bill.simulated_usd != Money::ZERO {
-        lines.push(format!("simulated: {} at list prices, which nobody paid", figures::dollars(bill.simulated_usd)));
-    }
-    if bill.is_incomplete() {
-        let mut missing = Vec::new();
-        if bill.unpriced_samples > 0 {
-            missing.push(figures::counted(bill.unpriced_samples, "answer of an unpriced model", "answers of unpriced models"));
-        }
-        if bill.unknown_attempts > 0 {
-            missing.push(figures::counted(
-                bill.unknown_attempts,
-                "failed attempt that may have been billed",
-                "failed attempts that may have been billed",
-            ));
-        }
-        lines.push(format!("incomplete, not in these sums: {}", missing.join(", ")));
-    }
-    if bill.doubtful_samples > 0 {
-        let answers = figures::counted(bill.doubtful_samples, "answer", "answers");
-        lines.push(format!("may be wrong: the endpoint's counts of {answers} cannot be right"));
-    }
-    lines
+    let missing = billed::missing(&report.bill).map(|missing| format!("incomplete, {missing}"));
+    let doubtful = billed::doubtful(&report.bill).map(|doubtful| format!("may be wrong: {doubtful}"));
+    [billed::spent(report), billed::simulated(report), missing, doubtful].into_iter().flatten().collect()
 }
 
 fn retried(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
