@@ -56,6 +56,9 @@ pub(crate) struct CompareArguments {
     /// Judge the average over all cases alone, and leave cases that look worse unconfirmed: one that broke may hide in it
     #[arg(long)]
     pub(crate) average_only: bool,
+    /// Show every case that differs on the screen, with the difference of its outputs
+    #[arg(long)]
+    pub(crate) all: bool,
     /// End with 1 where the candidate is worse, with 3 where a verdict is missing, with 7 where it is undecided
     #[arg(long)]
     pub(crate) gate: bool,
@@ -118,7 +121,7 @@ pub(crate) fn run(current: &Path, arguments: &CompareArguments, console: &Consol
     formats::commit(outputs, &compared)?;
     if to_stdout {
         let mut out = console.out();
-        terminal::side_by_side(&compared, &mut out, console.style())
+        terminal::side_by_side(&compared, arguments.all, &mut out, console.style())
             .and_then(|()| std::io::Write::flush(&mut out))
             .map_err(Console::broken)?;
     }

@@ -214,6 +214,8 @@ fn arm<'a>(arm: &ArmCells<'_>, pairs: &[Pair<'a>], counts: Counts, confidence: f
     let samples = cells.iter().flat_map(|cell| &cell.samples);
     let missing = samples.filter(|sample| matches!(sample.verdict, Verdict::Error | Verdict::Skipped)).count();
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    // No reply that is known is not the same as none that did it.
+    let is_known = !replies.is_empty();
     Arm {
         name: arm.name.clone(),
         run: arm.run.clone(),
@@ -230,9 +232,9 @@ fn arm<'a>(arm: &ArmCells<'_>, pairs: &[Pair<'a>], counts: Counts, confidence: f
         unpriced: count(replies.len() - costs.len()),
         latency_p50_ms: nearest_rank(&latencies, 50),
         latency_p95_ms: nearest_rank(&latencies, 95),
-        tokens,
-        refusals: count(replies.iter().filter(|reply| reply.stop_reason == StopReason::Refusal).count()),
-        truncations: count(replies.iter().filter(|reply| reply.stop_reason.is_truncated()).count()),
+        tokens: is_known.then_some(tokens),
+        refusals: is_known.then(|| count(replies.iter().filter(|reply| reply.stop_reason == StopReason::Refusal).count())),
+        truncations: is_known.then(|| count(replies.iter().filter(|reply| reply.stop_reason.is_truncated()).count())),
         simulated: pairs
             .iter()
             .filter(|pair| is_compared(pair))

@@ -87,7 +87,7 @@ pub struct Arm {
     pub counts: Counts,
     /// Wilson's interval of the pass rate, at the confidence of the comparison.
     pub interval: Interval,
-    /// Samples with a reply.
+    /// Samples with a reply that is known: of a remembered run only what the store still has.
     pub replies: u64,
     /// Samples without a verdict.
     pub missing_samples: u64,
@@ -99,12 +99,12 @@ pub struct Arm {
     pub latency_p50_ms: Option<u64>,
     /// 95th percentile (nearest rank) of the same.
     pub latency_p95_ms: Option<u64>,
-    /// Tokens of all replies.
-    pub tokens: Tokens,
+    /// Tokens of all replies; `None`, as with what follows, where no reply is known.
+    pub tokens: Option<Tokens>,
     /// Replies that are refusals, by their stop reason.
-    pub refusals: u64,
+    pub refusals: Option<u64>,
     /// Replies that were cut at a limit of tokens.
-    pub truncations: u64,
+    pub truncations: Option<u64>,
     /// A simulator answered: no number is about a real model.
     pub simulated: bool,
 }

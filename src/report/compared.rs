@@ -69,7 +69,12 @@ pub(crate) fn latency(arm: &Arm) -> String {
 /// Tokens of a call, in and out: the mean.
 pub(crate) fn tokens(arm: &Arm) -> String {
     let mean = |sum: u64| (sum + arm.replies / 2).checked_div(arm.replies).map_or_else(|| "–".to_owned(), figures::compact);
-    format!("{}/{}", mean(arm.tokens.prompt()), mean(arm.tokens.output))
+    arm.tokens.as_ref().map_or_else(|| "–".to_owned(), |tokens| format!("{}/{}", mean(tokens.prompt()), mean(tokens.output)))
+}
+
+/// How many replies did so; a dash where nobody knows.
+pub(crate) fn of_replies(count: Option<u64>) -> String {
+    count.map_or_else(|| "–".to_owned(), figures::count)
 }
 
 /// `v3 is not worse than v2`, and what stands behind it: `on 60 cases x 3 samples (...)`.
@@ -149,7 +154,19 @@ pub(crate) fn origin(arm: &Arm) -> String {
     let listed = |names: &[String]| if names.len() > NAMED { format!("{} of them", names.len()) } else { names.join(", ") };
     // The arm of the run that is looked at has no other name for it.
     let run = if arm.run.is_empty() { String::new() } else { format!(", run {}", arm.run) };
-    visible::brief(&format!("{}, {}{run}", listed(&arm.prompts), listed(&arm.models)), 400)
+    // What a store has lost since, or a committed file never had.
+    let known = match (arm.replies, u64::from(arm.counts.samples) + arm.missing_samples) {
+        (0, 1..) => "; its answers are not stored any more, only their verdicts".to_owned(),
+        (replies, samples) if arm.missing_samples == 0 && replies < samples => {
+            format!(
+                "; cost, latency and tokens are those of the {} of {} answers that are stored",
+                figures::count(replies),
+                figures::count(samples)
+            )
+        }
+        _ => String::new(),
+    };
+    visible::brief(&format!("{}, {}{run}{known}", listed(&arm.prompts), listed(&arm.models)), 400)
 }
 
 /// `2 worse, 1 better; the outputs of 4 other cases are not the same`.

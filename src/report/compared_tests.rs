@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::model::side_by_side::SideBySide;
+use crate::model::side_by_side::{CaseDifference, SideBySide};
 use crate::report::style::Style;
 use crate::report::{Format, sample, terminal};
 
@@ -56,8 +56,12 @@ pub(crate) fn compared(verdict: &str, sentence: &str) -> SideBySide {
 pub(crate) const SENTENCE: &str = "not worse on 60 cases x 3 samples (difference -0.6 points, 90 % interval -3.1 to +1.9, margin 5)";
 
 fn screen(width: u16) -> String {
+    shown(&compared("not_worse", SENTENCE), false, width)
+}
+
+fn shown(compared: &SideBySide, all: bool, width: u16) -> String {
     let mut out = Vec::new();
-    terminal::side_by_side(&compared("not_worse", SENTENCE), &mut out, Style { width, colour: false }).unwrap();
+    terminal::side_by_side(compared, all, &mut out, Style { width, colour: false }).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -75,6 +79,37 @@ fn a_screen_of_80_columns() {
 #[test]
 fn a_screen_of_120_columns() {
     insta::assert_snapshot!(screen(120));
+}
+
+#[test]
+fn the_verdict_stands_before_a_long_list_and_the_list_is_cut_with_a_way_to_all_of_it() {
+    let mut compared = compared("regressed", "worse on 60 cases x 3 samples (difference -30 points)");
+    let case = compared.comparisons[0].differing[1].clone();
+    compared.comparisons[0].differing.extend((0..40).map(|index| CaseDifference { case: format!("triage::{index}"), ..case.clone() }));
+    let screen = shown(&compared, false, 120);
+    let place = |text: &str| screen.find(text).unwrap_or_else(|| panic!("{text:?} is missing: {screen}"));
+    assert!(place("is worse than claude-sonnet-4-6") < place("where they differ"), "{screen}");
+    assert!(screen.contains("… and 29 more cases: `--all` shows them, `--html` and `--json` have them"), "{screen}");
+    assert!(screen.lines().count() < 50, "{} lines", screen.lines().count());
+    let all = shown(&compared, true, 120);
+    assert!((0..40).all(|index| all.contains(&format!("triage::{index} "))) && !all.contains("more case"), "{all}");
+}
+
+#[test]
+fn what_no_stored_answer_tells_is_a_dash_and_not_zero() {
+    let mut compared = compared("not_worse", SENTENCE);
+    let forgotten = &mut compared.comparisons[0].baseline;
+    (forgotten.replies, forgotten.refusals, forgotten.truncations, forgotten.tokens) = (0, None, None, None);
+    (forgotten.cost_per_1000_calls_usd, forgotten.latency_p50_ms, forgotten.latency_p95_ms) = (None, None, None);
+    let screen = shown(&compared, false, 120);
+    let row = screen.lines().find(|line| line.starts_with("  claude-sonnet-4-6")).unwrap();
+    assert_eq!(row.split_whitespace().skip(3).collect::<Vec<_>>(), ["95.6-99.4", "–", "–", "–", "–", "–"], "{screen}");
+    let flat = screen.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(flat.contains("its answers are not stored any more, only their verdicts"), "{screen}");
+    let markdown = written(Format::Markdown, &compared);
+    assert!(markdown.contains("| `claude-sonnet-4-6` | 98.3 % (177 of 180) | 95.6-99.4 | – | – | – | – | – |"), "{markdown}");
+    let page = written(Format::Html, &compared);
+    assert!(page.contains("<span class=\"figure muted\">–</span>"), "{page}");
 }
 
 #[test]

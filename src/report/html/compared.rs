@@ -148,10 +148,11 @@ fn row(arm: &Arm, comparison: Option<&ArmComparison>, out: &mut dyn Write) -> io
             (compared::points(&comparison.comparison), format!("<span class=\"verdict {class}\">{sign} {word}</span>"))
         }
     };
-    let alarming = |count: u64| {
+    let alarming = |count: u64, said: String| {
         let class = if count == 0 { "figure muted" } else { "figure error" };
-        format!("<td class=\"number-cell\"><span class=\"{class}\">{}</span></td>", figures::count(count))
+        format!("<td class=\"number-cell\"><span class=\"{class}\">{said}</span></td>")
     };
+    let of_replies = |count: Option<u64>| alarming(count.unwrap_or(0), compared::of_replies(count));
     writeln!(
         out,
         "<tr><th scope=\"row\">{}</th><td class=\"number-cell\">{} <span class=\"muted\">{}</span></td><td class=\"number-cell\">{}</td>\
@@ -164,9 +165,9 @@ fn row(arm: &Arm, comparison: Option<&ArmComparison>, out: &mut dyn Write) -> io
         attribute(&compared::cost(arm)),
         compared::latency(arm),
         compared::tokens(arm),
-        alarming(arm.refusals),
-        alarming(arm.truncations),
-        alarming(arm.missing_samples),
+        of_replies(arm.refusals),
+        of_replies(arm.truncations),
+        alarming(arm.missing_samples, figures::count(arm.missing_samples)),
     )
 }
 

@@ -155,8 +155,8 @@ fn row(arm: &Arm) -> String {
         compared::cost(arm),
         compared::latency(arm),
         compared::tokens(arm),
-        figures::count(arm.refusals),
-        figures::count(arm.truncations),
+        compared::of_replies(arm.refusals),
+        compared::of_replies(arm.truncations),
     )
 }
 

@@ -1,6 +1,8 @@
-//! How do two arms stand side by side on a screen? The verdict comes last, where the eye is.
+//! How do two arms stand side by side on a screen? The verdict comes first: what follows may be long.
 //!
 //! ```text
+//! claude-haiku-4-5 is not worse than claude-sonnet-4-6 on 60 cases x 3 samples (...)
+//!
 //! claude-sonnet-4-6 and claude-haiku-4-5
 //!                      pass rate  90 % interval  cost/1,000    p50/p95  tokens in/out  refusals  cut
 //!   claude-sonnet-4-6     98.3 %      95.6-99.4       $4.20  1.9/3.1 s         312/84         0    0
@@ -17,28 +19,43 @@ use crate::model::comparison::ComparisonVerdict;
 use crate::model::side_by_side::{Arm, ArmComparison, CaseDifference, SideBySide};
 use crate::report::{compared, figures, visible};
 
-/// Most cases that are shown with their difference.
-const WHOLE: usize = 5;
-/// Most further cases that are shown in a line.
-const LINES: usize = 15;
+/// How many of the cases that differ are shown, the worst first.
+#[derive(Debug, Clone, Copy)]
+struct Most {
+    /// With the difference of their outputs.
+    whole: usize,
+    /// Further ones, a line each.
+    lines: usize,
+    /// Where the others are.
+    others: &'static str,
+}
 
-/// Shows everything that was compared.
-pub(super) fn show(side_by_side: &SideBySide, screen: &mut Screen<'_>) -> io::Result<()> {
+/// Shows everything that was compared; `all`: every case that differs, with its difference.
+pub(super) fn show(side_by_side: &SideBySide, all: bool, screen: &mut Screen<'_>) -> io::Result<()> {
     let comparisons = &side_by_side.comparisons;
     if let Some(simulated) = compared::simulated(comparisons) {
         screen.wrapped(&[span(ODD.bold(), "SIMULATED ")], &[span(PLAIN, simulated)], 3)?;
     }
-    for comparison in comparisons {
-        details_of(comparison, comparisons.len() == 1, screen)?;
-    }
     screen.blank()?;
-    for comparison in comparisons {
-        verdict(comparison, screen)?;
-    }
     if let (Some(cheapest), Some(first)) = (&side_by_side.cheapest, comparisons.first()) {
         let line = compared::cheapest(cheapest, first.comparison.policy.margin, visible::name);
         let style = if cheapest.model.is_some() { GOOD } else { ODD };
         screen.wrapped(&[span(PLAIN, "")], &[span(style.bold(), line)], 6)?;
+    }
+    for comparison in comparisons {
+        verdict(comparison, screen)?;
+    }
+    let others = "`--all` shows them, `--html` and `--json` have them";
+    let most = match (all, comparisons.len()) {
+        (true, _) => Most { whole: usize::MAX, lines: 0, others },
+        (false, 1) => Most { whole: 3, lines: 10, others },
+        (false, _) => Most { whole: 1, lines: 5, others },
+    };
+    for comparison in comparisons {
+        let (baseline, candidate) = (&comparison.baseline, &comparison.candidate);
+        let title = format!("{} and {}", visible::name(&baseline.name), visible::name(&candidate.name));
+        screen.heading(&title, "")?;
+        figures_of(comparison, most, screen)?;
     }
     Ok(())
 }
@@ -57,21 +74,14 @@ pub(super) fn of_run(comparisons: &[SuiteComparison], screen: &mut Screen<'_>) -
             screen.wrapped(&[span(PLAIN, "  ")], &[span(style, visible::brief(&comparison.message, 2_000))], 6)?;
             continue;
         };
-        figures_of(compared, false, screen)?;
-        screen.blank()?;
         verdict(compared, screen)?;
+        screen.blank()?;
+        figures_of(compared, Most { whole: 1, lines: 5, others: "`--html` and `--json` have them" }, screen)?;
     }
     Ok(())
 }
 
-fn details_of(comparison: &ArmComparison, alone: bool, screen: &mut Screen<'_>) -> io::Result<()> {
-    let (baseline, candidate) = (&comparison.baseline, &comparison.candidate);
-    let title = format!("{} and {}", visible::name(&baseline.name), visible::name(&candidate.name));
-    screen.heading(&title, "")?;
-    figures_of(comparison, alone, screen)
-}
-
-fn figures_of(comparison: &ArmComparison, alone: bool, screen: &mut Screen<'_>) -> io::Result<()> {
+fn figures_of(comparison: &ArmComparison, most: Most, screen: &mut Screen<'_>) -> io::Result<()> {
     let (baseline, candidate) = (&comparison.baseline, &comparison.candidate);
     let rows = [baseline, candidate].map(|arm| Row::Fields(fields(arm)));
     table::show(screen, &columns(comparison.comparison.confidence, baseline.simulated || candidate.simulated), &rows)?;
@@ -86,14 +96,20 @@ fn figures_of(comparison: &ArmComparison, alone: bool, screen: &mut Screen<'_>) 
         return Ok(());
     }
     screen.heading("where they differ", &compared::differing(comparison))?;
-    let whole = if alone { WHOLE } else { 1 };
+    let Most { whole, lines, others } = most;
     for case in comparison.differing.iter().take(whole) {
         difference(case, true, screen)?;
     }
-    for case in comparison.differing.iter().skip(whole).take(LINES) {
+    for case in comparison.differing.iter().skip(whole).take(lines) {
         difference(case, false, screen)?;
     }
-    super::closing::more(comparison.differing.len(), whole + LINES, "case", "cases", screen)
+    match comparison.differing.len().saturating_sub(whole.saturating_add(lines)) {
+        0 => Ok(()),
+        left => {
+            let cases = figures::counted(left as u64, "more case", "more cases");
+            screen.line(&[span(DIM, format!("  … and {cases}: {others}"))])
+        }
+    }
 }
 
 /// The columns; their titles are not of this place, so `90 %` is.
@@ -121,7 +137,7 @@ fn columns(confidence: f64, simulated: bool) -> [Column; 9] {
 }
 
 fn fields(arm: &Arm) -> Vec<Field> {
-    let alarming = |count: u64| Field { text: figures::count(count), style: if count == 0 { DIM } else { ODD } };
+    let counted = |count: Option<u64>| Field { text: compared::of_replies(count), style: if count.unwrap_or(0) == 0 { DIM } else { ODD } };
     let missing = if arm.missing_samples == 0 { String::new() } else { figures::count(arm.missing_samples) };
     vec![
         field(visible::name(&arm.name)),
@@ -131,8 +147,8 @@ fn fields(arm: &Arm) -> Vec<Field> {
         field(compared::cost(arm).trim_end_matches(" sim").to_owned()),
         field(compared::latency(arm)),
         field(compared::tokens(arm)),
-        alarming(arm.refusals),
-        alarming(arm.truncations),
+        counted(arm.refusals),
+        counted(arm.truncations),
         Field { text: missing, style: ODD },
     ]
 }

@@ -96,14 +96,14 @@ pub fn cell(cell: &CellResult, texts: &[Arc<str>], prompts: &[PromptChange], out
     whole::show(cell, texts, prompts, &mut screen)
 }
 
-/// Writes how two arms, or several, stand side by side.
+/// Writes how two arms, or several, stand side by side; `all`: every case that differs, however many.
 ///
 /// # Errors
 ///
 /// Only what `out` answers.
-pub fn side_by_side(side_by_side: &SideBySide, out: &mut dyn io::Write, style: Style) -> io::Result<()> {
+pub fn side_by_side(side_by_side: &SideBySide, all: bool, out: &mut dyn io::Write, style: Style) -> io::Result<()> {
     let mut screen = paint::Screen::new(out, style);
-    compared::show(side_by_side, &mut screen)
+    compared::show(side_by_side, all, &mut screen)
 }
 
 /// Writes how a gate behaves on what did not change.
