@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::arguments::CacheArgument;
 use crate::cli::project::{Failure, Project};
+use crate::cli::settings::EndpointSettings;
 use crate::endpoint::budget::Budget;
 use crate::endpoint::{self, EndpointConfig, Spending, Stack};
 use crate::model::key::Key;
@@ -16,6 +17,7 @@ use crate::model::money::Money;
 use crate::model::problem::Problem;
 use crate::model::request::Dialect;
 use crate::runner::plan::Plan;
+use crate::runner::prefixes::{Conditions, Pace};
 use crate::sim::server::{Options, Simulator};
 use crate::store::Store;
 use crate::store::cached::{CacheMode, Cached};
@@ -136,6 +138,17 @@ pub(crate) async fn open(project: &Project, plan: &Plan, wanted: Wanted<'_>) -> 
         cached = cached.resuming(known.iter().copied());
     }
     Ok(Answers { cached, simulators, budget })
+}
+
+/// What decides where the provider's prompt cache pays, in a run that begins `now`.
+pub(crate) fn conditions(project: &Project, max_concurrency: Option<u32>, now: DateTime<Utc>) -> Conditions {
+    let pace = |settings: &EndpointSettings| Pace {
+        max_concurrency: max_concurrency.unwrap_or(settings.max_concurrency) as usize,
+        requests_per_minute: settings.requests_per_minute,
+        stream: settings.stream,
+    };
+    let endpoints = project.settings.endpoints.iter().map(|(name, settings)| (name.clone(), pace(settings))).collect();
+    Conditions { day: now.date_naive(), endpoints }
 }
 
 fn budget(plan: &Plan, run_cap: Option<Money>) -> Budget {

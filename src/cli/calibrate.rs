@@ -97,6 +97,7 @@ pub(crate) async fn run(
         lane_width: run_lane_width(project, width),
         max_fail: None,
         known,
+        conditions: answers::conditions(project, arguments.max_concurrency, now),
         detailed: console.verbosity() > 0,
         interrupted: interrupted.clone(),
         stopping,

@@ -199,6 +199,7 @@ pub(crate) async fn round(
         lane_width: lane_width(project, arguments.max_concurrency),
         max_fail: arguments.max_fail,
         known,
+        conditions: answers::conditions(project, arguments.max_concurrency, now),
         detailed: console.verbosity() > 0,
         interrupted: interrupted.clone(),
         stopping: stopping.clone(),

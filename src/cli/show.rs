@@ -21,6 +21,7 @@ use crate::model::problem::Problem;
 use crate::model::run::{Address, CellResult, PromptChange};
 use crate::report::terminal;
 use crate::runner::plan::Plan;
+use crate::runner::prefixes::Conditions;
 use crate::runner::run::{self, Options, Ran};
 use crate::runner::select::Pattern;
 use crate::store::Store;
@@ -72,6 +73,7 @@ pub(crate) async fn stored(project: &Project, plan: Plan) -> Result<Ran, Failure
         lane_width: 64,
         max_fail: None,
         known: plan.keys().collect(),
+        conditions: Conditions::default(),
         detailed: false,
         interrupted: CancellationToken::new(),
         stopping: CancellationToken::new(),

@@ -112,7 +112,7 @@ impl Http {
         head: &mut Head,
     ) -> Result<(Response, Option<Received>), Broken> {
         let streamed = self.stream.applies(&call.request.params);
-        let body = messages::body(&call.request, streamed);
+        let body = messages::body(&call.request, &call.marks, streamed);
         head.sent = body.len();
         call.observer.tell(CallEvent::Sent);
         let mut headers = self.headers.clone();

@@ -2,12 +2,16 @@
 //!
 //! A stream of events (section 4) is assembled to the same body ([`crate::endpoint::stream`]), and read by the same rules.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
+use crate::endpoint::marks::{Blocks, Tools, Turns};
 use crate::endpoint::secret::{Scrubber, excerpt};
+use crate::model::prefix::{self, Marks};
 use crate::model::reply::{RefusalDetails, StopReason, Usage};
-use crate::model::request::{Block, Params, Request, Turn};
+use crate::model::request::{Block, Params, Request};
 
 /// Longest excerpt of the JSON parser's words, in characters.
 const LONGEST_WORDS: usize = 200;
@@ -18,9 +22,9 @@ struct Body<'a> {
     model: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_tokens: Option<u64>,
-    #[serde(skip_serializing_if = "<[Block]>::is_empty")]
-    system: &'a [Block],
-    messages: &'a [Turn],
+    #[serde(skip_serializing_if = "Blocks::is_empty")]
+    system: Blocks<'a>,
+    messages: Turns<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stop_sequences: Option<&'a [String]>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,7 +34,7 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     top_k: Option<&'a Number>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tools: Option<&'a [Value]>,
+    tools: Option<Tools<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_choice: Option<&'a Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,8 +53,13 @@ struct Body<'a> {
     stream: bool,
 }
 
-/// The bytes to send; with `stream`, events are asked for.
-pub(crate) fn body(request: &Request, stream: bool) -> Vec<u8> {
+/// The bytes to send, with the marks for the provider's prompt cache; with `stream`, events are asked for.
+pub(crate) fn body(request: &Request, marks: &Marks, stream: bool) -> Vec<u8> {
+    let request = match marks {
+        Marks::Off => prefix::without_marks(request),
+        Marks::AsWritten | Marks::Planned(_) => Cow::Borrowed(request),
+    };
+    let marks = marks.shared();
     // Taken apart by name, so that a new parameter cannot be forgotten here.
     let Params {
         max_tokens,
@@ -70,13 +79,13 @@ pub(crate) fn body(request: &Request, stream: bool) -> Vec<u8> {
     let body = Body {
         model: &request.model,
         max_tokens: *max_tokens,
-        system: &request.system,
-        messages: &request.turns,
+        system: Blocks::of_system(&request.system, marks),
+        messages: Turns { turns: &request.turns, marks },
         stop_sequences: stop_sequences.as_deref(),
         temperature: temperature.as_ref(),
         top_p: top_p.as_ref(),
         top_k: top_k.as_ref(),
-        tools: tools.as_deref(),
+        tools: tools.as_deref().map(|tools| Tools { tools, marks }),
         tool_choice: tool_choice.as_ref(),
         thinking: thinking.as_ref(),
         output_config: output_config.as_ref(),

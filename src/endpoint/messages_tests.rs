@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::model::request::Role;
+use crate::model::request::{Role, Turn};
 
 fn read(body: &Value) -> Message {
     match parse(&body.to_string()).unwrap() {
@@ -146,10 +146,10 @@ fn a_request_is_spelled_as_the_api_spells_it_and_absent_parameters_are_absent() 
         turns: vec![Turn { role: Role::User, content: vec![Block::text("Hi")] }],
         params: Params { max_tokens: Some(64), stop_sequences: Some(vec!["END".to_owned()]), ..Params::default() },
     };
-    let sent = String::from_utf8(body(&request, false)).unwrap();
+    let sent = String::from_utf8(body(&request, &Marks::AsWritten, false)).unwrap();
     insta::assert_snapshot!(sent, @r#"{"model":"claude-haiku-4-5","max_tokens":64,"system":[{"type":"text","text":"Be brief."}],"messages":[{"role":"user","content":[{"type":"text","text":"Hi"}]}],"stop_sequences":["END"]}"#);
     let bare = Request { system: Vec::new(), params: Params::default(), ..request };
-    insta::assert_snapshot!(String::from_utf8(body(&bare, true)).unwrap(), @r#"{"model":"claude-haiku-4-5","messages":[{"role":"user","content":[{"type":"text","text":"Hi"}]}],"stream":true}"#);
+    insta::assert_snapshot!(String::from_utf8(body(&bare, &Marks::AsWritten, true)).unwrap(), @r#"{"model":"claude-haiku-4-5","messages":[{"role":"user","content":[{"type":"text","text":"Hi"}]}],"stream":true}"#);
 }
 
 proptest! {
@@ -165,4 +165,23 @@ proptest! {
         if let Some(place) = bytes.get_mut(flip) { *place = byte; }
         let _ = parse(&String::from_utf8_lossy(&bytes));
     }
+}
+
+#[test]
+fn planned_marks_stand_beside_the_authors_and_nothing_else_changes() {
+    use crate::model::prefix::{Digest, Life, Mark, Place, Prefix};
+    let object = |value: Value| value.as_object().unwrap().clone();
+    let request = Request {
+        model: "claude-haiku-5-5".to_owned(),
+        system: vec![Block::text("a"), Block(object(json!({"type": "text", "text": "b", "cache_control": {"type": "ephemeral"}})))],
+        turns: vec![Turn { role: Role::User, content: vec![Block::text("c"), Block::text("d")] }],
+        params: Params { tools: Some(vec![json!({"name": "e"}), json!({"name": "f"})]), ..Params::default() },
+    };
+    let mark = |place, life| Mark { digest: Digest(0), place, life, added: true };
+    let authors = Mark { added: false, ..mark(Place::System(1), Life::FiveMinutes) };
+    let marks = vec![mark(Place::Tools, Life::Hour), authors, mark(Place::Turn(0, 1), Life::FiveMinutes)];
+    let sent = |marks: &Marks| String::from_utf8(body(&request, marks, false)).unwrap();
+    insta::assert_snapshot!(sent(&Marks::Planned(std::sync::Arc::new(Prefix { marks }))), @r#"{"model":"claude-haiku-5-5","system":[{"type":"text","text":"a"},{"type":"text","text":"b","cache_control":{"type":"ephemeral"}}],"messages":[{"role":"user","content":[{"type":"text","text":"c"},{"type":"text","text":"d","cache_control":{"type":"ephemeral"}}]}],"tools":[{"name":"e"},{"name":"f","cache_control":{"type":"ephemeral","ttl":"1h"}}]}"#);
+    insta::assert_snapshot!(sent(&Marks::Off), @r#"{"model":"claude-haiku-5-5","system":[{"type":"text","text":"a"},{"type":"text","text":"b"}],"messages":[{"role":"user","content":[{"type":"text","text":"c"},{"type":"text","text":"d"}]}],"tools":[{"name":"e"},{"name":"f"}]}"#);
+    assert_eq!(sent(&Marks::AsWritten).matches("cache_control").count(), 1);
 }

@@ -19,6 +19,7 @@ mod heard;
 pub mod http;
 mod lane;
 pub mod limit;
+mod marks;
 pub mod messages;
 mod pace;
 pub mod patience;
@@ -53,6 +54,7 @@ use crate::model::catalog::Catalog;
 use crate::model::event::Exchange;
 use crate::model::key::Key;
 use crate::model::money::Money;
+use crate::model::prefix::Marks;
 use crate::model::reply::Answer;
 use crate::model::request::{Dialect, EndpointIdentity, Params, Request};
 use crate::model::verdict::CellError;
@@ -80,6 +82,8 @@ pub struct Call {
     pub key: Key,
     /// Which of the independent answers to the same request; part of the key.
     pub sample: u32,
+    /// What goes out with it for the provider's prompt cache, and whom it shares that with; no part of the key.
+    pub marks: Marks,
     /// The suite whose cap it counts for.
     pub suite: Arc<str>,
     /// The most that one attempt can cost; `None` where it has no bound.

@@ -12,6 +12,7 @@ use crate::endpoint::wire::{Advice, Attempted, Failed, Wire};
 use crate::endpoint::{Auth, Call, CallEvent, EndpointConfig, Observer, Spending, Streaming};
 use crate::model::catalog::Catalog;
 use crate::model::key::Key;
+use crate::model::prefix::Marks;
 use crate::model::reply::{Answer, Attempt, Reply, Served, StopReason, Usage};
 use crate::model::request::{Block, Dialect, EndpointIdentity, Params, Request, Role, Turn};
 use crate::model::verdict::{CellError, ErrorKind};
@@ -72,6 +73,7 @@ pub(crate) fn call_to(model: &str, number: usize) -> Call {
         endpoint: Arc::from("anthropic"),
         key: Key::from_bytes(key),
         sample: 0,
+        marks: Marks::AsWritten,
         suite: Arc::from("suite"),
         worst_case: None,
         deadline: Duration::from_secs(600),

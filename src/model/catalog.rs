@@ -61,6 +61,9 @@ pub struct ModelEntry {
     pub max_output_tokens_in_batches: Option<u64>,
     /// Shortest prefix that the provider's prompt cache keeps.
     pub min_cacheable_tokens: u64,
+    /// Its tokenizer is that of before 4.7, which makes some 30 % fewer tokens of the same text (wire reference, section 6.1).
+    #[serde(default)]
+    pub older_tokenizer: bool,
     /// Accepted `thinking.type`s (wire reference, section 7.2).
     pub thinking: Vec<String>,
     /// Those of them that are refused with an effort above `high`.

@@ -14,6 +14,7 @@ pub mod key;
 pub mod money;
 pub(crate) mod output_format;
 pub mod parameters;
+pub mod prefix;
 pub mod problem;
 pub mod remembered;
 pub mod reply;

@@ -30,6 +30,9 @@ pub struct Suite {
     pub request: Params,
     /// How JSON is found in a reply.
     pub parse: Parse,
+    /// Who marks what the provider's prompt cache may keep.
+    #[serde(default)]
+    pub cache: PromptCache,
     /// Independent answers per cell, at least 1.
     pub samples: u32,
     /// How samples make a cell's verdict.
@@ -186,6 +189,19 @@ fn unfenced(text: &str) -> Option<&str> {
     let (body, last) = rest.rsplit_once('\n').unwrap_or(("", rest));
     // A fence that closes earlier does not hold the whole answer.
     (closes(last) && !body.lines().any(closes)).then_some(body)
+}
+
+/// Who marks what the provider's prompt cache may keep. Never changes what the model sees, nor a key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PromptCache {
+    /// The run, where it pays, beside the author's own `cache_control`.
+    #[default]
+    Auto,
+    /// Only the author.
+    Explicit,
+    /// Nobody: the author's own marks are not sent either.
+    Off,
 }
 
 /// How many samples of a cell must pass.

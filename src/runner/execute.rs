@@ -23,6 +23,7 @@ use crate::model::request::{Block, Request};
 use crate::model::run::{CellDigests, CellResult, ReplyFacts, RequestFacts, SampleResult};
 use crate::model::verdict::{AssertionResult, CellError, ErrorKind, Outcome, SkipReason, SnapshotState, Verdict};
 use crate::runner::plan::{Plan, PlannedCell};
+use crate::runner::prefixes::Prefixes;
 use crate::runner::texts::Texts;
 use crate::runner::{fingerprint, fold, sampled, totals};
 use crate::snapshot::folder::Folder;
@@ -49,6 +50,8 @@ pub(super) struct Shared<E> {
     pub(super) in_flight: Arc<AtomicU64>,
     /// What was sent.
     pub(super) texts: Arc<Texts>,
+    /// What shares a beginning with others.
+    pub(super) prefixes: Arc<Prefixes>,
     /// Samples of unfinished cells, by cell.
     pub(super) slots: Vec<Mutex<Vec<SampleOutcome>>>,
     pub(super) messages: mpsc::UnboundedSender<Message>,
@@ -130,6 +133,7 @@ impl<E: Endpoint> Shared<E> {
             endpoint: Arc::clone(&cell.variant.endpoint),
             key,
             sample: cell.first_sample + job.sample,
+            marks: self.prefixes.marks(job.cell),
             suite: Arc::clone(&cell.variant.suite_name),
             worst_case: cell.worst_case,
             deadline: self.case_timeout,

@@ -8,6 +8,7 @@ pub mod fingerprint;
 pub mod fold;
 pub mod merge;
 pub mod plan;
+pub mod prefixes;
 pub mod price;
 pub mod rounds;
 pub mod run;

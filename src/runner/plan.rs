@@ -11,6 +11,7 @@ use crate::model::cost;
 use crate::model::key::{self, Key};
 use crate::model::money::Money;
 use crate::model::parameters;
+use crate::model::prefix::Path;
 use crate::model::problem::Problem;
 use crate::model::request::{EndpointIdentity, Params, Request, Role};
 use crate::model::run::Address;
@@ -112,6 +113,8 @@ pub struct PlannedCell {
     pub worst_case: Option<Money>,
     /// Project-relative path of the snapshot; `None` where the cell owns none.
     pub snapshot_path: Option<Arc<str>>,
+    /// How its request begins, where the provider's prompt cache may keep that.
+    pub path: Option<Arc<Path>>,
     /// Which baseline it belongs to, by its place among those of the run: it is asked and paid, and not judged. `None`: the run's own.
     pub baseline: Option<usize>,
 }
@@ -413,7 +416,9 @@ fn plan_cell(
         .and_then(|bound| cost::upper_bound(context.catalog, &variant.model_id, bound, &variant.params, context.day));
     let owned = || owned::of_cell(&variant.suite, &case.id, &variant.prompt_name, &variant.model_name).map(Arc::from);
     let snapshot_path = if variant.owns_snapshot { owned() } else { None };
-    Ok(PlannedCell { variant, case, case_id, keys, first_sample: 0, worst_case, snapshot_path, baseline: None })
+    let path = if is_wanted { Path::of(&request, &variant.endpoint, variant.suite.cache, context.catalog) } else { None };
+    let path = path.map(Arc::new);
+    Ok(PlannedCell { variant, case, case_id, keys, first_sample: 0, worst_case, snapshot_path, path, baseline: None })
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::model::run::CellResult;
 use crate::model::verdict::Verdict;
 use crate::runner::execute::{Job, Message, Shared};
 use crate::runner::plan::Plan;
+use crate::runner::prefixes::{Conditions, Prefixes};
 use crate::runner::texts::Texts;
 use crate::snapshot::folder::Folder;
 use crate::snapshot::output::Snapshot;
@@ -37,6 +38,8 @@ pub struct Options {
     pub max_fail: Option<u32>,
     /// Answers that are known before the run.
     pub known: HashSet<Key>,
+    /// What decides where the provider's prompt cache pays.
+    pub conditions: Conditions,
     /// Whether first bytes and exchanges are told.
     pub detailed: bool,
     /// Ctrl-C or SIGTERM. The endpoint must hear of it too: it knows what is on the wire and what can still be left out.
@@ -71,6 +74,7 @@ pub async fn run<E: Endpoint>(
 ) -> Ran {
     let (messages, mut heard) = mpsc::unbounded_channel();
     let texts = Arc::new(Texts::default());
+    let prefixes = Arc::new(Prefixes::of(&plan, |key| options.known.contains(key), &options.catalog, &options.conditions));
     let shared = Arc::new(Shared {
         endpoint,
         catalog: options.catalog,
@@ -83,12 +87,13 @@ pub async fn run<E: Endpoint>(
         detailed: options.detailed,
         in_flight: Arc::new(AtomicU64::new(0)),
         texts: Arc::clone(&texts),
+        prefixes: Arc::clone(&prefixes),
         slots: plan.cells.iter().map(|_| Mutex::default()).collect(),
         messages,
         plan: Arc::clone(&plan),
     });
     let in_flight = Arc::clone(&shared.in_flight);
-    for jobs in lanes(&plan, &options.known) {
+    for jobs in lanes(&plan, &options.known, &prefixes) {
         let lane = Arc::clone(&shared);
         let samples = futures_util::stream::iter(jobs).map(move |job| {
             let answered = Arc::clone(&lane).run(job);
@@ -165,14 +170,16 @@ async fn passes(limit: Option<Duration>) -> Duration {
     }
 }
 
-/// One lane per endpoint and model, each in plan order, so that a slow model holds up no other.
-fn lanes(plan: &Plan, known: &HashSet<Key>) -> Vec<Vec<Job>> {
+/// One lane per endpoint and model, each in plan order, so that a slow model holds up no other; what shares a prefix is not far apart.
+fn lanes(plan: &Plan, known: &HashSet<Key>, prefixes: &Prefixes) -> Vec<Vec<Job>> {
     let mut lanes: BTreeMap<(&str, &str), Vec<Job>> = BTreeMap::new();
     for (cell, planned) in plan.cells.iter().enumerate() {
         let lane = lanes.entry((&planned.variant.endpoint, &planned.variant.model_id)).or_default();
         lane.extend((0_u32..).zip(&planned.keys).map(|(sample, key)| Job { cell, sample, known: known.contains(key) }));
     }
-    lanes.into_values().collect()
+    let mut lanes: Vec<Vec<Job>> = lanes.into_values().collect();
+    lanes.iter_mut().for_each(|jobs| prefixes.order(jobs, |job| job.cell));
+    lanes
 }
 
 fn told_event(plan: &Plan, cell: usize, sample: u32, event: CallEvent) -> Option<RunEvent> {

@@ -47,6 +47,7 @@ fn options() -> Options {
         lane_width: 1,
         max_fail: None,
         known: HashSet::new(),
+        conditions: Conditions::default(),
         detailed: false,
         interrupted: CancellationToken::new(),
         stopping: CancellationToken::new(),

@@ -11,8 +11,8 @@ use crate::model::problem::{Problem, Site};
 use crate::model::request::{Dialect, EndpointIdentity, Params, Role};
 use crate::model::run::{Address, CellDigests, CellResult, SampleResult};
 use crate::model::suite::{
-    BlockTemplate, Case, Compare, GatePolicy, ModelSpec, Parse, PassRule, Prompt, PromptVersion, SnapshotPolicy, SourceFile, Suite,
-    TurnTemplate,
+    BlockTemplate, Case, Compare, GatePolicy, ModelSpec, Parse, PassRule, Prompt, PromptCache, PromptVersion, SnapshotPolicy, SourceFile,
+    Suite, TurnTemplate,
 };
 use crate::model::verdict::{SnapshotState, Verdict};
 use crate::runner::plan::{self, Choice, Context, Everything, Plan};
@@ -60,6 +60,7 @@ pub(super) fn suite(names: &[&str]) -> Suite {
         models: vec![model("claude-haiku-4-5"), ModelSpec { label: Some("big".to_owned()), ..model("claude-sonnet-4-6") }],
         request: Params::default(),
         parse: Parse::default(),
+        cache: PromptCache::Auto,
         samples: 1,
         pass: PassRule::All,
         snapshot: SnapshotPolicy { compare: Compare::Off, ..SnapshotPolicy::default() },

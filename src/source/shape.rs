@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::model::request::Params;
-use crate::model::suite::{Compare, OnChange, Parse};
+use crate::model::suite::{Compare, OnChange, Parse, PromptCache};
 use crate::source::assertion_shape::{AssertionShape, Dollars, OneOrMany, scalar};
 use crate::source::by_kind::by_kind;
 use crate::source::node::Node;
@@ -30,6 +30,9 @@ pub(crate) struct SuiteShape {
     pub(crate) request: Option<Node>,
     /// How JSON is found in a reply; governs every JSON assertion and the snapshot.
     pub(crate) parse: Option<Parse>,
+    /// Who marks what the provider's prompt cache may keep: `auto` (the run, where it pays; the default), `explicit` (only your own
+    /// `cache_control`) or `off` (nobody, and your own marks are not sent).
+    pub(crate) cache: Option<PromptCache>,
     /// Independent answers per cell; 1 by default.
     #[schemars(range(min = 1))]
     pub(crate) samples: Option<Spanned<u32>>,

@@ -169,6 +169,7 @@ impl Reading<'_, '_> {
             models: models.into_iter().map(|model| model.spec).collect(),
             request: request.unwrap_or_default(),
             parse: shape.parse.unwrap_or_default(),
+            cache: shape.cache.unwrap_or_default(),
             samples: samples?,
             pass: pass?,
             snapshot,

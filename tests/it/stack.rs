@@ -10,6 +10,7 @@ use promptkeel::endpoint::patience::Flight;
 use promptkeel::endpoint::{Auth, Call, Endpoint, EndpointConfig, Observer, Spending, Stack, Streaming, build};
 use promptkeel::model::catalog::Catalog;
 use promptkeel::model::key::key;
+use promptkeel::model::prefix::Marks;
 use promptkeel::model::reply::{Answer, Served};
 use promptkeel::model::request::{Block, Dialect, Params, Request, Role, Turn};
 use promptkeel::model::verdict::{CellError, ErrorKind};
@@ -61,6 +62,7 @@ fn call(config: &EndpointConfig, text: &str) -> Call {
         request: Arc::new(request),
         endpoint: Arc::from(config.name.as_str()),
         sample: 0,
+        marks: Marks::AsWritten,
         suite: Arc::from("suite"),
         worst_case: None,
         deadline: Duration::from_secs(60),

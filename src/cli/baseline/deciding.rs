@@ -181,6 +181,7 @@ fn further(cell: &PlannedCell, first: u32, samples: u32, place: usize) -> Option
         first_sample: first,
         worst_case: cell.worst_case,
         snapshot_path: None,
+        path: cell.path.clone(),
         baseline: Some(place),
     })
 }

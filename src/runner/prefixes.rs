@@ -1,0 +1,328 @@
+//! Which requests of a plan begin alike, where does marking them pay, and in which order are they asked?
+//!
+//! Pure. Every distinct beginning of a request that is really asked is a node of a tree; a beginning is shared where several requests go
+//! through its node. Marked is what saves most: the first request writes the tokens that no shorter marked prefix holds, the others read
+//! them, and no request carries more marks than the API takes.
+
+mod tree;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::NaiveDate;
+use serde::Serialize;
+
+use crate::endpoint::Streaming;
+use crate::model::catalog::Catalog;
+use crate::model::key::Key;
+use crate::model::money::Money;
+use crate::model::prefix::{Digest, Life, MOST_MARKS, Mark, Marks, Path, Prefix, Step};
+use crate::model::request::Params;
+use crate::model::run::CellResult;
+use crate::model::suite::PromptCache;
+use crate::runner::plan::{Plan, PlannedCell};
+use crate::runner::prefixes::tree::Tree;
+
+/// Members of a group that stand further apart than this many requests are brought together: its entry might expire between them.
+const FAR_APART: usize = 200;
+
+/// Between two requests of a group no more than this may pass, or its entry must live for an hour. Less than five minutes: replies vary.
+const LONGEST_PAUSE: Duration = Duration::from_secs(240);
+
+/// Tokens that a model writes in a second, at least.
+const TOKENS_PER_SECOND: u64 = 60;
+
+/// What a plan of marks depends on besides the plan.
+#[derive(Debug, Clone, Default)]
+pub struct Conditions {
+    /// The UTC day on which it is paid.
+    pub day: NaiveDate,
+    /// How endpoints are asked, by name; one that is missing is asked without limits.
+    pub endpoints: BTreeMap<String, Pace>,
+}
+
+/// How an endpoint is asked, as far as it decides how much time passes between two requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Requests under way at once, per model.
+    pub max_concurrency: usize,
+    /// Requests begun per minute, per model.
+    pub requests_per_minute: Option<u32>,
+    /// Whether replies are streamed: those begin at once, however long they are.
+    pub stream: Streaming,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { max_concurrency: usize::MAX, requests_per_minute: None, stream: Streaming::Auto }
+    }
+}
+
+impl Pace {
+    /// How long an entry must live, so that it is still there when the next request of its group begins.
+    fn life(self, params: &Params) -> Life {
+        let reply = Duration::from_secs(params.max_tokens.unwrap_or(0) / TOKENS_PER_SECOND);
+        // Whoever waits for the first one waits for the beginning of its reply, which comes with its end where nothing is streamed.
+        let first = if self.stream.applies(params) { Duration::ZERO } else { reply };
+        let between = reply / u32::try_from(self.max_concurrency.max(1)).unwrap_or(u32::MAX);
+        let limit = self.requests_per_minute.map_or(Duration::ZERO, |most| Duration::from_secs(60) / most.max(1));
+        if first.max(between).max(limit) > LONGEST_PAUSE { Life::Hour } else { Life::FiveMinutes }
+    }
+}
+
+/// Requests that share a marked prefix.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Group {
+    /// The endpoint's name.
+    pub endpoint: Arc<str>,
+    /// The model's id.
+    pub model: Arc<str>,
+    /// Requests that are really asked.
+    pub requests: u64,
+    /// About so many tokens are shared.
+    pub tokens: u64,
+    /// So many of them are in the prefix of the group around it.
+    pub outer_tokens: u64,
+    /// How long the entry lives.
+    pub life: Life,
+    /// What an author marked, and no plan.
+    pub authored: bool,
+    /// The group around it, by its place in the list.
+    pub outer: Option<usize>,
+    #[serde(skip)]
+    digest: Digest,
+}
+
+impl Group {
+    /// Tokens that the first request writes.
+    #[must_use]
+    pub const fn written(&self) -> u64 {
+        self.tokens - self.outer_tokens
+    }
+
+    /// Tokens that the others read, together.
+    #[must_use]
+    pub const fn read(&self) -> u64 {
+        self.written().saturating_mul(self.requests.saturating_sub(1))
+    }
+
+    /// What the marks take off the bill, beside the group around it; `None` without a price.
+    #[must_use]
+    pub fn saving(&self, catalog: &Catalog, day: NaiveDate) -> Option<Money> {
+        let rates = Rates::of(catalog, &self.model, day, self.tokens, self.life)?;
+        Some(Money::from_pico(rates.gain(self.requests) * i128::from(self.written()) / 1_000_000))
+    }
+}
+
+/// What tokens cost, in pico-dollars per million.
+#[derive(Debug, Clone, Copy)]
+struct Rates {
+    plain: i128,
+    write: i128,
+    read: i128,
+}
+
+impl Rates {
+    fn of(catalog: &Catalog, model: &str, day: NaiveDate, tokens: u64, life: Life) -> Option<Self> {
+        let rates = catalog.rates(model, day, tokens)?;
+        let write = match life {
+            Life::FiveMinutes => rates.cache_write_5m,
+            Life::Hour => rates.cache_write_1h,
+        };
+        Some(Self { plain: rates.input.pico(), write: write.pico(), read: rates.cache_read.pico() })
+    }
+
+    /// The API's own multiples, for a model without a price (wire reference, 7.1).
+    const fn usual(life: Life) -> Self {
+        let write = match life {
+            Life::FiveMinutes => 125,
+            Life::Hour => 200,
+        };
+        Self { plain: 100, write, read: 10 }
+    }
+
+    /// What a token saves that the first of so many requests writes and the others read.
+    const fn gain(self, requests: u64) -> i128 {
+        let requests = requests as i128;
+        requests * self.plain - self.write - (requests - 1) * self.read
+    }
+}
+
+/// The marks of a plan.
+#[derive(Debug, Default)]
+pub struct Prefixes {
+    groups: Vec<Group>,
+    /// By place in the plan.
+    marks: Vec<Marks>,
+    places: HashMap<Digest, usize>,
+}
+
+/// What the requests of a group found, in a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Hits {
+    /// Answers that were paid in this run.
+    pub answers: u64,
+    /// Those that read something from the provider's cache.
+    pub hits: u64,
+    /// Tokens that they read, together.
+    pub read: u64,
+    /// Tokens that they wrote, together.
+    pub written: u64,
+}
+
+impl Prefixes {
+    /// The marks of a plan, of which `is_answered` says what is not asked any more.
+    #[must_use]
+    pub fn of(plan: &Plan, is_answered: impl Fn(&Key) -> bool, catalog: &Catalog, conditions: &Conditions) -> Self {
+        let mut seen: HashSet<Key> = HashSet::new();
+        let asked: Vec<u64> = plan
+            .cells
+            .iter()
+            .map(|cell| match cell.path {
+                Some(_) => cell.keys.iter().filter(|key| !is_answered(key) && seen.insert(**key)).count() as u64,
+                None => 0,
+            })
+            .collect();
+        let tree = Tree::of(plan, &asked);
+        let chosen = tree.choose(plan, catalog, conditions);
+        let mut prefixes = Self::default();
+        for (place, chosen) in chosen.iter().enumerate().filter_map(|(place, chosen)| Some((place, chosen.as_ref()?))) {
+            let node = &tree.nodes[place];
+            let variant = &plan.cells[node.cell].variant;
+            let outer = chosen.outer.and_then(|outer| prefixes.places.get(&tree.nodes[outer].digest).copied());
+            prefixes.places.insert(node.digest, prefixes.groups.len());
+            prefixes.groups.push(Group {
+                endpoint: Arc::clone(&variant.endpoint),
+                model: Arc::clone(&variant.model_id),
+                requests: node.requests,
+                tokens: node.tokens,
+                outer_tokens: outer.map_or(0, |outer| prefixes.groups[outer].tokens),
+                life: chosen.life,
+                authored: node.is_authored(),
+                outer,
+                digest: node.digest,
+            });
+        }
+        let mut known: HashMap<Vec<MarkName>, Marks> = HashMap::new();
+        prefixes.marks = plan.cells.iter().map(|cell| prefixes.marks_of(cell, &mut known)).collect();
+        prefixes
+    }
+
+    fn marks_of(&self, cell: &PlannedCell, known: &mut HashMap<Vec<MarkName>, Marks>) -> Marks {
+        let Some(path) = &cell.path else {
+            return match cell.variant.suite.cache {
+                PromptCache::Off => Marks::Off,
+                PromptCache::Auto | PromptCache::Explicit => Marks::AsWritten,
+            };
+        };
+        let marks = self.planned(path);
+        if marks.is_empty() {
+            return Marks::AsWritten;
+        }
+        let name = marks.iter().map(|mark| (mark.digest, mark.life, mark.added)).collect();
+        known.entry(name).or_insert_with(|| Marks::Planned(Arc::new(Prefix { marks }))).clone()
+    }
+
+    /// Marks of a path: at the groups that it goes through. Marks of an hour stand before those of five minutes (wire reference, 6.3).
+    fn planned(&self, path: &Path) -> Vec<Mark> {
+        let short = path.steps.iter().position(|step| step.mark == Some(Life::FiveMinutes)).unwrap_or(usize::MAX);
+        let long = path.steps.iter().rposition(|step| step.mark == Some(Life::Hour));
+        let mark = |(at, step): (usize, &Step)| {
+            let group = &self.groups[*self.places.get(&step.digest)?];
+            let planned = match group.life {
+                _ if long.is_some_and(|long| at < long) => Life::Hour,
+                _ if at > short => Life::FiveMinutes,
+                life => life,
+            };
+            Some(Mark { digest: step.digest, place: step.place, life: step.mark.unwrap_or(planned), added: step.mark.is_none() })
+        };
+        let mut room = MOST_MARKS.saturating_sub(path.authored);
+        let mut marks: Vec<Mark> = path.steps.iter().enumerate().filter_map(mark).collect();
+        marks.retain(|mark| {
+            let fits = !mark.added || room > 0;
+            room = room.saturating_sub(usize::from(mark.added && fits));
+            fits && (!mark.added || !path.explicit)
+        });
+        marks
+    }
+
+    /// Every group, the one around it first.
+    #[must_use]
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// The marks of a cell, by its place in the plan.
+    #[must_use]
+    pub fn marks(&self, cell: usize) -> Marks {
+        self.marks.get(cell).cloned().unwrap_or_default()
+    }
+
+    /// The groups of a cell, by its place in the plan; the shortest prefix first.
+    pub fn groups_of(&self, cell: usize) -> impl Iterator<Item = usize> + '_ {
+        let marks = self.marks.get(cell).map(Marks::shared).unwrap_or_default();
+        marks.iter().filter_map(|mark| self.places.get(&mark.digest).copied())
+    }
+
+    /// What all marks together take off the bill; groups without a price are not in it.
+    #[must_use]
+    pub fn saving(&self, catalog: &Catalog, day: NaiveDate) -> Money {
+        self.groups.iter().filter_map(|group| group.saving(catalog, day)).sum()
+    }
+
+    /// What the requests of each group found, in the order of the groups; `cells` are the results of the plan's cells.
+    #[must_use]
+    pub fn hits(&self, cells: &[CellResult]) -> Vec<Hits> {
+        let mut hits = vec![Hits::default(); self.groups.len()];
+        for (place, cell) in cells.iter().enumerate() {
+            for reply in cell.samples.iter().filter_map(|sample| sample.reply.as_ref()).filter(|reply| reply.served.is_paid()) {
+                let (read, written) =
+                    (reply.usage.cache_read_tokens, reply.usage.cache_write_5m_tokens + reply.usage.cache_write_1h_tokens);
+                for group in self.groups_of(place) {
+                    let hits = &mut hits[group];
+                    hits.answers += 1;
+                    hits.hits += u64::from(read > 0);
+                    hits.read += read;
+                    hits.written += written;
+                }
+            }
+        }
+        hits
+    }
+
+    /// Brings members of a group together that stand so far apart that its entry might expire between them; everything else stays in
+    /// the order of the plan. `cell` says which cell a thing belongs to.
+    pub fn order<T>(&self, things: &mut Vec<T>, cell: impl Fn(&T) -> usize) {
+        if self.groups.is_empty() {
+            return;
+        }
+        // Where each group begins, where it was last seen, and whether it is scattered.
+        let mut seen: HashMap<usize, (usize, usize, bool)> = HashMap::new();
+        for (at, thing) in things.iter().enumerate() {
+            for group in self.groups_of(cell(thing)) {
+                let (_, last, scattered) = seen.entry(group).or_insert((at, at, false));
+                *scattered |= at - *last > FAR_APART;
+                *last = at;
+            }
+        }
+        if seen.values().all(|(.., scattered)| !scattered) {
+            return;
+        }
+        let begins = |group: usize| seen.get(&group).filter(|(.., scattered)| *scattered).map(|(first, ..)| *first);
+        let mut placed: Vec<(Vec<usize>, T)> = things
+            .drain(..)
+            .enumerate()
+            .map(|(at, thing)| (self.groups_of(cell(&thing)).filter_map(begins).chain([at]).collect(), thing))
+            .collect();
+        placed.sort_by(|(one, _), (other, _)| one.cmp(other));
+        things.extend(placed.into_iter().map(|(_, thing)| thing));
+    }
+}
+
+/// What tells the marks of one request from those of another.
+type MarkName = (Digest, Life, bool);
+
+#[cfg(test)]
+#[path = "prefixes_tests.rs"]
+mod tests;
