@@ -10,6 +10,7 @@ use crate::assertion::held::Held;
 use crate::assertion::json::CompiledSchema;
 use crate::assertion::path::Path;
 use crate::assertion::pattern::Pattern;
+use crate::assertion::work::{self, Work};
 use crate::assertion::{json, path};
 use crate::model::assertion::SchemaSource;
 use crate::template::{Template, TemplateError};
@@ -22,6 +23,8 @@ pub struct CompileCache {
     templates: Mutex<HashMap<Arc<str>, Arc<Template>>>,
     patterns: Mutex<HashMap<Arc<str>, Arc<Pattern>>>,
     held: Arc<Held>,
+    /// What compiling regexes may come to; without it, what was read before is compiled again.
+    work: Option<Work>,
     paths: Mutex<HashMap<Arc<str>, Arc<Path>>>,
     /// By the address of the schema, which stays taken as long as the schema is kept here.
     schemas: Mutex<HashMap<usize, Schema>>,
@@ -35,6 +38,22 @@ impl CompileCache {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty one for reading a project: all its regexes together are bounded.
+    #[must_use]
+    pub fn bounded() -> Self {
+        Self::up_to(work::MOST)
+    }
+
+    pub(super) fn up_to(most: usize) -> Self {
+        Self { work: Some(Work::up_to(most)), ..Self::default() }
+    }
+
+    /// The regexes took more together than they may, which was said: nothing is compiled here any more.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.work.as_ref().is_some_and(Work::is_over)
     }
 
     pub(super) fn text(&self, text: &str) -> Arc<str> {
@@ -53,11 +72,15 @@ impl CompileCache {
 
     /// `shared`: other cases may ask for the same one.
     pub(super) fn pattern(&self, text: &str, shared: bool) -> Result<Arc<Pattern>, CompileError> {
-        if shared {
-            get_or(&self.patterns, text, || Pattern::compile(text, &self.held))
-        } else {
-            Pattern::compile(text, &self.held).map(Arc::new)
-        }
+        let compiled = || match &self.work {
+            None => Pattern::compile(text, &self.held),
+            Some(work) => work.on(text, shared, || {
+                let made = Pattern::compile(text, &self.held)?;
+                let bytes = made.bytes();
+                Ok((made, bytes))
+            }),
+        };
+        if shared { get_or(&self.patterns, text, compiled) } else { compiled().map(Arc::new) }
     }
 
     pub(super) fn path(&self, text: &str, shared: bool) -> Result<Arc<Path>, CompileError> {
@@ -68,6 +91,16 @@ impl CompileCache {
         let address = Arc::as_ptr(&source.schema) as usize;
         if let Some((_, compiled)) = lock(&self.schemas).get(&address) {
             return Ok(Arc::clone(compiled));
+        }
+        if let Some(work) = &self.work {
+            for pattern in json::patterns(&source.schema) {
+                let counted = self.pattern(&pattern, true).and_then(|known| work.again(&pattern, known.bytes()));
+                match counted {
+                    Err(error) if error.compiled > 0 || self.is_over() => return Err(json::about_pattern(&source.label, error)),
+                    // What is no regex the library says in its own words.
+                    Ok(()) | Err(_) => {}
+                }
+            }
         }
         // Compiled without the lock: a large schema takes milliseconds, and twice is better than waiting.
         let compiled = Arc::new(json::compile(source)?);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jsonschema::Draft;
 use serde_json::Value;
 
-use crate::assertion::json::OPENAPI_FORMATS;
+use crate::assertion::json::{OPENAPI_FORMATS, meant};
 use crate::assertion::pattern::Pattern;
 use crate::assertion::schema::{Graph, How, Node};
 
@@ -221,7 +221,7 @@ fn contains(node: &Node<'_>) -> Claim {
 }
 
 fn matches_everything(pattern: &Value) -> bool {
-    let pattern = pattern.as_str().and_then(|pattern| Pattern::compile(pattern, &Arc::default()).ok());
+    let pattern = pattern.as_str().and_then(|pattern| Pattern::compile(&meant(pattern), &Arc::default()).ok());
     pattern.is_some_and(|pattern| pattern.matches_everything())
 }
 

@@ -32,22 +32,29 @@ pub struct CompileError {
     pub undefined: Option<String>,
     /// A template of it takes too many steps: to try it with many cases takes long.
     pub too_much: bool,
+    /// Bytes of the regexes that were compiled before this was known.
+    pub(super) compiled: usize,
 }
 
 impl CompileError {
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, undefined: None, too_much: false }
+        Self { message: message.into(), hint: None, undefined: None, too_much: false, compiled: 0 }
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
+
+    pub(super) fn compiled(mut self, bytes: usize) -> Self {
+        self.compiled = bytes;
+        self
+    }
 }
 
 impl From<TemplateError> for CompileError {
     fn from(error: TemplateError) -> Self {
-        Self { message: error.message, hint: error.hint, undefined: error.undefined, too_much: error.too_much }
+        Self { message: error.message, hint: error.hint, undefined: error.undefined, too_much: error.too_much, compiled: 0 }
     }
 }
 

@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes of all compiled patterns of a run together, by the sizes that [`Held::engine`] is told. What is beyond is compiled again when it
-/// is needed: ordinary patterns take some ten thousand bytes, and one such as `\w{100}` eight million.
-const MOST: usize = 128 << 20;
+/// is needed: ordinary patterns take some ten thousand bytes, and one such as `\w{100}` six million. All large ones of a project that was
+/// loaded have room.
+const MOST: usize = super::work::MOST;
 
 /// A pattern in the form in which it searches.
 #[derive(Debug)]
 pub(super) enum Engine {
-    /// The `regex` crate.
-    Linear(regex::Regex),
+    /// What the `regex` crate is made of.
+    Linear(regex_automata::meta::Regex),
     /// With a limit of steps back.
     Bounded(fancy_regex::Regex),
 }
@@ -128,7 +129,7 @@ mod tests {
         let get = |number| {
             let compile = || {
                 compiled.borrow_mut().push(number);
-                regex::Regex::new("a").map(Engine::Linear)
+                regex_automata::meta::Regex::new("a").map(Engine::Linear).map_err(Box::new)
             };
             held.engine((number, 0), 4, compile).unwrap();
         };
@@ -139,7 +140,7 @@ mod tests {
         held.forget(2);
         assert_eq!(held.within(|inner| (inner.engines.len(), inner.bytes)), (1, 4));
         // One that is larger than all may be is held alone.
-        held.engine((9, 0), 40, || regex::Regex::new("a").map(Engine::Linear)).unwrap();
+        held.engine((9, 0), 40, || regex_automata::meta::Regex::new("a").map(Engine::Linear).map_err(Box::new)).unwrap();
         assert_eq!(held.within(|inner| (inner.engines.len(), inner.bytes)), (1, 40));
     }
 }

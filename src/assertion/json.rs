@@ -1,5 +1,7 @@
 //! Is the reply JSON, and does a schema accept it?
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -213,6 +215,35 @@ fn json_path(location: &jsonschema::paths::Location) -> String {
         }
     }
     excerpt::clipped(path.as_str(), excerpt::LONGEST_PATH)
+}
+
+/// A schema's pattern as a regex of ours: in JavaScript, which schemas speak, `\w` is no Unicode class.
+pub(super) fn meant(pattern: &str) -> Cow<'_, str> {
+    jsonschema_regex::to_rust_regex(pattern).unwrap_or(Cow::Borrowed(pattern))
+}
+
+/// Everything in a schema that the library compiles as a regex, and perhaps some texts that only look like it.
+pub(super) fn patterns(schema: &Value) -> BTreeSet<Cow<'_, str>> {
+    let mut patterns = BTreeSet::new();
+    let mut open = vec![schema];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Array(items) => open.extend(items),
+            Value::Object(members) => {
+                patterns.extend(members.get("pattern").and_then(Value::as_str).map(meant));
+                let of_names = members.get("patternProperties").and_then(Value::as_object);
+                patterns.extend(of_names.into_iter().flat_map(|members| members.keys()).map(|name| meant(name)));
+                open.extend(members.values());
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    patterns
+}
+
+/// What is wrong with one of its patterns.
+pub(super) fn about_pattern(label: &str, error: CompileError) -> CompileError {
+    CompileError { message: format!("a `pattern` of {}: {}", named(label), error.message), ..error }
 }
 
 /// Compiles a schema: the draft that `$schema` names (2020-12 where there is none), formats asserted, nothing fetched.

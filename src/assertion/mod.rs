@@ -28,6 +28,7 @@ mod similar;
 mod size;
 mod subject;
 mod text;
+mod work;
 mod xml;
 
 use std::sync::Arc;

@@ -4,6 +4,10 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use regex_automata::meta::{BuildError, Builder, Config, Regex};
+use regex_automata::util::syntax;
+use regex_automata::{Anchored, Input};
+
 use crate::assertion::compile::CompileError;
 use crate::assertion::deadline::Bound;
 use crate::assertion::held::{Engine, Held};
@@ -23,21 +27,27 @@ const MOST_WORK: usize = 1 << 31;
 /// Bytes of a text on which such a pattern is tried without a deadline: whatever it is, it takes a moment.
 const SHORT_TEXT: usize = 512;
 
-/// Bytes of a compiled pattern, of each part of it where it looks around.
+/// Bytes of a compiled pattern in one direction, of each part of it where it looks around.
 const SIZE_LIMIT: usize = 10 << 20;
+
+/// Bytes of one that is too large, up to where that is known.
+pub(super) const TOO_LARGE: usize = 2 * SIZE_LIMIT;
+
+/// Bytes of the table that a search may fill.
+const SEARCH_TABLE: usize = 2 << 20;
 
 /// Bytes of a compiled pattern with look-around as a whole.
 const WHOLE_LIMIT: usize = 10 * SIZE_LIMIT;
 
-/// Bytes that a compiled pattern is tried in first, and then in twice as many each time: so its size is known.
-const SMALLEST: usize = 64 << 10;
+/// Bytes that a pattern with look-around is tried in first, and then in twice as many each time: nothing says how much one takes.
+const SMALLEST: usize = 4 << 10;
 
 /// A pattern that is one. It is compiled again when it is needed and was not held.
 #[derive(Debug)]
 pub(super) struct Pattern {
     text: Box<str>,
     number: u64,
-    /// Bytes in which it compiles; of each part, where it looks around.
+    /// Bytes that it takes, forwards and backwards; where it looks around, bytes in which each part compiles.
     size: usize,
     held: Arc<Held>,
     everything: bool,
@@ -75,8 +85,10 @@ impl Bounded {
     }
 }
 
-fn linear(pattern: &str, size: usize) -> Result<Engine, regex::Error> {
-    regex::RegexBuilder::new(pattern).size_limit(size).build().map(Engine::Linear)
+/// As the `regex` crate compiles it.
+fn linear(pattern: &str) -> Result<Regex, Box<BuildError>> {
+    let bounds = Config::new().nfa_size_limit(Some(SIZE_LIMIT)).hybrid_cache_capacity(SEARCH_TABLE).utf8_empty(true);
+    Builder::new().configure(bounds).syntax(syntax::Config::new().utf8(true)).build(pattern).map_err(Box::new)
 }
 
 fn bounded(pattern: &str, limit: usize, size: usize) -> Result<Engine, fancy_regex::Error> {
@@ -119,6 +131,7 @@ impl Pattern {
         let too_large = || {
             CompileError::new(format!("the regex {} is too large when compiled", excerpt::quoted(pattern)))
                 .hint("make counted repetitions such as `{1,1000}` smaller")
+                .compiled(TOO_LARGE)
         };
         let made = |engine: Engine, size, everything, bounded| {
             let number = held.number();
@@ -126,14 +139,14 @@ impl Pattern {
             held.hold((number, BACKTRACK_LIMIT), made.bytes(), engine);
             made
         };
-        let error = match smallest(SIZE_LIMIT, |size| linear(pattern, size), |error| matches!(error, regex::Error::CompiledTooBig(_))) {
-            Ok((engine, size)) => {
-                let everything = matches!(&engine, Engine::Linear(regex) if matches_everything(regex));
-                return Ok(made(engine, size, everything, None));
+        let error = match linear(pattern) {
+            Ok(regex) => {
+                let (size, everything) = (regex.memory_usage(), matches_everything(&regex));
+                return Ok(made(Engine::Linear(regex), size, everything, None));
             }
             Err(error) => error,
         };
-        if let regex::Error::CompiledTooBig(_) = error {
+        if error.size_limit().is_some() {
             return Err(too_large());
         }
         let limit = SIZE_LIMIT.min(WHOLE_LIMIT / parts(pattern));
@@ -141,7 +154,7 @@ impl Pattern {
             Ok((engine, size)) => Ok(made(engine, size, is_empty_look(pattern), Some(Bounded::new(pattern, longest)))),
             Err(fancy) if is_size(&fancy) => Err(too_large()),
             Err(fancy) => {
-                let linear = error.to_string();
+                let linear = error.syntax_error().map_or_else(|| error.to_string(), ToString::to_string);
                 // The regex crate draws the pattern with a caret and names the cause in the last line.
                 let cause = linear.lines().rev().find_map(|line| line.strip_prefix("error: ")).unwrap_or(&linear).to_owned();
                 let needs_fancy = cause.contains("look-around") || cause.contains("backreferences");
@@ -154,14 +167,13 @@ impl Pattern {
     }
 
     /// The bytes that it takes: forwards and backwards.
-    fn bytes(&self) -> usize {
-        let parts = if self.bounded.is_some() { parts(&self.text) } else { 1 };
-        2 * self.size * parts
+    pub(super) fn bytes(&self) -> usize {
+        if self.bounded.is_some() { 2 * self.size * parts(&self.text) } else { self.size }
     }
 
     fn engine(&self, limit: usize) -> Result<Arc<Engine>, String> {
         let compile = || match &self.bounded {
-            None => linear(&self.text, self.size).map_err(|error| error.to_string()),
+            None => linear(&self.text).map(Engine::Linear).map_err(|error| error.to_string()),
             Some(_) => bounded(&self.text, limit, self.size).map_err(|error| error.to_string()),
         };
         self.held.engine((self.number, limit), self.bytes(), compile)
@@ -180,13 +192,13 @@ impl Pattern {
     /// # Errors
     /// Where the pattern took too many steps, or would.
     pub(super) fn is_match(&self, text: &str) -> Result<bool, String> {
-        self.search(text, regex::Regex::is_match, fancy_regex::Regex::is_match)
+        self.search(text, |regex, text| regex.is_match(text), fancy_regex::Regex::is_match)
     }
 
     fn search<T: Send + 'static>(
         &self,
         text: &str,
-        linear: fn(&regex::Regex, &str) -> T,
+        linear: fn(&Regex, &str) -> T,
         stepping: fn(&fancy_regex::Regex, &str) -> Result<T, fancy_regex::Error>,
     ) -> Result<T, String> {
         let limit = self.bounded.as_ref().map_or(Ok(BACKTRACK_LIMIT), |bounded| bounded.limit(&self.text, text.len()))?;
@@ -245,18 +257,15 @@ fn is_size(error: &fancy_regex::Error) -> bool {
 /// An empty match depends only on what stands directly beside it, so it is tried between every kind of neighbours; and at the
 /// beginning and at the end, which every text has. With look-around only one thing is known: alone around such a pattern, as in
 /// `(?=)`, it cannot fail either.
-fn matches_everything(regex: &regex::Regex) -> bool {
+fn matches_everything(regex: &Regex) -> bool {
     if !regex.is_match("") {
         return false;
     }
     let everywhere = |contexts: &[(&str, &str)]| {
         contexts.iter().all(|(before, after)| {
-            let quote = |text: &str| regex::escape(text);
-            // On its own line, so that a comment at the end of a verbose pattern does not swallow the parenthesis.
-            let wrapped = format!("\\A{}(?:{}\n){}\\z", quote(before), regex.as_str(), quote(after));
-            let plain = format!("\\A{}(?:{}){}\\z", quote(before), regex.as_str(), quote(after));
             let text = format!("{before}{after}");
-            [plain, wrapped].iter().any(|pattern| regex::Regex::new(pattern).is_ok_and(|regex| regex.is_match(&text)))
+            // What stands beside the empty range is looked at all the same.
+            regex.is_match(Input::new(&text).range(before.len()..before.len()).anchored(Anchored::Yes))
         })
     };
     everywhere(&[("x", "y"), ("!", "!"), ("x", "!"), ("!", "x"), ("\n", "\n"), ("\r", "x")])
@@ -267,7 +276,7 @@ fn matches_everything(regex: &regex::Regex) -> bool {
 /// `(?=)` and `(?<=)`, alone: what they look for is always there.
 fn is_empty_look(pattern: &str) -> bool {
     let body = pattern.strip_prefix("(?=").or_else(|| pattern.strip_prefix("(?<=")).and_then(|rest| rest.strip_suffix(')'));
-    let whole = |body: &str| regex::Regex::new(body).is_ok_and(|regex| regex.captures_len() == 1 && matches_everything(&regex));
+    let whole = |body: &str| linear(body).is_ok_and(|regex| regex.captures_len() == 1 && matches_everything(&regex));
     body.is_some_and(whole)
 }
 

@@ -44,15 +44,20 @@ const DEALS_PER_LOSS: u32 = 4;
 /// Cases in all comparisons of one imagined loss together, a hundred comparisons apart.
 const MOST_CASES: u32 = 500_000;
 
+/// What is calibrated.
+pub(crate) fn load(project: &Project, arguments: &CalibrateArguments) -> Result<(DateTime<Utc>, Session), Failure> {
+    let now = session::now();
+    Ok((now, planned(project, arguments, now)?))
+}
+
 /// Runs the suites several times, and tells how the gate behaves.
 pub(crate) async fn run(
     project: &Project,
     arguments: &CalibrateArguments,
     console: &Console,
     interrupted: CancellationToken,
+    (now, mut session): (DateTime<Utc>, Session),
 ) -> Result<Exit, Failure> {
-    let now = session::now();
-    let mut session = planned(project, arguments, now)?;
     let policy = policy(&session.plan, arguments)?;
     let kept = Kept::of(&project.root, &project.store_folder(), &session.plan.suites);
     let outputs = formats::open_of_calibration(arguments.json.as_deref(), arguments.markdown.as_deref(), &project.current, &kept)?;

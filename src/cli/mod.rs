@@ -40,6 +40,8 @@ mod watch;
 
 use std::ffi::OsString;
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
 use tokio_util::sync::CancellationToken;
@@ -84,12 +86,14 @@ fn dispatch(cli: &Cli, console: &Console, end_now: fn(u8) -> !) -> Result<Exit, 
     match &cli.command {
         Command::Run(arguments) => {
             let project = project()?;
-            block_on(end_now, |interrupted| async move {
-                match arguments.watch {
-                    Some(how) => watch::run(project, arguments, how, console, interrupted).await,
-                    None => run::run(&project, arguments, console, interrupted).await,
-                }
-            })
+            match arguments.watch {
+                Some(how) => block_on(end_now, |interrupted| watch::run(project, arguments, how, console, interrupted)),
+                None => block_on_loaded(
+                    end_now,
+                    || run::load(&project, arguments),
+                    |all, interrupted| run::run(&project, arguments, console, interrupted, all),
+                ),
+            }
         }
         Command::Plan(arguments) => plan::run(&project()?, arguments, console),
         Command::Check(arguments) => check::run(&project()?, arguments, console),
@@ -126,7 +130,8 @@ fn dispatch(cli: &Cli, console: &Console, end_now: fn(u8) -> !) -> Result<Exit, 
         Command::Compare(arguments) => compare::run(&current()?, arguments, console),
         Command::Calibrate(arguments) => {
             let project = project()?;
-            block_on(end_now, |interrupted| async move { calibrate::run(&project, arguments, console, interrupted).await })
+            let load = || calibrate::load(&project, arguments);
+            block_on_loaded(end_now, load, |all, interrupted| calibrate::run(&project, arguments, console, interrupted, all))
         }
         Command::Sim(arguments) => {
             let current = current()?;
@@ -143,23 +148,34 @@ fn block_on<F: Future<Output = Result<Exit, Failure>>>(
     end_now: fn(u8) -> !,
     command: impl FnOnce(CancellationToken) -> F,
 ) -> Result<Exit, Failure> {
+    block_on_loaded(end_now, || Ok(()), |(), interrupted| command(interrupted))
+}
+
+/// The same, where the command begins with what `load` gives: until then nothing is under way, and the first signal leaves at once.
+fn block_on_loaded<T, F: Future<Output = Result<Exit, Failure>>>(
+    end_now: fn(u8) -> !,
+    load: impl FnOnce() -> Result<T, Failure>,
+    command: impl FnOnce(T, CancellationToken) -> F,
+) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| crate::model::problem::Problem::error(format!("cannot start the threads of a run: {error}")))?;
     let interrupted = CancellationToken::new();
-    let result = runtime.block_on(async {
-        tokio::spawn(listen(interrupted.clone(), end_now));
-        command(interrupted).await
+    let is_loaded = Arc::new(AtomicBool::new(false));
+    runtime.spawn(listen(interrupted.clone(), Arc::clone(&is_loaded), end_now));
+    let result = load().and_then(|loaded| {
+        is_loaded.store(true, Ordering::Release);
+        runtime.block_on(command(loaded, interrupted))
     });
     runtime.shutdown_background();
     result
 }
 
-async fn listen(interrupted: CancellationToken, end_now: fn(u8) -> !) {
+async fn listen(interrupted: CancellationToken, is_loaded: Arc<AtomicBool>, end_now: fn(u8) -> !) {
     loop {
         signal().await;
-        if interrupted.is_cancelled() {
+        if interrupted.is_cancelled() || !is_loaded.load(Ordering::Acquire) {
             screen::give_back();
             watch::give_back();
             end_now(Exit::Interrupted.code());

@@ -81,16 +81,21 @@ pub(crate) struct Ended {
     github: Option<Github>,
 }
 
+/// The selected cells.
+pub(crate) fn load(project: &Project, arguments: &RunArguments) -> Result<Round, Failure> {
+    let now = session::now();
+    let session = session::open(project, &arguments.selection, &arguments.answers, now)?;
+    Ok(Round { now, session, held: Held::default(), spent: Money::ZERO, watch: None })
+}
+
 /// Runs the selected cells.
 pub(crate) async fn run(
     project: &Project,
     arguments: &RunArguments,
     console: &Console,
     interrupted: CancellationToken,
+    all: Round,
 ) -> Result<Exit, Failure> {
-    let now = session::now();
-    let session = session::open(project, &arguments.selection, &arguments.answers, now)?;
-    let all = Round { now, session, held: Held::default(), spent: Money::ZERO, watch: None };
     let ended = round(project, arguments, console, interrupted, all).await?;
     finish(ended, Told::Whole, console).map(|(exit, _)| exit)
 }

@@ -35,6 +35,8 @@ const MOST_AGAIN: usize = 4 << 20;
 pub(crate) struct Subject<'a> {
     pub(crate) document: &'a Document,
     pub(crate) known: &'a Known<'a>,
+    /// What is compiled for any suite of the project.
+    pub(crate) compiled: &'a CompileCache,
     pub(crate) prompts: &'a [Arc<PromptFile>],
     pub(crate) models: &'a [ModelDraft],
     pub(crate) request: Option<&'a Params>,
@@ -191,13 +193,14 @@ fn hint_for_undefined(name: &str, draft: &Draft) -> String {
 
 /// Assertions of every case with its variables; one without variables is looked at once.
 fn assertions(subject: &Subject<'_>, whole: bool, undefined: &mut BTreeSet<String>, problems: &mut Vec<Problem>) {
-    let cache = CompileCache::new();
+    let cache = subject.compiled;
     let mut shared = Shared::default();
     let mut seen: BTreeSet<usize> = BTreeSet::new();
     let none = Variables::new();
     let mut once = |resolved: &Arc<Resolved>, problems: &mut Vec<Problem>| {
-        if seen.insert(Arc::as_ptr(resolved).addr())
-            && let Err(error) = compile(&resolved.assertion, &none, &cache)
+        if !cache.is_over()
+            && seen.insert(Arc::as_ptr(resolved).addr())
+            && let Err(error) = compile(&resolved.assertion, &none, cache)
         {
             problems.push(uncompiled(error, resolved.place.clone()));
         }
@@ -211,8 +214,9 @@ fn assertions(subject: &Subject<'_>, whole: bool, undefined: &mut BTreeSet<Strin
             if resolved.variables.is_empty() {
                 once(resolved, problems);
             } else if whole
+                && !cache.is_over()
                 && endless.get(&address).is_none_or(|endless| *endless < TRIES)
-                && let Err(error) = compile(&resolved.assertion, &draft.variables, &cache)
+                && let Err(error) = compile(&resolved.assertion, &draft.variables, cache)
             {
                 *endless.entry(address).or_default() += u32::from(error.too_much);
                 undefined.extend(error.undefined.clone());

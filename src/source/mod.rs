@@ -34,6 +34,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::assertion::CompileCache;
 use crate::model::problem::{Place, Problem, Severity};
 use crate::model::suite::Suite;
 use crate::source::document::start_of;
@@ -73,10 +74,10 @@ pub fn load(tree: &Tree, selected: &[String], known: &Known<'_>) -> Loaded {
     };
     let mut problems = Vec::new();
     let mut suites: Vec<(Suite, Place)> = Vec::new();
-    let prompts = Prompts::default();
+    let (prompts, compiled) = (Prompts::default(), CompileCache::bounded());
     for path in files(&reader, selected, &mut problems) {
         match reader.read(&path) {
-            Ok(file) => suites.extend(suite::read(&file, &reader, &prompts, known, &mut problems)),
+            Ok(file) => suites.extend(suite::read(&file, &reader, &prompts, &compiled, known, &mut problems)),
             Err(error) => {
                 let problem = Problem::error(error.to_string()).at(start_of(&path.as_str().into()));
                 problems.push(match error.hint() {

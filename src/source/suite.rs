@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use unicode_normalization::UnicodeNormalization;
 
+use crate::assertion::CompileCache;
 use crate::model::problem::{Place, Problem, Severity};
 use crate::model::request::Params;
 use crate::model::suite::{Case, Compare, GatePolicy, ModelSpec, PassRule, Prompt, SnapshotPolicy, SourceFile, Suite};
@@ -42,6 +43,7 @@ pub(crate) fn read(
     file: &File,
     reader: &Reader,
     prompts: &Prompts,
+    compiled: &CompileCache,
     known: &Known<'_>,
     problems: &mut Vec<Problem>,
 ) -> Option<(Suite, Place)> {
@@ -64,7 +66,7 @@ pub(crate) fn read(
     // What was left out would look undefined, unused or missing below: only what stands for itself is checked then.
     let whole = !problems[before..].iter().any(|problem| problem.severity == Severity::Error);
     let inputs = Inputs::new(reader);
-    let reading = Reading { document: &document, inputs: &inputs, known, before, problems };
+    let reading = Reading { document: &document, inputs: &inputs, known, compiled, before, problems };
     let suite = reading.suite(shape?, file, prompts, whole);
     let failed = problems[before..].iter().any(|problem| problem.severity == Severity::Error);
     suite.filter(|_| !failed)
@@ -90,6 +92,7 @@ struct Reading<'a, 'b> {
     document: &'a Document,
     inputs: &'a Inputs<'b>,
     known: &'a Known<'a>,
+    compiled: &'a CompileCache,
     /// How many problems other files had.
     before: usize,
     problems: &'a mut Vec<Problem>,
@@ -147,6 +150,7 @@ impl Reading<'_, '_> {
         let subject = Subject {
             document: self.document,
             known: self.known,
+            compiled: self.compiled,
             prompts: &prompts,
             models: &models,
             request: request.as_ref(),

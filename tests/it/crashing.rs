@@ -247,6 +247,33 @@ fn a_termination_finishes_what_flies_and_writes_every_report() {
     assert_eq!((project.run(&["run"]).code, server.requests()), (0, CELLS));
 }
 
+/// Whether it listens to the signal of this number, as Linux shows.
+#[cfg(target_os = "linux")]
+fn listens(child: &Child, number: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    caught.is_some_and(|mask| mask & (1 << (number - 1)) != 0)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_before_anything_is_under_way_leaves_at_once() {
+    for (name, number) in [("-TERM", 15), ("-INT", 2)] {
+        let server = server(1, Duration::ZERO);
+        let project = project(1, &server);
+        // What takes seconds to be read, and is nothing that a project may not have.
+        let regexes: String = (60..90).map(|times| format!("  - not: {{regex: 'zz\\w{{{times}}}q'}}\n")).collect();
+        project.edit("suites/numbers.yaml", "cases:\n", &format!("assert:\n{regexes}cases:\n"));
+        let mut child = spawn(&project, &["run", "--json", "report.json"]);
+        while !listens(&child, number) {
+            assert_eq!(child.try_wait().unwrap(), None, "it ended before it listened");
+        }
+        signal(&child, name);
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{name}");
+        assert!(!project.exists("report.json") && server.requests() == 0, "nothing was begun that a report could be of");
+    }
+}
+
 #[test]
 fn a_second_signal_leaves_at_once_and_loses_nothing_that_was_stored() {
     for (first, second) in [("-INT", "-INT"), ("-TERM", "-INT"), ("-INT", "-TERM")] {

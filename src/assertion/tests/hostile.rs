@@ -314,3 +314,64 @@ fn what_a_path_found_in_time_is_looked_for_once() {
     check.path.give_up();
     assert_eq!(check.failure(&subject, false).got, "$[1] is 7");
 }
+
+/// Assertions until one is refused because all together take too much: how many were taken, and what was said.
+fn taken(most: usize, one: impl Fn(usize) -> Assertion) -> (usize, String) {
+    let cache = CompileCache::up_to(most);
+    let errors = (0..).map(|nth| compile(&one(nth), &Variables::new(), &cache).err());
+    let (taken, error) = errors.enumerate().find(|(_, error)| error.is_some() && cache.is_over()).unwrap();
+    (taken, error.unwrap().message)
+}
+
+#[test]
+fn the_regexes_of_a_project_together_are_bounded_wherever_they_stand() {
+    const MOST: usize = 3 << 20;
+    let regex = |repeated: usize| format!(r"zz\p{{L}}{{{repeated}}}q");
+    let too_much = |repeated| format!("with `{}` the regexes of this project take more than 3 MiB when compiled", regex(repeated));
+    // Each takes some half a megabyte.
+    let (few, error) = taken(MOST, |nth| assertion(json!({"regex": regex(10 + nth)})));
+    assert!((3..8).contains(&few) && error == too_much(10 + few), "{few} {error}");
+    let (same, error) = taken(MOST, |nth| assertion(json!({"json_path": {"path": "$", "matches": regex(10 + nth)}})));
+    assert!(same == few && error == too_much(10 + few), "{same} {error}");
+    // A schema keeps one more of each, and each schema its own.
+    for one in [
+        |pattern: &str, nth| json!({"pattern": format!("{pattern}{{{}}}", 10 + nth)}),
+        |pattern: &str, nth| json!({"items": {"patternProperties": {(format!("{pattern}{{{}}}", 10 + nth)): false}}}),
+        |pattern: &str, _| json!({"required": ["a"], "properties": {"a": {"pattern": format!("{pattern}{{10}}")}}}),
+    ] {
+        let (taken, error) = taken(MOST, |nth| schema(one(r"zz\p{L}", nth)));
+        assert!((1..6).contains(&taken), "{taken}");
+        assert!(error.starts_with(r"a `pattern` of the inline schema: with `zz\p{L}{"), "{error}");
+    }
+    // Too large ones cost as much as large ones, and are not tried for ever.
+    let (tried, error) = taken(100 << 20, |nth| assertion(json!({"regex": format!(r"\p{{L}}{{{}}}", 900 + nth)})));
+    assert_eq!((tried, error.as_str()), (5, r"with `\p{L}{905}` the regexes of this project take more than 100 MiB when compiled"));
+    // With a variable: compiled for each case.
+    let case = |nth: usize| Variables::from_iter([("n".to_owned(), Value::from(40 + nth))]);
+    let cache = CompileCache::up_to(MOST);
+    let of_case = assertion(json!({"regex": r"\p{L}{ {{- n -}} }"}));
+    let errors: Vec<_> = (0..5).filter_map(|nth| compile(&of_case, &case(nth), &cache).err()).collect();
+    assert!(errors.len() >= 3 && errors.iter().all(|error| error.message.contains("take more than 3 MiB")), "{errors:?}");
+}
+
+#[test]
+fn ordinary_regexes_are_not_counted_and_a_class_of_a_schema_is_what_it_means_there() {
+    let cache = CompileCache::up_to(3 << 20);
+    for nth in 0..2_000 {
+        for regex in [format!(r"^order {nth}$"), format!(r"(?i)\b(yes|no) {nth}")] {
+            compile(&assertion(json!({"regex": regex})), &Variables::new(), &cache).unwrap();
+        }
+    }
+    for nth in 0..50 {
+        compile(&schema(json!({"pattern": format!(r"^\w{{1,64}}@{nth}$")})), &Variables::new(), &cache).unwrap();
+    }
+    assert!(!cache.is_over());
+}
+
+#[test]
+fn a_regex_is_compiled_once_to_know_what_it_takes() {
+    let cache = CompileCache::bounded();
+    let compiled = compile(&assertion(json!({"regex": r"zz\w{30}q"})), &Variables::new(), &cache).unwrap();
+    let Check::Regex(regex) = &compiled.check else { panic!("{compiled:?}") };
+    assert!((1 << 20..2 << 20).contains(&regex.pattern.bytes()), "{}", regex.pattern.bytes());
+}

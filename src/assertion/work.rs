@@ -1,0 +1,120 @@
+//! How much may all regexes of a project come to, so that none of them is refused and all of them are read in seconds?
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use crate::assertion::compile::CompileError;
+use crate::assertion::excerpt;
+
+/// Bytes of all compiled regexes of a project together. Compiling so much takes some five seconds.
+pub(super) const MOST: usize = 256 << 20;
+
+/// A regex that takes no more is not counted: a project may have as many as it has lines.
+const SMALL: usize = 64 << 10;
+
+/// The same for one with a variable, which is compiled for each case and let go of: a project may have as many cases as it likes.
+const SMALL_FOR_A_CASE: usize = 1 << 20;
+
+/// What is left for regexes that were not compiled yet.
+#[derive(Debug)]
+pub(super) struct Work {
+    most: usize,
+    left: AtomicUsize,
+    /// One did not fit any more.
+    is_over: AtomicBool,
+}
+
+impl Work {
+    pub(super) const fn up_to(most: usize) -> Self {
+        Self { most, left: AtomicUsize::new(most), is_over: AtomicBool::new(false) }
+    }
+
+    /// What `compile` makes, and how many bytes that took, where it still fits.
+    ///
+    /// `shared`: it is compiled once, whatever the cases give.
+    ///
+    /// # Errors
+    /// Those of `compile`, and where all together are too much. After that nothing is compiled any more.
+    pub(super) fn on<T>(
+        &self,
+        pattern: &str,
+        shared: bool,
+        compile: impl FnOnce() -> Result<(T, usize), CompileError>,
+    ) -> Result<T, CompileError> {
+        if self.is_over() {
+            return Err(self.too_much(pattern));
+        }
+        let made = compile();
+        let bytes = made.as_ref().map_or_else(|error| error.compiled, |(_, bytes)| *bytes);
+        self.take(pattern, bytes, if shared { SMALL } else { SMALL_FOR_A_CASE })?;
+        made.map(|(made, _)| made)
+    }
+
+    /// The same regex is compiled once more, and kept.
+    ///
+    /// # Errors
+    /// Where all together are too much.
+    pub(super) fn again(&self, pattern: &str, bytes: usize) -> Result<(), CompileError> {
+        self.take(pattern, bytes, SMALL)
+    }
+
+    fn take(&self, pattern: &str, bytes: usize, small: usize) -> Result<(), CompileError> {
+        let counted = if bytes > small { bytes } else { 0 };
+        let taken = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(counted));
+        if taken.is_err() {
+            self.is_over.store(true, Ordering::Relaxed);
+            return Err(self.too_much(pattern));
+        }
+        Ok(())
+    }
+
+    /// Whether all together were too much.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
+    }
+
+    fn too_much(&self, pattern: &str) -> CompileError {
+        let (pattern, most) = (excerpt::quoted(pattern), self.most >> 20);
+        CompileError::new(format!("with {pattern} the regexes of this project take more than {most} MiB when compiled")).hint(
+            "make counted repetitions of Unicode classes smaller, or name what they may hold: `\\w{60}` takes 3 MiB, `[A-Za-z0-9_]{60}` \
+             some KiB; a regex with a variable is compiled for each case",
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    const TEN: usize = 10 << 20;
+
+    #[test]
+    fn what_is_large_is_counted_until_it_is_too_much_and_then_nothing_is_compiled() {
+        let work = Work::up_to(TEN);
+        let compiled = Cell::new(0);
+        let compile = |shared, bytes| {
+            let compile = || {
+                compiled.set(compiled.get() + 1);
+                Ok(((), bytes))
+            };
+            work.on("a{9}", shared, compile)
+        };
+        // As many small ones as there are lines, and as many cases.
+        for _ in 0..1_000 {
+            compile(true, SMALL).unwrap();
+            compile(false, SMALL_FOR_A_CASE).unwrap();
+        }
+        for _ in 0..5 {
+            compile(true, TEN / 10).unwrap();
+        }
+        compile(false, TEN / 2).unwrap();
+        assert!(!work.is_over());
+        assert_eq!(compiled.get(), 2_006);
+        let error = compile(true, SMALL + 1).unwrap_err();
+        assert_eq!(error.message, "with `a{9}` the regexes of this project take more than 10 MiB when compiled");
+        assert!(work.is_over());
+        assert_eq!(compile(true, 1).unwrap_err(), error);
+        assert_eq!(compiled.get(), 2_007, "the last one was not compiled");
+    }
+}
