@@ -3,29 +3,31 @@
 pub(crate) mod blessed;
 pub(crate) mod deciding;
 pub(crate) mod planned;
+mod remembered;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
+use crate::cli::arguments::CacheArgument;
 use crate::cli::arguments::baseline::ComparisonArguments;
 use crate::cli::arguments::run::RunArguments;
 use crate::cli::baseline::planned::{Asking, GIT, PREVIOUS, PlannedBaseline};
+use crate::cli::baseline::remembered::Remembered;
 use crate::cli::formats;
 use crate::cli::history;
 use crate::cli::project::{Failure, Project};
-use crate::model::baseline::{Baseline, ComparisonAsked, KeptCell};
+use crate::model::baseline::{Baseline, ComparisonAsked, KeptCell, KnownSuite};
 use crate::model::catalog::Catalog;
 use crate::model::cost;
 use crate::model::gate::{Exit, SuitePolicy};
 use crate::model::problem::Problem;
 use crate::model::reply::Served;
-use crate::model::run::{Bill, CellResult, RunReport};
+use crate::model::run::{Bill, CellResult, RunReport, Shard};
 use crate::runner::plan::{Plan, PlannedCell};
 use crate::runner::run::Ran;
 use crate::runner::{execute, totals};
-use crate::store::history::{RunHead, RunRecord};
 use crate::store::{Store, StoreError};
 
 /// Accepted loss and chance of an error where neither flag nor suite says them.
@@ -77,6 +79,12 @@ impl Compared {
                 _ => None,
             };
             if let Some(PlannedBaseline { baseline, cells: of_baseline, unbounded: of_them }) = planned {
+                if reference == PREVIOUS && of_baseline.is_empty() && arguments.baseline.is_some() && of_run.selection.shard.is_none() {
+                    let problem = Problem::error(format!("baseline `{PREVIOUS}`: no prompt of these suites has an earlier version"));
+                    return Err(problem
+                        .hint("write the change as the next version, or compare with `git:REVISION` or `last-green`")
+                        .into());
+                }
                 let place = baselines.len();
                 unbounded.extend(of_them);
                 cells.extend(of_baseline.into_iter().map(|cell| PlannedCell { baseline: Some(place), ..cell }));
@@ -85,10 +93,13 @@ impl Compared {
             }
             // A flag's path starts where the user stands, a suite's at the project's root.
             let folder = if arguments.baseline.is_some() { &project.current } else { &project.root };
-            let mut baseline = Finding { project, plan, store, folder }.find(reference, &suites)?;
-            baseline.cells.retain(|cell| suites.contains(&*cell.address.suite));
-            in_common(&baseline, plan)?;
-            baselines.push(baseline);
+            let replays = matches!(of_run.answers.cache, CacheArgument::ReadWrite | CacheArgument::Only);
+            let mut found = Finding { project, plan, store, replays, folder }.find(reference, &suites)?;
+            for baseline in &mut found {
+                baseline.cells.retain(|cell| suites.contains(&*cell.address.suite));
+            }
+            in_common(reference, &found, plan)?;
+            baselines.extend(found);
         }
         beside(plan, cells);
         plan.unbounded.extend(unbounded);
@@ -168,17 +179,20 @@ struct Finding<'a> {
     project: &'a Project,
     plan: &'a Plan,
     store: &'a Store,
+    /// Stored answers are read.
+    replays: bool,
     folder: &'a Path,
 }
 
 impl Finding<'_> {
-    fn find(&self, reference: &str, suites: &HashSet<&str>) -> Result<Baseline, Failure> {
+    /// What the reference names: of remembered runs perhaps several, each for some of the suites.
+    fn find(&self, reference: &str, suites: &HashSet<&str>) -> Result<Vec<Baseline>, Failure> {
+        let Self { project, plan, store, replays, .. } = *self;
         if history::names_run(reference) {
-            let record = self.remembered(reference, suites)?;
-            return self.of_record(reference, record, suites);
+            return Remembered { project, plan, store, replays, reference }.find(suites);
         }
         if reference == blessed::REFERENCE {
-            return blessed::baseline(self.project, self.store, suites);
+            return Ok(vec![blessed::baseline(project, store, suites)?]);
         }
         let report = formats::read(self.folder, Path::new(reference)).map_err(|mut failure| {
             for problem in &mut failure.problems {
@@ -190,69 +204,23 @@ impl Finding<'_> {
             ));
             failure
         })?;
-        Ok(Baseline {
+        if let Some(Shard { index, count }) = report.run.shard {
+            let problem =
+                Problem::error(format!("baseline `{reference}`: it is shard {index} of {count}, and has only its part of the cells"));
+            return Err(problem.hint("`promptkeel merge` makes one report of all shards: name that one").into());
+        }
+        let of_suites = |suite: &KnownSuite| suites.contains(suite.name.as_str());
+        let known = report.policies.iter().map(|policy| KnownSuite { name: policy.name.clone(), models: Vec::new() });
+        Ok(vec![Baseline {
             reference: reference.to_owned(),
             run: Some(report.run.id),
+            part: report.run.filtered || report.exit == Exit::Interrupted,
+            suites: known.filter(of_suites).collect(),
             revision: report.run.revision,
             started_at: Some(report.run.started_at),
             cells: report.cells.into_iter().map(without_request).collect(),
             ..Baseline::default()
-        })
-    }
-
-    /// The run of this id; of `last` and `last-green` the newest that has one of these suites, and was answered by the same endpoints: what
-    /// was tried with the simulator in between is no baseline of what is real.
-    fn remembered(&self, reference: &str, suites: &HashSet<&str>) -> Result<RunRecord, Failure> {
-        let missing = |what: String| {
-            let problem = Problem::error(format!("baseline `{reference}`: {what} is remembered"));
-            let hint = "`promptkeel history` lists what is; `--baseline none` compares with nothing";
-            Failure::from(problem.hint(hint))
-        };
-        let record = match reference {
-            "last" | "last-green" => {
-                let found = self.store.suites_of_runs().map_err(told)?;
-                let asked: HashSet<&str> = self.plan.cells.iter().map(|cell| &*cell.variant.endpoint).collect();
-                let is_like =
-                    |run: &RunHead| run.endpoints.is_empty() || asked.iter().all(|name| run.endpoints.iter().any(|one| one == name));
-                let has_suite = |run: &&RunHead| {
-                    let of = found.get(&run.id);
-                    is_like(run) && of.is_some_and(|of| of.iter().any(|counts| suites.contains(counts.suite.as_str())))
-                };
-                let runs = self.store.runs().map_err(told)?;
-                let mut those = runs.iter().filter(has_suite);
-                let (found, what) = match reference {
-                    "last" => (those.next(), "no run of these suites"),
-                    _ => (those.find(|run| run.exit == Exit::Holds), "no run of these suites whose gate held"),
-                };
-                let id = &found.ok_or_else(|| missing(what.to_owned()))?.id;
-                self.store.run(id).map_err(told)?
-            }
-            id => self.store.run(id).map_err(told)?,
-        };
-        record.ok_or_else(|| missing(format!("no run `{reference}`")))
-    }
-
-    fn of_record(&self, reference: &str, record: RunRecord, suites: &HashSet<&str>) -> Result<Baseline, Failure> {
-        if record.is_unfinished() {
-            let problem = Problem::error(format!("baseline `{reference}`: run {} did not finish", record.head.id));
-            return Err(problem.hint("name another run of `promptkeel history`").into());
-        }
-        let of_suites = record.cells.iter().filter(|cell| suites.contains(&*cell.address.suite));
-        let kept: Vec<&KeptCell> = of_suites.filter_map(|cell| cell.kept.as_ref()).collect();
-        let cells = kept.into_iter().map(|kept| known_again(self.store, &self.project.catalog, kept)).collect::<Result<Vec<_>, _>>()?;
-        if cells.is_empty() {
-            let problem =
-                Problem::error(format!("baseline `{reference}`: of run {} too little is remembered to compare with", record.head.id));
-            return Err(problem.hint("an earlier version of promptkeel made it, or none of these suites was in it; run again").into());
-        }
-        Ok(Baseline {
-            reference: reference.to_owned(),
-            run: Some(record.head.id),
-            revision: record.head.revision,
-            started_at: Some(record.head.started_at),
-            cells,
-            ..Baseline::default()
-        })
+        }])
     }
 }
 
@@ -279,12 +247,13 @@ fn without_request(mut cell: CellResult) -> CellResult {
 }
 
 /// A baseline that has nothing to do with this run is a slip, and found before anything is sent.
-fn in_common(baseline: &Baseline, plan: &Plan) -> Result<(), Failure> {
-    let known: HashSet<(&str, &str)> = baseline.cells.iter().map(|cell| (&*cell.address.suite, &*cell.address.case)).collect();
+fn in_common(reference: &str, baselines: &[Baseline], plan: &Plan) -> Result<(), Failure> {
+    let cells = baselines.iter().flat_map(|baseline| &baseline.cells);
+    let known: HashSet<(&str, &str)> = cells.map(|cell| (&*cell.address.suite, &*cell.address.case)).collect();
     if plan.cells.iter().any(|cell| known.contains(&(&*cell.variant.suite_name, &*cell.case_id))) {
         return Ok(());
     }
-    let problem = Problem::error(format!("baseline `{}` has no case in common with what is run", baseline.reference));
+    let problem = Problem::error(format!("baseline `{reference}` has no case in common with what is run"));
     Err(problem.hint("cases are paired by suite and id; name another baseline, or `--baseline none`").into())
 }
 

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use super::coverage;
 use super::pairing::{Across, Pair};
 use super::side_by_side::{self, ArmCells, Incomparable};
-use crate::model::baseline::{Baseline, ComparisonAsked, ComparisonStanding, SuiteComparison, Unasked, WhyUnasked};
+use crate::model::baseline::{
+    Baseline, ComparisonAsked, ComparisonStanding, PREVIOUS, SuiteComparison, Unasked, WhyUnasked, place as place_of,
+};
 use crate::model::comparison::{ComparisonVerdict, Counts, PairedCase};
 use crate::model::gate::{GateKind, GateOutcome, GateResult, SuitePolicy};
 use crate::model::run::CellResult;
@@ -19,7 +22,7 @@ use super::statistics::verdict;
 pub fn compare(cells: &[CellResult], policies: &[SuitePolicy], baselines: &[Baseline], partial: bool) -> Vec<SuiteComparison> {
     let asked = policies.iter().filter_map(|policy| Some((policy.name.as_str(), policy.comparison.as_ref()?)));
     let compared = asked.filter_map(|(suite, asked)| {
-        let baseline = baselines.iter().find(|baseline| baseline.reference == asked.baseline)?;
+        let baseline = baselines.get(place_of(baselines, &asked.baseline, suite)?)?;
         let of_suite: Vec<&CellResult> = cells.iter().filter(|cell| &*cell.address.suite == suite).collect();
         (!of_suite.is_empty()).then(|| of_one(suite, asked, &of_suite, baseline, partial))
     });
@@ -79,6 +82,7 @@ fn of_one(suite: &str, asked: &ComparisonAsked, cells: &[&CellResult], baseline:
         baseline: baseline.reference.clone(),
         standing,
         compared,
+        left_out: Vec::new(),
         message,
     };
     let (old, new) = names(&before, &candidate, &baseline.reference);
@@ -87,20 +91,14 @@ fn of_one(suite: &str, asked: &ComparisonAsked, cells: &[&CellResult], baseline:
     let compared = side_by_side::compare_with(Across::Runs, &arms[0], &arms[1], &baseline.fresh, asked.policy());
     let mut compared = match compared {
         Ok(compared) => compared,
-        Err(Incomparable::NothingInCommon) => {
-            let message = format!("the baseline {} has no cell of this suite: it is new, and nothing is compared", baseline.reference);
-            return end(ComparisonStanding::New, None, message);
-        }
-        Err(Incomparable::AllLeftOut { cases, all_same: true, .. }) => {
-            let message = format!("unchanged since {}: the very same answers in {cases}, nothing to compare", baseline.reference);
-            return end(ComparisonStanding::Unchanged, None, message);
-        }
-        Err(error @ Incomparable::AllLeftOut { .. }) => {
-            let message = format!("undecided whether it is worse than {}: {error}", baseline.reference);
-            return end(ComparisonStanding::Undecided, None, message);
+        Err(error) => {
+            let (standing, message) = incomparable(suite, baseline, &arms, &error);
+            let mut left_out = super::pairing::pair(Across::Runs, &arms[0].cells, &arms[1].cells).findings;
+            left_out.extend(dropped(baseline, suite));
+            return SuiteComparison { left_out, ..end(standing, None, message) };
         }
     };
-    drop_names(&mut compared, baseline, suite);
+    compared.validity.extend(dropped(baseline, suite));
     let prefix = format!("{suite}::");
     compared.critical.extend(baseline.critical.iter().filter(|case| case.starts_with(&prefix)).cloned());
     let is_broken = baseline.critical.iter().any(|case| case.starts_with(&prefix));
@@ -108,12 +106,18 @@ fn of_one(suite: &str, asked: &ComparisonAsked, cells: &[&CellResult], baseline:
         _ if is_broken => ComparisonStanding::Regressed,
         found => lacking(&compared, baseline).unwrap_or(found),
     };
+    let gap = coverage::gap(baseline, &arms);
+    let standing = if gap.is_some() && standing == ComparisonStanding::NotWorse { ComparisonStanding::Undecided } else { standing };
     let said = said(&compared);
     let message = match standing {
         _ if is_broken => format!("a critical assertion fails in fresh samples of {}; {said}", named(&compared.critical)),
         ComparisonStanding::Missing => format!("{said}; but verdicts are missing that could change it"),
         ComparisonStanding::Budget => format!("{said}; but the budget left out what would decide it"),
-        ComparisonStanding::Undecided => format!("{said}{}", unasked(&compared, baseline)),
+        ComparisonStanding::Undecided => match gap {
+            Some(gap) if compared.comparison.verdict == ComparisonVerdict::NotWorse => format!("undecided: {gap}; apart from that {said}"),
+            Some(gap) => format!("{said}{}; {gap}", unasked(&compared, baseline)),
+            None => format!("{said}{}", unasked(&compared, baseline)),
+        },
         ComparisonStanding::Regressed | ComparisonStanding::NotWorse | ComparisonStanding::Unchanged | ComparisonStanding::New => said,
     };
     end(standing, Some(compared), message)
@@ -140,12 +144,62 @@ fn names(before: &[&CellResult], now: &[&CellResult], reference: &str) -> (Strin
 }
 
 /// Cases that only the baseline has and that nobody asked.
-fn drop_names(compared: &mut ArmComparison, baseline: &Baseline, suite: &str) {
+fn dropped(baseline: &Baseline, suite: &str) -> Option<Finding> {
     let prefix = format!("{suite}::");
     let cases: Vec<String> = baseline.dropped.iter().filter(|case| case.starts_with(&prefix)).cloned().collect();
-    if !cases.is_empty() {
-        compared.validity.push(Finding { kind: FindingKind::OnlyBaseline, left_out: true, cases, detail: None });
+    (!cases.is_empty()).then_some(Finding { kind: FindingKind::OnlyBaseline, left_out: true, cases, detail: None })
+}
+
+/// What it comes to where nothing may be compared: only what the baseline does not know is new, and only what is the very same is unchanged.
+fn incomparable(suite: &str, baseline: &Baseline, arms: &[ArmCells<'_>; 2], error: &Incomparable) -> (ComparisonStanding, String) {
+    let reference = &baseline.reference;
+    let undecided = |why: String| (ComparisonStanding::Undecided, format!("undecided whether it is worse than {reference}: {why}"));
+    match error {
+        Incomparable::NothingInCommon if baseline.knows(suite) => undecided(nothing_in_common(suite, baseline, arms)),
+        Incomparable::NothingInCommon if baseline.part => {
+            undecided("the baseline has only some of the cells, and none of this suite".to_owned())
+        }
+        Incomparable::NothingInCommon if reference == PREVIOUS => {
+            (ComparisonStanding::New, "its prompts have no earlier version: nothing is compared".to_owned())
+        }
+        Incomparable::NothingInCommon => {
+            let message = format!("the baseline {reference} does not have this suite: it is new, and nothing is compared");
+            (ComparisonStanding::New, message)
+        }
+        Incomparable::AllLeftOut { same: None, .. } => undecided(error.to_string()),
+        Incomparable::AllLeftOut { same: Some(same), .. } => match coverage::gap(baseline, arms) {
+            Some(gap) => undecided(format!("{same} {} the very same answers in both, and {gap}", have(same))),
+            None if baseline.failed => undecided(format!(
+                "it has the very same answers in {same}, and the gate of that run did not hold; nothing else is remembered to compare with"
+            )),
+            None => {
+                let mut rest = super::pairing::pair(Across::Runs, &arms[0].cells, &arms[1].cells).findings;
+                rest.retain(|finding| finding.kind != FindingKind::SameAnswers);
+                rest.extend(dropped(baseline, suite));
+                let message = format!("unchanged since {reference}: the very same answers in {same}, nothing to compare");
+                (ComparisonStanding::Unchanged, format!("{message}{}", not_compared(&rest)))
+            }
+        },
     }
+}
+
+/// Why a baseline that knows the suite has nothing that stands against this run's cells of it.
+fn nothing_in_common(suite: &str, baseline: &Baseline, [before, now]: &[ArmCells<'_>; 2]) -> String {
+    let models: BTreeSet<String> = now.cells.iter().map(|cell| cell.address.model.to_string()).collect();
+    let models: Vec<String> = models.into_iter().collect();
+    let known = baseline.suites.iter().filter(|known| known.name == suite).flat_map(|known| &known.models);
+    let is_known = |model: &String| before.cells.iter().any(|cell| *cell.address.model == **model) || known.clone().any(|one| one == model);
+    if known.clone().next().is_none() && before.cells.is_empty() {
+        return "it knows this suite, and has no whole run of it that could be compared".to_owned();
+    }
+    if !models.iter().any(is_known) {
+        return format!("this run was answered by {}, and {}", models.join(", "), coverage::other_models(baseline, before, &models));
+    }
+    "the two have no case in common: were they renamed?".to_owned()
+}
+
+fn have(cases: &str) -> &'static str {
+    if cases == "1 case" { "has" } else { "have" }
 }
 
 /// `v3 is not worse than v2 on 60 cases x 3 samples (...)`.
@@ -160,20 +214,15 @@ fn said(compared: &ArmComparison) -> String {
         }
         _ => format!("{new} and {old}: {}", compared.sentence),
     };
-    let left_out: Vec<String> = compared
-        .validity
-        .iter()
-        .filter(|finding| finding.left_out)
-        .map(|finding| {
-            format!(
-                "{} {} not compared: {}",
-                finding.cases.len(),
-                if finding.cases.len() == 1 { "case" } else { "cases" },
-                side_by_side::reason(finding.kind)
-            )
-        })
-        .collect();
-    if left_out.is_empty() { said } else { format!("{said}; {}", left_out.join("; ")) }
+    format!("{said}{}", not_compared(&compared.validity))
+}
+
+/// `; 2 cases not compared: other variables`.
+fn not_compared(findings: &[Finding]) -> String {
+    let told = findings.iter().filter(|finding| finding.left_out);
+    let say =
+        |finding: &Finding| format!("; {} not compared: {}", side_by_side::cases(finding.cases.len()), side_by_side::reason(finding.kind));
+    told.map(say).collect()
 }
 
 /// A baseline that is asked in this run can be asked again where it has no verdict; one that is remembered is as it is.

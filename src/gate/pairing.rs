@@ -41,6 +41,21 @@ pub struct Pairs<'a> {
     pub all: usize,
     /// What keeps the others out, and what is to be known about these.
     pub findings: Vec<Finding>,
+    /// The candidate's cells that are compared with nothing, and the first reason of each.
+    pub left_out: Vec<LeftOut<'a>>,
+}
+
+/// A cell of the candidate that is compared with nothing.
+#[derive(Debug, Clone)]
+pub struct LeftOut<'a> {
+    /// The cell.
+    pub cell: &'a CellResult,
+    /// As the findings name it.
+    pub name: String,
+    /// Why.
+    pub kind: FindingKind,
+    /// It has no answer but those that the baseline has too.
+    pub is_replay: bool,
 }
 
 /// The same answer: asked once, at this microsecond, and read from the store by whoever asks the same again.
@@ -70,22 +85,25 @@ pub fn pair<'a>(across: Across, baseline: &[&'a CellResult], candidate: &[&'a Ce
     }
     let name = |cell: &CellResult| name(cell, &of_case, several_prompts, across != Across::Models);
     let mut noted = Noted::default();
+    let mut left_out = Vec::new();
     for cell in baseline.iter().filter(|cell| !others.contains_key(&key(cell))) {
         noted.add(FindingKind::OnlyBaseline, name(cell), None);
     }
     for cell in candidate.iter().filter(|cell| !known.contains(&key(cell))) {
         noted.add(FindingKind::OnlyCandidate, name(cell), None);
+        left_out.push(LeftOut { cell, name: name(cell), kind: FindingKind::OnlyCandidate, is_replay: false });
     }
     let mut units = Units::default();
     let mut comparable = Vec::new();
     for (baseline, candidate) in &matched {
         let case = name(baseline);
-        let mut kept = true;
+        let mut kept_out = None;
         for (kind, detail) in mismatches(across, baseline, candidate) {
-            kept &= !leaves_out(kind);
+            kept_out = kept_out.or(leaves_out(kind).then_some(kind));
             noted.add(kind, case.clone(), detail);
         }
-        if !kept {
+        if let Some(kind) = kept_out {
+            left_out.push(LeftOut { cell: candidate, name: case, kind, is_replay: false });
             continue;
         }
         let counted = PairedCase {
@@ -97,7 +115,10 @@ pub fn pair<'a>(across: Across, baseline: &[&'a CellResult], candidate: &[&'a Ce
         let is_replay = |cell: &CellResult| cell.samples.iter().any(|sample| answer(sample).is_some_and(|answer| same.contains(&answer)));
         let lacking = counted.baseline.samples == 0 || counted.candidate.samples == 0;
         if lacking && (is_replay(baseline) || is_replay(candidate)) {
-            noted.add(FindingKind::SameAnswers, counted.case, None);
+            noted.add(FindingKind::SameAnswers, counted.case.clone(), None);
+            let has_nothing_else = counted.candidate.samples == 0;
+            let (name, kind) = (counted.case, FindingKind::SameAnswers);
+            left_out.push(LeftOut { cell: candidate, name, kind, is_replay: has_nothing_else });
             continue;
         }
         for (counts, cell, kind) in
@@ -109,7 +130,7 @@ pub fn pair<'a>(across: Across, baseline: &[&'a CellResult], candidate: &[&'a Ce
         }
         comparable.push(Pair { baseline, candidate, counted });
     }
-    Pairs { comparable, all: matched.len(), findings: noted.findings() }
+    Pairs { comparable, all: matched.len(), findings: noted.findings(), left_out }
 }
 
 /// What the cells of one arm are called, and the unit that each belongs to: as [`pair`] would name and cluster them.

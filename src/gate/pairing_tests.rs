@@ -25,9 +25,10 @@ pub(crate) fn cell(address: (&str, &str, u32, &str), run: &str, verdicts: &[&str
             "error": if *verdict == "error" { error } else { Value::Null }, "skipped": null
         })
     };
+    let verdict = ["fail", "error"].into_iter().find(|verdict| verdicts.contains(verdict)).unwrap_or("pass");
     let cell = json!({
         "address": { "suite": suite, "case": case, "prompt": "p", "version": version, "model": model },
-        "model_id": model, "endpoint": "e", "verdict": "pass", "gated": true, "side_by_side": false, "tags": [],
+        "model_id": model, "endpoint": "e", "verdict": verdict, "gated": true, "side_by_side": false, "tags": [],
         "site": { "file": "s.yaml", "line": 1 }, "snapshot": { "state": "none" }, "snapshot_path": null,
         "digests": { "prompt": "", "variables": "v", "assertions": "a", "fingerprint": "", "fixtures": [] },
         "samples": verdicts.iter().enumerate().map(sample).collect::<Vec<_>>()

@@ -39,8 +39,8 @@ pub enum Incomparable {
         reasons: String,
         /// What the most cases are left out for.
         first: FindingKind,
-        /// All of them have the very same answers in both.
-        all_same: bool,
+        /// How many of them have the very same answers in both, in words; `None` where none has.
+        same: Option<String>,
     },
 }
 
@@ -70,7 +70,7 @@ pub fn compare_with(
     fresh: &[FreshSamples],
     policy: ComparisonPolicy,
 ) -> Result<ArmComparison, Incomparable> {
-    let Pairs { comparable, all, findings } = pairing::pair(across, &baseline.cells, &candidate.cells);
+    let Pairs { comparable, all, findings, .. } = pairing::pair(across, &baseline.cells, &candidate.cells);
     if all == 0 {
         return Err(Incomparable::NothingInCommon);
     }
@@ -78,8 +78,8 @@ pub fn compare_with(
         let reasons: Vec<_> = findings.iter().filter(|finding| finding.left_out && is_of_pair(finding.kind)).collect();
         let said = reasons.iter().map(|finding| format!("{} ({})", reason(finding.kind), cases(finding.cases.len())));
         let first = reasons.iter().max_by_key(|finding| finding.cases.len()).map_or(FindingKind::SameAnswers, |finding| finding.kind);
-        let all_same = reasons.iter().all(|finding| finding.kind == FindingKind::SameAnswers);
-        return Err(Incomparable::AllLeftOut { cases: cases(all), reasons: said.collect::<Vec<_>>().join("; "), first, all_same });
+        let same = reasons.iter().find(|finding| finding.kind == FindingKind::SameAnswers).map(|finding| cases(finding.cases.len()));
+        return Err(Incomparable::AllLeftOut { cases: cases(all), reasons: said.collect::<Vec<_>>().join("; "), first, same });
     }
     let counted: Vec<_> = comparable.iter().map(|pair| pair.counted.clone()).collect();
     let comparison = verdict::compare(&counted, fresh, policy);
@@ -197,7 +197,7 @@ const fn is_of_pair(kind: FindingKind) -> bool {
     !matches!(kind, FindingKind::OnlyBaseline | FindingKind::OnlyCandidate)
 }
 
-fn cases(count: usize) -> String {
+pub(super) fn cases(count: usize) -> String {
     format!("{count} case{}", if count == 1 { "" } else { "s" })
 }
 

@@ -10,7 +10,7 @@ use crate::model::key::Key;
 use crate::model::problem::Site;
 use crate::model::reply::{Served, StopReason, Usage};
 use crate::model::run::{Address, CellDigests, CellResult, ReplyFacts, SampleResult};
-use crate::model::side_by_side::ArmComparison;
+use crate::model::side_by_side::{ArmComparison, Finding};
 use crate::model::suite::SourceFile;
 use crate::model::verdict::{SnapshotState, Verdict};
 
@@ -49,6 +49,15 @@ pub struct Baseline {
     pub started_at: Option<DateTime<Utc>>,
     /// Its cells. They count in no total of this run and in no other gate; what they cost in this run is on its bill.
     pub cells: Vec<CellResult>,
+    /// It has only some of the cells of its suites: what it lacks need not be new.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub part: bool,
+    /// It answers the very same as this run, and its own gate did not hold.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub failed: bool,
+    /// Suites that it knows, though it may have no cell of them that stands against one of this run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suites: Vec<KnownSuite>,
     /// Cases that only it has, where its cells were answered in this run: they were not asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<String>,
@@ -61,6 +70,40 @@ pub struct Baseline {
     /// Cases in whose fresh samples of the candidate a `critical` assertion failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub critical: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+/// How each prompt's version before its newest one is asked for.
+pub const PREVIOUS: &str = "previous-version";
+
+/// A suite as a baseline knows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct KnownSuite {
+    /// Its name.
+    pub name: String,
+    /// The models that count for its gate there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<String>,
+}
+
+impl Baseline {
+    /// It was there before this run's suite of this name.
+    #[must_use]
+    pub fn knows(&self, suite: &str) -> bool {
+        self.suites.iter().any(|known| known.name == suite) || self.cells.iter().any(|cell| &*cell.address.suite == suite)
+    }
+}
+
+/// The place of what this suite is compared with: of several runs that one reference names, the one that knows the suite.
+#[must_use]
+pub fn place(baselines: &[Baseline], reference: &str, suite: &str) -> Option<usize> {
+    let mut named = (0..).zip(baselines).filter(|(_, baseline)| baseline.reference == reference);
+    let known = named.clone().find(|(_, baseline)| baseline.knows(suite));
+    known.or_else(|| named.next()).map(|(place, _)| place)
 }
 
 /// A case that wanted fresh samples and did not get them.
@@ -96,6 +139,9 @@ pub struct SuiteComparison {
     /// Both arms and the verdict; `None` where nothing could be compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compared: Option<ArmComparison>,
+    /// What kept the cases out, where nothing could be compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<Finding>,
     /// The one line that a reviewer needs.
     pub message: String,
 }
@@ -108,9 +154,9 @@ pub enum ComparisonStanding {
     Regressed,
     /// It was shown that it is not worse by more than the margin.
     NotWorse,
-    /// Every cell asks the very same and has the very same answers as the baseline: there is nothing to compare.
+    /// What may be compared asks the very same and has the very same answers as the baseline: there is nothing to compare.
     Unchanged,
-    /// The baseline has nothing of this suite: it is new.
+    /// The baseline does not know this suite: it is new.
     New,
     /// The samples show neither, or nothing may be compared.
     Undecided,

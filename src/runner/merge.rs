@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::gate::judge::RunFacts;
-use crate::model::baseline::Baseline;
-use crate::model::gate::{GateKind, GateResult};
+use crate::model::baseline::{Baseline, ComparisonAsked};
+use crate::model::gate::{GateKind, GateResult, SuitePolicy};
 use crate::model::remembered::Remembered;
 use crate::model::run::{Address, Bill, CellResult, Improved, RunInfo, RunReport, Shard};
 use crate::runner::assemble::{self, Parts};
@@ -40,6 +40,11 @@ pub enum MergeError {
     /// Other baselines under one name.
     #[error("the shards were compared with different runs, though all were asked for `{0}`")]
     DifferentBaselines(String),
+    /// One part of a suite asks for another comparison than the other, or for none.
+    #[error(
+        "shard {1} compares suite `{0}` with {2}, and shard {3} with {4}: give every shard the same `--baseline`, `--margin` and `--alpha`"
+    )]
+    DifferentComparisons(String, u32, String, u32, String),
 }
 
 /// Merges the shards of one run and applies the gates to the whole. A missing shard is a missing verdict; `orphans_fail` is
@@ -56,12 +61,7 @@ pub fn merge(mut reports: Vec<RunReport>, orphans_fail: bool) -> Result<RunRepor
         info.filtered = true;
     }
     let carried = carried_gates(&reports);
-    let mut policies = Vec::new();
-    for policy in reports.iter().flat_map(|report| &report.policies) {
-        if !policies.contains(policy) {
-            policies.push(policy.clone());
-        }
-    }
+    let policies = policies(&reports)?;
     let orphans: BTreeSet<String> = reports.iter().flat_map(|report| report.orphans.iter().cloned()).collect();
     let mut problems = Vec::new();
     for problem in reports.iter().flat_map(|report| &report.problems) {
@@ -88,22 +88,64 @@ pub fn merge(mut reports: Vec<RunReport>, orphans_fail: bool) -> Result<RunRepor
     Ok(RunReport { bill, prompt_changes, improved, remembered, ..assemble::report(parts, &facts) })
 }
 
+/// The policies of all parts. A part that has no gated cell of a suite was not asked what it is compared with.
+fn policies(reports: &[RunReport]) -> Result<Vec<SuitePolicy>, MergeError> {
+    let mut asked: HashMap<&str, (u32, &Option<ComparisonAsked>)> = HashMap::new();
+    for report in reports {
+        let shard = report.run.shard.map_or(1, |shard| shard.index);
+        let gated: HashSet<&str> = report.cells.iter().filter(|cell| cell.gated).map(|cell| &*cell.address.suite).collect();
+        for policy in report.policies.iter().filter(|policy| gated.contains(policy.name.as_str())) {
+            let (first, known) = *asked.entry(&policy.name).or_insert((shard, &policy.comparison));
+            if *known != policy.comparison {
+                let (known, other) = (with(known.as_ref()), with(policy.comparison.as_ref()));
+                return Err(MergeError::DifferentComparisons(policy.name.clone(), first, known, shard, other));
+            }
+        }
+    }
+    let mut policies: Vec<SuitePolicy> = Vec::new();
+    for policy in reports.iter().flat_map(|report| &report.policies) {
+        let comparison = asked.get(policy.name.as_str()).and_then(|(_, comparison)| (*comparison).clone());
+        let policy = SuitePolicy { comparison, ..policy.clone() };
+        if !policies.contains(&policy) {
+            policies.push(policy);
+        }
+    }
+    Ok(policies)
+}
+
+fn with(asked: Option<&ComparisonAsked>) -> String {
+    asked.map_or_else(|| "nothing".to_owned(), |asked| format!("`{}`, margin {}, alpha {}", asked.baseline, asked.margin, asked.alpha))
+}
+
 /// The baselines of all parts: what one part asked of its own cells, and what all read from the same place.
 fn baselines(reports: &mut [RunReport]) -> Result<Vec<Baseline>, MergeError> {
     let mut all: Vec<Baseline> = Vec::new();
     for mut one in reports.iter_mut().flat_map(|report| std::mem::take(&mut report.baselines)) {
-        let Some(known) = all.iter_mut().find(|known| known.reference == one.reference) else {
+        let is_like = |known: &Baseline| known.reference == one.reference && (&known.run, &known.revision) == (&one.run, &one.revision);
+        let others = all.iter().filter(|known| known.reference == one.reference && !is_like(known));
+        // Of remembered runs one may be found for one suite and another for another; never two for the same.
+        let mut suites = one.cells.iter().map(|cell| &*cell.address.suite).chain(one.suites.iter().map(|known| known.name.as_str()));
+        if others.clone().any(|other| other.run.is_none() || one.run.is_none())
+            || suites.any(|suite| others.clone().any(|other| other.knows(suite)))
+        {
+            return Err(MergeError::DifferentBaselines(one.reference));
+        }
+        let Some(known) = all.iter_mut().find(|known| is_like(known)) else {
             all.push(one);
             continue;
         };
-        if (&known.run, &known.revision) != (&one.run, &one.revision) {
-            return Err(MergeError::DifferentBaselines(one.reference));
-        }
         let there: HashSet<Address> = known.cells.iter().map(|cell| cell.address.clone()).collect();
         known.cells.extend(one.cells.drain(..).filter(|cell| !there.contains(&cell.address)));
+        known.part |= one.part;
+        known.failed |= one.failed;
         for case in one.dropped {
             if !known.dropped.contains(&case) {
                 known.dropped.push(case);
+            }
+        }
+        for suite in one.suites {
+            if !known.suites.contains(&suite) {
+                known.suites.push(suite);
             }
         }
     }

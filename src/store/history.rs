@@ -30,7 +30,7 @@ pub struct RunHead {
     pub started_at: DateTime<Utc>,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
-    /// Filters were given: it says nothing about the rest.
+    /// Filters were given, or it is a shard: it says nothing about the rest.
     pub filtered: bool,
     /// Every reply came from a simulator.
     pub simulated: bool,
@@ -124,7 +124,7 @@ impl RunRecord {
             id: info.id.clone(),
             started_at: info.started_at,
             duration_ms: 0,
-            filtered: info.filtered,
+            filtered: info.filtered || info.shard.is_some(),
             simulated: info.simulated,
             endpoints: info.endpoints.clone(),
             revision: info.revision.clone(),
@@ -160,7 +160,7 @@ impl RunRecord {
                 id: run.id.clone(),
                 started_at: run.started_at,
                 duration_ms: run.duration_ms,
-                filtered: run.filtered,
+                filtered: run.filtered || run.shard.is_some(),
                 simulated: run.simulated,
                 endpoints: run.endpoints.clone(),
                 revision: run.revision.clone(),

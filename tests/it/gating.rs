@@ -185,8 +185,12 @@ fn shards_leave_the_comparison_to_the_merge() {
 #[test]
 fn the_previous_version_is_asked_in_the_same_run_and_only_informs() {
     let project = project(40, &broken(20));
-    let alone = project.report(&["--baseline", "previous-version"]);
-    assert_eq!((alone.0.code, &comparison(&alone.1)["standing"]), (0, &json!("new")), "{:?}", alone.0);
+    let alone = project.run(&["run", "--baseline", "previous-version"]);
+    assert!(alone.code == 2 && alone.stderr.contains("no prompt of these suites has an earlier version"), "{alone:?}");
+    project.edit("suites/items.yaml", "  min_pass_rate: 0.1", "  min_pass_rate: 0.1\n  baseline: previous-version");
+    let (alone, report) = project.report(&[]);
+    assert_eq!((alone.code, &comparison(&report)["standing"]), (0, &json!("new")), "{alone:?}");
+    assert!(flat(&alone).contains("its prompts have no earlier version: nothing is compared"), "{}", alone.stdout);
     second_version(&project);
     let (ran, report) = project.report(&["--baseline", "previous-version"]);
     assert_eq!((ran.code, &comparison(&report)["standing"]), (1, &json!("regressed")), "{ran:?}");

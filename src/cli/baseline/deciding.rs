@@ -9,7 +9,7 @@ use crate::cli::session;
 use crate::endpoint::Stack;
 use crate::gate::against;
 use crate::model::assertion::AssertionSeverity;
-use crate::model::baseline::{Baseline, Unasked, WhyUnasked};
+use crate::model::baseline::{self, Baseline, Unasked, WhyUnasked};
 use crate::model::comparison::{Counts, FreshSamples};
 use crate::model::event::RunEvent;
 use crate::model::gate::SuitePolicy;
@@ -53,7 +53,7 @@ impl Compared {
         for comparison in against::compare(cells, &policies, &self.baselines, with.partial) {
             let Some(compared) = &comparison.compared else { continue };
             let Some(need) = compared.comparison.need.as_ref().filter(|need| !need.confirm.is_empty()) else { continue };
-            let Some(place) = self.baselines.iter().position(|baseline| baseline.reference == comparison.baseline) else { continue };
+            let Some(place) = baseline::place(&self.baselines, &comparison.baseline, &comparison.suite) else { continue };
             let cost = compared.confirming.and_then(|price| price.cost_usd).unwrap_or(Money::ZERO);
             let fits = with.cap.is_none_or(|(cap, spent)| spent + price + cost <= cap);
             let (mut found, mut unasked) = (Vec::new(), Vec::new());

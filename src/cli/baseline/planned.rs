@@ -1,6 +1,6 @@
 //! Which cells does a baseline have that is not remembered, but asked in the same run: the previous version of each prompt, or a git revision?
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -8,15 +8,13 @@ use chrono::{DateTime, Utc};
 use crate::cli::arguments::{AnswerArguments, SelectionArguments};
 use crate::cli::project::{Failure, Project};
 use crate::cli::session;
-use crate::model::baseline::Baseline;
+pub(crate) use crate::model::baseline::PREVIOUS;
+use crate::model::baseline::{Baseline, KnownSuite};
 use crate::model::problem::{Problem, Severity};
 use crate::model::suite::{Prompt, Suite};
 use crate::runner::plan::{Everything, Plan, PlannedCell, Variant};
 use crate::source::tree::Tree;
 use crate::source::{earlier, git};
-
-/// How a previous version is asked for.
-pub(crate) const PREVIOUS: &str = "previous-version";
 
 /// How a git revision is: `git:main`.
 pub(crate) const GIT: &str = "git:";
@@ -117,9 +115,14 @@ impl Asking<'_> {
             gone.map(|case| format!("{}::{}", suite.name, case.id))
         });
         let dropped = dropped.collect();
+        let gated = |suite: &Suite| {
+            let of_suite = before.cells.iter().filter(|cell| cell.variant.gated && *cell.variant.suite_name == *suite.name);
+            of_suite.map(|cell| cell.variant.model_name.to_string()).collect::<BTreeSet<_>>().into_iter().collect()
+        };
+        let known = before.suites.iter().map(|suite| KnownSuite { name: suite.name.clone(), models: gated(suite) }).collect();
         let cells = before.cells.into_iter().filter(|cell| cell.variant.gated && judged.contains(&place(cell)));
         PlannedBaseline {
-            baseline: Baseline { reference: reference.to_owned(), revision, dropped, ..Baseline::default() },
+            baseline: Baseline { reference: reference.to_owned(), revision, dropped, suites: known, ..Baseline::default() },
             unbounded: before.unbounded,
             // Nothing is accepted from it, and no snapshot is its own.
             cells: cells.map(|cell| PlannedCell { snapshot_path: None, ..cell }).collect(),

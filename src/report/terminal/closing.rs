@@ -13,7 +13,7 @@ use std::io;
 
 use super::compared;
 use super::paint::{BAD, BOLD, DIM, GOOD, ODD, PLAIN, Screen, Span, span};
-use crate::model::baseline::{ComparisonStanding, SuiteComparison};
+use crate::model::baseline::{self, ComparisonStanding, SuiteComparison};
 use crate::model::gate::{Exit, GateKind, GateOutcome, GateResult};
 use crate::model::run::{LEFT_OUT_BY_BUDGET, RunReport, SampleResult};
 use crate::model::verdict::{CellError, ErrorKind, SkipReason};
@@ -209,8 +209,9 @@ fn hints(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
         comparison.standing == ComparisonStanding::Undecided && need.is_some_and(|need| !need.confirm.is_empty())
     };
     let is_asked = |comparison: &SuiteComparison| {
-        let mut baselines = report.baselines.iter().filter(|baseline| baseline.reference == comparison.baseline);
-        baselines.any(|baseline| !baseline.unasked.is_empty() || !baseline.fresh.is_empty())
+        let place = baseline::place(&report.baselines, &comparison.baseline, &comparison.suite);
+        let baseline = place.and_then(|place| report.baselines.get(place));
+        baseline.is_some_and(|baseline| !baseline.unasked.is_empty() || !baseline.fresh.is_empty())
     };
     if report.comparisons.iter().any(|comparison| wants(comparison) && !is_asked(comparison)) {
         hints.push("`--decide` asks the fresh samples that cases which look worse want, and judges once".to_owned());
