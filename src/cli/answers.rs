@@ -16,7 +16,7 @@ use crate::model::key::Key;
 use crate::model::money::Money;
 use crate::model::problem::Problem;
 use crate::model::request::Dialect;
-use crate::runner::plan::Plan;
+use crate::runner::plan::{Plan, PlannedCell};
 use crate::runner::prefixes::{Conditions, Pace};
 use crate::sim::server::{Options, Simulator};
 use crate::store::Store;
@@ -62,6 +62,40 @@ pub(crate) async fn open(project: &Project, plan: &Plan, wanted: Wanted<'_>) -> 
             .map(|cell| &*cell.variant.endpoint)
             .collect(),
     };
+    let is_needed = |cell: &PlannedCell| asked.contains(&*cell.variant.endpoint);
+    // Where it cannot be read, the run itself says so.
+    let stored = store.stored().unwrap_or_default();
+    let (configs, simulators) = endpoints(project, plan, is_needed, stored, max_concurrency).await?;
+    let seed = now.timestamp_subsec_nanos();
+    let budget = Arc::new(budget(plan, max_cost).having_spent(spent));
+    let spending = Spending { budget: Arc::clone(&budget), catalog: Arc::clone(&project.catalog) };
+    let stack = endpoint::build(configs, &spending, u64::from(seed)).map_err(|error| endpoint_problem(&error))?;
+    for name in asked {
+        stack.prepare(name).map_err(|error| endpoint_problem(&error))?;
+    }
+    let mode = match mode {
+        CacheArgument::ReadWrite => CacheMode::ReadWrite,
+        CacheArgument::Refresh => CacheMode::Refresh,
+        CacheArgument::Off => CacheMode::Off,
+        CacheArgument::Only => CacheMode::Only,
+    };
+    let mut cached = Cached::until(store, mode, stack, stopping);
+    if mode == CacheMode::Refresh {
+        cached = cached.resuming(known.iter().copied());
+    }
+    Ok(Answers { cached, simulators, budget })
+}
+
+/// Every endpoint that the plan names, as far as it can be built. Only where a cell is asked does a missing key stop everything. `stored` answers
+/// were drawn from simulators before.
+pub(crate) async fn endpoints(
+    project: &Project,
+    plan: &Plan,
+    is_asked: impl Fn(&PlannedCell) -> bool,
+    stored: u64,
+    max_concurrency: Option<u32>,
+) -> Result<(Vec<EndpointConfig>, Vec<Simulator>), Failure> {
+    let asked: BTreeSet<&str> = plan.cells.iter().filter(|cell| is_asked(cell)).map(|cell| &*cell.variant.endpoint).collect();
     let used: BTreeSet<&str> = plan.cells.iter().map(|cell| &*cell.variant.endpoint).collect();
     let mut simulators = Vec::new();
     let mut configs = Vec::new();
@@ -74,8 +108,7 @@ pub(crate) async fn open(project: &Project, plan: &Plan, wanted: Wanted<'_>) -> 
             // An answer that is damaged in the store is asked again, so what can be built is built, needed or not.
             Dialect::Simulated => {
                 let script = project.script(name, settings)?;
-                // Where it cannot be read, the run itself says so.
-                let simulator = start(script, store.stored().unwrap_or_default()).await?;
+                let simulator = start(script, stored).await?;
                 let url = simulator.url();
                 simulators.push(simulator);
                 (url, Some("simulated".into()))
@@ -120,24 +153,7 @@ pub(crate) async fn open(project: &Project, plan: &Plan, wanted: Wanted<'_>) -> 
     if !problems.is_empty() {
         return Err(problems.into());
     }
-    let seed = now.timestamp_subsec_nanos();
-    let budget = Arc::new(budget(plan, max_cost).having_spent(spent));
-    let spending = Spending { budget: Arc::clone(&budget), catalog: Arc::clone(&project.catalog) };
-    let stack = endpoint::build(configs, &spending, u64::from(seed)).map_err(|error| endpoint_problem(&error))?;
-    for name in asked {
-        stack.prepare(name).map_err(|error| endpoint_problem(&error))?;
-    }
-    let mode = match mode {
-        CacheArgument::ReadWrite => CacheMode::ReadWrite,
-        CacheArgument::Refresh => CacheMode::Refresh,
-        CacheArgument::Off => CacheMode::Off,
-        CacheArgument::Only => CacheMode::Only,
-    };
-    let mut cached = Cached::until(store, mode, stack, stopping);
-    if mode == CacheMode::Refresh {
-        cached = cached.resuming(known.iter().copied());
-    }
-    Ok(Answers { cached, simulators, budget })
+    Ok((configs, simulators))
 }
 
 /// What decides where the provider's prompt cache pays, in a run that begins `now`.
@@ -161,7 +177,7 @@ async fn start(script: crate::sim::script::Script, earlier: u64) -> Result<Simul
     Simulator::start(script, options).await.map_err(|error| Problem::error(format!("the simulator cannot listen on loopback: {error}")))
 }
 
-fn endpoint_problem(error: &endpoint::EndpointError) -> Problem {
+pub(crate) fn endpoint_problem(error: &endpoint::EndpointError) -> Problem {
     let problem = Problem::error(error.to_string());
     match error.hint() {
         Some(hint) => problem.hint(hint),

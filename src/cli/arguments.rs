@@ -62,7 +62,7 @@ pub(crate) enum Command {
     /// Ask the models, judge the replies, compare snapshots, write reports
     #[command(after_help = run::EXAMPLES)]
     Run(Box<run::RunArguments>),
-    /// Print what a run would ask, what is already answered, and the most that the rest can cost; sends nothing
+    /// Print what a run would ask, what is already answered, and what the rest will cost, about and at most; asks nothing
     Plan(PlanArguments),
     /// Validate settings, suites, prompts and fixtures; sends nothing
     Check(CheckArguments),
@@ -180,6 +180,9 @@ pub(crate) struct PlanArguments {
     pub(crate) selection: SelectionArguments,
     #[command(flatten)]
     pub(crate) answers: AnswerArguments,
+    /// Let the endpoints count the tokens of the prompts that must be asked: free, within their rate limits
+    #[arg(long)]
+    pub(crate) exact: bool,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -13,7 +13,7 @@ use crate::cli::console::Console;
 use crate::cli::formats::{self, Kept};
 use crate::cli::project::{Failure, Project};
 use crate::cli::session::{self, Session};
-use crate::cli::{caps, locks, recordings};
+use crate::cli::{caps, earlier, locks, plan, recordings};
 use crate::gate::pairing;
 use crate::gate::statistics::calibration::{self, PassRate, Pool, Sample};
 use crate::model::assertion::AssertionSeverity;
@@ -27,8 +27,8 @@ use crate::model::run::{CellResult, RunInfo, SampleResult};
 use crate::model::suite::Suite;
 use crate::model::verdict::{Outcome, SkipReason, Verdict};
 use crate::report::terminal::{self, progress::Progress};
-use crate::runner::plan::Plan;
-use crate::runner::price::{self, PlanPrice};
+use crate::runner::plan::{Plan, PlannedCell};
+use crate::runner::price::PlanPrice;
 use crate::runner::run::{self, Options};
 use crate::runner::{fold, select};
 use crate::store::{Store, StoreError};
@@ -71,7 +71,9 @@ pub(crate) async fn run(
         }
         CacheArgument::Refresh | CacheArgument::Off => HashSet::new(),
     };
-    let price = price::price(&session.plan, |key| known.contains(key));
+    let earlier = earlier::of(&session.plan, &known, &store);
+    let conditions = answers::conditions(project, arguments.max_concurrency, now);
+    let (price, _) = plan::priced(project, &session.plan, |key| known.contains(key), &earlier, &conditions);
     if arguments.max_cost.is_some() {
         caps::refuse(&session.plan, &project.catalog, |_| Some("`--max-cost`"))?;
     }
@@ -102,7 +104,7 @@ pub(crate) async fn run(
         lane_width: run_lane_width(project, width),
         max_fail: None,
         known,
-        conditions: answers::conditions(project, arguments.max_concurrency, now),
+        conditions,
         detailed: console.verbosity() > 0,
         interrupted: interrupted.clone(),
         stopping,
@@ -253,6 +255,7 @@ fn started(plan: &Plan, price: &PlanPrice, now: DateTime<Utc>) -> RunEvent {
         samples: price.samples,
         cached: price.answered,
         upper_bound_usd: (price.unpriced == 0).then_some(price.upper_bound_usd),
+        estimate_usd: (price.unpriced == 0).then_some(price.estimate.usd),
     }
 }
 
@@ -298,7 +301,7 @@ fn calibrated(plan: &Plan, cells: &[CellResult], policy: ComparisonPolicy, argum
 
 fn pools(plan: &Plan, cells: &[CellResult], runs: u32) -> Vec<Pool> {
     let units = pairing::units_of(&cells.iter().collect::<Vec<_>>());
-    let of_cell = |((planned, cell), (case, unit)): ((&crate::runner::plan::PlannedCell, &CellResult), (String, String))| {
+    let of_cell = |((planned, cell), (case, unit)): ((&PlannedCell, &CellResult), (String, String))| {
         let in_arm = u32::try_from(planned.keys.len()).unwrap_or(u32::MAX) / runs;
         let must_pass = u32::try_from(fold::needed(u64::from(in_arm), planned.variant.suite.pass)).unwrap_or(u32::MAX);
         Pool { case, cluster: Some(unit), in_arm, must_pass, samples: cell.samples.iter().filter_map(sample).collect() }

@@ -10,12 +10,15 @@ mod calibrate;
 mod caps;
 mod check;
 mod compare;
+mod confirm;
 mod console;
 mod decide;
 mod decisions;
 mod desk;
 mod detail;
+mod earlier;
 mod environment;
+mod exact;
 mod formats;
 mod github;
 mod history;
@@ -95,7 +98,10 @@ fn dispatch(cli: &Cli, console: &Console, end_now: fn(u8) -> !) -> Result<Exit, 
                 ),
             }
         }
-        Command::Plan(arguments) => plan::run(&project()?, arguments, console),
+        Command::Plan(arguments) => {
+            let project = project()?;
+            block_on(end_now, |interrupted| async move { plan::run(&project, arguments, console, &interrupted).await })
+        }
         Command::Check(arguments) => check::run(&project()?, arguments, console),
         Command::List(arguments) => list::run(&project()?, arguments, console),
         Command::History(arguments) => history::run(&project()?, arguments, console),

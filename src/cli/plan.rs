@@ -1,33 +1,47 @@
-//! `promptkeel plan`: what would a run ask, and what could it cost at most?
+//! `promptkeel plan`: what would a run ask, and what would it cost, about and at most?
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::cli::arguments::{CacheArgument, PlanArguments};
 use crate::cli::console::Console;
 use crate::cli::project::{Failure, Project};
-use crate::cli::recordings;
 use crate::cli::session::{self, Session};
+use crate::cli::{answers, earlier, exact, recordings};
 use crate::model::gate::Exit;
 use crate::model::key::Key;
+use crate::model::money::Money;
 use crate::model::problem::Problem;
+use crate::runner::estimate::Earlier;
+use crate::runner::plan::Plan;
+use crate::runner::prefixes::{Conditions, Group, Prefixes};
 use crate::runner::price::{self, PlanPrice};
 use crate::runner::select;
 use crate::store::Store;
 
 /// Prints the plan and its price.
-pub(crate) fn run(project: &Project, arguments: &PlanArguments, console: &Console) -> Result<Exit, Failure> {
-    let session = session::open(project, &arguments.selection, &arguments.answers, session::now())?;
-    let known = match arguments.answers.cache {
-        CacheArgument::ReadWrite | CacheArgument::Only => known(project, &session)?,
-        CacheArgument::Refresh | CacheArgument::Off => HashSet::new(),
-    };
-    let price = price::price(&session.plan, |key| known.contains(key));
+pub(crate) async fn run(
+    project: &Project,
+    arguments: &PlanArguments,
+    console: &Console,
+    interrupted: &CancellationToken,
+) -> Result<Exit, Failure> {
+    let now = session::now();
+    let mut session = session::open(project, &arguments.selection, &arguments.answers, now)?;
+    let Stored { known, recorded, mut earlier } = stored(project, &session, arguments.answers.cache)?;
+    let is_known = |key: &Key| known.contains(key);
+    if arguments.exact {
+        let noticed = exact::count(project, &session.plan, is_known, &mut earlier, now, interrupted, console).await?;
+        session.problems.extend(noticed);
+    }
+    let (price, prefixes) = priced(project, &session.plan, is_known, &earlier, &answers::conditions(project, None, now));
     let missing_keys = missing_keys(project, &price);
     if arguments.json {
-        console.json(&Printed { price: &price, missing_keys: &missing_keys })?;
+        console.json(&Printed { price: &price, recorded, prompt_cache: prefixes.groups(), missing_keys: &missing_keys })?;
     } else {
-        console.text(&text(&session, &price)?)?;
+        console.text(&text(&session, &price, recorded)?)?;
     }
     console.problems(&session.problems);
     if arguments.answers.cache != CacheArgument::Only {
@@ -45,6 +59,10 @@ pub(crate) fn run(project: &Project, arguments: &PlanArguments, console: &Consol
 struct Printed<'a> {
     #[serde(flatten)]
     price: &'a PlanPrice,
+    /// Of the answered samples those that are recorded with the project.
+    recorded: u64,
+    /// Requests that share a beginning which the provider's prompt cache is to keep.
+    prompt_cache: &'a [Group],
     /// Environment variables that hold no key, of endpoints that something must be asked of.
     missing_keys: &'a BTreeSet<&'a str>,
 }
@@ -57,43 +75,104 @@ pub(crate) fn missing_keys<'a>(project: &'a Project, price: &PlanPrice) -> BTree
     variables.filter(|name| project.environment.secret(name).is_none()).collect()
 }
 
-/// Which samples are answered already. A project without a store knows none, and none is created for it.
-pub(crate) fn known(project: &Project, session: &Session) -> Result<HashSet<Key>, Failure> {
-    let folder = project.store_folder();
-    let recordings = recordings::of(project, &session.plan.suites)?;
-    if !folder.exists() {
-        return Ok(session.plan.keys().filter(|key| recordings.known(key).is_some()).collect());
-    }
-    let failed = |error: crate::store::StoreError| Failure::from(Problem::error(error.to_string()).hint(error.hint()));
-    let store = Store::open_to_read(&folder).map_err(failed)?.over(recordings);
-    let known = store.known(&select::keys(&session.plan)).map_err(failed)?;
-    Ok(known.into_keys().collect())
+/// What a plan costs, and where the provider's prompt cache is to take something off.
+pub(crate) fn priced(
+    project: &Project,
+    plan: &Plan,
+    is_known: impl Fn(&Key) -> bool,
+    earlier: &Earlier,
+    conditions: &Conditions,
+) -> (PlanPrice, Prefixes) {
+    let (catalog, day) = (&project.catalog, conditions.day);
+    let mut price = price::price(plan, &is_known, |cell| earlier.guess(catalog, cell, day));
+    let prefixes = Prefixes::of(plan, &is_known, catalog, conditions);
+    price.save(plan, &prefixes, catalog, day);
+    (price, prefixes)
 }
 
-fn text(session: &Session, price: &PlanPrice) -> Result<String, Failure> {
+/// What is there before anything is asked.
+struct Stored {
+    known: HashSet<Key>,
+    recorded: u64,
+    earlier: Earlier,
+}
+
+/// Which samples are answered already, and what earlier answers tell of the others. A project without a store knows none, and none is created
+/// for it.
+fn stored(project: &Project, session: &Session, mode: CacheArgument) -> Result<Stored, Failure> {
+    let folder = project.store_folder();
+    let recordings = recordings::of(project, &session.plan.suites)?;
+    let failed = |error: crate::store::StoreError| Failure::from(Problem::error(error.to_string()).hint(error.hint()));
+    let is_recorded = |key: &Key| recordings.known(key).is_some();
+    let recorded: HashSet<Key> = session.plan.keys().filter(is_recorded).collect();
+    let replays = matches!(mode, CacheArgument::ReadWrite | CacheArgument::Only);
+    if !folder.exists() {
+        let known = if replays { recorded.clone() } else { HashSet::new() };
+        return Ok(Stored { recorded: known.len() as u64, known, earlier: Earlier::default() });
+    }
+    let store = Store::open_to_read(&folder).map_err(failed)?.over(recordings);
+    let known: HashSet<Key> = match replays {
+        true => store.known(&select::keys(&session.plan)).map_err(failed)?.into_keys().collect(),
+        false => HashSet::new(),
+    };
+    let earlier = earlier::of(&session.plan, &known, &store);
+    Ok(Stored { recorded: known.intersection(&recorded).count() as u64, known, earlier })
+}
+
+fn text(session: &Session, price: &PlanPrice, recorded: u64) -> Result<String, Failure> {
     let mut text = String::new();
-    write(session, price, &mut text).map_err(|error| Problem::error(format!("a figure cannot be written: {error}")))?;
+    write(session, price, recorded, &mut text).map_err(|error| Problem::error(format!("a figure cannot be written: {error}")))?;
     Ok(text)
 }
 
-fn write(session: &Session, price: &PlanPrice, out: &mut String) -> std::fmt::Result {
+fn write(session: &Session, price: &PlanPrice, recorded: u64, out: &mut String) -> std::fmt::Result {
     let selected = session.selected;
     writeln!(out, "{} of {} cells selected", selected.left, selected.all)?;
     let width = price.models.iter().map(|model| model.model.len()).max().unwrap_or(5).max(5);
-    writeln!(out, "\n{:width$}  {:>7}  {:>9}  {:>7}  {:>12}  endpoint", "model", "cells", "answered", "to ask", "at most")?;
+    let (about, most) = ("about", "at most");
+    writeln!(out, "\n{:width$}  {:>7}  {:>9}  {:>7}  {about:>12}  {most:>12}  endpoint", "model", "cells", "answered", "to ask")?;
     for model in &price.models {
-        let bound = model.upper_bound_usd.display(4);
+        let (about, bound) = (model.estimate.usd.display(4), model.upper_bound_usd.display(4));
         writeln!(
             out,
-            "{:width$}  {:>7}  {:>9}  {:>7}  {bound:>12}  {}",
+            "{:width$}  {:>7}  {:>9}  {:>7}  {about:>12}  {bound:>12}  {}",
             model.model, model.cells, model.answered, model.to_ask, model.endpoint
         )?;
     }
-    let bound = price.upper_bound_usd.display(4);
-    writeln!(out, "{:width$}  {:>7}  {:>9}  {:>7}  {bound:>12}", "all", price.cells, price.answered, price.to_ask())?;
-    if price.unpriced > 0 {
-        writeln!(out, "\n{} samples to ask have no known price: they are not in the bound", price.unpriced)?;
+    let (about, bound) = (price.estimate.usd.display(4), price.upper_bound_usd.display(4));
+    writeln!(out, "{:width$}  {:>7}  {:>9}  {:>7}  {about:>12}  {bound:>12}", "all", price.cells, price.answered, price.to_ask())?;
+    if recorded > 0 {
+        writeln!(out, "\n{recorded} of the answered samples are recorded in {}/", recordings::FOLDER)?;
     }
-    writeln!(out, "\nThe bound counts every byte of a prompt as a token and every output at its max_tokens; the bill will be lower.")?;
-    writeln!(out, "Nothing was sent.")
+    if price.unpriced > 0 {
+        writeln!(out, "\n{} samples to ask have no known price: they are in neither sum", price.unpriced)?;
+    }
+    if price.to_ask() > price.unpriced {
+        writeln!(out, "\nAbout is an estimate: {}.", estimated(price))?;
+    }
+    writeln!(out, "At most counts every byte of a prompt as a token and every output at its max_tokens; the bill will be lower.")?;
+    writeln!(out, "Nothing was asked.")
+}
+
+/// `prompts by their size (12 counted by their endpoint); answers of 150 as long as earlier ones, of 50 at max_tokens`.
+fn estimated(price: &PlanPrice) -> String {
+    let estimate = &price.estimate;
+    let all = price.to_ask() - price.unpriced;
+    let prompts = match (estimate.prompts_counted, estimate.prompts_from_answers) {
+        (counted, _) if counted >= all => "prompts as their endpoint counts them".to_owned(),
+        (0, 0) => "prompts by their size".to_owned(),
+        (0, scaled) if scaled >= all => "prompts by their size and what earlier answers say of it".to_owned(),
+        (0, scaled) => format!("prompts by their size, of {scaled} samples with what earlier answers say of it"),
+        (counted, _) => format!("prompts of {counted} samples as their endpoint counts them, the others by their size"),
+    };
+    let answers = match estimate.outputs_from_answers {
+        0 => "answers at max_tokens, because none is known yet".to_owned(),
+        known if known >= all => "answers as long as earlier ones".to_owned(),
+        known => format!("answers of {known} samples as long as earlier ones, of {} at max_tokens", all - known),
+    };
+    let cached = match estimate.saved_by_prompt_cache_usd {
+        Money::ZERO => String::new(),
+        saving => format!("; prompt caching is expected to save {}", saving.display(4)),
+    };
+    format!("{prompts}, {answers}{cached}")
 }

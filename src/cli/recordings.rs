@@ -95,9 +95,9 @@ pub(crate) fn missing(plan: &Plan, known: &HashSet<Key>, price: &PlanPrice) -> O
     let have = if cells == 1 { "has" } else { "have" };
     (cells > 0).then(|| {
         let (cells, answers) = (counted(cells, "cell"), price.to_ask());
-        let cost = price.upper_bound_usd.display(4);
+        let (about, cost) = (price.estimate.usd.display(4), price.upper_bound_usd.display(4));
         let unpriced = if price.unpriced > 0 { format!(", {} of them at an unknown price", price.unpriced) } else { String::new() };
-        Problem::warning(format!("{cells} {have} no answer: requests to ask: {answers}, at most {cost}{unpriced}"))
+        Problem::warning(format!("{cells} {have} no answer: requests to ask: {answers}, about {about}, at most {cost}{unpriced}"))
             .hint("run without `--cache only`, with a key, to ask; with `--record` to commit the answers too")
     })
 }

@@ -21,7 +21,7 @@ use crate::cli::github::Github;
 use crate::cli::project::{Failure, Project};
 use crate::cli::prompts::Texts;
 use crate::cli::session::{self, Session};
-use crate::cli::{caps, compare, locks, orphans, plan, recordings};
+use crate::cli::{caps, compare, confirm, earlier, locks, orphans, plan, recordings};
 use crate::gate::judge::RunFacts;
 use crate::model::catalog::Catalog;
 use crate::model::cost;
@@ -41,7 +41,7 @@ use crate::runner::assemble::{self, Parts};
 use crate::runner::doubt;
 use crate::runner::execute;
 use crate::runner::plan::Plan;
-use crate::runner::price::{self, PlanPrice};
+use crate::runner::price::PlanPrice;
 use crate::runner::rounds::Held;
 use crate::runner::run::{self, Options};
 use crate::runner::select;
@@ -139,7 +139,9 @@ pub(crate) async fn round(
         Some(_) => Compared::default(),
     };
     let known = known(&session, &store, arguments)?;
-    let price = price::price(&session.plan, |key| known.contains(key));
+    let earlier = earlier::of(&session.plan, &known, &store);
+    let conditions = answers::conditions(project, arguments.max_concurrency, now);
+    let (price, _) = plan::priced(project, &session.plan, |key| known.contains(key), &earlier, &conditions);
     if arguments.max_cost.is_some() {
         caps::refuse(&session.plan, &project.catalog, |_| Some("`--max-cost`"))?;
     }
@@ -167,6 +169,9 @@ pub(crate) async fn round(
         now,
     };
     let Answers { cached, simulators, budget } = answers::open(project, &session.plan, wanted).await?;
+    if !arguments.yes && arguments.watch.is_none() && mode != CacheArgument::Only {
+        confirm::ask(project, &price, &interrupted).await?;
+    }
     let cached = Arc::new(cached);
     let info = info(&session, &held, arguments, revision, now);
     let watch = arguments.watch.map(|_| watch.unwrap_or_else(|| info.id.clone()));
@@ -204,7 +209,7 @@ pub(crate) async fn round(
         lane_width: lane_width(project, arguments.max_concurrency),
         max_fail: arguments.max_fail,
         known,
-        conditions: answers::conditions(project, arguments.max_concurrency, now),
+        conditions: conditions.clone(),
         detailed: console.verbosity() > 0,
         interrupted: interrupted.clone(),
         stopping: stopping.clone(),
@@ -445,6 +450,7 @@ fn started(info: &RunInfo, cells: u64, price: &PlanPrice) -> RunEvent {
         samples: price.samples,
         cached: price.answered,
         upper_bound_usd: (price.unpriced == 0).then_some(price.upper_bound_usd),
+        estimate_usd: (price.unpriced == 0).then_some(price.estimate.usd),
     }
 }
 

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::cli::environment::Environment;
 use crate::model::catalog::PriceOverride;
+use crate::model::money::Money;
 use crate::model::problem::Problem;
 use crate::model::request::Dialect;
 use crate::source::decode::decode_all;
@@ -74,6 +75,8 @@ struct RunSection {
     give_up_after: Option<Span>,
     /// Whether replies are asked for as streams of events.
     stream: Option<StreamSection>,
+    /// A run that will probably cost more dollars asks first, where somebody sits at a terminal: `"5.00"`.
+    confirm_above: Option<Money>,
     /// Paths in suites may leave the project.
     allow_outside: Option<bool>,
     /// A file with further environment variables.
@@ -196,6 +199,7 @@ pub(crate) struct Settings {
     pub(crate) max_tokens: u64,
     pub(crate) case_timeout: Duration,
     pub(crate) run_timeout: Option<Duration>,
+    pub(crate) confirm_above: Money,
     pub(crate) allow_outside: bool,
     pub(crate) env_file: Option<String>,
     pub(crate) endpoints: BTreeMap<String, EndpointSettings>,
@@ -366,6 +370,7 @@ fn resolve(defaults: SettingsFile, file: SettingsFile, written: Option<&Written>
         max_tokens: run.max_tokens.expect(expect).get(),
         case_timeout: run.case_timeout.expect(expect).0,
         run_timeout: run.run_timeout.map(|span| span.0),
+        confirm_above: run.confirm_above.expect(expect),
         allow_outside: run.allow_outside.unwrap_or(false),
         env_file: run.env_file,
         endpoints: resolved,
@@ -404,6 +409,7 @@ impl RunSection {
             max_attempts,
             case_timeout,
             run_timeout,
+            confirm_above,
             attempt_timeout,
             max_retry_after,
             give_up_after,

@@ -111,8 +111,10 @@ pub(crate) fn give_back() {
 /// Flags that mean one run, or ask again what is known.
 fn refuse(arguments: &RunArguments) -> Result<(), Failure> {
     let formats = &arguments.formats;
-    let to_stdout =
-        [&formats.json, &formats.junit, &formats.markdown, &formats.html].into_iter().flatten().any(|path| path.as_os_str() == "-");
+    let to_stdout = [&formats.json, &formats.junit, &formats.markdown, &formats.html, &formats.csv]
+        .into_iter()
+        .flatten()
+        .any(|path| path.as_os_str() == "-");
     let refused = [
         (arguments.selection.shard.is_some(), "`--shard`", "a part of a run is for machines that run the other parts"),
         (arguments.selection.failed, "`--failed`", "leave it out: a watch runs what an edit touches, and tells what passes now"),

@@ -18,7 +18,7 @@ use crate::endpoint::receiving::{Broken, LONGEST_BODY, LONGEST_ERROR, LONGEST_SI
 use crate::endpoint::secret::Scrubber;
 use crate::endpoint::stream::{self, StreamFault};
 use crate::endpoint::wire::{Advice, Attempted, Failed, Wire};
-use crate::endpoint::{Auth, Call, CallEvent, Clock, EndpointConfig, EndpointError, Streaming, client};
+use crate::endpoint::{Auth, Call, CallEvent, Clock, EndpointConfig, EndpointError, Streaming, client, counting};
 use crate::model::event::Exchange;
 use crate::model::reply::{Answer, Attempt, Reply, Served};
 use crate::model::request::Dialect;
@@ -38,6 +38,8 @@ pub struct Http {
     receiver: Receiver,
     clock: Clock,
     client: OnceLock<Result<Client, EndpointError>>,
+    /// Tokens are counted, and nothing is answered.
+    counts: bool,
 }
 
 /// The head of a response; empty until it is there.
@@ -77,6 +79,7 @@ impl Http {
             },
             clock,
             client: OnceLock::new(),
+            counts: false,
             address,
         })
     }
@@ -84,6 +87,11 @@ impl Http {
     /// Takes the keys of other endpoints too out of what this one says.
     pub(crate) fn scrubbing(self, scrubber: Scrubber) -> Self {
         Self { scrubber, ..self }
+    }
+
+    /// Asks for counts of tokens from now on.
+    pub(crate) fn counting(self) -> Self {
+        Self { url: self.address.api("messages/count_tokens"), counts: true, stream: Streaming::Never, ..self }
     }
 
     /// Makes the client now, so that a machine without certificates is found out before the first request.
@@ -112,7 +120,7 @@ impl Http {
         head: &mut Head,
     ) -> Result<(Response, Option<Received>), Broken> {
         let streamed = self.stream.applies(&call.request.params);
-        let body = messages::body(&call.request, &call.marks, streamed);
+        let body = if self.counts { counting::body(&call.request) } else { messages::body(&call.request, &call.marks, streamed) };
         head.sent = body.len();
         call.observer.tell(CallEvent::Sent);
         let mut headers = self.headers.clone();
@@ -263,6 +271,7 @@ impl Http {
                 return Err(fault::of_status(status, &head.headers, &body, self.asked(call)));
             }
             Received::Bytes(body) if stream::looks_like_a_stream(&body) => stream::read([body.as_slice()]),
+            Received::Bytes(body) if self.counts => return self.read_count(&body, head, call),
             Received::Bytes(body) => return self.read_text(body, head, call),
             Received::Assembled(body) => Ok(body),
             Received::Faulty(fault) => Err(fault),
@@ -279,6 +288,11 @@ impl Http {
                 request_id: None,
             }),
         }
+    }
+
+    fn read_count(&self, body: &[u8], head: &Head, call: &Call) -> Result<Box<Message>, Fault> {
+        let text = String::from_utf8_lossy(body);
+        counting::read(&text, &call.request.model).map_err(|reason| fault::of_body(&reason, &head.headers, &text, &self.scrubber))
     }
 
     fn scrubbed(&self, mut message: Box<Message>) -> Box<Message> {

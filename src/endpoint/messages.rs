@@ -257,7 +257,7 @@ pub fn parse(text: &str) -> Result<Parsed, String> {
 
 /// What the JSON parser says, which may quote a whole text of the body. Such a text is left out, not cut: half a key would be found by
 /// nobody.
-fn words(error: &serde_json::Error) -> String {
+pub(super) fn words(error: &serde_json::Error) -> String {
     let words = error.to_string();
     let quoted = words.find('"').zip(words.rfind('"')).filter(|_| words.chars().nth(LONGEST_WORDS).is_some());
     match quoted {

@@ -14,6 +14,7 @@ mod bucket;
 pub mod budget;
 mod circuit;
 mod client;
+pub mod counting;
 mod fault;
 mod heard;
 pub mod http;

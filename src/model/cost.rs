@@ -25,6 +25,18 @@ pub struct Cost {
 #[must_use]
 pub fn cost(catalog: &Catalog, model: &str, reply: &Reply) -> Option<Cost> {
     let (usage, day) = (&reply.usage, reply.paid_on());
+    let cost = of_usage(catalog, model, usage, day)?;
+    let category = reply.refusal.as_ref().and_then(|details| details.category.as_deref());
+    if reply.is_refused_before_output() && !catalog.bills_refusal(category, day) {
+        let searches = catalog.web_search().times(usage.web_searches);
+        return Some(Cost { total: searches, unbatched: searches, uncached: searches });
+    }
+    Some(cost)
+}
+
+/// The same for a usage that no reply belongs to: one that refused nothing.
+#[must_use]
+pub fn of_usage(catalog: &Catalog, model: &str, usage: &Usage, day: NaiveDate) -> Option<Cost> {
     if usage.service_tier.as_deref() == Some("priority") {
         catalog.own_price(model)?;
     }
@@ -32,10 +44,6 @@ pub fn cost(catalog: &Catalog, model: &str, reply: &Reply) -> Option<Cost> {
     let rates =
         if fast { catalog.fast_rates(model, day, usage.prompt_tokens())? } else { catalog.rates(model, day, usage.prompt_tokens())? };
     let searches = catalog.web_search().times(usage.web_searches);
-    let category = reply.refusal.as_ref().and_then(|details| details.category.as_deref());
-    if reply.is_refused_before_output() && !catalog.bills_refusal(category, day) {
-        return Some(Cost { total: searches, unbatched: searches, uncached: searches });
-    }
     // There is no fast mode in batches, so a reply that claims both gets no discount.
     let batch = usage.service_tier.as_deref() == Some("batch") && !fast;
     let us = usage.inference_geo.as_deref() == Some("us") && catalog.find(model).is_none_or(|entry| entry.inference_geo);
@@ -193,6 +201,10 @@ fn per_million(sum: Money, us: bool, batch: bool) -> Money {
     let batch_denominator = if batch { 2 } else { 1 };
     sum.scaled(us_numerator, us_denominator * batch_denominator * 1_000_000)
 }
+
+#[cfg(test)]
+#[path = "cost_multipliers_tests.rs"]
+mod multipliers;
 
 #[cfg(test)]
 mod tests {

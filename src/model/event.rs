@@ -43,6 +43,9 @@ pub enum RunEvent {
         cached: u64,
         /// The most that the rest can cost; `None` where a model is unpriced.
         upper_bound_usd: Option<Money>,
+        /// What the rest will probably cost; `None` where a model is unpriced, or where it was not estimated.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        estimate_usd: Option<Money>,
     },
     /// A request goes out for the first time.
     Sent {

@@ -22,5 +22,6 @@ pub mod request;
 pub mod run;
 pub mod sampled;
 pub mod side_by_side;
+pub mod size;
 pub mod suite;
 pub mod verdict;

@@ -2,6 +2,7 @@
 
 pub mod assemble;
 pub mod doubt;
+pub mod estimate;
 pub mod evidence;
 pub mod execute;
 pub mod fingerprint;

@@ -15,6 +15,7 @@ use crate::model::prefix::Path;
 use crate::model::problem::Problem;
 use crate::model::request::{EndpointIdentity, Params, Request, Role};
 use crate::model::run::Address;
+use crate::model::size;
 use crate::model::suite::{Case, ModelSpec, Prompt, PromptVersion, Suite};
 use crate::snapshot::compare::Comparison;
 use crate::snapshot::owned;
@@ -111,6 +112,8 @@ pub struct PlannedCell {
     pub first_sample: u32,
     /// The most that one sample can cost; `None` for an unpriced model.
     pub worst_case: Option<Money>,
+    /// About so many tokens the prompt has, by its size.
+    pub estimated_prompt: u64,
     /// Project-relative path of the snapshot; `None` where the cell owns none.
     pub snapshot_path: Option<Arc<str>>,
     /// How its request begins, where the provider's prompt cache may keep that.
@@ -418,7 +421,8 @@ fn plan_cell(
     let snapshot_path = if variant.owns_snapshot { owned() } else { None };
     let path = if is_wanted { Path::of(&request, &variant.endpoint, variant.suite.cache, context.catalog) } else { None };
     let path = path.map(Arc::new);
-    Ok(PlannedCell { variant, case, case_id, keys, first_sample: 0, worst_case, snapshot_path, path, baseline: None })
+    let estimated_prompt = size::prompt_tokens(context.catalog, &request);
+    Ok(PlannedCell { variant, case, case_id, keys, first_sample: 0, worst_case, estimated_prompt, snapshot_path, path, baseline: None })
 }
 
 #[cfg(test)]

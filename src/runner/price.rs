@@ -1,10 +1,15 @@
-//! What will a plan cost at most, and how much of it is already answered?
+//! What will a plan cost, about and at most, and how much of it is already answered?
 
 use std::collections::{BTreeMap, HashSet};
 
+use chrono::NaiveDate;
+
+use crate::model::catalog::Catalog;
 use crate::model::key::Key;
 use crate::model::money::Money;
-use crate::runner::plan::Plan;
+use crate::runner::estimate::{Guess, Known};
+use crate::runner::plan::{Plan, PlannedCell};
+use crate::runner::prefixes::Prefixes;
 
 /// The price of a plan before anything is sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -17,7 +22,9 @@ pub struct PlanPrice {
     pub answered: u64,
     /// The most that the rest can cost: one attempt each, every byte of the prompt a token, every output as long as `max_tokens`.
     pub upper_bound_usd: Money,
-    /// Samples to ask whose price is unknown; they are not in the upper bound.
+    /// What the rest will probably cost.
+    pub estimate: Estimate,
+    /// Samples to ask whose price is unknown; they are neither in the upper bound nor in the estimate.
     pub unpriced: u64,
     /// By model's name, in plan order of their first cell.
     pub models: Vec<ModelPrice>,
@@ -38,6 +45,48 @@ pub struct ModelPrice {
     pub answered: u64,
     /// The most that the samples to ask can cost.
     pub upper_bound_usd: Money,
+    /// What they will probably cost.
+    pub estimate: Estimate,
+}
+
+/// What samples will probably cost: each prompt and answer as long as is known of it, without the batch discount.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Estimate {
+    /// All of them, less what the provider's prompt cache is expected to take off.
+    pub usd: Money,
+    /// That saving.
+    pub saved_by_prompt_cache_usd: Money,
+    /// Of their prompts.
+    pub input_tokens: u64,
+    /// Of their answers.
+    pub output_tokens: u64,
+    /// Samples whose prompt the endpoint counted.
+    pub prompts_counted: u64,
+    /// Samples whose prompt is estimated by its size in proportion to what earlier answers say of theirs; the others by their size alone.
+    pub prompts_from_answers: u64,
+    /// Samples whose answer is estimated by earlier ones; the others are taken to be as long as they may be.
+    pub outputs_from_answers: u64,
+}
+
+impl Estimate {
+    fn add(&mut self, guess: Guess, samples: u64) {
+        self.usd += guess.usd.times(samples);
+        self.input_tokens = self.input_tokens.saturating_add(guess.input_tokens.saturating_mul(samples));
+        self.output_tokens = self.output_tokens.saturating_add(guess.output_tokens.saturating_mul(samples));
+        match guess.input {
+            Known::Counted => self.prompts_counted += samples,
+            Known::ByAnswers => self.prompts_from_answers += samples,
+            Known::BySize => {}
+        }
+        self.outputs_from_answers += if guess.output_from_answers { samples } else { 0 };
+    }
+
+    fn save(&mut self, saving: Money) {
+        // Both are estimates: no saving is larger than what it is taken from.
+        let saving = saving.min(self.usd);
+        self.usd = self.usd - saving;
+        self.saved_by_prompt_cache_usd += saving;
+    }
 }
 
 impl PlanPrice {
@@ -46,10 +95,25 @@ impl PlanPrice {
     pub const fn to_ask(&self) -> u64 {
         self.samples - self.answered
     }
+
+    /// Takes off the estimate what the marks for the provider's prompt cache are expected to save.
+    pub fn save(&mut self, plan: &Plan, prefixes: &Prefixes, catalog: &Catalog, day: NaiveDate) {
+        let names: BTreeMap<(&str, &str), &str> =
+            plan.cells.iter().rev().map(|cell| ((&*cell.variant.endpoint, &*cell.variant.model_id), &*cell.variant.model_name)).collect();
+        for group in prefixes.groups() {
+            let (Some(saving), Some(name)) = (group.saving(catalog, day), names.get(&(&*group.endpoint, &*group.model))) else { continue };
+            let mut models = self.models.iter_mut();
+            if let Some(model) = models.find(|model| model.model == **name && *model.endpoint == *group.endpoint) {
+                let before = model.estimate.saved_by_prompt_cache_usd;
+                model.estimate.save(saving);
+                self.estimate.save(model.estimate.saved_by_prompt_cache_usd - before);
+            }
+        }
+    }
 }
 
-/// Prices a plan; `is_answered` says whether a sample's reply is known already.
-pub fn price(plan: &Plan, is_answered: impl Fn(&Key) -> bool) -> PlanPrice {
+/// Prices a plan; `is_answered` says whether a sample's reply is known already, `guess` what one sample of a cell probably costs.
+pub fn price(plan: &Plan, is_answered: impl Fn(&Key) -> bool, guess: impl Fn(&PlannedCell) -> Option<Guess>) -> PlanPrice {
     let mut total = PlanPrice::default();
     let mut seen: HashSet<Key> = HashSet::new();
     let mut positions: BTreeMap<(&str, &str), usize> = BTreeMap::new();
@@ -74,6 +138,10 @@ pub fn price(plan: &Plan, is_answered: impl Fn(&Key) -> bool) -> PlanPrice {
         total.upper_bound_usd += bound;
         if cell.worst_case.is_none() {
             total.unpriced += to_ask;
+        }
+        if let Some(guess) = (to_ask > 0).then(|| guess(cell)).flatten() {
+            share.estimate.add(guess, to_ask);
+            total.estimate.add(guess, to_ask);
         }
     }
     total

@@ -63,7 +63,7 @@ fn noise_is_found_and_named_and_nothing_of_the_project_changes() {
     ] {
         assert!(text.contains(told), "{told:?} is missing: {}", ran.stdout);
     }
-    assert!(ran.stderr.contains("running 12 cells (144 samples, 0 already answered, at most $"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("running 12 cells (144 samples, 0 already answered, about $"), "{}", ran.stderr);
     assert!(!ran.stderr.contains("FAIL"), "a failure is no news here: {}", ran.stderr);
     assert!(project.read("page.md").contains("| `items::case-00` | 8 of 12 |"), "{}", project.read("page.md"));
     assert!(!project.exists("snapshots"), "nothing is decided about snapshots");

@@ -31,6 +31,7 @@ mod hostile_replies;
 mod hostile_state;
 mod limits;
 mod mistakes;
+mod pricing;
 #[expect(unreachable_pub, reason = "the fuzz targets reach it through a library of their own")]
 mod promises;
 mod raw_server;

@@ -56,7 +56,7 @@ fn only_what_changed_needs_a_key_and_a_replay_prices_it() {
     assert_eq!(ran.code, 3, "{ran:?}");
     assert_eq!(served(&report), ["recorded", "nothing"]);
     assert!(ran.stdout.contains("no stored answer for capitals::japan::capital@1::claude-haiku-4-5"), "{ran:?}");
-    assert!(ran.stderr.contains("1 cell has no answer: requests to ask: 1, at most $0.0"), "{ran:?}");
+    assert!(ran.stderr.contains("1 cell has no answer: requests to ask: 1, about $0.0"), "{ran:?}");
     assert_eq!(server.requests(), 2);
 }
 

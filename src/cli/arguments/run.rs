@@ -60,6 +60,9 @@ pub(crate) struct RunArguments {
     /// Spend at most so many dollars, what is under way counted at its worst case
     #[arg(long, value_name = "USD")]
     pub(crate) max_cost: Option<crate::model::money::Money>,
+    /// Do not ask before a run that will probably cost more than `confirm_above` of the settings
+    #[arg(short, long)]
+    pub(crate) yes: bool,
     /// Start nothing more after this time, such as 30m: what is under way is finished, and every report written
     #[arg(long, value_name = "DURATION", value_parser = crate::cli::settings::duration)]
     pub(crate) run_timeout: Option<std::time::Duration>,

@@ -180,6 +180,7 @@ fn further(cell: &PlannedCell, first: u32, samples: u32, place: usize) -> Option
         keys,
         first_sample: first,
         worst_case: cell.worst_case,
+        estimated_prompt: cell.estimated_prompt,
         snapshot_path: None,
         path: cell.path.clone(),
         baseline: Some(place),

@@ -134,12 +134,15 @@ impl Progress {
             self.print(&line);
         }
         match event {
-            RunEvent::Started { cells, samples, cached, upper_bound_usd, run } => {
+            RunEvent::Started { cells, samples, cached, upper_bound_usd, estimate_usd, run } => {
                 self.facts = Facts { cells: *cells, samples: *samples, cached: *cached, ..Facts::default() };
                 let kind = if run.simulated { "simulated, " } else { "" };
                 let most = match upper_bound_usd {
                     Some(bound) if *bound == Money::ZERO => String::new(),
-                    Some(bound) => format!(", at most {}{}", figures::dollars(*bound), if run.simulated { " at list prices" } else { "" }),
+                    Some(bound) => {
+                        let about = estimate_usd.map(|about| format!(", about {}", figures::dollars(about))).unwrap_or_default();
+                        format!("{about}, at most {}{}", figures::dollars(*bound), if run.simulated { " at list prices" } else { "" })
+                    }
                     None => ", at an unknown price".to_owned(),
                 };
                 let cells = figures::counted(*cells, "cell", "cells");
@@ -374,7 +377,8 @@ mod tests {
         let mut progress = Progress::new(show, Box::new(log.clone()), Style::PLAIN);
         let (cells, samples) = (report.totals.planned * times as u64, report.totals.samples * times as u64);
         let bound = Some(Money::from_pico(410_000_000_000));
-        let started = RunEvent::Started { run: report.run.clone(), cells, samples, cached: 12, upper_bound_usd: bound };
+        let started =
+            RunEvent::Started { run: report.run.clone(), cells, samples, cached: 12, upper_bound_usd: bound, estimate_usd: bound };
         progress.hear_at(&started, Duration::ZERO);
         let address = report.cells[0].address.clone();
         progress.hear_at(&RunEvent::Sent { cell: address.clone(), sample: 0 }, Duration::from_secs(1));
