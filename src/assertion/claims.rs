@@ -25,6 +25,12 @@ const ARRAY: Types = 32;
 const OBJECT: Types = 64;
 const ALL: Types = 127;
 
+/// More characters, items or members than any reply has.
+const LONGEST: f64 = 1e9;
+
+/// Schemas of an `anyOf` that are compared with each other.
+const MOST_COMPARED: usize = 20;
+
 /// Edges that are looked at; past that nothing is said.
 const MOST_WORK: usize = 2_000_000;
 
@@ -125,7 +131,7 @@ fn of(node: &Node<'_>, own: Claim, claims: &[Claim]) -> Claim {
         });
     }
     claim = references.into_iter().fold(claim, |claim, (_, reference)| claim.and(reference));
-    if one(How::AnyOf).is_some() {
+    if one(How::AnyOf).is_some() && !holds_opposites(node, "anyOf") {
         claim = claim.and(edge(How::AnyOf).fold(REJECTS, Claim::or));
     }
     if one(How::OneOf).is_some() {
@@ -149,6 +155,7 @@ fn of(node: &Node<'_>, own: Claim, claims: &[Claim]) -> Claim {
 /// What a keyword without a schema says.
 fn asserted(node: &Node<'_>, key: &str, value: &Value) -> Claim {
     let above = |least: f64| value.as_f64().is_none_or(|number| number > least);
+    let below_all = value.as_f64().is_none_or(|most| most < LONGEST);
     let modern = node.draft >= Draft::Draft201909;
     match key {
         "type" => {
@@ -169,19 +176,19 @@ fn asserted(node: &Node<'_>, key: &str, value: &Value) -> Claim {
         "const" if node.draft >= Draft::Draft6 => choice(std::slice::from_ref(value)),
         "multipleOf" | "minimum" | "maximum" => asks(NUMBER),
         "exclusiveMinimum" | "exclusiveMaximum" if value.is_number() => asks(NUMBER),
-        "maxLength" => asks(STRING),
+        "maxLength" if below_all => asks(STRING),
         "minLength" if above(0.0) => asks(STRING),
         "pattern" if !matches_everything(value) => asks(STRING),
         "format" if !value.as_str().is_some_and(|format| OPENAPI_FORMATS.contains(&format)) => asks(STRING),
         "contentEncoding" | "contentMediaType" if !modern => asks(STRING),
-        "maxItems" => asks(ARRAY),
+        "maxItems" if below_all => asks(ARRAY),
         "minItems" if above(0.0) => asks(ARRAY),
         "uniqueItems" if *value == true => asks(ARRAY),
-        "maxProperties" => asks(OBJECT),
+        "maxProperties" if below_all => asks(OBJECT),
         "minProperties" if above(0.0) => asks(OBJECT),
         "required" if !is_empty(value) => asks(OBJECT),
-        "dependentRequired" if modern && some_member(value, |names| !is_empty(names)) => asks(OBJECT),
-        "dependencies" if some_member(value, |names| names.is_string() || names.is_array() && !is_empty(names)) => asks(OBJECT),
+        "dependentRequired" if modern && some_dependency(value) => asks(OBJECT),
+        "dependencies" if some_dependency(value) => asks(OBJECT),
         _ => ACCEPTS,
     }
 }
@@ -229,8 +236,22 @@ fn is_empty(names: &Value) -> bool {
     names.as_array().is_some_and(Vec::is_empty)
 }
 
-fn some_member(value: &Value, is: impl Fn(&Value) -> bool) -> bool {
-    value.as_object().is_some_and(|members| members.values().any(is))
+/// Whether a member asks for another one than itself.
+fn some_dependency(value: &Value) -> bool {
+    let other = |member: &String, name: &Value| name.as_str().is_some_and(|name| name != member);
+    value.as_object().is_some_and(|members| {
+        members.iter().any(|(member, names)| match names {
+            Value::Array(names) => names.iter().any(|name| other(member, name)),
+            name => other(member, name),
+        })
+    })
+}
+
+/// Whether one of a few schemas is another one's opposite, so that each value is accepted by one of the two and rejected by the other.
+fn holds_opposites(node: &Node<'_>, keyword: &str) -> bool {
+    let branches = node.schema.get(keyword).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let opposite = |branch: &Value| branch.as_object().filter(|members| members.len() == 1).and_then(|members| members.get("not")).cloned();
+    branches.len() <= MOST_COMPARED && branches.iter().filter_map(opposite).any(|opposite| branches.contains(&opposite))
 }
 
 #[cfg(test)]
@@ -254,6 +275,10 @@ mod tests {
             json!({}),
             json!({"title": "any", "description": "of no use", "x-of": 1, "default": {"type": "string"}, "examples": [1]}),
             json!({"$ref": "#/$defs/any", "$defs": {"any": {}}}),
+            json!({"anyOf": [{"const": 1}, {"not": {"const": 1}}]}),
+            json!({"anyOf": [{"not": {"required": ["a"]}}, {"type": "integer"}, {"required": ["a"]}]}),
+            json!({"dependentRequired": {"a": ["a"]}}),
+            json!({"minLength": 0, "maxProperties": 1e12, "maxItems": 1_000_000_000_000_u64, "maxLength": 1e12}),
             json!({"$defs": {"any": {"type": "integer"}}}),
             json!({"type": types}),
             json!({"anyOf": types.map(|name| json!({"type": name}))}),

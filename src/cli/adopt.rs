@@ -55,7 +55,7 @@ pub(crate) fn run(
             Problem::error(format!("`{pattern}` matches no new or changed output of `{}`", path.display()))
                 .hint("`promptkeel report RUN.json` shows what the run found")
         };
-        return Err(Failure { exit: Exit::NothingSelected, problems: unmatched.iter().map(problem).collect() });
+        return Err(Failure { exit: Exit::NothingSelected, problems: unmatched.iter().map(problem).collect(), is_unread: false });
     }
     let session = session::open(project, &SelectionArguments::default(), &AnswerArguments::default(), session::now())?;
     let planned: BTreeMap<String, &PlannedCell> = session.plan.cells.iter().map(|cell| (cell.address().to_string(), cell)).collect();

@@ -117,7 +117,8 @@ impl Console {
 
     /// Standard output is gone.
     pub(crate) fn broken(error: io::Error) -> Failure {
-        Failure::of(Exit::NotWritten, Problem::error(format!("cannot write to standard output: {error}")))
+        let problem = Problem::error(format!("cannot write to standard output: {error}"));
+        Failure { is_unread: error.kind() == io::ErrorKind::BrokenPipe, ..Failure::of(Exit::NotWritten, problem) }
     }
 }
 

@@ -165,7 +165,7 @@ fn selected(folder: &Folder, arguments: &DecideArguments) -> Result<Selection, F
         let unmatched = selection.unmatched.iter().map(|pattern| {
             Problem::error(format!("`{pattern}` matches nothing that is pending")).hint("`promptkeel pending` lists what is")
         });
-        return Err(Failure { exit: Exit::NothingSelected, problems: unmatched.collect() });
+        return Err(Failure { exit: Exit::NothingSelected, problems: unmatched.collect(), is_unread: false });
     }
     Ok(selection)
 }

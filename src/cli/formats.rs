@@ -127,7 +127,7 @@ fn write(
     let to_stdout = !outputs.uses_stdout();
     if let Err(errors) = outputs.commit(report) {
         let problems = errors.iter().map(|error| Problem::error(error.to_string()).hint(error.hint())).collect();
-        return Err(Failure { exit: Exit::NotWritten, problems });
+        return Err(Failure { exit: Exit::NotWritten, problems, is_unread: false });
     }
     if to_stdout {
         let mut out = console.out();
@@ -171,7 +171,7 @@ pub(crate) fn commit(outputs: Outputs, compared: &SideBySide) -> Result<(), Fail
 
 fn unwritten(errors: &[OutputError]) -> Failure {
     let problems = errors.iter().map(|error| Problem::error(error.to_string()).hint(error.hint())).collect();
-    Failure { exit: Exit::NotWritten, problems }
+    Failure { exit: Exit::NotWritten, problems, is_unread: false }
 }
 
 fn output_failure(error: &OutputError) -> Failure {

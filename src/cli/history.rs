@@ -259,6 +259,7 @@ pub(crate) fn show(project: &Project, arguments: &ShowArguments, console: &Conso
         Failure {
             exit: Exit::NothingSelected,
             problems: vec![problem.hint(format!("`promptkeel history` lists the last {KEPT_RUNS} runs"))],
+            is_unread: false,
         }
     };
     let Some(store) = store(project)? else { return Err(missing("no run")) };

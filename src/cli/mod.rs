@@ -49,6 +49,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::Parser;
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::arguments::cache::CacheCommand;
 use crate::cli::arguments::{Cli, Command};
 use crate::cli::console::Console;
 use crate::cli::project::{Failure, Project};
@@ -68,11 +69,24 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, end_now: fn(u8) -> !)
     let console = Console::new(cli.color, cli.verbose);
     match dispatch(&cli, &console, end_now) {
         Ok(exit) => exit.code(),
+        // Whoever read it has what was wanted, as of `promptkeel pending | head`.
+        Err(failure) if failure.is_unread && only_prints(&cli.command) => Exit::Holds.code(),
         Err(failure) => {
             console.problems(&failure.problems);
             github::failed(&cli.command, cli.directory.as_deref(), &failure, &console);
             failure.exit.code()
         }
+    }
+}
+
+/// Whether a command does nothing but print what is there, without a verdict that could be missed.
+fn only_prints(command: &Command) -> bool {
+    match command {
+        Command::Plan(_) | Command::List(_) | Command::History(_) | Command::Show(_) | Command::Pending(_) => true,
+        Command::Schema(_) | Command::Settings | Command::Completions { .. } | Command::Cache(CacheCommand::Stats(_)) => true,
+        Command::Run(_) | Command::Check(_) | Command::Compare(_) | Command::Merge(_) | Command::Calibrate(_) | Command::Cache(_) => false,
+        Command::Init(_) | Command::Baseline(_) | Command::Review(_) | Command::Report(_) | Command::Sim(_) => false,
+        Command::Accept(_) | Command::Reject(_) => false,
     }
 }
 

@@ -24,17 +24,19 @@ pub(crate) struct Failure {
     pub(crate) exit: Exit,
     /// What to print.
     pub(crate) problems: Vec<Problem>,
+    /// Nobody reads standard output any more.
+    pub(crate) is_unread: bool,
 }
 
 impl Failure {
     /// Something is invalid, and nothing was sent.
     pub(crate) fn invalid(problems: Vec<Problem>) -> Self {
-        Self { exit: Exit::Invalid, problems }
+        Self { exit: Exit::Invalid, problems, is_unread: false }
     }
 
     /// One problem with another exit.
     pub(crate) fn of(exit: Exit, problem: Problem) -> Self {
-        Self { exit, problems: vec![problem] }
+        Self { exit, problems: vec![problem], is_unread: false }
     }
 }
 

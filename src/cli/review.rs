@@ -112,7 +112,7 @@ fn find(desk: &Desk<'_>, globs: &[String]) -> Result<Found, Failure> {
         let told = |pattern: &String| {
             Problem::error(format!("`{pattern}` matches nothing that waits for a decision")).hint("`promptkeel pending` lists what does")
         };
-        return Err(Failure { exit: Exit::NothingSelected, problems: unmatched.iter().map(told).collect() });
+        return Err(Failure { exit: Exit::NothingSelected, problems: unmatched.iter().map(told).collect(), is_unread: false });
     }
     Ok(Found { pending, orphans, seen })
 }

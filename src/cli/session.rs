@@ -77,7 +77,7 @@ pub(crate) fn of(
     let mut sieve = selection.sieve(&accepted);
     let (mut plan, problems) = planned(project, loaded, answers, now, &mut sieve)?;
     let all_suites = arguments.suites.is_empty().then(|| plan.suites.clone());
-    let selected = sieve.finish(&mut plan).map_err(|problems| Failure { exit: Exit::NothingSelected, problems })?;
+    let selected = sieve.finish(&mut plan).map_err(|problems| Failure { exit: Exit::NothingSelected, problems, is_unread: false })?;
     Ok(Session { all_suites, plan, selected, problems, filtered: selection.is_filtered() || !arguments.suites.is_empty() })
 }
 

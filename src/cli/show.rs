@@ -127,7 +127,7 @@ impl Wanted {
                     .hint("give an address (`suite::case::prompt@version::model`) or a part of it; `promptkeel list` shows them")
             })
             .collect();
-        if unmatched.is_empty() { Ok(()) } else { Err(Failure { exit: Exit::NothingSelected, problems: unmatched }) }
+        if unmatched.is_empty() { Ok(()) } else { Err(Failure { exit: Exit::NothingSelected, problems: unmatched, is_unread: false }) }
     }
 }
 

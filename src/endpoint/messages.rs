@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
+use crate::endpoint::fault::HALF_A_PAIR;
 use crate::endpoint::marks::{Blocks, Tools, Turns};
 use crate::endpoint::secret::{Scrubber, excerpt};
 use crate::model::prefix::{self, Marks};
@@ -223,6 +224,11 @@ pub enum Parsed {
     Error(ApiError),
 }
 
+/// Whether a parser says so of half of a UTF-16 pair.
+pub(super) fn is_half_a_pair(words: &str) -> bool {
+    words.contains("surrogate") || words.contains("hex escape")
+}
+
 /// Reads a body.
 ///
 /// # Errors
@@ -233,8 +239,8 @@ pub fn parse(text: &str) -> Result<Parsed, String> {
         match error.classify() {
             serde_json::error::Category::Eof => format!("the JSON ends too early ({words})"),
             // Half of a UTF-16 pair is no character: no file, no store and no terminal could hold the text as it came.
-            serde_json::error::Category::Syntax if words.contains("surrogate") || words.contains("hex escape") => {
-                format!("a text of it holds half of a surrogate pair, which is no Unicode ({words})")
+            serde_json::error::Category::Syntax if is_half_a_pair(&words) => {
+                format!("a text of it {HALF_A_PAIR} ({words})")
             }
             serde_json::error::Category::Syntax if words.starts_with("recursion limit") => {
                 format!("it is nested deeper than any reply ({words})")

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::endpoint::breaker::Breaker;
 use crate::endpoint::circuit::{Failure, PROBE_TIME, Sign, StreakId, sign};
+use crate::endpoint::fault;
 use crate::endpoint::patience::{GaveUp, Patience};
 use crate::endpoint::wire::{Advice, Attempted, Failed, Wire};
 use crate::endpoint::{Call, CallEvent, Endpoint, EndpointConfig};
@@ -147,7 +148,10 @@ impl<W: Wire> Endpoint for Retrying<W> {
                     self.count(&call, &mut tally, sign, &error, failure);
                     // Whoever stands in line behind a probe takes the next turn.
                     patience.let_others_probe();
-                    if !worth_retrying(error.kind, advice) || tally.made(breaker) >= self.max_attempts {
+                    let is_no_text = fault::is_no_text(&error);
+                    let came_again = is_no_text && tally.was_no_text;
+                    tally.was_no_text |= is_no_text;
+                    if came_again || !worth_retrying(error.kind, advice) || tally.made(breaker) >= self.max_attempts {
                         return Err(CellError { message: after_attempts(error.message, attempts.len()), attempts, ..error });
                     }
                     let attempt = u32::try_from(attempts.len()).unwrap_or(u32::MAX);
@@ -211,6 +215,8 @@ struct Tally {
     /// The latest streak of failures over all calls that this call has a part in, and how large a part.
     streak: Option<(StreakId, u32)>,
     outages: u32,
+    /// One of its replies was whole and no text.
+    was_no_text: bool,
 }
 
 /// Outages of which no attempt is counted, for one call.

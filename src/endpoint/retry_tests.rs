@@ -51,6 +51,21 @@ async fn passing_trouble_is_retried_and_every_attempt_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reply_that_is_no_text_is_asked_for_once_more_and_not_again() {
+    for words in ["a text of it holds half of a surrogate pair, which is no Unicode", "an event of the stream is not UTF-8"] {
+        let wire = Arc::new(Scripted::new(move |_, _| {
+            let Failed::Attempt { error, attempt, advice } = failed(ErrorKind::MalformedReply, Advice::default()) else {
+                panic!("it is one")
+            };
+            let error = CellError { message: format!("HTTP 200 with a stream that is no reply: {words}"), ..error };
+            (Duration::from_millis(10), Err(Failed::Attempt { error, attempt, advice }))
+        }));
+        let error = retrying(&wire).ask(call(1)).await.unwrap_err();
+        assert_eq!((error.kind, error.attempts.len(), wire.count()), (ErrorKind::MalformedReply, 2, 2), "{words}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn refusals_are_never_retried_whatever_a_header_says() {
     for kind in [ErrorKind::Denied, ErrorKind::NotFound, ErrorKind::SpendLimit] {
         let wire = flaky(9, kind, Advice { after: Some(seconds(1)), should_retry: Some(true) });

@@ -5,7 +5,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::endpoint::messages::{ApiError, Parsed, parse};
+use crate::endpoint::fault::HALF_A_PAIR;
+use crate::endpoint::messages::{ApiError, Parsed, is_half_a_pair, parse};
 use crate::endpoint::sse::{Decoder, Event, SseError};
 use crate::endpoint::unfinished::whole_members;
 
@@ -121,7 +122,7 @@ impl Assembly {
         }
         let (kind, mut data) = match serde_json::from_str::<Map<String, Value>>(&event.data) {
             Ok(data) => (data.get("type").and_then(Value::as_str).unwrap_or(&event.name).to_owned(), data),
-            Err(_) => match event.name.as_str() {
+            Err(error) => match event.name.as_str() {
                 "error" => return Err(StreamFault::Error(spoken(&event.data))),
                 name @ ("message_start"
                 | "content_block_start"
@@ -129,6 +130,9 @@ impl Assembly {
                 | "content_block_stop"
                 | "message_delta"
                 | "message_stop") => {
+                    if is_half_a_pair(&error.to_string()) {
+                        return malformed(format!("a text of a `{name}` event {HALF_A_PAIR}"));
+                    }
                     return malformed(format!("the data of a `{name}` event is no JSON object"));
                 }
                 // Nothing that the API knows: what it says is nobody's business here.

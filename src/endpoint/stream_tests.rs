@@ -340,6 +340,12 @@ fn every_disorder_is_named() {
         "the data of a `content_block_delta` event is no JSON object",
     )
     "#);
+    let half = format!("{}event: content_block_delta\ndata: {{\"type\": \"\\ud83d\"}}\n\n", wire(&body[..2]));
+    insta::assert_debug_snapshot!(read([half.as_bytes()]).unwrap_err(), @r#"
+    Malformed(
+        "a text of a `content_block_delta` event holds half of a surrogate pair, which is no Unicode",
+    )
+    "#);
 }
 
 #[test]

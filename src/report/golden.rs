@@ -69,6 +69,12 @@ fn where_the_store_failed_nobody_is_told_that_answers_are_stored() {
     let mut report = sample::report();
     report.problems.clear();
     assert!(summary(&report, 200, false).contains(said));
+    let mut judged = report.clone();
+    for sample in judged.cells.iter_mut().flat_map(|cell| &mut cell.samples) {
+        (sample.error, sample.skipped) = (None, None);
+    }
+    // An assertion without a verdict has none the next time either.
+    assert!(summary(&judged, 200, false).contains("everything is answered and stored: `promptkeel run` again asks nothing"));
     report.cells[0].samples[0].skipped = Some(crate::model::verdict::SkipReason::StoreFailed("the disk is full".to_owned()));
     let summary = summary(&report, 200, false);
     assert!(!summary.contains(said) && summary.contains("the store failed: `promptkeel run` again asks, and pays"), "{summary}");

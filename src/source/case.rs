@@ -19,7 +19,7 @@ use crate::source::table::{self, Row, Table};
 use crate::source::yaml;
 
 /// Most cases of one suite: what a machine of 2 GiB can still plan and report.
-const MOST_CASES: usize = 250_000;
+pub(crate) const MOST_CASES: usize = 250_000;
 
 /// Most samples of one request: past that an estimate gets no better.
 const MOST_SAMPLES: u32 = 10_000;

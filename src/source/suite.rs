@@ -11,7 +11,7 @@ use crate::model::problem::{Place, Problem, Severity};
 use crate::model::request::Params;
 use crate::model::suite::{Case, Compare, GatePolicy, ModelSpec, PassRule, Prompt, SnapshotPolicy, SourceFile, Suite};
 use crate::source::assertion::{money, resolve_all};
-use crate::source::case::{Cases, Draft, Placed, at_least_one, well_named};
+use crate::source::case::{Cases, Draft, MOST_CASES, Placed, at_least_one, well_named};
 use crate::source::check::{self, Subject};
 use crate::source::decode::{decode_all, nearest, suggestion};
 use crate::source::document::Document;
@@ -62,6 +62,12 @@ pub(crate) fn read(
         let problem = Problem::error("this suite has no name").at(root.place(&document));
         problems.push(problem.hint(format!("begin the file with `suite: {}`", if stem.is_empty() { "a-name" } else { stem })));
     }
+    if let Some(first) = first_too_many(&root) {
+        // Before each of them is looked at.
+        let problem = Problem::error(format!("this suite has more than {MOST_CASES} cases")).at(first.place(&document));
+        problems.push(problem.hint("split it into several suites, and run them one by one"));
+        return None;
+    }
     let shape: Option<SuiteShape> = decode_all(&with_required_keys(root), &document, problems);
     // What was left out would look undefined, unused or missing below: only what stands for itself is checked then.
     let whole = !problems[before..].iter().any(|problem| problem.severity == Severity::Error);
@@ -70,6 +76,14 @@ pub(crate) fn read(
     let suite = reading.suite(shape?, file, prompts, whole);
     let failed = problems[before..].iter().any(|problem| problem.severity == Severity::Error);
     suite.filter(|_| !failed)
+}
+
+/// The first of the written cases that is one too many.
+fn first_too_many(root: &Node) -> Option<&Node> {
+    let Kind::Mapping(entries) = &root.kind else { return None };
+    let (_, cases) = entries.iter().find(|(key, _)| key.name == "cases")?;
+    let Kind::List(cases) = &cases.kind else { return None };
+    cases.get(MOST_CASES)
 }
 
 /// serde reports one missing key and stops; an empty list in its place lets everything else be looked at, and is reported for what it is.

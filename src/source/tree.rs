@@ -207,7 +207,7 @@ impl Reader {
         }
     }
 
-    /// Names of the files directly in a folder, sorted.
+    /// Names of everything directly in a folder that is no folder, sorted: reading what is no file either says so.
     #[must_use]
     pub fn names(&self, folder: &str) -> Rc<[String]> {
         self.children(folder, Child::File)
@@ -234,7 +234,7 @@ impl Reader {
         match &self.place {
             Place::Disk { root, .. } => {
                 let is_wanted = |path: &Path| match wanted {
-                    Child::File => path.is_file(),
+                    Child::File => !path.is_dir(),
                     Child::Folder => path.is_dir(),
                 };
                 let entries = std::fs::read_dir(root.join(folder)).into_iter().flatten().flatten();

@@ -183,6 +183,10 @@ fn pipes_devices_folders_and_links_are_never_waited_for_nor_followed_out() {
     pipe(&project, "keys");
     let ran = guarded(&project, &["check"]);
     assert!(ran.code == 2 && ran.stderr.contains("env file") && ran.stderr.contains("not a regular file"), "{ran:?}");
+    // The version that a suite means is the last one, whatever it is.
+    let project = Project::passing();
+    pipe(&project, "suites/prompts/capital/2.md");
+    refused(&project, &["suites/prompts/capital/2.md", "not a regular file"]);
     // A snapshot that is a pipe is a cell that could not be compared.
     let project = Project::passing();
     fs::create_dir_all(project.path("snapshots/capitals/france")).unwrap();

@@ -1,5 +1,7 @@
 //! Does `-v` tell what happens to each request, and nobody who did not ask?
 
+use std::process::Stdio;
+
 use crate::harness::{CAPITALS_SCRIPT, Project, Server};
 
 fn words(stderr: &str) -> Vec<&str> {
@@ -41,4 +43,24 @@ fn the_wire_is_told_to_those_who_ask_twice_and_the_events_say_the_same() {
     assert!(!ran.stderr.to_lowercase().contains("x-api-key"), "{}", ran.stderr);
     let events = project.read("events.jsonl");
     assert_eq!(events.lines().filter(|line| line.starts_with("{\"event\":\"exchange\"")).count(), 2, "{events}");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_only_prints_ends_quietly_where_nobody_reads_on_and_a_verdict_does_not() {
+    let project = Project::passing();
+    assert_eq!(project.run(&["run"]).code, 0);
+    let unread = |arguments: &[&str]| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = project.command(arguments).stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for arguments in
+        [&["pending"][..], &["list"], &["plan"], &["history"], &["show", "last"], &["schema", "suite"], &["settings"], &["cache", "stats"]]
+    {
+        assert_eq!(unread(arguments), (Some(0), String::new()), "{arguments:?}");
+    }
+    let (code, told) = unread(&["check"]);
+    assert!(code == Some(5) && told.contains("cannot write to standard output"), "{code:?} {told}");
 }

@@ -252,7 +252,12 @@ fn again(report: &RunReport) -> &'static str {
         sample.error.as_ref().is_some_and(|error| error.kind == ErrorKind::Store)
             || matches!(sample.skipped, Some(SkipReason::StoreFailed(_)))
     };
-    if report.cells.iter().flat_map(|cell| &cell.samples).any(unstored) {
+    let unasked =
+        |sample: &SampleResult| sample.skipped.is_some() || sample.error.as_ref().is_some_and(|error| error.kind != ErrorKind::Judging);
+    let samples = || report.cells.iter().flat_map(|cell| &cell.samples);
+    if !samples().any(unasked) {
+        "everything is answered and stored: `promptkeel run` again asks nothing, so mend what could not be judged"
+    } else if samples().any(unstored) {
         "the store failed: `promptkeel run` again asks, and pays, whatever is not in it, so mend it first"
     } else {
         "what is answered is stored: `promptkeel run` again asks only what is missing"

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Project, known};
 use crate::model::problem::{Problem, Severity};
-use crate::source::case::{Cases, MOST_WEIGHT};
+use crate::source::case::{Cases, MOST_CASES, MOST_WEIGHT};
 use crate::source::decode::decode_all;
 use crate::source::document::Document;
 use crate::source::input::Inputs;
@@ -43,6 +43,14 @@ fn models_prompts_and_cases_multiply_within_bounds() {
     let problem = only(&table(201));
     assert_eq!(problem.message, "this suite has more than 2000000 cells: cases times prompt versions times models");
     assert!(table(3).load().problems.is_empty());
+}
+
+#[test]
+fn written_cases_are_counted_before_each_is_looked_at() {
+    // None of them has an id, and nobody gets as far as to say so.
+    let problem = only(&suite("claude-haiku-4-5", &format!("cases:\n{}", "- {}\n".repeat(MOST_CASES + 1))));
+    let place = problem.place.unwrap();
+    assert_eq!((problem.message.as_str(), place.line), ("this suite has more than 250000 cases", 250_006));
 }
 
 #[test]
