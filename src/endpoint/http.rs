@@ -139,8 +139,11 @@ impl Http {
         if status.is_success() {
             patience.heard();
         }
-        let received =
-            if status.is_success() { Some(self.receiver.whole(&mut response, &head.headers, &mut head.progress).await?) } else { None };
+        let begins = || call.observer.tell(CallEvent::Begun);
+        let received = match status.is_success() {
+            true => Some(self.receiver.whole(&mut response, &head.headers, &mut head.progress, begins).await?),
+            false => None,
+        };
         Ok((response, received))
     }
 

@@ -1,12 +1,12 @@
 //! Who answers a call? One trait, and the stack of decorators that makes a reliable answer out of attempts on a wire.
 //!
 //! ```text
-//! Cached< Router< Retrying< Limited< Budgeted< Http >>>>>
+//! Cached< Router< Warming< Retrying< Limited< Budgeted< Http >>>>>>
 //! ```
 //!
 //! Order is meaning: a stored answer takes no permit, the router finds the endpoint by name, a sleeping retry holds no permit, and every
-//! attempt passes the limiter and reserves what it can cost from the budget. What shares a prompt prefix will find its place between
-//! router and retry. Above [`retry`] there are calls ([`Endpoint`]), below it attempts ([`wire::Wire`]).
+//! attempt passes the limiter and reserves what it can cost from the budget. Of calls that share a prompt prefix one goes first
+//! ([`warming`]), and the others wait outside of all that. Above [`retry`] there are calls ([`Endpoint`]), below it attempts ([`wire::Wire`]).
 
 pub mod address;
 mod breaker;
@@ -35,6 +35,7 @@ pub mod stream;
 pub(crate) mod testing;
 mod tokens;
 mod unfinished;
+pub mod warming;
 pub mod wire;
 
 use std::fmt;
@@ -51,6 +52,7 @@ use crate::endpoint::patience::Flight;
 use crate::endpoint::retry::Retrying;
 use crate::endpoint::router::Router;
 use crate::endpoint::secret::Scrubber;
+use crate::endpoint::warming::Warming;
 use crate::model::catalog::Catalog;
 use crate::model::event::Exchange;
 use crate::model::key::Key;
@@ -107,6 +109,8 @@ pub enum CallEvent {
     Sent,
     /// The head of the response is there.
     FirstByte,
+    /// The first event of a stream is there: the model has read the prompt.
+    Begun,
     /// An attempt is over, well or not: what went out and what came back.
     Exchange(Box<Exchange>),
     /// The attempt failed, and another one follows.
@@ -329,7 +333,7 @@ impl EndpointError {
 }
 
 /// The stack below the store.
-pub type Stack = Router<Retrying<Limited<Budgeted<Http>>>>;
+pub type Stack = Router<Warming<Retrying<Limited<Budgeted<Http>>>>>;
 
 /// The time of day; passed in so that a test can choose the day on which an answer is paid.
 pub type Clock = fn() -> DateTime<Utc>;
@@ -373,7 +377,7 @@ pub fn build_with_clock(configs: Vec<EndpointConfig>, spending: &Spending, seed:
         let http = Http::new(&config, clock)?.scrubbing(scrubber.clone());
         let budgeted = Budgeted::new(http, Arc::clone(&spending.budget), Arc::clone(&spending.catalog));
         let limited = Limited::new(budgeted, &config);
-        endpoints.push((name, Retrying::new(limited, &config, seed)));
+        endpoints.push((name, Warming::new(Retrying::new(limited, &config, seed))));
     }
     Router::new(endpoints)
 }

@@ -51,6 +51,22 @@ impl Flight {
         self.recheck.as_ref().map_or(Recheck::Ask, |look| look())
     }
 
+    /// The same flight, which looks at this first; only where that says to ask, it looks as before.
+    #[must_use]
+    pub(crate) fn looking_first(&self, first: impl Fn() -> Recheck + Send + Sync + 'static) -> Self {
+        let then = self.clone();
+        let look = move || match first() {
+            Recheck::Ask => then.recheck(),
+            other => other,
+        };
+        Self { abandoned: self.abandoned.clone(), recheck: Some(Arc::new(look)), kept: Arc::clone(&self.kept) }
+    }
+
+    /// Cancelled when nobody waits for the answer any more.
+    pub(crate) const fn abandoned(&self) -> &CancellationToken {
+        &self.abandoned
+    }
+
     /// Keeps a place until the flight is over: until its last copy is gone.
     pub(crate) fn keep(&self, seat: Seat) {
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(seat);

@@ -73,9 +73,15 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// The body of a success: to its end, or to the end of the message that is streamed in it.
-    pub(crate) async fn whole(&self, response: &mut Response, headers: &HeaderMap, progress: &mut Progress) -> Result<Received, Broken> {
-        if is_event_stream(headers) { self.events(response, progress).await } else { self.bytes(response, Vec::new()).await }
+    /// The body of a success: to its end, or to the end of the message that is streamed in it, whose first event is told.
+    pub(crate) async fn whole(
+        &self,
+        response: &mut Response,
+        headers: &HeaderMap,
+        progress: &mut Progress,
+        begins: impl Fn(),
+    ) -> Result<Received, Broken> {
+        if is_event_stream(headers) { self.events(response, progress, begins).await } else { self.bytes(response, Vec::new()).await }
     }
 
     async fn bytes(&self, response: &mut Response, beginning: Vec<u8>) -> Result<Received, Broken> {
@@ -88,7 +94,7 @@ impl Receiver {
         Ok(Received::Bytes(body))
     }
 
-    async fn events(&self, response: &mut Response, progress: &mut Progress) -> Result<Received, Broken> {
+    async fn events(&self, response: &mut Response, progress: &mut Progress, begins: impl Fn()) -> Result<Received, Broken> {
         let mut reader = Reader::default();
         let mut begun = false;
         loop {
@@ -105,8 +111,12 @@ impl Receiver {
             progress.streamed += chunk.len();
             progress.last = Some(Instant::now());
             self.bounded(progress.streamed)?;
+            let had_begun = reader.has_begun();
             if let Err(fault) = reader.feed(&chunk) {
                 return Ok(Received::Faulty(fault));
+            }
+            if reader.has_begun() && !had_begun {
+                begins();
             }
             if reader.is_whole() {
                 progress.whole = progress.last;

@@ -7,6 +7,7 @@ use crate::endpoint::budget::Budgeted;
 use crate::endpoint::http::Http;
 use crate::endpoint::limit::Limited;
 use crate::endpoint::retry::Retrying;
+use crate::endpoint::warming::Warming;
 use crate::endpoint::{Call, Endpoint, EndpointError};
 use crate::model::reply::Answer;
 use crate::model::verdict::{CellError, ErrorKind};
@@ -39,13 +40,13 @@ impl<E> Router<E> {
     }
 }
 
-impl Router<Retrying<Limited<Budgeted<Http>>>> {
+impl Router<Warming<Retrying<Limited<Budgeted<Http>>>>> {
     /// Makes this endpoint's HTTP client now, so that a machine without certificates is found out before anything is sent.
     ///
     /// # Errors
     /// If TLS cannot be set up. An unknown name is no error here; a call to it is.
     pub fn prepare(&self, name: &str) -> Result<(), EndpointError> {
-        self.get(name).map_or(Ok(()), |endpoint| endpoint.inner().inner().inner().prepare())
+        self.get(name).map_or(Ok(()), |endpoint| endpoint.inner().inner().inner().inner().prepare())
     }
 }
 

@@ -58,6 +58,12 @@ impl Reader {
         if self.is_whole() { Ok(()) } else { Ok(fed?) }
     }
 
+    /// `message_start` came: the model has read the prompt.
+    #[must_use]
+    pub const fn has_begun(&self) -> bool {
+        self.assembly.message.is_some()
+    }
+
     /// `message_stop` came: the message is there and paid. Whatever follows it, in events, in other bytes or in the fate of the connection, changes
     /// nothing in it: asked again, it would be paid again.
     #[must_use]

@@ -180,7 +180,7 @@ impl<E: Endpoint> Shared<E> {
                 CallEvent::Sent | CallEvent::Retrying { .. } | CallEvent::CoolingDown { .. } | CallEvent::Silent { .. } => {}
                 CallEvent::FirstByte | CallEvent::Exchange(_) if detailed => {}
                 // Nothing is told of these, and waking the loop for nothing costs as much as judging a short reply.
-                CallEvent::Queued | CallEvent::FirstByte | CallEvent::Exchange(_) => return,
+                CallEvent::Queued | CallEvent::FirstByte | CallEvent::Begun | CallEvent::Exchange(_) => return,
             }
             // Nobody listens any more only when the run was dropped.
             let _ = messages.send(Message::Call { cell: job.cell, sample: job.sample, event });

@@ -185,7 +185,7 @@ fn lanes(plan: &Plan, known: &HashSet<Key>, prefixes: &Prefixes) -> Vec<Vec<Job>
 fn told_event(plan: &Plan, cell: usize, sample: u32, event: CallEvent) -> Option<RunEvent> {
     let planned = &plan.cells[cell];
     match event {
-        CallEvent::Queued => None,
+        CallEvent::Queued | CallEvent::Begun => None,
         CallEvent::FirstByte => Some(RunEvent::FirstByte { cell: planned.address(), sample }),
         CallEvent::Exchange(exchange) => Some(RunEvent::Exchange { cell: planned.address(), sample, exchange }),
         CallEvent::Sent => Some(RunEvent::Sent { cell: planned.address(), sample }),

@@ -8,6 +8,7 @@ mod action;
 mod adopting;
 mod architecture;
 mod budget;
+mod caching;
 mod calibrating;
 mod comparing;
 mod confirming;
