@@ -1,21 +1,23 @@
 //! Who answers in this run? The store, the endpoints that something must be asked of, and simulators where they are in process.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::arguments::CacheArgument;
 use crate::cli::project::{Failure, Project};
 use crate::cli::settings::EndpointSettings;
+use crate::endpoint::batches::{self, Batches};
 use crate::endpoint::budget::Budget;
 use crate::endpoint::{self, EndpointConfig, Spending, Stack};
 use crate::model::key::Key;
 use crate::model::money::Money;
 use crate::model::problem::Problem;
-use crate::model::request::Dialect;
+use crate::model::request::{Dialect, EndpointIdentity};
 use crate::runner::plan::{Plan, PlannedCell};
 use crate::runner::prefixes::{Conditions, Pace};
 use crate::sim::server::{Options, Simulator};
@@ -28,6 +30,8 @@ pub(crate) struct Answers {
     pub(crate) simulators: Vec<Simulator>,
     /// Counts what is spent, where anything is capped.
     pub(crate) budget: Arc<Budget>,
+    /// The message batches of the endpoints that something must be asked of.
+    pub(crate) batches: BTreeMap<Arc<str>, Batches>,
 }
 
 /// How answers are wanted in a run.
@@ -69,6 +73,8 @@ pub(crate) async fn open(project: &Project, plan: &Plan, wanted: Wanted<'_>) -> 
     let seed = now.timestamp_subsec_nanos();
     let budget = Arc::new(budget(plan, max_cost).having_spent(spent));
     let spending = Spending { budget: Arc::clone(&budget), catalog: Arc::clone(&project.catalog) };
+    let batches = batches::clients(configs.iter().filter(|config| asked.contains(config.name.as_str())));
+    let batches = batches.map_err(|error| endpoint_problem(&error))?;
     let stack = endpoint::build(configs, &spending, u64::from(seed)).map_err(|error| endpoint_problem(&error))?;
     for name in asked {
         stack.prepare(name).map_err(|error| endpoint_problem(&error))?;
@@ -83,7 +89,7 @@ pub(crate) async fn open(project: &Project, plan: &Plan, wanted: Wanted<'_>) -> 
     if mode == CacheMode::Refresh {
         cached = cached.resuming(known.iter().copied());
     }
-    Ok(Answers { cached, simulators, budget })
+    Ok(Answers { cached, simulators, budget, batches })
 }
 
 /// Every endpoint that the plan names, as far as it can be built. Only where a cell is asked does a missing key stop everything. `stored` answers
@@ -128,32 +134,45 @@ pub(crate) async fn endpoints(
                 (settings.base_url.clone().unwrap_or_default(), key)
             }
         };
-        configs.push(EndpointConfig {
-            name: name.to_owned(),
-            dialect: settings.dialect,
-            base_url,
-            key,
-            auth: settings.auth,
-            api_version: settings.api_version.clone(),
-            beta: settings.beta.clone(),
-            max_concurrency: max_concurrency.unwrap_or(settings.max_concurrency) as usize,
-            requests_per_minute: settings.requests_per_minute,
-            input_tokens_per_minute: settings.input_tokens_per_minute,
-            output_tokens_per_minute: settings.output_tokens_per_minute,
-            max_attempts: settings.max_attempts,
-            attempt_timeout: settings.attempt_timeout,
-            attempt_grows: settings.attempt_grows,
-            max_retry_after: settings.max_retry_after,
-            give_up_after: settings.give_up_after,
-            status_page: settings.status_page.clone(),
-            stream: settings.stream,
-            identity: identity.expect("an endpoint is asked because a cell names it"),
-        });
+        let identity = identity.expect("an endpoint is asked because a cell names it");
+        let config = config(name, settings, base_url, key, identity);
+        configs.push(EndpointConfig { max_concurrency: max_concurrency.map_or(config.max_concurrency, |most| most as usize), ..config });
     }
     if !problems.is_empty() {
         return Err(problems.into());
     }
     Ok((configs, simulators))
+}
+
+/// An endpoint as the settings have it.
+pub(crate) fn config(
+    name: &str,
+    settings: &EndpointSettings,
+    base_url: String,
+    key: Option<SecretString>,
+    identity: EndpointIdentity,
+) -> EndpointConfig {
+    EndpointConfig {
+        name: name.to_owned(),
+        dialect: settings.dialect,
+        base_url,
+        key,
+        auth: settings.auth,
+        api_version: settings.api_version.clone(),
+        beta: settings.beta.clone(),
+        max_concurrency: settings.max_concurrency as usize,
+        requests_per_minute: settings.requests_per_minute,
+        input_tokens_per_minute: settings.input_tokens_per_minute,
+        output_tokens_per_minute: settings.output_tokens_per_minute,
+        max_attempts: settings.max_attempts,
+        attempt_timeout: settings.attempt_timeout,
+        attempt_grows: settings.attempt_grows,
+        max_retry_after: settings.max_retry_after,
+        give_up_after: settings.give_up_after,
+        status_page: settings.status_page.clone(),
+        stream: settings.stream,
+        identity,
+    }
 }
 
 /// What decides where the provider's prompt cache pays, in a run that begins `now`.

@@ -1,6 +1,7 @@
 //! Which commands and flags are there? Every flag has one spelling, and means the same everywhere.
 
 pub(crate) mod baseline;
+pub(crate) mod batch;
 pub(crate) mod cache;
 pub(crate) mod calibrate;
 pub(crate) mod history;
@@ -73,6 +74,9 @@ pub(crate) enum Command {
     /// Look after the stored and the recorded answers
     #[command(subcommand)]
     Cache(cache::CacheCommand),
+    /// Look after the message batches that runs created
+    #[command(subcommand)]
+    Batch(batch::BatchCommand),
     /// List the remembered runs, flaky cells, or forget runs
     History(history::HistoryArguments),
     /// Bless a run that later runs are compared with, in a file to commit

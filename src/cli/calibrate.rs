@@ -89,7 +89,7 @@ pub(crate) async fn run(
         asks_more: false,
         now,
     };
-    let Answers { cached, simulators, budget: _ } = answers::open(project, &session.plan, wanted).await?;
+    let Answers { cached, simulators, .. } = answers::open(project, &session.plan, wanted).await?;
     let cached = Arc::new(cached);
     console.problems(&session.problems);
     let mut progress = Progress::start(console.error_style(), Console::is_interactive(), arguments.quiet, console.verbosity());

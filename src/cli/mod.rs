@@ -5,6 +5,8 @@ mod advice;
 mod answers;
 mod arguments;
 mod baseline;
+mod batch;
+mod batching;
 mod cache;
 mod calibrate;
 mod caps;
@@ -122,6 +124,10 @@ fn dispatch(cli: &Cli, console: &Console, end_now: fn(u8) -> !) -> Result<Exit, 
         Command::Cache(command) => {
             let project = project()?;
             block_on(end_now, |_| async move { cache::run(&project, command, console).await })
+        }
+        Command::Batch(command) => {
+            let project = project()?;
+            block_on(end_now, |_| async move { batch::run(&project, command, console).await })
         }
         Command::Show(arguments) if arguments.cells.first().is_some_and(|first| history::names_run(first)) => {
             history::show(&project()?, arguments, console)

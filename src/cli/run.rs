@@ -14,6 +14,7 @@ use crate::cli::arguments::run::{RunArguments, Unreferenced, WithoutKey};
 use crate::cli::baseline::Compared;
 use crate::cli::baseline::deciding::Deciding;
 use crate::cli::baseline::planned::Asking;
+use crate::cli::batching::Batched;
 use crate::cli::console::{Console, counted};
 use crate::cli::decisions::{Decided, Decisions};
 use crate::cli::formats::{self, Kept};
@@ -168,11 +169,10 @@ pub(crate) async fn round(
         asks_more: arguments.comparison.decide,
         now,
     };
-    let Answers { cached, simulators, budget } = answers::open(project, &session.plan, wanted).await?;
+    let answers = answers::open(project, &session.plan, wanted).await?;
     if !arguments.yes && arguments.watch.is_none() && mode != CacheArgument::Only {
         confirm::ask(project, &price, &interrupted).await?;
     }
-    let cached = Arc::new(cached);
     let info = info(&session, &held, arguments, revision, now);
     let watch = arguments.watch.map(|_| watch.unwrap_or_else(|| info.id.clone()));
     console.problems(&session.problems);
@@ -199,9 +199,34 @@ pub(crate) async fn round(
     }
     narrate(&started(&info, judged, &price));
     let plan = Arc::new(session.plan);
-    let mut decisions = Decisions::new(project, arguments, Arc::clone(&plan));
     let run_timeout = arguments.run_timeout.or(project.settings.run_timeout);
     let timed_out = CancellationToken::new();
+    let batched = Batched {
+        project,
+        arguments,
+        plan: &plan,
+        store: &store,
+        answers: &answers,
+        known: &known,
+        stopping: &stopping,
+        timed_out: &timed_out,
+        run_timeout,
+    };
+    let waited = Instant::now();
+    let news = match batched.answer(&mut narrate).await {
+        Ok(news) => news,
+        Err(failure) => {
+            progress.finish();
+            let _ = store.forget_runs(vec![info.id.clone()]);
+            return Err(failure);
+        }
+    };
+    console.problems(&news);
+    session.problems.extend(news);
+    let Answers { cached, simulators, budget, .. } = answers;
+    let cached = Arc::new(cached);
+    let mut decisions = Decisions::new(project, arguments, Arc::clone(&plan));
+    let left = run_timeout.map(|limit| limit.saturating_sub(waited.elapsed()));
     let options = |known, run_timeout| Options {
         catalog: Arc::clone(&project.catalog),
         case_timeout: project.settings.case_timeout,
@@ -219,7 +244,7 @@ pub(crate) async fn round(
         Arc::clone(&plan),
         Arc::clone(&cached),
         session::folder(project),
-        options(known, run_timeout),
+        options(known, left),
         |cell, outputs| decisions.decide(cell, outputs),
         &mut narrate,
     )

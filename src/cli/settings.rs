@@ -14,6 +14,7 @@ use crate::model::catalog::PriceOverride;
 use crate::model::money::Money;
 use crate::model::problem::Problem;
 use crate::model::request::Dialect;
+use crate::model::suite::BatchPolicy;
 use crate::source::decode::decode_all;
 use crate::source::document::{Document, Span as Bytes};
 use crate::source::node::Node;
@@ -77,6 +78,8 @@ struct RunSection {
     stream: Option<StreamSection>,
     /// A run that will probably cost more dollars asks first, where somebody sits at a terminal: `"5.00"`.
     confirm_above: Option<Money>,
+    /// Whether requests are asked in message batches, where a suite does not say it.
+    batch: Option<BatchPolicy>,
     /// Paths in suites may leave the project.
     allow_outside: Option<bool>,
     /// A file with further environment variables.
@@ -200,6 +203,7 @@ pub(crate) struct Settings {
     pub(crate) case_timeout: Duration,
     pub(crate) run_timeout: Option<Duration>,
     pub(crate) confirm_above: Money,
+    pub(crate) batch: BatchPolicy,
     pub(crate) allow_outside: bool,
     pub(crate) env_file: Option<String>,
     pub(crate) endpoints: BTreeMap<String, EndpointSettings>,
@@ -371,6 +375,7 @@ fn resolve(defaults: SettingsFile, file: SettingsFile, written: Option<&Written>
         case_timeout: run.case_timeout.expect(expect).0,
         run_timeout: run.run_timeout.map(|span| span.0),
         confirm_above: run.confirm_above.expect(expect),
+        batch: run.batch.unwrap_or_default(),
         allow_outside: run.allow_outside.unwrap_or(false),
         env_file: run.env_file,
         endpoints: resolved,
@@ -414,6 +419,7 @@ impl RunSection {
             max_retry_after,
             give_up_after,
             stream,
+            batch,
             allow_outside,
             env_file
         )

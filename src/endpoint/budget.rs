@@ -32,6 +32,13 @@ struct State {
     suites: HashMap<Arc<str>, Account>,
 }
 
+impl State {
+    fn reserve(&mut self, suite: &Arc<str>, amount: Money) {
+        self.run.reserved += amount;
+        self.suites.entry(Arc::clone(suite)).or_default().reserved += amount;
+    }
+}
+
 #[derive(Debug, Default, Clone, Copy)]
 struct Account {
     spent: Money,
@@ -73,6 +80,44 @@ impl Budget {
         self.state().run.spent
     }
 
+    /// Takes the most that a request of a batch can cost out of what is left, or says which cap it does not fit under. Nobody waits: whatever
+    /// is under way comes back only when the whole batch has ended.
+    ///
+    /// # Errors
+    /// Names the cap.
+    pub fn take(&self, suite: &Arc<str>, amount: Money) -> Result<(), CellError> {
+        let suite_cap = self.suite_caps.get(suite).copied();
+        let mut state = self.state();
+        let account = state.suites.get(suite).copied().unwrap_or_default();
+        let taken = |account: Account| account.spent + account.reserved;
+        if let Some(cap) = self.run_cap.filter(|_| !state.run.fits(amount, self.run_cap)) {
+            return Err(passes("the cap of this run", "`--max-cost`", cap, taken(state.run), amount));
+        }
+        if let Some(cap) = suite_cap.filter(|_| !account.fits(amount, suite_cap)) {
+            let (name, flag) = (format!("the cap of suite `{suite}`"), format!("`max_cost_usd` in the gate of suite `{suite}`"));
+            return Err(passes(&name, &flag, cap, taken(account), amount));
+        }
+        state.reserve(suite, amount);
+        Ok(())
+    }
+
+    /// The same for what was sent before: it is taken whatever the caps say, so that nothing else is sent for the same money.
+    pub fn commit(&self, suite: &Arc<str>, amount: Money) {
+        self.state().reserve(suite, amount);
+    }
+
+    /// Replaces what was taken for a request by what it cost.
+    pub fn settle(&self, suite: &Arc<str>, taken: Money, spent: Money) {
+        let mut state = self.state();
+        let account = state.suites.entry(Arc::clone(suite)).or_default();
+        account.reserved = account.reserved - taken;
+        account.spent += spent;
+        state.run.reserved = state.run.reserved - taken;
+        state.run.spent += spent;
+        drop(state);
+        self.settled.notify_waiters();
+    }
+
     /// Nothing is capped, so nothing needs counting.
     fn is_unlimited(&self) -> bool {
         self.run_cap.is_none() && self.suite_caps.is_empty()
@@ -96,8 +141,7 @@ impl Budget {
                 let mut state = self.state();
                 let account = state.suites.get(suite).copied().unwrap_or_default();
                 if state.run.fits(amount, self.run_cap) && account.fits(amount, suite_cap) {
-                    state.run.reserved += amount;
-                    state.suites.entry(Arc::clone(suite)).or_default().reserved += amount;
+                    state.reserve(suite, amount);
                     return Ok(Reservation { budget: self, suite, amount, spent: amount });
                 }
                 let alone = |account: Account| Account { reserved: Money::ZERO, ..account };
@@ -138,14 +182,7 @@ impl Reservation<'_> {
 
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
-        let mut state = self.budget.state();
-        let account = state.suites.entry(Arc::clone(self.suite)).or_default();
-        account.reserved = account.reserved - self.amount;
-        account.spent += self.spent;
-        state.run.reserved = state.run.reserved - self.amount;
-        state.run.spent += self.spent;
-        drop(state);
-        self.budget.settled.notify_waiters();
+        self.budget.settle(self.suite, self.amount, self.spent);
     }
 }
 

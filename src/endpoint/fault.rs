@@ -70,8 +70,9 @@ pub(crate) fn of_error_event(error: &ApiError, asked: Asked<'_>) -> Fault {
     of_late_error("an `error` event in its stream", error, asked)
 }
 
-fn of_late_error(what: &str, error: &ApiError, asked: Asked<'_>) -> Fault {
-    let kind = match error.kind.as_deref() {
+/// What an error means that came without a status of its own: its type says everything.
+pub(crate) fn kind_of_late_error(error: &ApiError) -> ErrorKind {
+    match error.kind.as_deref() {
         Some("invalid_request_error" | "request_too_large") => kind_of_status(400, Some(error), false),
         Some("authentication_error" | "permission_error" | "billing_error") => ErrorKind::Denied,
         Some("not_found_error") => ErrorKind::NotFound,
@@ -79,7 +80,11 @@ fn of_late_error(what: &str, error: &ApiError, asked: Asked<'_>) -> Fault {
         Some("overloaded_error") => ErrorKind::Overloaded,
         Some("api_error" | "timeout_error" | "conflict_error") => ErrorKind::Server,
         Some(_) | None => ErrorKind::MalformedReply,
-    };
+    }
+}
+
+fn of_late_error(what: &str, error: &ApiError, asked: Asked<'_>) -> Fault {
+    let kind = kind_of_late_error(error);
     Fault {
         kind,
         message: format!("HTTP 200 with {what}{}", words(error, asked.scrubber)),
@@ -129,7 +134,7 @@ pub(crate) fn is_no_text(error: &CellError) -> bool {
     error.kind == ErrorKind::MalformedReply && [HALF_A_PAIR, NO_UTF_8].iter().any(|words| error.message.contains(words))
 }
 
-fn words(error: &ApiError, scrubber: &Scrubber) -> String {
+pub(crate) fn words(error: &ApiError, scrubber: &Scrubber) -> String {
     let mut words = String::new();
     if let Some(kind) = &error.kind {
         words.push(' ');

@@ -338,7 +338,8 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn headers(config: &EndpointConfig) -> Result<HeaderMap, EndpointError> {
+/// The headers of every request to an endpoint.
+pub(crate) fn headers(config: &EndpointConfig) -> Result<HeaderMap, EndpointError> {
     let unusable = |what: &'static str| EndpointError::Header { endpoint: config.name.clone(), what };
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));

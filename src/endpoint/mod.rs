@@ -9,6 +9,7 @@
 //! ([`warming`]), and the others wait outside of all that. Above [`retry`] there are calls ([`Endpoint`]), below it attempts ([`wire::Wire`]).
 
 pub mod address;
+pub mod batches;
 mod breaker;
 mod bucket;
 pub mod budget;

@@ -27,6 +27,47 @@ pub struct Exchange {
     pub error: Option<String>,
 }
 
+/// Where a message batch stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchStage {
+    /// It was created, and is waited for.
+    Created,
+    /// An earlier run, or another one, created it; it is waited for.
+    Joined,
+    /// Nobody heard whether it was created: it is looked for.
+    Sought,
+    /// It was looked at, and has not ended.
+    Waiting,
+    /// Its results are stored.
+    Ended,
+}
+
+/// News of a message batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BatchNews {
+    /// Endpoint's name.
+    pub endpoint: Arc<str>,
+    /// `msgbatch_...`; `None` where it is not known.
+    pub id: Option<Arc<str>>,
+    /// Where it stands.
+    pub stage: BatchStage,
+    /// All its requests.
+    pub requests: u64,
+    /// Those of which nothing is known: all of them until the whole batch has ended.
+    pub processing: u64,
+    /// With a reply.
+    pub succeeded: u64,
+    /// With an error.
+    pub errored: u64,
+    /// Canceled before their turn.
+    pub canceled: u64,
+    /// Out of time before their turn.
+    pub expired: u64,
+    /// Milliseconds since this run began to wait for it.
+    pub waited_ms: u64,
+}
+
 /// What a run tells while it runs; one JSON line each with `--events`.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
@@ -96,6 +137,12 @@ pub enum RunEvent {
         endpoint: Arc<str>,
         /// Milliseconds until it is given up.
         give_up_ms: u64,
+    },
+    /// Something is known of a message batch.
+    Batch {
+        /// What.
+        #[serde(flatten)]
+        batch: Box<BatchNews>,
     },
     /// A cell has its verdict.
     Cell {

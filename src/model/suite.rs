@@ -41,6 +41,9 @@ pub struct Suite {
     pub snapshot: SnapshotPolicy,
     /// What fails the gate.
     pub gate: GatePolicy,
+    /// Whether its requests are asked in message batches; `None` means as the settings say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchPolicy>,
     /// At least one, ids unique.
     pub cases: Vec<Arc<Case>>,
     /// Every file that was read for it, the suite file first: watching, digests.
@@ -214,6 +217,19 @@ pub enum PassRule {
     AtLeast(u32),
     /// At least this share, 0 to 1.
     Rate(f64),
+}
+
+/// Whether requests are asked in message batches: at half price, within an hour for the most part, and a day at most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum BatchPolicy {
+    /// One by one.
+    #[default]
+    Off,
+    /// Where there are many to ask.
+    Auto,
+    /// However few there are.
+    On,
 }
 
 /// How outputs are compared with snapshots.

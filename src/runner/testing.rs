@@ -65,6 +65,7 @@ pub(super) fn suite(names: &[&str]) -> Suite {
         pass: PassRule::All,
         snapshot: SnapshotPolicy { compare: Compare::Off, ..SnapshotPolicy::default() },
         gate: GatePolicy::default(),
+        batch: None,
         cases: names.iter().map(case).collect(),
         files: Vec::new(),
     }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::model::request::Params;
-use crate::model::suite::{Compare, OnChange, Parse, PromptCache};
+use crate::model::suite::{BatchPolicy, Compare, OnChange, Parse, PromptCache};
 use crate::source::assertion_shape::{AssertionShape, Dollars, OneOrMany, scalar};
 use crate::source::by_kind::by_kind;
 use crate::source::node::Node;
@@ -45,6 +45,8 @@ pub(crate) struct SuiteShape {
     pub(crate) snapshot: Option<SnapshotShape>,
     /// What fails the gate.
     pub(crate) gate: Option<GateShape>,
+    /// Whether its requests are asked in message batches, at half price: `off`, `auto` (where 100 or more are to be asked) or `on`.
+    pub(crate) batch: Option<BatchPolicy>,
     /// Inputs, each with an id: written out, or one a row of a table.
     #[schemars(length(min = 1))]
     pub(crate) cases: Vec<Spanned<CaseShape>>,

@@ -192,6 +192,7 @@ impl Reading<'_, '_> {
             pass: pass?,
             snapshot,
             gate,
+            batch: shape.batch,
             cases: drafts.into_iter().map(|draft| Arc::new(case(draft))).collect(),
             files: self.files(&file.source),
         };

@@ -48,11 +48,22 @@ struct Shared<E> {
     rides: Mutex<HashMap<Key, Arc<Ride>>>,
     /// Under `refresh` and `off`: the keys that this run has answered. Two cells with the same request share one answer in every mode.
     answered: Mutex<HashSet<Key>>,
+    /// What message batches came to before: answers that are stored and paid, and whether they were handed out; and what is not to be asked.
+    batched: Mutex<HashMap<Key, Batched>>,
     uncollected: Uncollected,
     failure: OnceLock<CellError>,
     /// Cancelled when nothing more may be sent.
     stopped: CancellationToken,
     tracker: TaskTracker,
+}
+
+/// What a message batch came to for one key.
+enum Batched {
+    /// Paid by this run, stored, and on nobody's bill yet.
+    Paid,
+    /// A sample has it on its bill.
+    Taken,
+    Failed(CellError),
 }
 
 /// One request in flight and those who wait for it.
@@ -100,6 +111,7 @@ impl<E: Endpoint> Cached<E> {
                 mode,
                 rides: Mutex::default(),
                 answered: Mutex::default(),
+                batched: Mutex::default(),
                 uncollected: Uncollected::default(),
                 failure: OnceLock::new(),
                 stopped,
@@ -127,9 +139,22 @@ impl<E: Endpoint> Cached<E> {
         self
     }
 
+    /// Takes in what message batches came to: what they answered is read from the store as paid by this run, once each, and what failed in them
+    /// is not asked.
+    pub fn batched(&self, paid: impl IntoIterator<Item = Key>, failed: HashMap<Key, CellError>) {
+        let mut batched = lock(&self.shared.batched);
+        let mut answered = lock(&self.shared.answered);
+        for key in paid {
+            answered.insert(key);
+            batched.insert(key, Batched::Paid);
+        }
+        batched.extend(failed.into_iter().map(|(key, error)| (key, Batched::Failed(error))));
+    }
+
     /// Waits until everything in flight has landed and is stored. Returns the paid answers that nobody waited for any more, so that the
     /// bill can hold them.
     pub async fn drain(&self) -> Vec<(Key, Answer)> {
+        self.shared.left_in_batches();
         self.shared.tracker.close();
         self.shared.tracker.wait().await;
         self.shared.tracker.reopen();
@@ -139,6 +164,9 @@ impl<E: Endpoint> Cached<E> {
 
 impl<E: Endpoint> Endpoint for Cached<E> {
     async fn ask(&self, call: Call) -> Result<Answer, CellError> {
+        if let Some(answered) = self.shared.by_batch(&call.key) {
+            return answered;
+        }
         if let Some(answer) = self.shared.stored(&call.key)? {
             return Ok(answer);
         }
@@ -166,6 +194,34 @@ impl<E: Endpoint> Endpoint for Cached<E> {
 }
 
 impl<E: Endpoint> Shared<E> {
+    /// What a message batch came to; `None` where there was none, or its answer is damaged.
+    fn by_batch(&self, key: &Key) -> Option<Result<Answer, CellError>> {
+        let mut batched = lock(&self.batched);
+        let served = match batched.get_mut(key)? {
+            // Its attempts are told, and perhaps billed, once.
+            Batched::Failed(error) => {
+                let attempts = std::mem::take(&mut error.attempts);
+                return Some(Err(CellError { attempts, ..error.clone() }));
+            }
+            Batched::Taken => Served::Shared,
+            Batched::Paid => Served::Batch,
+        };
+        batched.insert(*key, Batched::Taken);
+        drop(batched);
+        let found = self.store.get(key).map_err(|error| self.fail(&error, "could not be read")).transpose()?;
+        Some(found.map(|reply| Answer { reply, served }))
+    }
+
+    /// Paid answers of batches that no sample took: of other suites, or of cells that were left out.
+    fn left_in_batches(&self) {
+        for (key, batched) in lock(&self.batched).iter_mut().filter(|(_, batched)| matches!(batched, Batched::Paid)) {
+            *batched = Batched::Taken;
+            if let Ok(Some(reply)) = self.store.get(key) {
+                lock(&self.uncollected).push((*key, Answer { reply, served: Served::Batch }));
+            }
+        }
+    }
+
     /// The stored or recorded answer, where the mode lets it be used.
     fn stored(&self, key: &Key) -> Result<Option<Answer>, CellError> {
         let reads = match self.mode {

@@ -8,6 +8,8 @@
 //! - Only answers are kept, never verdicts that a later run would trust; the history of runs is for people and for `--failed`.
 
 pub mod answers;
+pub mod batches;
+pub mod batching;
 pub mod cached;
 mod claim;
 pub mod history;

@@ -12,7 +12,7 @@ use crate::model::problem::Problem;
 use crate::store::StoreError;
 
 /// The format that this version writes, in SQLite's `user_version`.
-const FORMAT: i64 = 3;
+const FORMAT: i64 = 4;
 
 /// From format 1 to 2: what a verdict was reached with, to tell a flaky cell from a changed one. Runs of before have none.
 const TO_2: &str = "
@@ -23,6 +23,28 @@ ALTER TABLE run_cells ADD COLUMN answers BLOB;
 
 /// From format 2 to 3: what a later run is compared with.
 const TO_3: &str = "ALTER TABLE run_cells ADD COLUMN kept TEXT;";
+
+/// From format 3 to 4: batches that are waited for, and whose answers they hold.
+const TO_4: &str = "
+CREATE TABLE batches (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    mark TEXT NOT NULL UNIQUE,
+    endpoint TEXT NOT NULL,
+    intended_at INTEGER NOT NULL,
+    requests INTEGER NOT NULL,
+    newest TEXT,
+    newest_at INTEGER,
+    id TEXT,
+    ended TEXT
+) STRICT;
+CREATE TABLE batch_items (
+    batch INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    key BLOB NOT NULL,
+    sample INTEGER NOT NULL,
+    PRIMARY KEY (batch, place)
+) STRICT, WITHOUT ROWID;
+";
 
 /// Marks the file as ours, in SQLite's `application_id`: `pkel` in ASCII.
 const APPLICATION: i64 = 0x706b_656c;
@@ -169,6 +191,7 @@ pub(super) fn reader(path: &Path, access: Access) -> rusqlite::Result<Connection
         Access::Nothing => {
             let empty = Connection::open_in_memory()?;
             empty.execute_batch(SCHEMA)?;
+            empty.execute_batch(TO_4)?;
             empty
         }
     };
@@ -244,6 +267,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
                 return Err(StoreError::Foreign { path: path.to_owned() });
             }
             transaction.execute_batch(SCHEMA).map_err(explained)?;
+            transaction.execute_batch(TO_4).map_err(explained)?;
             transaction.pragma_update(None, "application_id", APPLICATION).map_err(explained)?;
             transaction.pragma_update(None, "user_version", FORMAT).map_err(explained)?;
         }
@@ -264,7 +288,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
         // Another process may have done it since.
         let format = pragma(&transaction, "user_version").map_err(explained)?;
         if format < FORMAT {
-            for (step, change) in [(2, TO_2), (3, TO_3)] {
+            for (step, change) in [(2, TO_2), (3, TO_3), (4, TO_4)] {
                 if format < step {
                     transaction.execute_batch(change).map_err(explained)?;
                 }

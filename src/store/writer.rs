@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::store::StoreError;
 use crate::store::answers::{self, Row};
+use crate::store::batches::{self, Change};
 use crate::store::history::{self, RunRecord};
 use crate::store::open::{explain, identity};
 
@@ -30,6 +31,7 @@ enum Job {
     SaveRun(Box<RunRecord>, mpsc::SyncSender<Result<(), StoreError>>),
     Forget(Vec<String>, mpsc::SyncSender<Result<(), StoreError>>),
     ForgetAnswers(Vec<i64>, mpsc::SyncSender<Result<(), StoreError>>),
+    Batch(Box<Change>, oneshot::Sender<Result<(), StoreError>>),
     Settle(mpsc::SyncSender<()>),
 }
 
@@ -47,6 +49,12 @@ impl Writer {
     pub(super) async fn put(&self, row: Row) -> Result<(), StoreError> {
         let (sender, receiver) = oneshot::channel();
         self.send(Job::Put(Box::new(row), sender))?;
+        receiver.await.unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    pub(super) async fn change_batch(&self, change: Change) -> Result<(), StoreError> {
+        let (sender, receiver) = oneshot::channel();
+        self.send(Job::Batch(Box::new(change), sender))?;
         receiver.await.unwrap_or_else(|_| Err(self.gone()))
     }
 
@@ -108,7 +116,7 @@ fn work(mut connection: Connection, queue: &mpsc::Receiver<Job>, path: &Path) {
         for job in batch {
             // Nobody may be waiting any more; the answer is stored all the same.
             match job {
-                Job::Put(_, waiting) => drop(waiting.send(result.clone())),
+                Job::Put(_, waiting) | Job::Batch(_, waiting) => drop(waiting.send(result.clone())),
                 Job::SaveRun(_, waiting) | Job::Forget(_, waiting) | Job::ForgetAnswers(_, waiting) => drop(waiting.send(result.clone())),
                 Job::Settle(waiting) => {
                     // What other processes are reading right now stays in the log, and nothing is missing.
@@ -121,6 +129,17 @@ fn work(mut connection: Connection, queue: &mpsc::Receiver<Job>, path: &Path) {
 }
 
 fn commit(connection: &mut Connection, batch: &[Job]) -> rusqlite::Result<()> {
+    // A power cut must not take away that a batch may have been created: it would be paid twice.
+    if batch.iter().any(|job| matches!(job, Job::Batch(..))) {
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        let written = write(connection, batch);
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        return written;
+    }
+    write(connection, batch)
+}
+
+fn write(connection: &mut Connection, batch: &[Job]) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for job in batch {
         match job {
@@ -128,6 +147,7 @@ fn commit(connection: &mut Connection, batch: &[Job]) -> rusqlite::Result<()> {
             Job::SaveRun(run, _) => history::insert(&transaction, run)?,
             Job::Forget(ids, _) => history::forget_these(&transaction, ids)?,
             Job::ForgetAnswers(ids, _) => answers::forget(&transaction, ids)?,
+            Job::Batch(change, _) => batches::change(&transaction, change)?,
             Job::Settle(_) => {}
         }
     }

@@ -85,6 +85,7 @@ fn of_the_first_format() -> Project {
     for column in ["judged", "fingerprint", "answers", "kept"] {
         connection.execute_batch(&format!("ALTER TABLE run_cells DROP COLUMN {column}")).unwrap();
     }
+    connection.execute_batch("DROP TABLE batches; DROP TABLE batch_items;").unwrap();
     let older = "UPDATE runs SET head = json_remove(head, '$.earlier_rounds', '$.models'); PRAGMA user_version = 1;";
     connection.execute_batch(older).unwrap();
     drop(connection);

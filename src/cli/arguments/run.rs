@@ -17,6 +17,7 @@ Examples:
   promptkeel run --cache only --junit junit.xml       replay stored answers; a miss is an error
   promptkeel run --record                             commit the answers: CI and forks replay them without a key
   promptkeel run --cache refresh --case 'refund-*'    ask again
+  promptkeel run --batch                              half the price, within a day; run it again to go on waiting
   promptkeel run --samples 5                          five answers per cell: stored ones are not asked again
   promptkeel run --baseline last-green                fail where it is worse than the last run whose gate held
   promptkeel run --baseline git:main                  fail where it is worse than what main would answer
@@ -54,6 +55,19 @@ pub(crate) struct RunArguments {
     /// Write the answers into `recordings/`, to be committed: whoever has them needs no key
     #[arg(long, conflicts_with = "endpoint", help_heading = "Answers")]
     pub(crate) record: bool,
+    /// Ask in message batches, at half price and within a day: `auto` where 100 or more requests are to be asked, `off` also where a batch that
+    /// is under way holds the answers
+    #[arg(
+        long,
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "on",
+        conflicts_with = "watch",
+        value_name = "WHEN",
+        help_heading = "Answers"
+    )]
+    pub(crate) batch: Option<BatchArgument>,
     /// Requests under way at once, per endpoint and model
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) max_concurrency: Option<u32>,
@@ -84,6 +98,16 @@ pub(crate) struct RunArguments {
     /// Stay, and after each edit run the cells that it touches; `--max-cost` then holds for all rounds together
     #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "events", value_name = "HOW")]
     pub(crate) watch: Option<WatchArgument>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BatchArgument {
+    /// However few there are
+    On,
+    /// Where there are many
+    Auto,
+    /// One by one
+    Off,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -47,6 +47,7 @@ pub(super) fn lines(event: &RunEvent, verbosity: u8, now: Duration) -> Vec<Line>
         RunEvent::Exchange { exchange, .. } if verbosity >= WIRE => wire(exchange, now),
         RunEvent::Cell { cell } => samples(cell, now),
         RunEvent::Started { .. }
+        | RunEvent::Batch { .. }
         | RunEvent::Exchange { .. }
         | RunEvent::Interrupted { .. }
         | RunEvent::TimedOut { .. }

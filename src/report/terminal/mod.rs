@@ -11,6 +11,7 @@ use crate::report::standing::Standings;
 use crate::report::style::Style;
 use crate::report::visible;
 
+mod batch;
 mod calibrated;
 mod closing;
 mod compared;

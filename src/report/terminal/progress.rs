@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::log;
 use super::paint::{BAD, DIM, NAME, ODD, PLAIN, Screen, Span, span};
-use crate::model::event::RunEvent;
+use super::{batch, log};
+use crate::model::event::{BatchNews, BatchStage, RunEvent};
 use crate::model::money::Money;
 use crate::model::run::{Address, CellResult};
 use crate::model::verdict::Verdict;
@@ -29,6 +29,9 @@ const CELLS: u64 = 50;
 const PAUSES: u64 = 10;
 /// At least so much time between two counts in a log.
 const PERIOD: Duration = Duration::from_secs(10);
+
+/// Between two lines of a log that say that a batch is still waited for.
+const STILL_WAITING: Duration = Duration::from_secs(5 * 60);
 
 /// How much is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +85,7 @@ struct Facts {
     /// The latest thing that is not a verdict: a pause, an interrupt.
     note: String,
     note_until: Duration,
+    batch_told: Duration,
     silenced: HashMap<(Arc<str>, Arc<str>), Duration>,
 }
 
@@ -158,6 +162,7 @@ impl Progress {
             RunEvent::Retrying { .. } => self.facts.retries += 1,
             RunEvent::CoolingDown { endpoint, model, delay_ms } => self.pause(endpoint, model, *delay_ms, now),
             RunEvent::Silent { endpoint, give_up_ms } => self.silent(endpoint, *give_up_ms, now),
+            RunEvent::Batch { batch } => self.batch(batch, now),
             RunEvent::Cell { cell } => self.cell(cell),
             RunEvent::Interrupted { in_flight } => {
                 let flying = figures::counted(*in_flight, "request", "requests");
@@ -184,6 +189,21 @@ impl Progress {
             }
         }
         self.refresh(now);
+    }
+
+    fn batch(&mut self, news: &BatchNews, now: Duration) {
+        if let Some(line) = batch::line(news).filter(|_| news.stage != BatchStage::Sought || self.facts.note.is_empty()) {
+            self.line(&line);
+        }
+        self.facts.note = batch::note(news);
+        self.facts.note_until = Duration::MAX;
+        // A log hears from time to time that somebody still waits, and nothing of cells that cannot have a verdict meanwhile.
+        self.told = now;
+        if self.bar.is_none() && news.stage == BatchStage::Waiting && now.saturating_sub(self.facts.batch_told) >= STILL_WAITING {
+            self.facts.batch_told = now;
+            let text = format!(" {}", self.facts.note);
+            self.line(&[span(NAME, "batch"), span(DIM, text)]);
+        }
     }
 
     fn silent(&mut self, endpoint: &str, give_up_ms: u64, now: Duration) {

@@ -1,0 +1,144 @@
+//! Which answers of a run come by message batches?
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::answers::Answers;
+use crate::cli::arguments::CacheArgument;
+use crate::cli::arguments::run::{BatchArgument, RunArguments};
+use crate::cli::console::counted;
+use crate::cli::project::{Failure, Project};
+use crate::cli::session;
+use crate::endpoint::batches::draft;
+use crate::model::assertion::AssertionKind;
+use crate::model::event::RunEvent;
+use crate::model::key::Key;
+use crate::model::problem::Problem;
+use crate::model::suite::BatchPolicy;
+use crate::runner::plan::{Plan, PlannedCell};
+use crate::store::Store;
+use crate::store::batching::{self, Batching, Settled, Wish};
+
+/// What answering by batches needs to know of a run.
+pub(crate) struct Batched<'a> {
+    pub(crate) project: &'a Project,
+    pub(crate) arguments: &'a RunArguments,
+    pub(crate) plan: &'a Arc<Plan>,
+    pub(crate) store: &'a Store,
+    pub(crate) answers: &'a Answers,
+    /// Answers that are there.
+    pub(crate) known: &'a HashSet<Key>,
+    /// Cancelled when nothing more may be sent.
+    pub(crate) stopping: &'a CancellationToken,
+    /// Cancelled here where the run's time is over.
+    pub(crate) timed_out: &'a CancellationToken,
+    pub(crate) run_timeout: Option<Duration>,
+}
+
+impl Batched<'_> {
+    /// Answers what it can, hands it to whoever answers the run, and returns what is worth knowing. Does nothing where no batch is wanted and
+    /// none is under way.
+    pub(crate) async fn answer(&self, narrate: &mut dyn FnMut(&RunEvent)) -> Result<Vec<Problem>, Failure> {
+        let Self { project, arguments, plan, store, answers, known, stopping, timed_out, run_timeout } = self;
+        if arguments.answers.cache == CacheArgument::Only || arguments.watch.is_some() || !store.is_writable() {
+            return Ok(Vec::new());
+        }
+        let mut wishes: Vec<Wish> = Vec::new();
+        let mut cells: Vec<usize> = Vec::new();
+        let pending = store.pending_batches().map_err(|error| Problem::error(error.to_string()).hint(error.hint()))?;
+        let policy = |cell: &PlannedCell| policy(project, arguments, cell);
+        if pending.is_empty() && plan.cells.iter().all(|cell| policy(cell) == BatchPolicy::Off) {
+            return Ok(Vec::new());
+        }
+        let mut seen: HashSet<Key> = HashSet::new();
+        for (place, cell) in plan.cells.iter().enumerate() {
+            for (sample, key) in (cell.first_sample..).zip(&cell.keys) {
+                if known.contains(key) || !seen.insert(*key) {
+                    continue;
+                }
+                cells.push(place);
+                wishes.push(Wish {
+                    key: *key,
+                    sample,
+                    endpoint: Arc::clone(&cell.variant.endpoint),
+                    model: Arc::clone(&cell.variant.model_id),
+                    suite: Arc::clone(&cell.variant.suite_name),
+                    worst_case: cell.worst_case,
+                    policy: policy(cell),
+                });
+            }
+        }
+        if arguments.batch == Some(BatchArgument::Off) {
+            return Ok(paid_twice(store, &pending, &seen).into_iter().collect());
+        }
+        let in_process =
+            |name: &str| project.settings.endpoints.get(name).is_some_and(|settings| batching::is_in_process(settings.dialect));
+        let request = |wish: usize| plan.cells[cells[wish]].request().ok();
+        let batching = Batching {
+            store,
+            endpoints: &answers.batches,
+            in_process: &in_process,
+            budget: &answers.budget,
+            catalog: &project.catalog,
+            request: &request,
+            reads: arguments.answers.cache == CacheArgument::ReadWrite,
+            stopped: stopping,
+            limits: draft::API,
+            now: session::now,
+        };
+        let settled = {
+            let mut tell = |batch| narrate(&RunEvent::Batch { batch: Box::new(batch) });
+            let mut work = std::pin::pin!(batching.answer(&wishes, &mut tell));
+            let limit = run_timeout.unwrap_or(Duration::MAX);
+            tokio::select! {
+                settled = &mut work => settled,
+                () = tokio::time::sleep(limit) => {
+                    timed_out.cancel();
+                    stopping.cancel();
+                    work.await
+                }
+            }
+        };
+        if let (true, Some(limit)) = (timed_out.is_cancelled(), run_timeout) {
+            narrate(&RunEvent::TimedOut { limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX), in_flight: 0 });
+        }
+        let Settled { paid, failed, problems } = settled?;
+        answers.cached.batched(paid, failed);
+        Ok(problems)
+    }
+}
+
+/// Whether a batch may be created for this cell: a flag wins over the suite, the suite over the settings.
+fn policy(project: &Project, arguments: &RunArguments, cell: &PlannedCell) -> BatchPolicy {
+    // Nothing about a batch says how long a reply took: where that is judged it is asked singly.
+    if cell.case.assertions.iter().any(|assertion| matches!(assertion.kind, AssertionKind::MaxLatencyMs(_))) {
+        return BatchPolicy::Off;
+    }
+    let flag = arguments.batch.map(|batch| match batch {
+        BatchArgument::On => BatchPolicy::On,
+        BatchArgument::Auto => BatchPolicy::Auto,
+        BatchArgument::Off => BatchPolicy::Off,
+    });
+    flag.or(cell.variant.suite.batch).unwrap_or(project.settings.batch)
+}
+
+/// Says that `--batch=off` asks for what a batch under way holds already.
+fn paid_twice(store: &Store, pending: &[crate::store::batches::BatchRow], needed: &HashSet<Key>) -> Option<Problem> {
+    let mut held: HashMap<&str, usize> = HashMap::new();
+    for row in pending {
+        let count = store.batch_items(&row.mark).ok()?.iter().filter(|item| needed.contains(&item.key)).count();
+        if count > 0 {
+            *held.entry(row.id.as_deref().unwrap_or("a batch that may have been created")).or_default() += count;
+        }
+    }
+    let all: usize = held.values().sum();
+    let mut names: Vec<&str> = held.into_keys().collect();
+    names.sort_unstable();
+    (all > 0).then(|| {
+        Problem::warning(format!("{} asked singly though {} holds them: they may be paid twice", counted(all, "answer"), names.join(", ")))
+            .hint("leave `--batch=off` out to wait for it")
+    })
+}

@@ -1,0 +1,72 @@
+//! Did a batch come about whose creation nobody answered? The list of batches tells neither names nor requests, so it takes three facts: it is
+//! newer than what was there before, it has as many requests, and, once it has ended, its results carry our mark.
+
+use std::collections::HashSet;
+
+use crate::endpoint::batches::draft;
+use crate::endpoint::batches::{Batch, BatchFault, Batches, Status};
+use crate::store::batches::BatchRow;
+
+/// Entries of a page.
+const PAGE: usize = 100;
+
+/// Most pages: a workspace that creates more batches than that in the meantime is looked at no further.
+const MOST_PAGES: usize = 1000;
+
+/// What the list said.
+pub(super) enum Sought {
+    /// It is this one.
+    Found(Batch),
+    /// It may be one that has not ended yet, or one that could not be read.
+    Unclear,
+    /// It is none that is there.
+    Nothing,
+}
+
+/// Looks through what is newer than the intent. `known` are the ids of other batches of ours; `strangers` grows by what is nobody's of ours.
+pub(super) async fn seek(
+    client: &Batches,
+    row: &BatchRow,
+    known: &HashSet<String>,
+    strangers: &mut HashSet<String>,
+) -> Result<Sought, BatchFault> {
+    let is_older = |batch: &Batch| row.newest.as_ref().is_some_and(|(id, at)| batch.id == *id || batch.created_at < *at);
+    let mut unclear = false;
+    let mut after: Option<String> = None;
+    for _ in 0..MOST_PAGES {
+        let (page, more) = client.list(PAGE, after.as_deref()).await?;
+        for batch in &page {
+            if is_older(batch) {
+                return Ok(if unclear { Sought::Unclear } else { Sought::Nothing });
+            }
+            // `processing` has all of them until the end, and the sum never changes.
+            let fits = batch.counts.sum() == row.requests && !known.contains(&batch.id) && !strangers.contains(&batch.id);
+            if !fits {
+                continue;
+            }
+            match (batch.status, batch.status == Status::Ended && is_ours(client, batch, &row.mark).await?) {
+                (Status::Ended, true) => return Ok(Sought::Found(batch.clone())),
+                (Status::Ended, false) => {
+                    strangers.insert(batch.id.clone());
+                }
+                (Status::InProgress | Status::Canceling, _) => unclear = true,
+            }
+        }
+        after = page.last().map(|batch| batch.id.clone()).filter(|_| more);
+        if after.is_none() {
+            break;
+        }
+    }
+    Ok(if unclear { Sought::Unclear } else { Sought::Nothing })
+}
+
+/// One line is enough: the mark stands in every `custom_id` of a batch of ours, and of no other.
+async fn is_ours(client: &Batches, batch: &Batch, mark: &str) -> Result<bool, BatchFault> {
+    let mut results = client.results(batch).await?;
+    while let Some(line) = results.next().await? {
+        if let Ok(line) = line {
+            return Ok(draft::place(mark, &line.custom_id).is_some());
+        }
+    }
+    Ok(false)
+}
