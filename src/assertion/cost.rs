@@ -45,6 +45,10 @@ pub(super) struct LatencyCheck(pub(super) u64);
 
 impl LatencyCheck {
     pub(super) fn find(self, subject: &Subject<'_>) -> Finding {
+        if subject.reply.usage.is_batch() {
+            let why = "the reply came in a message batch, which measures no latency, so `max_latency_ms` cannot be judged";
+            return Finding::Unknown(format!("{why} (hint: `promptkeel run --cache refresh` for this case asks it singly)"));
+        }
         Finding::of(subject.reply.latency_ms <= self.0)
     }
 

@@ -1,7 +1,5 @@
 //! What does each answer about batches come to, also where it is hostile?
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::sync::Mutex;
 
 use chrono::TimeZone;

@@ -207,7 +207,7 @@ fn arm<'a>(arm: &ArmCells<'_>, pairs: &[Pair<'a>], counts: Counts, confidence: f
         |name: &dyn Fn(&CellResult) -> String| cells.iter().map(|cell| name(cell)).collect::<BTreeSet<_>>().into_iter().collect();
     let replies: Vec<_> = pairs.iter().filter(|pair| is_compared(pair)).flat_map(|pair| pairing::replies(side(pair))).collect();
     let costs: Vec<Money> = replies.iter().filter_map(|reply| reply.cost_usd).collect();
-    let mut latencies: Vec<u64> = replies.iter().map(|reply| reply.latency_ms).collect();
+    let mut latencies: Vec<u64> = replies.iter().filter_map(|reply| reply.latency()).collect();
     latencies.sort_unstable();
     let mut tokens = Tokens::default();
     replies.iter().for_each(|reply| tokens.add(&reply.usage));

@@ -131,6 +131,12 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// It was asked in a message batch: nothing measured how long the reply itself took.
+    #[must_use]
+    pub fn is_batch(&self) -> bool {
+        self.service_tier.as_deref() == Some("batch")
+    }
+
     /// The whole prompt: uncached, written and read.
     #[must_use]
     pub const fn prompt_tokens(&self) -> u64 {

@@ -410,3 +410,11 @@ pub struct ReplyFacts {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forgotten: bool,
 }
+
+impl ReplyFacts {
+    /// How long the call took; `None` in a message batch, whose hours say nothing about the model.
+    #[must_use]
+    pub fn latency(&self) -> Option<u64> {
+        (!self.usage.is_batch()).then_some(self.latency_ms)
+    }
+}

@@ -148,7 +148,7 @@ impl Accumulator {
         totals.refusals += u64::from(reply.stop_reason == StopReason::Refusal);
         totals.truncations += u64::from(reply.stop_reason.is_truncated());
         totals.tokens.add(&reply.usage);
-        self.latencies.push(reply.latency_ms);
+        self.latencies.extend(reply.latency());
         if reply.simulated {
             self.simulated_replies += 1;
         } else {

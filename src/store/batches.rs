@@ -206,7 +206,6 @@ fn items(connection: &Connection, mark: &str) -> rusqlite::Result<Vec<Item>> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
 

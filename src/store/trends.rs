@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::gate::Exit;
 use crate::model::money::Money;
 use crate::model::remembered::{FlakyCell, ModelSums, Remembered, Trend, TrendPoint};
-use crate::model::run::{Address, CellResult, RunReport};
+use crate::model::run::{Address, CellResult, ReplyFacts, RunReport};
 use crate::model::verdict::Verdict;
 use crate::store::history::{RunHead, RunRecord};
 use crate::store::recent::Flaky;
@@ -52,7 +52,7 @@ fn sums(cells: &[&CellResult]) -> ModelSums {
     let count = |verdict| cells.iter().filter(|cell| cell.verdict == verdict).count() as u64;
     let replies = || cells.iter().flat_map(|cell| &cell.samples).filter_map(|sample| sample.reply.as_ref());
     let costs: Vec<Money> = replies().filter_map(|reply| reply.cost_usd).collect();
-    let mut latencies: Vec<u64> = replies().map(|reply| reply.latency_ms).collect();
+    let mut latencies: Vec<u64> = replies().filter_map(ReplyFacts::latency).collect();
     latencies.sort_unstable();
     ModelSums {
         passed: count(Verdict::Pass),

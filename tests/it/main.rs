@@ -7,6 +7,7 @@ mod accounts;
 mod action;
 mod adopting;
 mod architecture;
+mod batches;
 mod budget;
 mod caching;
 mod calibrating;

@@ -105,7 +105,6 @@ pub fn is_of(mark: &str, custom_id: &str, place: usize, key: &Key) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use serde_json::{Value, json};
 

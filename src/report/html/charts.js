@@ -71,11 +71,11 @@ function costChart(models) {
   const most = models.reduce((highest, model) => (model.real + model.simulated > highest ? model.real + model.simulated : highest), 1n);
   const size = (amount) => Number((amount * 100_000n) / most) / 1000;
   // Said once where it holds for all, so that the bars keep their room.
-  const all = models.every((model) => model.simulatedAnswers === model.latencies.length);
+  const all = models.every((model) => model.simulatedAnswers === model.answers);
   const ticks = costTicks(most);
   return chart('Cost', `What all answers of a model are worth${all ? ' at list prices; simulated, nobody paid' : ', whenever they were paid'}`, models.map((model) => {
     const value = [model.real > 0n || model.simulated === 0n ? (model.unpriced && model.real === 0n ? 'unpriced' : dollars(model.real)) : '', model.simulated > 0n ? `${dollars(model.simulated)}${all ? '' : ' simulated'}` : ''].filter(Boolean).join(', ');
-    const each = model.latencies.length - model.unpriced;
+    const each = model.answers - model.unpriced;
     const mean = each > 0 ? `${dollars((model.real + model.simulated) / BigInt(each))} an answer` : '';
     return bar(model.name, drawing('svg', { role: 'img', 'aria-label': `${line(model.name)}: ${value}`, width: '100%', height: '14' },
       drawing('rect', { class: 'track', x: 0, y: 0, width: '100%', height: 14 }),
@@ -87,7 +87,9 @@ function costChart(models) {
 }
 
 // From the 5th to the 95th percentile, the middle half thick, the median marked; on a logarithmic scale, because one slow answer must not flatten the rest.
-function latencyChart(models) {
+function latencyChart(all) {
+  const models = all.filter((model) => model.latencies.length);
+  if (!models.length) return undefined;
   const scale = (milliseconds) => Math.log10(Math.max(1, milliseconds));
   const [low, high] = [Math.min(...models.map((model) => scale(ranked(model.latencies, 0.05)))), Math.max(...models.map((model) => scale(ranked(model.latencies, 0.95))))];
   const [from, to] = high - low < 0.3 ? [Math.max(0, (low + high) / 2 - 0.3), (low + high) / 2 + 0.3] : [low, high];
@@ -103,5 +105,5 @@ function latencyChart(models) {
       drawing('line', { class: 'median', x1: percent(at(p50)), x2: percent(at(p50)), y1: 0, y2: 14 })),
     [`${duration(p50)}`, element('span', { class: 'muted' }, ` · 95 % within ${duration(p95)}`)]);
   });
-  return chart('Latency', `Median (line), middle half (bar), 5 % to 95 % of all answers (thin), on a logarithmic scale${models.every((model) => model.simulatedAnswers === model.latencies.length) ? '; simulated' : ''}`, [...bars, axis(ticks)]);
+  return chart('Latency', `Median (line), middle half (bar), 5 % to 95 % of all answers (thin), on a logarithmic scale${models.every((model) => model.simulatedAnswers === model.answers) ? '; simulated' : ''}`, [...bars, axis(ticks)]);
 }

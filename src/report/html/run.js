@@ -150,9 +150,11 @@ function answersByModel() {
     for (const { reply } of cell.samples) {
       if (!reply) continue;
       const name = cell.address.model;
-      if (!nearby.has(name)) nearby.set(name, { name, latencies: [], real: 0n, simulated: 0n, unpriced: 0, simulatedAnswers: 0 });
+      if (!nearby.has(name)) nearby.set(name, { name, latencies: [], answers: 0, real: 0n, simulated: 0n, unpriced: 0, simulatedAnswers: 0 });
       const model = nearby.get(name);
-      model.latencies.push(reply.latency_ms);
+      model.answers += 1;
+      // The hours of a batch say nothing about the model.
+      if (reply.usage.service_tier !== 'batch') model.latencies.push(reply.latency_ms);
       if (reply.simulated) model.simulatedAnswers += 1;
       if (reply.cost_usd === null || reply.cost_usd === undefined) model.unpriced += 1;
       else if (reply.simulated) model.simulated += money(reply.cost_usd);

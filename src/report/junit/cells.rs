@@ -213,7 +213,7 @@ const fn skip_type(reason: &SkipReason) -> &'static str {
 /// The time that the model took for all samples of a cell, failed attempts included where nothing else is known.
 pub(super) fn milliseconds(cell: &CellResult) -> u64 {
     let of = |sample: &SampleResult| match (&sample.reply, &sample.error) {
-        (Some(reply), _) => reply.latency_ms,
+        (Some(reply), _) => reply.latency().unwrap_or(0),
         (None, Some(error)) => all(error.attempts.iter().map(|attempt| attempt.duration_ms)),
         (None, None) => 0,
     };

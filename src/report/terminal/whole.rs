@@ -134,7 +134,10 @@ fn reply_line(reply: &ReplyFacts) -> String {
     };
     let simulated = if reply.simulated { ", simulated" } else { "" };
     let when = reply.answered_at.format("%Y-%m-%d %H:%M UTC");
-    let latency = figures::duration(reply.latency_ms);
+    let latency = match reply.latency() {
+        Some(latency) => figures::duration(latency),
+        None => format!("in a batch of {}", figures::duration(reply.latency_ms)),
+    };
     let mut line = format!("{}, {served}{simulated}, {latency}, answered {when}", visible::name(reply.stop_reason.as_str()));
     if let Some(id) = &reply.request_id {
         line.push_str(&format!(", request {}", visible::name(id)));

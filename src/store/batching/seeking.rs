@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use crate::endpoint::batches::draft;
-use crate::endpoint::batches::{Batch, BatchFault, Batches, Status};
+use crate::endpoint::batches::{Batch, BatchFault, Batches, FaultKind, Status};
 use crate::store::batches::BatchRow;
 
 /// Entries of a page.
@@ -44,10 +44,15 @@ pub(super) async fn seek(
             if !fits {
                 continue;
             }
-            match (batch.status, batch.status == Status::Ended && is_ours(client, batch, &row.mark).await?) {
-                (Status::Ended, true) => return Ok(Sought::Found(batch.clone())),
+            // A list may lag behind what it lists.
+            let batch = match client.retrieve(&batch.id).await {
+                Err(fault) if fault.kind == FaultKind::NotFound => continue,
+                looked => looked?,
+            };
+            match (batch.status, batch.status == Status::Ended && is_ours(client, &batch, &row.mark).await?) {
+                (Status::Ended, true) => return Ok(Sought::Found(batch)),
                 (Status::Ended, false) => {
-                    strangers.insert(batch.id.clone());
+                    strangers.insert(batch.id);
                 }
                 (Status::InProgress | Status::Canceling, _) => unclear = true,
             }
@@ -62,7 +67,11 @@ pub(super) async fn seek(
 
 /// One line is enough: the mark stands in every `custom_id` of a batch of ours, and of no other.
 async fn is_ours(client: &Batches, batch: &Batch, mark: &str) -> Result<bool, BatchFault> {
-    let mut results = client.results(batch).await?;
+    let mut results = match client.results(batch).await {
+        // Whoever's it was, nothing of it can be had any more.
+        Err(fault) if fault.kind == FaultKind::NotFound => return Ok(false),
+        results => results?,
+    };
     while let Some(line) = results.next().await? {
         if let Ok(line) = line {
             return Ok(draft::place(mark, &line.custom_id).is_some());
