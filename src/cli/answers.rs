@@ -9,17 +9,21 @@ use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::arguments::CacheArgument;
+use crate::cli::arguments::run::RunArguments;
 use crate::cli::project::{Failure, Project};
+use crate::cli::run::store_problem;
 use crate::cli::settings::EndpointSettings;
 use crate::endpoint::batches::{self, Batches};
 use crate::endpoint::budget::Budget;
 use crate::endpoint::{self, EndpointConfig, Spending, Stack};
+use crate::model::gate::Exit;
 use crate::model::key::Key;
 use crate::model::money::Money;
 use crate::model::problem::Problem;
 use crate::model::request::{Dialect, EndpointIdentity};
 use crate::runner::plan::{Plan, PlannedCell};
 use crate::runner::prefixes::{Conditions, Pace};
+use crate::runner::select;
 use crate::sim::server::{Options, Simulator};
 use crate::store::Store;
 use crate::store::cached::{CacheMode, Cached};
@@ -184,6 +188,35 @@ pub(crate) fn conditions(project: &Project, max_concurrency: Option<u32>, now: D
     };
     let endpoints = project.settings.endpoints.iter().map(|(name, settings)| (name.clone(), pace(settings))).collect();
     Conditions { day: now.date_naive(), endpoints }
+}
+
+/// Samples that a run need not ask.
+pub(crate) fn known(plan: &Plan, store: &Store, arguments: &RunArguments) -> Result<HashSet<Key>, Failure> {
+    let mode = arguments.answers.cache;
+    if arguments.resume && mode != CacheArgument::Refresh {
+        return Err(Problem::error("`--resume` goes on with a refresh")
+            .hint("add `--cache refresh`; other runs go on by themselves")
+            .into());
+    }
+    let known = || store.known(&select::keys(plan)).map_err(|error| store_problem(&error));
+    match mode {
+        CacheArgument::ReadWrite | CacheArgument::Only => Ok(known()?.into_keys().collect()),
+        CacheArgument::Refresh if arguments.resume => {
+            let since = interrupted_since(store)?;
+            Ok(known()?.into_iter().filter(|(_, answer)| answer.created_at >= since).map(|(key, _)| key).collect())
+        }
+        CacheArgument::Refresh | CacheArgument::Off => Ok(HashSet::new()),
+    }
+}
+
+/// When the first of the last runs began that were interrupted one after the other.
+fn interrupted_since(store: &Store) -> Result<DateTime<Utc>, Failure> {
+    let mut runs = store.runs().map_err(|error| store_problem(&error))?;
+    runs.sort_by_key(|run| std::cmp::Reverse(run.started_at));
+    let interrupted = runs.iter().take_while(|run| run.exit == Exit::Interrupted).last();
+    interrupted.map(|run| run.started_at).ok_or_else(|| {
+        Problem::error("`--resume` needs an interrupted run, and the last one ended by itself").hint("leave `--resume` out").into()
+    })
 }
 
 fn budget(plan: &Plan, run_cap: Option<Money>) -> Budget {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::answers::Answers;
+use crate::cli::answers::{self, Answers};
 use crate::cli::arguments::CacheArgument;
 use crate::cli::arguments::run::{BatchArgument, RunArguments};
 use crate::cli::console::counted;
@@ -19,6 +19,7 @@ use crate::model::key::Key;
 use crate::model::problem::Problem;
 use crate::model::suite::BatchPolicy;
 use crate::runner::plan::{Plan, PlannedCell};
+use crate::runner::prefixes::Prefixes;
 use crate::store::Store;
 use crate::store::batching::{self, Batching, Settled, Wish};
 
@@ -28,7 +29,7 @@ pub(crate) struct Batched<'a> {
     pub(crate) arguments: &'a RunArguments,
     pub(crate) plan: &'a Arc<Plan>,
     pub(crate) store: &'a Store,
-    pub(crate) answers: &'a Answers,
+    pub(crate) answered: &'a Answers,
     /// Answers that are there.
     pub(crate) known: &'a HashSet<Key>,
     /// Cancelled when nothing more may be sent.
@@ -42,7 +43,7 @@ impl Batched<'_> {
     /// Answers what it can, hands it to whoever answers the run, and returns what is worth knowing. Does nothing where no batch is wanted and
     /// none is under way.
     pub(crate) async fn answer(&self, narrate: &mut dyn FnMut(&RunEvent)) -> Result<Vec<Problem>, Failure> {
-        let Self { project, arguments, plan, store, answers, known, stopping, timed_out, run_timeout } = self;
+        let Self { project, arguments, plan, store, answered, known, stopping, timed_out, run_timeout } = self;
         if arguments.answers.cache == CacheArgument::Only || arguments.watch.is_some() || !store.is_writable() {
             return Ok(Vec::new());
         }
@@ -53,6 +54,8 @@ impl Batched<'_> {
         if pending.is_empty() && plan.cells.iter().all(|cell| policy(cell) == BatchPolicy::Off) {
             return Ok(Vec::new());
         }
+        let conditions = answers::conditions(project, arguments.max_concurrency, session::now());
+        let prefixes = Prefixes::of(plan, |key| known.contains(key), &project.catalog, &conditions);
         let mut seen: HashSet<Key> = HashSet::new();
         for (place, cell) in plan.cells.iter().enumerate() {
             for (sample, key) in (cell.first_sample..).zip(&cell.keys) {
@@ -67,6 +70,7 @@ impl Batched<'_> {
                     model: Arc::clone(&cell.variant.model_id),
                     suite: Arc::clone(&cell.variant.suite_name),
                     worst_case: cell.worst_case,
+                    marks: prefixes.marks(place).lasting_an_hour(),
                     policy: policy(cell),
                 });
             }
@@ -79,9 +83,9 @@ impl Batched<'_> {
         let request = |wish: usize| plan.cells[cells[wish]].request().ok();
         let batching = Batching {
             store,
-            endpoints: &answers.batches,
+            endpoints: &answered.batches,
             in_process: &in_process,
-            budget: &answers.budget,
+            budget: &answered.budget,
             catalog: &project.catalog,
             request: &request,
             reads: arguments.answers.cache == CacheArgument::ReadWrite,
@@ -106,7 +110,7 @@ impl Batched<'_> {
             narrate(&RunEvent::TimedOut { limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX), in_flight: 0 });
         }
         let Settled { paid, failed, problems } = settled?;
-        answers.cached.batched(paid, failed);
+        answered.cached.batched(paid, failed);
         Ok(problems)
     }
 }

@@ -45,7 +45,6 @@ use crate::runner::plan::Plan;
 use crate::runner::price::PlanPrice;
 use crate::runner::rounds::Held;
 use crate::runner::run::{self, Options};
-use crate::runner::select;
 use crate::runner::totals;
 use crate::source::git;
 use crate::store::Store;
@@ -139,7 +138,7 @@ pub(crate) async fn round(
         None => Compared::open(project, arguments, &mut session.plan, &store, now)?,
         Some(_) => Compared::default(),
     };
-    let known = known(&session, &store, arguments)?;
+    let known = answers::known(&session.plan, &store, arguments)?;
     let earlier = earlier::of(&session.plan, &known, &store);
     let conditions = answers::conditions(project, arguments.max_concurrency, now);
     let (price, _) = plan::priced(project, &session.plan, |key| known.contains(key), &earlier, &conditions);
@@ -206,7 +205,7 @@ pub(crate) async fn round(
         arguments,
         plan: &plan,
         store: &store,
-        answers: &answers,
+        answered: &answers,
         known: &known,
         stopping: &stopping,
         timed_out: &timed_out,
@@ -383,34 +382,6 @@ pub(crate) fn finish(ended: Ended, how: Told, console: &Console) -> Result<(Exit
     Ok((exit, report))
 }
 
-fn known(session: &Session, store: &Store, arguments: &RunArguments) -> Result<HashSet<Key>, Failure> {
-    let mode = arguments.answers.cache;
-    if arguments.resume && mode != CacheArgument::Refresh {
-        return Err(Problem::error("`--resume` goes on with a refresh")
-            .hint("add `--cache refresh`; other runs go on by themselves")
-            .into());
-    }
-    let known = || store.known(&select::keys(&session.plan)).map_err(|error| store_problem(&error));
-    match mode {
-        CacheArgument::ReadWrite | CacheArgument::Only => Ok(known()?.into_keys().collect()),
-        CacheArgument::Refresh if arguments.resume => {
-            let since = interrupted_since(store)?;
-            Ok(known()?.into_iter().filter(|(_, answer)| answer.created_at >= since).map(|(key, _)| key).collect())
-        }
-        CacheArgument::Refresh | CacheArgument::Off => Ok(HashSet::new()),
-    }
-}
-
-/// When the first of the last runs began that were interrupted one after the other.
-fn interrupted_since(store: &Store) -> Result<DateTime<Utc>, Failure> {
-    let mut runs = store.runs().map_err(|error| store_problem(&error))?;
-    runs.sort_by_key(|run| std::cmp::Reverse(run.started_at));
-    let interrupted = runs.iter().take_while(|run| run.exit == Exit::Interrupted).last();
-    interrupted.map(|run| run.started_at).ok_or_else(|| {
-        Problem::error("`--resume` needs an interrupted run, and the last one ended by itself").hint("leave `--resume` out").into()
-    })
-}
-
 /// What the history says, this run already in it. One that cannot be read says nothing here.
 fn remembered(store: &Store, report: &RunReport) -> Option<Remembered> {
     trends::remembered(&store.runs().ok()?, store.flaky().ok()?, report)
@@ -504,6 +475,6 @@ fn unstored(error: &CellError) -> Problem {
     }
 }
 
-fn store_problem(error: &crate::store::StoreError) -> Failure {
+pub(crate) fn store_problem(error: &crate::store::StoreError) -> Failure {
     Failure::from(Problem::error(error.to_string()).hint(error.hint()))
 }

@@ -24,6 +24,7 @@ use crate::model::catalog::Catalog;
 use crate::model::event::{BatchNews, BatchStage};
 use crate::model::key::{Key, digest};
 use crate::model::money::Money;
+use crate::model::prefix::Marks;
 use crate::model::problem::Problem;
 use crate::model::request::{Dialect, Request};
 use crate::model::suite::BatchPolicy;
@@ -62,6 +63,8 @@ pub struct Wish {
     pub suite: Arc<str>,
     /// The most that it can cost when it is asked singly.
     pub worst_case: Option<Money>,
+    /// What is marked in it for the provider's prompt cache. In a batch nobody waits for the one that writes first, so an hour is what helps.
+    pub marks: Marks,
     /// Whether a batch may be created for it; one that holds it already is waited for in any case.
     pub policy: BatchPolicy,
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::endpoint::messages;
 use crate::model::key::Key;
+use crate::model::prefix::Marks;
 use crate::model::request::Request;
 
 /// How large a batch may be.
@@ -37,9 +38,9 @@ impl Draft {
         Self { mark: mark.to_owned(), limits, body: OPENS.to_vec(), count: 0 }
     }
 
-    /// Adds a request, exactly as it would be sent singly; says whether it fitted.
-    pub fn push(&mut self, key: &Key, request: &Request) -> bool {
-        let params = messages::body(request, false);
+    /// Adds a request as it would be sent singly, with these marks for the provider's prompt cache; says whether it fitted.
+    pub fn push(&mut self, key: &Key, request: &Request, marks: &Marks) -> bool {
+        let params = messages::body(request, marks, false);
         let id = custom_id(&self.mark, self.count, key);
         // `,{"custom_id":"","params":}`
         let length = id.len() + params.len() + 27;
@@ -121,9 +122,9 @@ mod tests {
     fn a_request_stands_in_a_batch_as_it_would_be_sent_singly() {
         let request = request("claude-haiku-4-5", "hello");
         let mut draft = Draft::new(MARK, API);
-        assert!(draft.push(&key(1), &request) && draft.push(&key(2), &request));
+        assert!(draft.push(&key(1), &request, &Marks::AsWritten) && draft.push(&key(2), &request, &Marks::AsWritten));
         let body: Value = serde_json::from_slice(&draft.finish()).unwrap();
-        let single: Value = serde_json::from_slice(&messages::body(&request, false)).unwrap();
+        let single: Value = serde_json::from_slice(&messages::body(&request, &Marks::AsWritten, false)).unwrap();
         assert_eq!(body["requests"][1]["params"], single);
         assert_eq!(body["requests"][1]["custom_id"], json!(format!("{MARK}-1-{}", "02".repeat(16))));
         assert_eq!(single.get("stream"), None);
@@ -150,15 +151,15 @@ mod tests {
     fn a_batch_takes_what_both_limits_allow_to_the_byte() {
         let request = request("claude-haiku-4-5", "hello");
         let mut one = Draft::new(MARK, API);
-        assert!(one.push(&key(1), &request) && one.push(&key(1), &request));
+        assert!(one.push(&key(1), &request, &Marks::AsWritten) && one.push(&key(1), &request, &Marks::AsWritten));
         let whole = one.finish().len();
         for (bytes, fits) in [(whole, true), (whole - 1, false)] {
             let mut draft = Draft::new(MARK, Limits { requests: 9, bytes });
-            assert!(draft.push(&key(1), &request));
-            assert_eq!(draft.push(&key(1), &request), fits, "{bytes} bytes");
+            assert!(draft.push(&key(1), &request, &Marks::AsWritten));
+            assert_eq!(draft.push(&key(1), &request, &Marks::AsWritten), fits, "{bytes} bytes");
         }
         let mut few = Draft::new(MARK, Limits { requests: 1, bytes: 9_999 });
-        assert!(few.push(&key(1), &request) && !few.push(&key(1), &request));
+        assert!(few.push(&key(1), &request, &Marks::AsWritten) && !few.push(&key(1), &request, &Marks::AsWritten));
         assert_eq!(few.len(), 1);
     }
 }

@@ -176,7 +176,7 @@ impl Work<'_> {
                 queue.pop_front();
                 continue;
             }
-            if draft.push(&wish.key, &request) {
+            if draft.push(&wish.key, &request, &wish.marks) {
                 self.taken.insert(wish.key, amount);
                 items.push(Item { key: wish.key, sample: wish.sample });
                 queue.pop_front();
