@@ -30,8 +30,6 @@ pub(crate) struct Batched<'a> {
     pub(crate) plan: &'a Arc<Plan>,
     pub(crate) store: &'a Store,
     pub(crate) answered: &'a Answers,
-    /// Answers that are there.
-    pub(crate) known: &'a HashSet<Key>,
     /// Cancelled when nothing more may be sent.
     pub(crate) stopping: &'a CancellationToken,
     /// Cancelled here where the run's time is over.
@@ -42,8 +40,10 @@ pub(crate) struct Batched<'a> {
 impl Batched<'_> {
     /// Answers what it can, hands it to whoever answers the run, and returns what is worth knowing. Does nothing where no batch is wanted and
     /// none is under way.
-    pub(crate) async fn answer(&self, narrate: &mut dyn FnMut(&RunEvent)) -> Result<Vec<Problem>, Failure> {
-        let Self { project, arguments, plan, store, answered, known, stopping, timed_out, run_timeout } = self;
+    ///
+    /// `known` are the answers that are there, and grows by those that come.
+    pub(crate) async fn answer(&self, known: &mut HashSet<Key>, narrate: &mut dyn FnMut(&RunEvent)) -> Result<Vec<Problem>, Failure> {
+        let Self { project, arguments, plan, store, answered, stopping, timed_out, run_timeout } = self;
         if arguments.answers.cache == CacheArgument::Only || arguments.watch.is_some() || !store.is_writable() {
             return Ok(Vec::new());
         }
@@ -109,8 +109,9 @@ impl Batched<'_> {
         if let (true, Some(limit)) = (timed_out.is_cancelled(), run_timeout) {
             narrate(&RunEvent::TimedOut { limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX), in_flight: 0 });
         }
-        let Settled { paid, failed, problems } = settled?;
-        answered.cached.batched(paid, failed);
+        let Settled { paid, shared, failed, problems } = settled?;
+        known.extend(paid.iter().chain(&shared));
+        answered.cached.batched(paid, shared, failed);
         Ok(problems)
     }
 }

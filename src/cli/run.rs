@@ -138,7 +138,7 @@ pub(crate) async fn round(
         None => Compared::open(project, arguments, &mut session.plan, &store, now)?,
         Some(_) => Compared::default(),
     };
-    let known = answers::known(&session.plan, &store, arguments)?;
+    let mut known = answers::known(&session.plan, &store, arguments)?;
     let earlier = earlier::of(&session.plan, &known, &store);
     let conditions = answers::conditions(project, arguments.max_concurrency, now);
     let (price, _) = plan::priced(project, &session.plan, |key| known.contains(key), &earlier, &conditions);
@@ -206,13 +206,12 @@ pub(crate) async fn round(
         plan: &plan,
         store: &store,
         answered: &answers,
-        known: &known,
         stopping: &stopping,
         timed_out: &timed_out,
         run_timeout,
     };
     let waited = Instant::now();
-    let news = match batched.answer(&mut narrate).await {
+    let news = match batched.answer(&mut known, &mut narrate).await {
         Ok(news) => news,
         Err(failure) => {
             progress.finish();

@@ -74,6 +74,8 @@ pub struct Wish {
 pub struct Settled {
     /// Answers that came by a batch whose results this run stored, also those that it did not need: it has them on its bill.
     pub paid: HashSet<Key>,
+    /// Answers that came by a batch which this run waited for and another one stored: that one has them on its bill.
+    pub shared: HashSet<Key>,
     /// What is not to be asked singly, and why.
     pub failed: HashMap<Key, CellError>,
     /// What is worth knowing.
@@ -221,11 +223,15 @@ impl Work<'_> {
         let mut waited = Vec::new();
         let mut covered = HashSet::new();
         let rows = self.with.store.pending_batches().map_err(|error| unstored(&error))?;
+        self.stored_elsewhere(&rows)?;
         for row in rows {
-            let endpoints = self.with.endpoints;
-            let Some(client) = endpoints.get(row.endpoint.as_str()) else { continue };
             let items = self.items(&row)?;
-            let is_wanted = items.iter().any(|item| self.places.contains_key(&item.key));
+            let wanted = items.iter().find_map(|item| self.places.get(&item.key)).map(|place| &self.wishes[*place]);
+            let is_wanted = wanted.is_some();
+            // A key says where it is asked; the name may be another one by now.
+            let endpoint = wanted.map_or(row.endpoint.as_str(), |wish| &wish.endpoint);
+            let endpoints = self.with.endpoints;
+            let Some(client) = endpoints.get(endpoint) else { continue };
             let first = !self.looks.contains_key(&row.mark);
             // What no cell of this run needs is stored where it is there, and not waited for.
             if !is_wanted && !first {
@@ -268,6 +274,27 @@ impl Work<'_> {
         Ok(if waited.is_empty() && !again { Round::Done } else { Round::Waits(waited) })
     }
 
+    /// What another process stored of batches that this one waited for.
+    fn stored_elsewhere(&mut self, rows: &[BatchRow]) -> Result<(), Problem> {
+        let is_gone = |mark: &String| self.items.contains_key(mark) && rows.iter().all(|row| row.mark != *mark);
+        let gone: Vec<String> = self.looks.keys().filter(|mark| is_gone(mark)).cloned().collect();
+        for mark in gone {
+            let Some(items) = self.items.remove(&mark) else { continue };
+            let keys: Vec<Key> = items.iter().map(|item| item.key).filter(|key| self.taken.contains_key(key)).collect();
+            let known = self.with.store.known(&keys).map_err(|error| unstored(&error))?;
+            for key in keys {
+                if known.contains_key(&key) {
+                    self.settled.shared.insert(key);
+                } else {
+                    // It failed there, and that run asks for it singly.
+                    self.single.insert(key);
+                }
+                self.settle(&key, Money::ZERO);
+            }
+        }
+        Ok(())
+    }
+
     /// Where a batch stands; `None` where there is none, or none yet.
     async fn look(&mut self, client: &Batches, row: &BatchRow) -> Result<Option<Batch>, BatchFault> {
         let Some(id) = &row.id else { return self.sought(client, row).await };
@@ -304,6 +331,9 @@ impl Work<'_> {
             () = self.with.stopped.cancelled() => return Err(stopped()),
             sought = seeking::seek(client, row, &known, &mut self.strangers) => sought?,
         };
+        if let Some(look) = self.looks.get_mut(&row.mark) {
+            look.heard = Instant::now();
+        }
         match sought {
             Sought::Found(batch) => {
                 self.with.store.batch_created(&row.mark, &batch.id).await.map_err(|error| fault(&error))?;

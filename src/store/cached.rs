@@ -139,14 +139,15 @@ impl<E: Endpoint> Cached<E> {
         self
     }
 
-    /// Takes in what message batches came to: what they answered is read from the store as paid by this run, once each, and what failed in them
-    /// is not asked.
-    pub fn batched(&self, paid: impl IntoIterator<Item = Key>, failed: HashMap<Key, CellError>) {
+    /// Takes in what message batches came to: what they answered is read from the store, `paid` by this run, once each, or `shared` with another
+    /// one, and what failed in them is not asked.
+    pub fn batched(&self, paid: HashSet<Key>, shared: HashSet<Key>, failed: HashMap<Key, CellError>) {
         let mut batched = lock(&self.shared.batched);
         let mut answered = lock(&self.shared.answered);
-        for key in paid {
+        let served = paid.into_iter().map(|key| (key, Batched::Paid)).chain(shared.into_iter().map(|key| (key, Batched::Taken)));
+        for (key, how) in served {
             answered.insert(key);
-            batched.insert(key, Batched::Paid);
+            batched.insert(key, how);
         }
         batched.extend(failed.into_iter().map(|(key, error)| (key, Batched::Failed(error))));
     }

@@ -192,7 +192,7 @@ impl Progress {
     }
 
     fn batch(&mut self, news: &BatchNews, now: Duration) {
-        if let Some(line) = batch::line(news).filter(|_| news.stage != BatchStage::Sought || self.facts.note.is_empty()) {
+        if let Some(line) = batch::line(news).filter(|_| news.stage != BatchStage::Sought || self.facts.note != batch::note(news)) {
             self.line(&line);
         }
         self.facts.note = batch::note(news);

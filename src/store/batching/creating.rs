@@ -116,10 +116,11 @@ impl Work<'_> {
         }
         let mut seen = HashSet::new();
         for (place, wish) in self.wishes.iter().enumerate() {
-            let Settledness { paid, failed } = self.settledness(&wish.key);
+            let settled = &self.settled;
+            let is_settled =
+                settled.paid.contains(&wish.key) || settled.shared.contains(&wish.key) || settled.failed.contains_key(&wish.key);
             let is_open = wish.policy != BatchPolicy::Off
-                && !paid
-                && !failed
+                && !is_settled
                 && !covered.contains(&wish.key)
                 && !self.taken.contains_key(&wish.key)
                 && !self.single.contains(&wish.key)
@@ -140,10 +141,6 @@ impl Work<'_> {
         }
         open.retain(|_, places| !places.is_empty());
         Ok(open)
-    }
-
-    fn settledness(&self, key: &Key) -> Settledness {
-        Settledness { paid: self.settled.paid.contains(key), failed: self.settled.failed.contains_key(key) }
     }
 
     /// The newest batch that is there: what will be newer may be ours.
@@ -269,11 +266,6 @@ impl Work<'_> {
         });
         Ok(())
     }
-}
-
-struct Settledness {
-    paid: bool,
-    failed: bool,
 }
 
 /// Sixteen digits that no other batch has.
