@@ -51,6 +51,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::Parser;
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::arguments::batch::BatchCommand;
 use crate::cli::arguments::cache::CacheCommand;
 use crate::cli::arguments::{Cli, Command};
 use crate::cli::console::Console;
@@ -88,7 +89,8 @@ fn only_prints(command: &Command) -> bool {
         Command::Schema(_) | Command::Settings | Command::Completions { .. } | Command::Cache(CacheCommand::Stats(_)) => true,
         Command::Run(_) | Command::Check(_) | Command::Compare(_) | Command::Merge(_) | Command::Calibrate(_) | Command::Cache(_) => false,
         Command::Init(_) | Command::Baseline(_) | Command::Review(_) | Command::Report(_) | Command::Sim(_) => false,
-        Command::Accept(_) | Command::Reject(_) => false,
+        Command::Batch(BatchCommand::Status(_)) => true,
+        Command::Accept(_) | Command::Reject(_) | Command::Batch(_) => false,
     }
 }
 
