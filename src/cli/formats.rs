@@ -19,7 +19,7 @@ use crate::model::suite::Suite;
 use crate::report::files::{Content, OutputError, Outputs, Wanted};
 use crate::report::json::{self, ReadError};
 use crate::report::{Format, terminal};
-use crate::runner::{evidence, merge};
+use crate::runner::{evidence, merge, right_size};
 use crate::source::tree::read_regular;
 
 /// Largest run report that is read: 100,000 cells with their outputs are well below.
@@ -93,6 +93,9 @@ pub(crate) fn merge(current: &Path, arguments: &MergeArguments, console: &Consol
     let reports = arguments.runs.iter().map(|path| read(current, path)).collect::<Result<Vec<_>, _>>()?;
     let mut report = merge::merge(reports, arguments.unreferenced == MergeUnreferenced::Reject)
         .map_err(|error| Problem::error(error.to_string()).hint("give every `--json` report of one `--shard I/N` run, each once"))?;
+    // The settings' prices stand in no report, so that hints which need prices are left to the parts.
+    let known = right_size::Known { catalog: None, uncached: &HashSet::new(), texts: &report.texts };
+    report.right_size = right_size::hints(&report.cells, known);
     compare::tell_all_apart(&mut report);
     write(&report, &arguments.formats, arguments.github.github, current, console)
 }

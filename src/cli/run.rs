@@ -43,6 +43,7 @@ use crate::runner::doubt;
 use crate::runner::execute;
 use crate::runner::plan::Plan;
 use crate::runner::price::PlanPrice;
+use crate::runner::right_size;
 use crate::runner::rounds::Held;
 use crate::runner::run::{self, Options};
 use crate::runner::totals;
@@ -97,7 +98,8 @@ pub(crate) async fn run(
     all: Round,
 ) -> Result<Exit, Failure> {
     let ended = round(project, arguments, console, interrupted, all).await?;
-    finish(ended, Told::Whole, console).map(|(exit, _)| exit)
+    let told = if arguments.quiet { Told::Terse } else { Told::Whole };
+    finish(ended, told, console).map(|(exit, _)| exit)
 }
 
 /// Runs the cells of a plan, and judges them together with the results that still hold.
@@ -311,6 +313,7 @@ pub(crate) async fn round(
     compare::tell_all_apart(&mut report);
     report.prompt_changes = prompts.changes(&plan.suites, &report.cells);
     report.bill.doubtful_samples = doubtful;
+    report.right_size = right_size::of_run(&report, &plan.suites, &project.catalog);
     report.improved = before(&store, &report.run).and_then(|before| history::improved(&before, &report)).into_iter().collect();
     add_late(&mut report, &plan, &project.catalog, &late);
     report.run.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -337,6 +340,8 @@ pub(crate) async fn round(
 pub(crate) enum Told {
     /// The whole summary.
     Whole,
+    /// The same without hints about what could be smaller.
+    Terse,
     /// The verdict and the counts.
     Brief,
 }
@@ -353,13 +358,15 @@ pub(crate) fn finish(ended: Ended, how: Told, console: &Console) -> Result<(Exit
         let mut out = console.out();
         let write = match how {
             Told::Whole => terminal::summary,
+            Told::Terse => terminal::terse,
             Told::Brief => terminal::brief,
         };
         write(&report, &mut out, style).and_then(|()| std::io::Write::flush(&mut out)).map_err(Console::broken)?;
     } else {
         // The report on standard output is the result; people still read the summary.
         let mut out = std::io::stderr().lock();
-        let _ = terminal::summary(&report, &mut out, style);
+        let write = if how == Told::Terse { terminal::terse } else { terminal::summary };
+        let _ = write(&report, &mut out, style);
     }
     console.problems(&problems);
     if let Some(github) = &github {

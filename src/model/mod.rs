@@ -19,6 +19,7 @@ pub mod problem;
 pub mod remembered;
 pub mod reply;
 pub mod request;
+pub mod right_size;
 pub mod run;
 pub mod sampled;
 pub mod side_by_side;

@@ -13,6 +13,7 @@ use crate::model::problem::{Problem, Site};
 use crate::model::remembered::Remembered;
 use crate::model::reply::{Attempt, RefusalDetails, Served, StopReason, Usage};
 use crate::model::request::Role;
+use crate::model::right_size::RightSize;
 use crate::model::sampled::Sampled;
 use crate::model::suite::SourceFile;
 use crate::model::verdict::{AssertionResult, CellError, SkipReason, SnapshotState, TextDiff, Verdict};
@@ -67,6 +68,9 @@ pub struct RunReport {
     /// What the history of runs says about this one; of merged shards the flaky cells that each of them knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remembered: Option<Remembered>,
+    /// What of it is larger than it has to be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub right_size: Vec<RightSize>,
     /// What the cells' requests say, each text once; [`RequestFacts`] points into it.
     #[serde(default)]
     pub texts: Vec<Arc<str>>,

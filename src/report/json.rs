@@ -93,6 +93,7 @@ pub fn write(report: &RunReport, out: &mut dyn io::Write) -> io::Result<()> {
         comparisons,
         baselines,
         remembered,
+        right_size,
         texts,
         cells,
     } = report;
@@ -122,6 +123,9 @@ pub fn write(report: &RunReport, out: &mut dyn io::Write) -> io::Result<()> {
     }
     if let Some(remembered) = remembered {
         member(out, "remembered", remembered)?;
+    }
+    if !right_size.is_empty() {
+        list(out, "right_size", right_size)?;
     }
     list(out, "texts", texts)?;
     items(out, "cells", cells)?;

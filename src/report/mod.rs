@@ -29,6 +29,7 @@ pub mod problem;
 mod promises;
 pub(crate) mod remembered;
 mod retries;
+mod right_size;
 #[cfg(test)]
 mod sample;
 mod sampled;

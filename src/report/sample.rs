@@ -13,6 +13,7 @@ use crate::model::problem::{Place, Problem, Site};
 use crate::model::remembered::{FlakyCell, ModelSums, Remembered, Trend, TrendPoint};
 use crate::model::reply::{Attempt, RefusalDetails, Served, StopReason, Usage};
 use crate::model::request::Role;
+use crate::model::right_size::RightSize;
 use crate::model::run::{
     Address, Bill, CellDigests, CellResult, Improved, ReplyFacts, RequestFacts, RunInfo, RunReport, SCHEMA, SampleResult, Totals, TurnFacts,
 };
@@ -50,6 +51,33 @@ fn remembered(cells: &[CellResult]) -> Remembered {
     }
 }
 
+fn right_size() -> Vec<RightSize> {
+    let suite = "ticket-triage".to_owned();
+    let (prompt, haiku, sonnet) = ("ticket-triage@3".to_owned(), HAIKU.to_owned(), "claude-sonnet-4-6".to_owned());
+    vec![
+        RightSize::MaxTokens { suite: suite.clone(), model: haiku.clone(), max_tokens: 8_000, longest: 240, answers: 40 },
+        RightSize::CheaperModel {
+            suite: suite.clone(),
+            model: sonnet.clone(),
+            cheaper: haiku.clone(),
+            cells: 40,
+            passed: 39,
+            usd: "0.41".parse().unwrap(),
+            cheaper_usd: "0.14".parse().unwrap(),
+        },
+        RightSize::BelowCacheMinimum {
+            suite: suite.clone(),
+            prompt: prompt.clone(),
+            model: haiku,
+            tokens: 3_700,
+            minimum: 4_096,
+            requests: 40,
+            saving_usd: "0.1281".parse().unwrap(),
+        },
+        RightSize::NeverHit { suite, prompt, model: sonnet, requests: 12, written_tokens: 14_400, lost_usd: "0.0108".parse().unwrap() },
+    ]
+}
+
 /// The whole run: fails, with something of everything.
 pub(crate) fn report() -> RunReport {
     let cells = cells();
@@ -81,6 +109,7 @@ pub(crate) fn report() -> RunReport {
         comparisons: Vec::new(),
         baselines: Vec::new(),
         remembered: Some(remembered(&cells)),
+        right_size: right_size(),
         improved: vec![Improved {
             run: "20261121-090000-17ac".to_owned(),
             revision: Some("0c1d2c9e0a7b".to_owned()),

@@ -68,6 +68,8 @@ pub fn report(parts: Parts, facts: &RunFacts) -> RunReport {
         comparisons,
         baselines,
         remembered: None,
+        // From prices and suites, which only the run itself knows.
+        right_size: Vec::new(),
         texts,
         cells,
     }

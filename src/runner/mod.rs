@@ -11,6 +11,7 @@ pub mod merge;
 pub mod plan;
 pub mod prefixes;
 pub mod price;
+pub mod right_size;
 pub mod rounds;
 pub mod run;
 pub mod sampled;

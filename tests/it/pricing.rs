@@ -173,3 +173,30 @@ fn at_a_terminal_a_dear_run_asks_first_and_no_means_that_nothing_is_sent() {
     assert!(code == Some(0) && !said.contains("Go on?"), "{said}");
     assert_eq!(server.requests(), 16);
 }
+
+#[test]
+fn what_could_be_smaller_is_told_with_its_figures_and_not_to_those_who_want_quiet() {
+    let server = Server::start(SCRIPT);
+    let project = project(&server);
+    let cases: String = (0..20).map(|number| format!("  - {{id: case-{number}, vars: {{topic: topic {number}}}}}\n")).collect();
+    let suite = SUITE.split_once("cases:").unwrap().0.replace("max_tokens: 2000", "max_tokens: 4000");
+    project.rewrite("suites/questions.yaml", &format!("{suite}cases:\n{cases}"));
+    let (ran, report) = project.report(&["--endpoint", "anthropic", "--markdown", "report.md"]);
+    let kinds: Vec<&str> = report["right_size"].as_array().unwrap().iter().map(|hint| hint["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["max_tokens", "max_tokens", "cheaper_model"], "{report:.200}");
+    let hint = &report["right_size"][2];
+    assert_eq!((&hint["cheaper"], &hint["cells"], &hint["passed"]), (&"claude-haiku-4-5".into(), &20.into(), &20.into()));
+    let models = report["models"].as_array().unwrap();
+    assert_eq!(models[0]["bill"]["simulated_usd"], hint["cheaper_usd"], "no cache, no batch: plain rates are what it cost");
+    assert!(
+        ran.stdout.contains("could be smaller") && ran.stdout.contains("claude-haiku-4-5 passes all 20 cells for $0."),
+        "{}",
+        ran.stdout
+    );
+    assert!(project.read("report.md").contains("**Could be smaller:**"));
+    let quiet = project.run(&["run", "--endpoint", "anthropic", "-q"]);
+    assert!(quiet.stdout.contains("20") && !quiet.stdout.contains("could be smaller"), "{}", quiet.stdout);
+    // Nineteen are not enough to say anything.
+    let (_, fewer) = project.report(&["--endpoint", "anthropic", "--case", "case-1*", "--case", "case-[2-9]"]);
+    assert!(fewer["right_size"].is_null(), "{}", fewer["right_size"]);
+}

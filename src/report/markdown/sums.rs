@@ -6,7 +6,7 @@ use crate::model::run::{Group, RunReport};
 use crate::report::markdown::escaped::{cell_code, code, prose};
 use crate::report::markdown::{Page, samples};
 use crate::report::standing::GatedRates;
-use crate::report::{billed, figures, visible};
+use crate::report::{billed, figures, right_size, visible};
 
 /// Tables, the bill, and which run it was.
 pub(super) fn tail(report: &RunReport) -> Page {
@@ -24,6 +24,15 @@ pub(super) fn tail(report: &RunReport) -> Page {
     table(&mut page, "Prompt versions side by side", &versions, &rates);
     samples::show(report, &mut page);
     page.note(&format!("**Bill:** {}\n\n", bill(report)));
+    if !report.right_size.is_empty() {
+        page.note("**Could be smaller:**\n\n");
+        let mut left = 0;
+        for hint in &report.right_size {
+            let line = format!("- {}\n", prose(&right_size::line(hint), 1_000));
+            left += usize::from(left > 0 || !page.add(&line));
+        }
+        page.note(&if left > 0 { format!("\n_{left} more are in the JSON report._\n\n") } else { "\n".to_owned() });
+    }
     if report.totals.snapshots_changed + report.totals.snapshots_new > 0 {
         page.note("Take changed and new outputs with `promptkeel accept` (from a run elsewhere with `promptkeel accept --from run.json`, its JSON report), then commit the snapshots.\n\n");
     }

@@ -19,7 +19,7 @@ use crate::model::run::{LEFT_OUT_BY_BUDGET, RunReport, SampleResult};
 use crate::model::verdict::{CellError, ErrorKind, SkipReason};
 use crate::report::compared::of_gate;
 use crate::report::standing::{Standing, Standings};
-use crate::report::{billed, figures, problem, retries, visible, words};
+use crate::report::{billed, figures, problem, retries, right_size, visible, words};
 
 /// Most gates that are listed.
 const GATES: usize = 40;
@@ -29,7 +29,7 @@ const RETRIED: usize = 5;
 const ORPHANS: usize = 10;
 
 /// Everything below the tables.
-pub(super) fn show(report: &RunReport, standings: &Standings<'_>, screen: &mut Screen<'_>) -> io::Result<()> {
+pub(super) fn show(report: &RunReport, standings: &Standings<'_>, sized: Sized, screen: &mut Screen<'_>) -> io::Result<()> {
     screen.blank()?;
     let mut before = "";
     for (label, text) in sums(report, standings) {
@@ -41,6 +41,9 @@ pub(super) fn show(report: &RunReport, standings: &Standings<'_>, screen: &mut S
     compared::of_run(&report.comparisons, screen)?;
     gates(report, screen)?;
     hints(report, screen)?;
+    if sized == Sized::Told {
+        right_size(report, screen)?;
+    }
     verdict(report, screen)
 }
 
@@ -51,6 +54,25 @@ pub(super) fn brief(report: &RunReport, standings: &Standings<'_>, screen: &mut 
     screen.wrapped(&[], &judged(report), usize::MAX)?;
     screen.wrapped(&[span(PLAIN, "  ")], &[span(PLAIN, told.collect::<Vec<_>>().join("; "))], usize::MAX)?;
     report.gates.iter().filter(|gate| gate.outcome != GateOutcome::Pass).take(GATES).try_for_each(|open| gate(open, screen))
+}
+
+/// Whether it is told what of the run could be smaller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sized {
+    Told,
+    Untold,
+}
+
+/// What of the run could be smaller.
+fn right_size(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
+    if report.right_size.is_empty() {
+        return Ok(());
+    }
+    screen.heading("could be smaller", if report.run.simulated { "at list prices, which nobody paid" } else { "" })?;
+    for hint in report.right_size.iter().take(right_size::MOST) {
+        screen.wrapped(&[span(PLAIN, "  ")], &[span(PLAIN, right_size::line(hint))], usize::MAX)?;
+    }
+    more(report.right_size.len(), right_size::MOST, "hint", "hints", screen)
 }
 
 fn sums(report: &RunReport, standings: &Standings<'_>) -> Vec<(&'static str, String)> {

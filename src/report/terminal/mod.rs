@@ -54,7 +54,21 @@ pub fn summary(report: &RunReport, out: &mut dyn io::Write, style: Style) -> io:
     failures::show(report, &standings, &mut screen)?;
     models::show(report, &mut screen)?;
     samples::show(report, &mut screen)?;
-    closing::show(report, &standings, &mut screen)
+    closing::show(report, &standings, closing::Sized::Told, &mut screen)
+}
+
+/// The same without what could be smaller, for those who want to hear only what the run came to.
+///
+/// # Errors
+///
+/// Only what `out` answers.
+pub fn terse(report: &RunReport, out: &mut dyn io::Write, style: Style) -> io::Result<()> {
+    let standings = Standings::of(report);
+    let mut screen = paint::Screen::new(out, style);
+    failures::show(report, &standings, &mut screen)?;
+    models::show(report, &mut screen)?;
+    samples::show(report, &mut screen)?;
+    closing::show(report, &standings, closing::Sized::Untold, &mut screen)
 }
 
 /// Writes what a further round of a watch came to where the lines follow each other: the verdict, the counts, the gates that do not hold.
