@@ -10,7 +10,7 @@ use fastrand::Rng;
 use promptkeel::gate::statistics::paired::mean;
 use promptkeel::gate::statistics::sign_flip;
 use promptkeel::gate::statistics::simulated::Truth;
-use promptkeel::gate::statistics::verdict::compare;
+use promptkeel::gate::statistics::verdict::judge;
 use promptkeel::model::comparison::{ComparisonPolicy, ComparisonVerdict, FreshSamples, LocalPolicy, PairedCase};
 
 const RUNS: u32 = 3_000;
@@ -89,7 +89,7 @@ fn cell(row: &Row, scenario: &str, published: Option<f64>, runs: u32) -> String 
     let mut random = Rng::with_seed(SEED);
     let blocked = (0..runs).filter(|_| {
         let cases = truth.cases(row.samples, &mut random);
-        let fresh = compare(&cases, &[], local_only()).need.map(|need| truth.fresh(&need, &mut random)).unwrap_or_default();
+        let fresh = judge(&cases, &[], local_only()).need.map(|need| truth.fresh(&need, &mut random)).unwrap_or_default();
         (row.rule)(&cases, &fresh)
     });
     let share = blocked.count() as f64 / f64::from(runs);
@@ -144,14 +144,14 @@ fn broad(cases: &[PairedCase], _: &[FreshSamples]) -> bool {
 }
 
 fn local(cases: &[PairedCase], fresh: &[FreshSamples]) -> bool {
-    compare(cases, fresh, local_only()).verdict == ComparisonVerdict::Regressed
+    judge(cases, fresh, local_only()).verdict == ComparisonVerdict::Regressed
 }
 
 fn t_and_local(cases: &[PairedCase], fresh: &[FreshSamples]) -> bool {
     let half = ComparisonPolicy { alpha: 0.025, ..local_only() };
-    p_of_t(cases) <= 0.025 || compare(cases, fresh, half).verdict == ComparisonVerdict::Regressed
+    p_of_t(cases) <= 0.025 || judge(cases, fresh, half).verdict == ComparisonVerdict::Regressed
 }
 
 fn gate(cases: &[PairedCase], fresh: &[FreshSamples]) -> bool {
-    compare(cases, fresh, ComparisonPolicy::default()).verdict == ComparisonVerdict::Regressed
+    judge(cases, fresh, ComparisonPolicy::default()).verdict == ComparisonVerdict::Regressed
 }

@@ -308,7 +308,7 @@ fn still_worse(compared: &ArmComparison, [baseline, candidate]: &[ArmCells<'_>; 
             PairedCase { candidate, ..pair.counted.clone() }
         })
         .collect();
-    verdict::compare(&hopeful, &[], compared.comparison.policy).verdict == ComparisonVerdict::Regressed
+    verdict::judge(&hopeful, &[], compared.comparison.policy).verdict == ComparisonVerdict::Regressed
 }
 
 #[cfg(test)]

@@ -93,8 +93,7 @@ pub fn pair<'a>(across: Across, baseline: &[&'a CellResult], candidate: &[&'a Ce
         noted.add(FindingKind::OnlyCandidate, name(cell), None);
         left_out.push(LeftOut { cell, name: name(cell), kind: FindingKind::OnlyCandidate, is_replay: false });
     }
-    let mut units = Units::default();
-    let mut comparable = Vec::new();
+    let mut kept = Vec::new();
     for (baseline, candidate) in &matched {
         let case = name(baseline);
         let mut kept_out = None;
@@ -102,16 +101,15 @@ pub fn pair<'a>(across: Across, baseline: &[&'a CellResult], candidate: &[&'a Ce
             kept_out = kept_out.or(leaves_out(kind).then_some(kind));
             noted.add(kind, case.clone(), detail);
         }
-        if let Some(kind) = kept_out {
-            left_out.push(LeftOut { cell: candidate, name: case, kind, is_replay: false });
-            continue;
+        match kept_out {
+            Some(kind) => left_out.push(LeftOut { cell: candidate, name: case, kind, is_replay: false }),
+            None => kept.push((case, *baseline, *candidate)),
         }
-        let counted = PairedCase {
-            cluster: Some(units.of(baseline, candidate)),
-            baseline: counts(baseline, &same),
-            candidate: counts(candidate, &same),
-            case,
-        };
+    }
+    let units = units(&kept.iter().map(|(_, baseline, candidate)| [*baseline, *candidate]).collect::<Vec<_>>());
+    let mut comparable = Vec::new();
+    for ((case, baseline, candidate), unit) in kept.into_iter().zip(units) {
+        let counted = PairedCase { cluster: Some(unit), baseline: counts(baseline, &same), candidate: counts(candidate, &same), case };
         let is_replay = |cell: &CellResult| cell.samples.iter().any(|sample| answer(sample).is_some_and(|answer| same.contains(&answer)));
         let lacking = counted.baseline.samples == 0 || counted.candidate.samples == 0;
         if lacking && (is_replay(baseline) || is_replay(candidate)) {
@@ -130,7 +128,24 @@ pub fn pair<'a>(across: Across, baseline: &[&'a CellResult], candidate: &[&'a Ce
         }
         comparable.push(Pair { baseline, candidate, counted });
     }
+    trim(&mut comparable, &same);
     Pairs { comparable, all: matched.len(), findings: noted.findings(), left_out }
+}
+
+/// Cuts the arms of a case to equally many samples, the first ones, where it stands or falls with others. Only then can a whole unit change
+/// places, whatever its cases have in common; a case of its own needs no such cut.
+fn trim(pairs: &mut [Pair<'_>], same: &HashSet<Answer<'_>>) {
+    let mut sizes: HashMap<String, u32> = HashMap::new();
+    let has_both = |pair: &Pair<'_>| pair.counted.baseline.samples > 0 && pair.counted.candidate.samples > 0;
+    for unit in pairs.iter().filter(|pair| has_both(pair)).filter_map(|pair| pair.counted.cluster.clone()) {
+        *sizes.entry(unit).or_default() += 1;
+    }
+    let is_shared = |pair: &Pair<'_>| pair.counted.cluster.as_ref().is_some_and(|unit| sizes.get(unit).is_some_and(|size| *size > 1));
+    for pair in pairs.iter_mut().filter(|pair| has_both(pair) && is_shared(pair)) {
+        let most = pair.counted.baseline.samples.min(pair.counted.candidate.samples) as usize;
+        pair.counted.baseline = first_counts(pair.baseline, same, most);
+        pair.counted.candidate = first_counts(pair.candidate, same, most);
+    }
 }
 
 /// What the cells of one arm are called, and the unit that each belongs to: as [`pair`] would name and cluster them.
@@ -141,9 +156,8 @@ pub fn units_of<'a>(cells: &[&'a CellResult]) -> Vec<(String, String)> {
     for cell in cells {
         *of_case.entry((&cell.address.suite, &cell.address.case)).or_default() += 1;
     }
-    let mut units = Units::default();
-    let of_cell = |cell: &'a CellResult| (name(cell, &of_case, several_prompts, true), units.of(cell, cell));
-    cells.iter().copied().map(of_cell).collect()
+    let units = units(&cells.iter().map(|cell| [*cell, *cell]).collect::<Vec<_>>());
+    cells.iter().map(|cell| name(cell, &of_case, several_prompts, true)).zip(units).collect()
 }
 
 /// The suite and the case; what else tells it from other cells, where several answer the same case.
@@ -159,11 +173,18 @@ fn name(cell: &CellResult, of_case: &HashMap<(&str, &str), u32>, several_prompts
 
 /// Samples that reached a verdict, and that are not the other arm's own answers.
 fn counts(cell: &CellResult, same: &HashSet<Answer<'_>>) -> Counts {
+    first_counts(cell, same, usize::MAX)
+}
+
+/// The same of the first ones.
+fn first_counts(cell: &CellResult, same: &HashSet<Answer<'_>>, most: usize) -> Counts {
     let own = cell.samples.iter().filter(|sample| answer(sample).is_none_or(|answer| !same.contains(&answer)));
-    own.fold(Counts::default(), |counts, sample| match sample.verdict {
-        Verdict::Pass => Counts { passes: counts.passes.saturating_add(1), samples: counts.samples.saturating_add(1) },
-        Verdict::Fail => Counts { samples: counts.samples.saturating_add(1), ..counts },
-        Verdict::Error | Verdict::Skipped => counts,
+    own.filter(|sample| matches!(sample.verdict, Verdict::Pass | Verdict::Fail)).take(most).fold(Counts::default(), |counts, sample| {
+        match sample.verdict {
+            Verdict::Pass => Counts { passes: counts.passes.saturating_add(1), samples: counts.samples.saturating_add(1) },
+            Verdict::Fail => Counts { samples: counts.samples.saturating_add(1), ..counts },
+            Verdict::Error | Verdict::Skipped => counts,
+        }
     })
 }
 
@@ -264,22 +285,41 @@ impl Noted {
     }
 }
 
-/// Cells that stand or fall together: one case under several models, and cases that ask the very same.
-#[derive(Default)]
-struct Units<'a>(HashMap<(&'a str, &'a str), String>);
+/// By what two pairs of cells are known to stand or fall together.
+#[derive(PartialEq, Eq, Hash)]
+enum Bond<'a> {
+    /// One case, under several models.
+    Case(&'a str, &'a str),
+    /// The very same request.
+    Asked(&'a str),
+}
 
-impl<'a> Units<'a> {
-    fn of(&mut self, baseline: &'a CellResult, candidate: &'a CellResult) -> String {
-        let asked = |cell: &'a CellResult| cell.samples.first().filter(|sample| !sample.key.is_empty()).map(|sample| ("", &*sample.key));
-        let case = (&*baseline.address.suite, &*baseline.address.case);
-        let names = [Some(case), asked(baseline), asked(candidate)];
-        let known = names.iter().flatten().find_map(|name| self.0.get(name).cloned());
-        let unit = known.unwrap_or_else(|| format!("{}::{}", case.0, case.1));
-        for name in names.into_iter().flatten() {
-            self.0.entry(name).or_insert_with(|| unit.clone());
+/// The unit of each pair, named after the first case in it. What hangs together by way of others hangs together.
+fn units<'a>(pairs: &[[&'a CellResult; 2]]) -> Vec<String> {
+    let mut first: HashMap<Bond<'a>, usize> = HashMap::new();
+    let mut above: Vec<usize> = (0..pairs.len()).collect();
+    for (index, pair) in pairs.iter().enumerate() {
+        for cell in pair {
+            let asked = cell.samples.first().map(|sample| &*sample.key).filter(|key| !key.is_empty());
+            let bonds = [Some(Bond::Case(&cell.address.suite, &cell.address.case)), asked.map(Bond::Asked)];
+            for bond in bonds.into_iter().flatten() {
+                let other = *first.entry(bond).or_insert(index);
+                let (one, other) = (root(&mut above, index), root(&mut above, other));
+                above[one.max(other)] = one.min(other);
+            }
         }
-        unit
     }
+    let name = |index: usize| format!("{}::{}", pairs[index][0].address.suite, pairs[index][0].address.case);
+    (0..pairs.len()).map(|index| name(root(&mut above, index))).collect()
+}
+
+/// The first pair of a unit; every step on the way is halved for the next.
+fn root(above: &mut [usize], mut index: usize) -> usize {
+    while above[index] != index {
+        above[index] = above[above[index]];
+        index = above[index];
+    }
+    index
 }
 
 #[cfg(test)]

@@ -131,3 +131,35 @@ fn an_error_is_no_failure_and_a_replayed_answer_is_no_evidence() {
     assert_eq!(pairs[1], ("s::b".to_owned(), Counts::new(1, 1), Counts::new(0, 0)));
     assert_eq!(findings, [(FindingKind::SameAnswers, vec!["s::c".to_owned()]), (FindingKind::NoVerdictCandidate, vec!["s::b".to_owned()])]);
 }
+
+fn counted(baseline: &[CellResult], candidate: &[CellResult]) -> Vec<PairedCase> {
+    let pairs = pair(Across::Runs, &baseline.iter().collect::<Vec<_>>(), &candidate.iter().collect::<Vec<_>>());
+    pairs.comparable.into_iter().map(|pair| pair.counted).collect()
+}
+
+#[test]
+fn cases_that_hang_together_by_way_of_a_third_are_one_unit() {
+    // `a` and `c` ask nothing alike, but the baseline asks `b` as `a`, and the candidate asks `b` as `c`.
+    let arm = |run, asked: [&str; 3]| -> Vec<CellResult> {
+        let asking = |(case, asked): (&str, &str)| {
+            let mut cell = cell(("s", case, 1, "m"), run, &["pass"]);
+            cell.samples[0].key = asked.to_owned();
+            cell
+        };
+        ["a", "c", "b"].into_iter().zip(asked).map(asking).collect()
+    };
+    let units: Vec<_> =
+        counted(&arm("one", ["x", "y", "x"]), &arm("two", ["v", "w", "w"])).into_iter().map(|case| case.cluster.unwrap()).collect();
+    assert_eq!(units, ["s::a", "s::a", "s::a"]);
+}
+
+#[test]
+fn arms_of_a_unit_of_several_cases_are_cut_to_equally_many_samples() {
+    let baseline = [cell(("s", "a", 1, "m"), "one", &["pass"; 3]), cell(("s", "a", 1, "n"), "one", &["fail"; 3])];
+    let candidate =
+        [cell(("s", "a", 1, "m"), "two", &["fail", "error", "pass", "pass", "fail"]), cell(("s", "a", 1, "n"), "two", &["pass"; 3])];
+    let arms = |counted: Vec<PairedCase>| counted.into_iter().map(|case| (case.baseline, case.candidate)).collect::<Vec<_>>();
+    let cut = (Counts::new(3, 3), Counts::new(2, 3));
+    assert_eq!(arms(counted(&baseline, &candidate)), [cut, (Counts::new(0, 3), Counts::new(3, 3))], "the first three with a verdict");
+    assert_eq!(arms(counted(&baseline[..1], &candidate[..1])), [(Counts::new(3, 3), Counts::new(2, 4))], "a case of its own keeps all");
+}

@@ -143,8 +143,10 @@ pub struct Comparison {
     pub interval: Interval,
     /// The interval's confidence, 0 to 1.
     pub confidence: f64,
-    /// The loss over all cases that would have been shown in four of five such comparisons.
-    pub detectable: f64,
+    /// The smallest loss in every case that the average over all cases would show in four of five such comparisons; `None`: it would show none
+    /// as often.
+    #[serde(default)]
+    pub detectable: Option<f64>,
     /// What all cases together say.
     pub broad: BroadResult,
     /// What single cases say; `None` where the policy does not ask for it.
@@ -211,11 +213,12 @@ pub struct Confirmed {
 pub struct Need {
     /// Cases that want fresh samples in both arms, by id, the worst first.
     pub confirm: Vec<String>,
-    /// How many fresh samples each of them wants in each arm.
+    /// How many fresh samples each of them wants in each arm: the policy's, or more where these could not reach the level.
     pub fresh_samples: u32,
-    /// Samples per case and arm, in all, with which the interval would decide if the difference stayed as it is; `None`: it is narrow enough,
+    /// Samples per case and arm, in all, with which it would be decided if the difference stayed as it is; `None`: the interval is narrow enough,
     /// or samples alone cannot narrow it as far.
     pub samples: Option<u32>,
-    /// Cases, in all, with which it would decide if the difference stayed as it is; `None`: it is narrow enough, or no number would do.
+    /// Cases, in all, with which it would be decided if the difference stayed as it is; `None`: the interval is narrow enough, no number would
+    /// do, or all cases hang together, so that nobody knows what others would say.
     pub cases: Option<u32>,
 }

@@ -11,7 +11,7 @@ use fastrand::Rng;
 
 use super::proportion::wilson;
 use super::sampling::noise;
-use super::verdict::compare;
+use super::verdict::judge;
 use crate::model::calibration::{CaseNoise, Detection, Found, Frequency, PassRateBlocks, Unchanged};
 use crate::model::comparison::{Comparison, ComparisonPolicy, ComparisonVerdict, Counts, FreshSamples, Need, PairedCase};
 
@@ -122,11 +122,11 @@ pub fn unchanged(pools: &[Pool], rates: &[PassRate], policy: ComparisonPolicy, d
     let mut units = 0;
     for _ in 0..draws {
         let cases: Vec<PairedCase> = decks.iter_mut().map(|deck| deck.deal(&mut random)).collect();
-        let first = compare(&cases, &[], policy);
+        let first = judge(&cases, &[], policy);
         let comparison = match &first.need {
             Some(need) if !need.confirm.is_empty() => {
                 let fresh = fresh(&mut decks, need, &mut random);
-                compare(&cases, &fresh, policy)
+                judge(&cases, &fresh, policy)
             }
             _ => first,
         };
@@ -286,11 +286,11 @@ impl Imagined {
         for _ in 0..self.draws {
             let (drawn, truth) = self.draw(units, samples, drop, &mut random);
             cases = drawn.len();
-            let first = compare(&drawn, &[], self.policy);
+            let first = judge(&drawn, &[], self.policy);
             let comparison = match &first.need {
                 Some(need) if !need.confirm.is_empty() => {
                     let fresh = imagined_fresh(&drawn, &truth, need, &mut random);
-                    compare(&drawn, &fresh, self.policy)
+                    judge(&drawn, &fresh, self.policy)
                 }
                 _ => first,
             };

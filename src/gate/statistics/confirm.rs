@@ -78,8 +78,10 @@ pub fn local(mut screened: Vec<&PairedCase>, fresh: &[FreshSamples], policy: Loc
     let most = usize::try_from(policy.most_cases).unwrap_or(usize::MAX);
     let beyond = screened.len().saturating_sub(most);
     screened.truncate(most);
-    let found: Vec<Option<&FreshSamples>> =
-        screened.iter().map(|case| fresh.iter().find(|fresh| fresh.case == case.case && can_show(fresh, screened.len(), level))).collect();
+    let found: Vec<Option<&FreshSamples>> = screened
+        .iter()
+        .map(|case| fresh.iter().find(|fresh| fresh.case == case.case && can_show(fresh.baseline, fresh.candidate, screened.len(), level)))
+        .collect();
     let p: Vec<f64> = found.iter().map(|fresh| fresh.map_or(1.0, |fresh| fisher_worse(fresh.baseline, fresh.candidate))).collect();
     let adjusted = holm(&p);
     let result = |(index, case): (usize, &&PairedCase)| ScreenedCase {
@@ -99,11 +101,22 @@ pub fn local(mut screened: Vec<&PairedCase>, fresh: &[FreshSamples], policy: Loc
 }
 
 /// Whether so many samples could show even a complete break: what cannot fail has confirmed nothing.
-fn can_show(fresh: &FreshSamples, family: usize, level: f64) -> bool {
-    let (baseline, candidate) = (fresh.baseline.samples, fresh.candidate.samples);
+fn can_show(baseline: Counts, candidate: Counts, family: usize, level: f64) -> bool {
+    let (baseline, candidate) = (baseline.samples, candidate.samples);
     let broken = fisher_worse(Counts::new(baseline, baseline), Counts::new(0, candidate));
-    baseline > 0 && candidate > 0 && broken * family as f64 <= level + ROUNDING
+    baseline > 0 && candidate > 0 && level > 0.0 && broken * family as f64 <= level + ROUNDING
 }
+
+/// The fewest fresh samples in each arm with which a complete break of one of so many cases reaches the level; `None` where nobody would buy
+/// as many.
+#[must_use]
+pub fn samples_that_can_show(level: f64, family: usize) -> Option<u32> {
+    let shows = |samples: &u32| can_show(Counts::new(*samples, *samples), Counts::new(0, *samples), family, level);
+    (1..=MOST_FRESH).find(shows)
+}
+
+/// No more are asked for.
+const MOST_FRESH: u32 = 200;
 
 #[cfg(test)]
 mod tests {

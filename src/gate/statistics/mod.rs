@@ -12,6 +12,7 @@
 //! | [`discordant`] | the same for one sample per case: a table of four counts |
 //! | [`proportion`] | how large is one pass rate, within which interval? |
 //! | [`sampling`] | how much of the spread is noise that more samples would remove? |
+//! | [`advice`] | what could these samples have shown, and how many would decide? |
 //! | [`power`] | how large a loss would be seen, and how many cases would it take? |
 //! | [`simulated`] | how often does the gate say what where the truth is known? |
 //! | [`calibration`] | how often does it say what, judged by samples that were really taken? |
@@ -20,6 +21,7 @@
 //!
 //! The reference values in `vectors.json` were computed with scipy 1.17.1 and statsmodels 0.15.0; each file is tested against them.
 
+pub mod advice;
 pub mod calibration;
 pub mod confirm;
 pub mod discordant;

@@ -91,32 +91,98 @@ fn combine(first: Arm, second: Arm, covariance: f64, limits: impl Fn(Arm) -> Int
     }
 }
 
-/// The interval of the mean difference that a verdict stands on: at each end the wider of Student's and Newcombe's, the latter from the exact
-/// limits of Clopper and Pearson.
+/// What the interval of the mean difference stands on, so that it can be asked of more cases or samples as well.
 ///
-/// Student's alone is too narrow where nearly every sample passes: without a single difference it has no width, so that two cases would
-/// prove anything. Newcombe's counts samples and knows that none failing of few proves little, but it knows nothing of clusters. From Wilson's
+/// The interval is, at each end, the wider of Student's and Newcombe's, the latter from the exact limits of Clopper and Pearson. Student's
+/// alone is too narrow where nearly every sample passes: without a single difference it has no width, so that two cases would
+/// prove anything. Newcombe's counts samples and knows that none failing of few proves little. From Wilson's
 /// limits it called 6.3 % of candidates "not worse" that are worse by exactly the margin, at a level of 5 %; the exact ones hold it. With more
 /// than one sample per case its correlation is that of the case rates: what two samples, one from each arm of a case, have in common.
-#[must_use]
-pub fn interval(cases: &[PairedCase], mean: &Mean, confidence: f64) -> Interval {
-    let rates: Vec<(f64, f64)> = cases.iter().filter_map(|case| Some((case.candidate.rate()?, case.baseline.rate()?))).collect();
-    let student = mean.interval(confidence);
-    if rates.is_empty() {
-        return student;
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Evidence {
+    /// The mean difference.
+    pub mean: Mean,
+    /// Candidate and baseline.
+    arms: Option<[Arm; 2]>,
+    covariance: f64,
+}
+
+impl Evidence {
+    /// Of cases that have samples in both arms. `clusters` names each one's unit.
+    #[must_use]
+    pub fn of(cases: &[PairedCase], mean: Mean, clusters: &[usize]) -> Self {
+        let rates: Vec<(f64, f64)> = cases.iter().filter_map(|case| Some((case.candidate.rate()?, case.baseline.rate()?))).collect();
+        if rates.is_empty() || rates.len() != clusters.len() {
+            return Self { mean, arms: None, covariance: 0.0 };
+        }
+        let n = rates.len() as f64;
+        // The mean of the case rates has the variance of a rate over so many samples.
+        let worth = |samples: fn(&PairedCase) -> u32| {
+            let inverse: f64 = cases.iter().map(samples).filter(|samples| *samples > 0).map(|samples| 1.0 / f64::from(samples)).sum();
+            n * n / inverse
+        };
+        let arm = |rates: Vec<f64>, samples: f64| {
+            let rate = rates.iter().sum::<f64>() / n;
+            Arm { rate, samples: samples / design_effect(&rates, clusters) }
+        };
+        let candidate = arm(rates.iter().map(|(rate, _)| *rate).collect(), worth(|case| case.candidate.samples));
+        let baseline = arm(rates.iter().map(|(_, rate)| *rate).collect(), worth(|case| case.baseline.samples));
+        let covariance = rates.iter().map(|(one, other)| (one - candidate.rate) * (other - baseline.rate)).sum::<f64>() / n;
+        Self { mean, arms: Some([candidate, baseline]), covariance }
     }
+
+    /// The interval.
+    #[must_use]
+    pub fn interval(&self, confidence: f64) -> Interval {
+        let student = self.mean.interval(confidence);
+        let Some([candidate, baseline]) = self.arms else { return student };
+        let exact = |arm: Arm| clopper_pearson_of_rate(arm.rate, arm.samples, confidence.max(0.0));
+        let newcombe = combine(candidate, baseline, self.covariance, exact);
+        Interval { low: student.low.min(newcombe.low), high: student.high.max(newcombe.high) }
+    }
+
+    /// The same with `times` as many units that are like these. `None` where one unit alone tells nothing of others.
+    #[must_use]
+    pub fn with_units(&self, times: f64) -> Option<Self> {
+        if self.mean.degrees == 0 {
+            return None;
+        }
+        let degrees = (f64::from(self.mean.degrees) + 1.0) * times - 1.0;
+        let standard_error = self.mean.standard_error * (f64::from(self.mean.degrees) / degrees).sqrt();
+        let mean = Mean { standard_error, degrees: degrees as u32, ..self.mean };
+        Some(Self { mean, ..self.worth(times) })
+    }
+
+    /// The same with `times` as many samples of each case, of which `noise`, a part of the variance of the mean, becomes less.
+    #[must_use]
+    pub fn with_samples(&self, times: f64, noise: f64) -> Self {
+        let left = (1.0 - noise + noise / times).max(0.0).sqrt();
+        Self { mean: Mean { standard_error: self.mean.standard_error * left, ..self.mean }, ..self.worth(times) }
+    }
+
+    fn worth(&self, times: f64) -> Self {
+        let arms = self.arms.map(|arms| arms.map(|arm| Arm { samples: arm.samples * times, ..arm }));
+        Self { arms, ..*self }
+    }
+}
+
+/// By how much the variance of an arm's rate is larger than that of as many independent cases, because those of a cluster resemble each other.
+///
+/// At least 1 and at most the mean size of a cluster, weighted by size: that is what cases come to that are all the same (`1 + (m-1) ρ` at
+/// ρ = 1). Where every case has the same rate there is no resemblance to be seen, and they are taken to be the same. Kish 1965.
+fn design_effect(rates: &[f64], clusters: &[usize]) -> f64 {
     let n = rates.len() as f64;
-    // The mean of the case rates has the variance of a rate over so many samples.
-    let worth = |samples: fn(&PairedCase) -> u32| {
-        let inverse: f64 = cases.iter().map(samples).filter(|samples| *samples > 0).map(|samples| 1.0 / f64::from(samples)).sum();
-        n * n / inverse
-    };
-    let candidate = Arm { rate: rates.iter().map(|(rate, _)| rate).sum::<f64>() / n, samples: worth(|case| case.candidate.samples) };
-    let baseline = Arm { rate: rates.iter().map(|(_, rate)| rate).sum::<f64>() / n, samples: worth(|case| case.baseline.samples) };
-    let covariance = rates.iter().map(|(one, other)| (one - candidate.rate) * (other - baseline.rate)).sum::<f64>() / n;
-    let exact = |arm: Arm| clopper_pearson_of_rate(arm.rate, arm.samples, confidence.max(0.0));
-    let newcombe = combine(candidate, baseline, covariance, exact);
-    Interval { low: student.low.min(newcombe.low), high: student.high.max(newcombe.high) }
+    let mean = rates.iter().sum::<f64>() / n;
+    let mut sums: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
+    for (rate, cluster) in rates.iter().zip(clusters) {
+        let (sum, size) = sums.entry(*cluster).or_default();
+        *sum += rate - mean;
+        *size += 1.0;
+    }
+    let most = sums.values().map(|(_, size)| size * size).sum::<f64>() / n;
+    let alone: f64 = rates.iter().map(|rate| (rate - mean).powi(2)).sum();
+    let together: f64 = sums.values().map(|(sum, _)| sum * sum).sum();
+    if alone > 1e-12 && sums.len() > 1 { (together / alone).clamp(1.0, most) } else { most }
 }
 
 #[cfg(test)]
@@ -175,7 +241,7 @@ mod tests {
         let low = |count, samples| {
             let cases = cases(count, samples);
             let differences = vec![0.0; cases.len()];
-            interval(&cases, &mean(&differences, &alone(cases.len())).unwrap(), 0.9).low
+            Evidence::of(&cases, mean(&differences, &alone(cases.len())).unwrap(), &alone(cases.len())).interval(0.9).low
         };
         assert!(low(2, 3) < -0.3, "six passes: {}", low(2, 3));
         assert!(low(60, 3) > -0.02, "a hundred and eighty passes: {}", low(60, 3));
@@ -187,7 +253,7 @@ mod tests {
         // A candidate that fails one sample in twenty passes 52 samples in 6.9 % of runs, and 60 in 4.6 %.
         let low = |count, samples| {
             let cases = cases(count, samples);
-            interval(&cases, &mean(&vec![0.0; cases.len()], &alone(cases.len())).unwrap(), 0.9).low
+            Evidence::of(&cases, mean(&vec![0.0; cases.len()], &alone(cases.len())).unwrap(), &alone(cases.len())).interval(0.9).low
         };
         assert!(low(26, 2) < -0.05 && low(20, 3) > -0.05);
         assert_close(low(26, 2), 0.05_f64.powf(1.0 / 52.0) - 1.0, EXACT, &"52 samples");
@@ -207,7 +273,7 @@ mod tests {
             let clusters: Vec<usize> = arms.iter().map(|arm| arm.2).take(cases.len()).collect();
             if let Some(mean) = mean(&differences, &clusters) {
                 for confidence in [confidence, 0.9] {
-                    let got = interval(&cases, &mean, confidence);
+                    let got = Evidence::of(&cases, mean, &clusters).interval(confidence);
                     prop_assert!(-1.0 <= got.low && got.high <= 1.0 && got.low <= mean.value + 1e-9 && mean.value <= got.high + 1e-9);
                 }
                 prop_assert!((0.0..=1.0).contains(&mean.p_worse()));

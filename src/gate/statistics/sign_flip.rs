@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::distributions::exactly;
+use super::confirm::ROUNDING;
+use super::distributions::{exactly, normal_cdf};
 use crate::model::comparison::{Counts, PairedCase};
 
 /// What may be added to the sum by one independent unit, each with its probability where nothing changed, and what was.
@@ -40,6 +41,40 @@ impl Unit {
         Self { outcomes, observed: value(u64::from(candidate.passes)) }
     }
 
+    /// Several laws, lowest outcome first, as one: the outcomes of all of them at the same quantile. Of all ways in which they could hang
+    /// together this spreads the sum the widest.
+    fn together(parts: &[Self]) -> Self {
+        if let [one] = parts {
+            return one.clone();
+        }
+        let mut places: Vec<(usize, f64)> = parts.iter().map(|part| (0, part.outcomes[0].1)).collect();
+        let (mut outcomes, mut dealt) = (Vec::new(), 0.0);
+        loop {
+            let value = parts.iter().zip(&places).fold(0_i64, |sum, (part, (place, _))| sum.saturating_add(part.outcomes[*place].0));
+            let open = parts.iter().zip(&places).filter(|(part, (place, _))| place + 1 < part.outcomes.len());
+            let Some(step) = open.map(|(_, (_, left))| *left).min_by(f64::total_cmp) else {
+                outcomes.push((value, (1.0_f64 - dealt).max(0.0)));
+                break;
+            };
+            outcomes.push((value, step));
+            dealt += step;
+            for (part, (place, left)) in parts.iter().zip(&mut places).filter(|(part, (place, _))| place + 1 < part.outcomes.len()) {
+                *left -= step;
+                if *left <= 1e-15 {
+                    *place += 1;
+                    *left = part.outcomes[*place].1;
+                }
+            }
+        }
+        Self { outcomes, observed: parts.iter().fold(0, |sum: i64, part| sum.saturating_add(part.observed)) }
+    }
+
+    /// Whether it could have come out otherwise.
+    #[must_use]
+    pub const fn can_differ(&self) -> bool {
+        self.outcomes.len() > 1
+    }
+
     fn lowest(&self) -> i128 {
         self.outcomes.iter().map(|(value, _)| i128::from(*value)).min().unwrap_or_default()
     }
@@ -48,37 +83,50 @@ impl Unit {
 /// The largest common multiple of sample counts that differences are written in; beyond it they are rounded to a billionth.
 const LARGEST_SCALE: u64 = 1 << 31;
 
+/// Which cases are one unit: those of a cluster, and each case without one. Cases without a sample in either arm are in none.
+#[must_use]
+pub(super) fn groups(cases: &[PairedCase]) -> Vec<Vec<usize>> {
+    let mut clusters: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    let mut groups = Vec::new();
+    for (index, case) in cases.iter().enumerate().filter(|(_, case)| case.baseline.samples > 0 && case.candidate.samples > 0) {
+        match &case.cluster {
+            Some(cluster) => clusters.entry(cluster).or_default().push(index),
+            None => groups.push(vec![index]),
+        }
+    }
+    groups.extend(clusters.into_values());
+    groups
+}
+
 /// One unit per cluster, and per case without one. Cases without a sample in either arm are left out.
 ///
-/// A case whose arms had unequally many samples is a unit of its own, in a cluster too: flipped with the others it could block an unchanged
-/// prompt far too often. Dealing its passes anew is right wherever nothing changed.
+/// A cluster whose arms have equally many samples in every case is swapped whole. A single case with unequal arms has its passes dealt anew.
+/// For several such cases that hang together in an unknown way, the widest law is taken: all of them are dealt well or badly at once.
+/// That is exact where they ask the very same, and never too narrow.
 #[must_use]
 pub fn units(cases: &[PairedCase]) -> Vec<Unit> {
-    let compared = || cases.iter().filter(|case| case.baseline.samples > 0 && case.candidate.samples > 0);
-    let scale = scale(compared().flat_map(|case| [case.baseline.samples, case.candidate.samples]));
+    let counts: Vec<[Counts; 2]> = cases.iter().map(|case| [case.baseline, case.candidate]).collect();
+    units_of(&groups(cases), &counts)
+}
+
+/// The same from counts, the baseline's first, that were grouped before.
+pub(super) fn units_of(groups: &[Vec<usize>], counts: &[[Counts; 2]]) -> Vec<Unit> {
+    let scale = scale(groups.iter().flatten().flat_map(|index| counts[*index].map(|counts| counts.samples)));
     let share = |passes: u64, samples: u32| match scale {
         Some(scale) => passes as i64 * (scale / i64::from(samples)),
         None => (passes as f64 / f64::from(samples) * 1e9).round() as i64,
     };
-    let mut clusters: BTreeMap<&str, i64> = BTreeMap::new();
-    let mut units = Vec::new();
-    for case in compared() {
-        let [baseline, candidate] = [case.baseline, case.candidate].map(|counts| Counts::new(counts.passes, counts.samples));
-        if baseline.samples != candidate.samples {
-            units.push(Unit::dealt(baseline, candidate, share));
-            continue;
+    let unit = |group: &Vec<usize>| {
+        let arms = || group.iter().map(|index| counts[*index].map(|counts| Counts::new(counts.passes, counts.samples)));
+        if arms().all(|[baseline, candidate]| baseline.samples == candidate.samples) {
+            let difference = |[baseline, candidate]: [Counts; 2]| {
+                share(candidate.passes.into(), candidate.samples) - share(baseline.passes.into(), baseline.samples)
+            };
+            return Unit::flipped(arms().map(difference).fold(0, i64::saturating_add));
         }
-        let difference = share(candidate.passes.into(), candidate.samples) - share(baseline.passes.into(), baseline.samples);
-        match &case.cluster {
-            Some(cluster) => {
-                let sum = clusters.entry(cluster).or_default();
-                *sum = sum.saturating_add(difference);
-            }
-            None => units.push(Unit::flipped(difference)),
-        }
-    }
-    units.extend(clusters.into_values().map(Unit::flipped));
-    units
+        Unit::together(&arms().map(|[baseline, candidate]| Unit::dealt(baseline, candidate, share)).collect::<Vec<_>>())
+    };
+    groups.iter().map(unit).collect()
 }
 
 /// The least common multiple, unless it is beyond the largest.
@@ -116,11 +164,14 @@ const SEED: u64 = 0x5167_4e46_6c69_7021;
 /// `p = (1 + #{S* ≤ s}) / (draws + 1)`.
 #[must_use]
 pub fn test(units: &[Unit]) -> SignFlip {
-    let moving: Vec<&Unit> = units.iter().filter(|unit| unit.outcomes.len() > 1).collect();
+    let moving: Vec<&Unit> = units.iter().filter(|unit| unit.can_differ()).collect();
     let steps = |unit: &&Unit| unit.outcomes.iter().map(|(value, chance)| (i128::from(*value) - unit.lowest(), *chance)).collect();
     let laws: Vec<Vec<(i128, f64)>> = moving.iter().map(steps).collect();
     let observed: i128 = moving.iter().map(|unit| i128::from(unit.observed) - unit.lowest()).sum();
-    let common = laws.iter().flatten().fold(0, |common, (step, _)| gcd(common, step.unsigned_abs())).max(1) as i128;
+    // What is observed of a cluster need not be an outcome of its widest law.
+    let seen = moving.iter().map(|unit| i128::from(unit.observed) - unit.lowest());
+    let steps = laws.iter().flatten().map(|(step, _)| *step).chain(seen);
+    let common = steps.fold(0, |common, step| gcd(common, step.unsigned_abs())).max(1) as i128;
     let widest = |law: &Vec<(i128, f64)>| law.iter().map(|(step, _)| *step).max().unwrap_or_default() / common;
     let entries = laws.iter().map(widest).sum::<i128>() + 1;
     let outcomes = laws.iter().map(|law| law.len() as i128).sum::<i128>();
@@ -129,6 +180,28 @@ pub fn test(units: &[Unit]) -> SignFlip {
     } else {
         by_draws(&laws, observed)
     }
+}
+
+/// The same from mean and variance of the law, for many units: what takes no table. The mid-p alone.
+pub(super) fn roughly(units: &[Unit]) -> f64 {
+    let (mut distance, mut variance) = (0.0, 0.0);
+    for unit in units.iter().filter(|unit| unit.can_differ()) {
+        let mean: f64 = unit.outcomes.iter().map(|(value, chance)| *value as f64 * chance).sum();
+        variance += unit.outcomes.iter().map(|(value, chance)| (*value as f64 - mean).powi(2) * chance).sum::<f64>();
+        distance += unit.observed as f64 - mean;
+    }
+    if variance > 0.0 { normal_cdf(distance / variance.sqrt()) } else { 1.0 }
+}
+
+/// The fewest units that differ with which fair coins can reach the level at all: `2^-m / 2 ≤ level`. `None` where no number can.
+#[must_use]
+pub fn fewest_units(level: f64) -> Option<u32> {
+    (1..=1_000).find(|units| level > 0.0 && least(*units) <= level + ROUNDING)
+}
+
+/// The least p that so many fair coins can come to.
+pub(super) fn least(units: u32) -> f64 {
+    0.5_f64.powi(i32::try_from(units.min(1_050)).unwrap_or(1_050)) / 2.0
 }
 
 fn by_table(laws: &[Vec<(i128, f64)>], common: i128, entries: usize, observed: usize) -> SignFlip {

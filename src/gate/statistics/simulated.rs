@@ -4,7 +4,7 @@
 
 use fastrand::Rng;
 
-use super::verdict::compare;
+use super::verdict::judge;
 use crate::model::comparison::{
     Comparison, ComparisonPolicy, ComparisonVerdict, Counts, FreshSamples, Look, Need, PairedCase, ScreenedCase,
 };
@@ -72,12 +72,12 @@ impl Truth {
     #[must_use]
     pub fn decide(&self, samples: u32, policy: ComparisonPolicy, random: &mut Rng) -> Decision {
         let cases = self.cases(samples, random);
-        let first = compare(&cases, &[], policy);
+        let first = judge(&cases, &[], policy);
         match &first.need {
             Some(need) if !need.confirm.is_empty() => {
                 let fresh = self.fresh(need, random);
                 let bought = fresh.iter().map(|fresh| u64::from(fresh.baseline.samples) + u64::from(fresh.candidate.samples)).sum();
-                Decision { comparison: compare(&cases, &fresh, policy), cases, bought }
+                Decision { comparison: judge(&cases, &fresh, policy), cases, bought }
             }
             _ => Decision { comparison: first, cases, bought: 0 },
         }
@@ -101,7 +101,7 @@ impl Truth {
             ..one
         };
         let cases: Vec<PairedCase> = cases.into_iter().zip(more).map(add).collect();
-        Decision { comparison: compare(&cases, &fresh, of_look(Look::Second(0.5))), cases, bought }
+        Decision { comparison: judge(&cases, &fresh, of_look(Look::Second(0.5))), cases, bought }
     }
 
     /// Many decisions from a seed.

@@ -57,10 +57,76 @@ fn unequal_samples_do_not_break_the_level() {
                 case.cluster = clustered.then(|| (index / 2).to_string());
                 case.baseline = draw(0.9, 1, &mut random);
             }
-            rates.regressed += u32::from(compare(&cases, &[], broad_only()).verdict == ComparisonVerdict::Regressed);
+            rates.regressed += u32::from(judge(&cases, &[], broad_only()).verdict == ComparisonVerdict::Regressed);
         }
         assert_at_most(rates, rates.regressed, 0.05, "one sample against nine");
     }
+}
+
+/// Cases of a cluster that get the very same answers, so that they stand or fall together: `arms` samples of each, the baseline's first.
+fn alike(clusters: usize, size: usize, arms: [u32; 2], rates: [f64; 2], random: &mut Rng) -> Vec<PairedCase> {
+    let of_cluster = |cluster: usize| {
+        let [baseline, candidate] = [0, 1].map(|arm| draw(rates[arm], arms[arm], random));
+        let case =
+            move |index: usize| PairedCase { case: format!("{cluster}-{index}"), cluster: Some(cluster.to_string()), baseline, candidate };
+        (0..size).map(case).collect::<Vec<_>>()
+    };
+    (0..clusters).flat_map(of_cluster).collect()
+}
+
+fn judged_often(policy: ComparisonPolicy, seed: u64, cases: impl Fn(&mut Rng) -> Vec<PairedCase>) -> Rates {
+    Rates::of(RUNS, seed, |random| {
+        let cases = cases(random);
+        Decision { comparison: judge(&cases, &[], policy), cases, bought: 0 }
+    })
+}
+
+#[test]
+fn cases_that_hang_together_do_not_break_the_level_with_unequal_samples() {
+    for (clusters, size, arms, rate) in
+        [(1, 12, [3, 5], 0.6), (6, 6, [3, 5], 0.6), (10, 3, [1, 9], 0.9), (10, 3, [9, 1], 0.9), (30, 2, [3, 2], 0.8)]
+    {
+        let rates = judged_often(broad_only(), 21, |random| alike(clusters, size, arms, [rate; 2], random));
+        assert_at_most(rates, rates.regressed, 0.05, &format!("{clusters} clusters of {size} x {arms:?}"));
+    }
+}
+
+#[test]
+fn one_missing_sample_in_a_cluster_does_not_break_the_level() {
+    // All cases of a cluster get the same five answers; of one case one is missing in the candidate.
+    for is_lost in [false, true] {
+        let rates = judged_often(broad_only(), 22, |random| {
+            let mut cases = alike(8, 5, [5, 5], [0.7; 2], random);
+            for case in cases.iter_mut().step_by(5).filter(|_| is_lost) {
+                let Counts { passes, samples } = case.candidate;
+                let missing_passed = random.f64() * f64::from(samples) < f64::from(passes);
+                case.candidate = Counts::new(passes - u32::from(missing_passed), samples - 1);
+            }
+            cases
+        });
+        assert_at_most(rates, rates.regressed, 0.05, &format!("lost: {is_lost}"));
+    }
+}
+
+#[test]
+fn cases_that_hang_together_are_not_called_not_worse_for_being_many() {
+    for (clusters, size, samples, rates) in
+        [(10, 6, 3, [1.0, 0.95]), (20, 5, 1, [1.0, 0.95]), (6, 10, 10, [1.0, 0.95]), (15, 4, 4, [0.8, 0.75]), (2, 30, 3, [1.0, 0.95])]
+    {
+        let said = judged_often(broad_only(), 23, |random| alike(clusters, size, [samples; 2], rates, random));
+        assert_at_most(said, said.not_worse, 0.05, &format!("{clusters} clusters of {size} x {samples}, {rates:?}"));
+    }
+    // Half of all answers are shared by the cluster, half are each case's own.
+    let said = judged_often(broad_only(), 24, |random| {
+        let mut cases = alike(12, 5, [4, 4], [1.0, 0.95], random);
+        for case in &mut cases {
+            if random.bool() {
+                case.candidate = draw(0.95, 4, random);
+            }
+        }
+        cases
+    });
+    assert_at_most(said, said.not_worse, 0.05, "half of them hang together");
 }
 
 #[test]

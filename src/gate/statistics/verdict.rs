@@ -6,24 +6,47 @@
 
 use std::collections::BTreeMap;
 
-use super::distributions::{normal_quantile, student_quantile};
-use super::paired::{self, Mean};
-use super::{confirm, looks, power, sampling, sign_flip};
+use super::paired::{self, Evidence, Mean};
+use super::{advice, confirm, looks, sign_flip};
 use crate::model::comparison::{
-    BroadResult, Comparison, ComparisonPolicy, ComparisonVerdict, Counts, FreshSamples, Interval, LocalPolicy, LocalResult, Look, Need,
-    PairedCase,
+    BroadResult, Comparison, ComparisonPolicy, ComparisonVerdict, Counts, FreshSamples, LocalPolicy, LocalResult, Look, Need, PairedCase,
 };
-
-/// The power that is meant where a detectable loss is named: four of five.
-const POWER: f64 = 0.8;
-
-/// No more samples per case are proposed than anybody would buy.
-const MOST_SAMPLES: u32 = 1_000;
 
 /// Compares the arms of the cases. `fresh` holds the samples that were asked for because an earlier call on the same cases named them in its
 /// [`Need`]; empty before that.
+///
+/// That the interval lies below 0 blocks nothing: it is as wide as alpha allows, and of that the two gates have spent all. So a comparison can
+/// be undecided beside an interval that excludes 0.
 #[must_use]
 pub fn compare(cases: &[PairedCase], fresh: &[FreshSamples], policy: ComparisonPolicy) -> Comparison {
+    let (judged, facts) = weigh(cases, fresh, policy);
+    let policy = judged.policy;
+    let detectable = advice::detectable(&facts.compared, judged.broad.level);
+    let need = judged.need.map(|need| {
+        if facts.narrow {
+            need
+        } else {
+            advice::widen(need, &facts.compared, facts.evidence, policy.margin, judged.confidence, judged.broad.level)
+        }
+    });
+    Comparison { detectable, need, ..judged }
+}
+
+/// The verdict alone: what a comparison could have seen, and how many samples or cases would decide it, is left out, for it takes a thousand
+/// times as long.
+#[must_use]
+pub fn judge(cases: &[PairedCase], fresh: &[FreshSamples], policy: ComparisonPolicy) -> Comparison {
+    weigh(cases, fresh, policy).0
+}
+
+/// What a verdict was made from.
+struct Facts {
+    compared: Vec<PairedCase>,
+    evidence: Evidence,
+    narrow: bool,
+}
+
+fn weigh(cases: &[PairedCase], fresh: &[FreshSamples], policy: ComparisonPolicy) -> (Comparison, Facts) {
     let policy = sane(policy);
     let has_both = |case: &&PairedCase| case.baseline.samples > 0 && case.candidate.samples > 0;
     let compared: Vec<PairedCase> = cases.iter().filter(has_both).cloned().collect();
@@ -32,10 +55,12 @@ pub fn compare(cases: &[PairedCase], fresh: &[FreshSamples], policy: ComparisonP
     let differences: Vec<f64> =
         compared.iter().map(|case| case.candidate.rate().unwrap_or_default() - case.baseline.rate().unwrap_or_default()).collect();
     let nothing = Mean { value: 0.0, standard_error: 0.0, degrees: 0 };
-    let mean = paired::mean(&differences, &clusters(&compared)).unwrap_or(nothing);
+    let clusters = clusters(&compared);
+    let mean = paired::mean(&differences, &clusters).unwrap_or(nothing);
     let Levels { margin: margin_level, broad: broad_level, local: local_level } = levels(policy);
     let confidence = 1.0 - 2.0 * margin_level;
-    let interval = paired::interval(&compared, &mean, confidence);
+    let evidence = Evidence::of(&compared, mean, &clusters);
+    let interval = evidence.interval(confidence);
 
     let broad = broad(&compared, broad_level);
     let local = policy.local.map(|local| {
@@ -54,10 +79,8 @@ pub fn compare(cases: &[PairedCase], fresh: &[FreshSamples], policy: ComparisonP
         (false, true) => ComparisonVerdict::NotWorse,
         (false, false) => ComparisonVerdict::Undecided,
     };
-    let error = standard_error(&mean, interval, margin_level);
-    let need = (verdict == ComparisonVerdict::Undecided)
-        .then(|| need(&compared, local.as_ref(), policy, &Width { mean, error, narrow, margin_level, broad_level }));
-    Comparison {
+    let need = (verdict == ComparisonVerdict::Undecided).then(|| confirming(local.as_ref(), policy));
+    let comparison = Comparison {
         verdict,
         policy,
         cases: u32::try_from(compared.len()).unwrap_or(u32::MAX),
@@ -68,11 +91,21 @@ pub fn compare(cases: &[PairedCase], fresh: &[FreshSamples], policy: ComparisonP
         difference: mean.value,
         interval,
         confidence,
-        detectable: power::detectable(error, broad_level, POWER).min(1.0),
+        detectable: None,
         broad,
         local,
         need,
-    }
+    };
+    (comparison, Facts { compared, evidence, narrow })
+}
+
+/// What single cases want that look worse: as many fresh samples as could show a break, where the policy's own are too few for its level.
+fn confirming(local: Option<&LocalResult>, policy: ComparisonPolicy) -> Need {
+    let unconfirmed = local.iter().flat_map(|local| &local.cases).filter(|case| case.confirmed.is_none());
+    let confirm: Vec<String> = unconfirmed.map(|case| case.case.clone()).collect();
+    let enough = local.and_then(|local| confirm::samples_that_can_show(local.level, local.cases.len()));
+    let asked = policy.local.map_or(0, |local| local.fresh_samples);
+    Need { fresh_samples: enough.map_or(asked, |enough| asked.max(enough)), confirm, samples: None, cases: None }
 }
 
 /// The numbers of a policy within what they can be, towards caution: a level that is none blocks nothing and shows nothing.
@@ -118,9 +151,16 @@ fn clusters<'a>(cases: &'a [PairedCase]) -> Vec<usize> {
     cases.iter().enumerate().map(|(index, case)| unit(index, case)).collect()
 }
 
+/// The sign-flip test. Without a difference p is 1 by convention; and it is never below what as many fair coins could come to, so that a few
+/// units with unequal arms prove no more than with equal ones: one unit says nothing of a suite, however many samples it has.
 fn broad(cases: &[PairedCase], level: f64) -> BroadResult {
-    let test = sign_flip::test(&sign_flip::units(cases));
-    BroadResult { p: test.mid, level, regressed: level > 0.0 && test.mid <= level + confirm::ROUNDING, draws: test.draws }
+    let units = sign_flip::units(cases);
+    let test = sign_flip::test(&units);
+    let p = match units.iter().filter(|unit| unit.can_differ()).count() {
+        0 => 1.0,
+        moving => test.mid.max(sign_flip::least(u32::try_from(moving).unwrap_or(u32::MAX))),
+    };
+    BroadResult { p, level, regressed: level > 0.0 && p <= level + confirm::ROUNDING, draws: test.draws }
 }
 
 fn sum(counts: impl Iterator<Item = Counts>) -> Counts {
@@ -128,60 +168,6 @@ fn sum(counts: impl Iterator<Item = Counts>) -> Counts {
         passes: all.passes.saturating_add(one.passes.min(one.samples)),
         samples: all.samples.saturating_add(one.samples),
     })
-}
-
-/// The standard error that the interval amounts to: the estimated one, or a larger one where the interval is wider than Student's.
-fn standard_error(mean: &Mean, interval: Interval, alpha: f64) -> f64 {
-    let z = normal_quantile(1.0 - alpha).max(1e-6);
-    mean.standard_error.max((mean.value - interval.low) / z)
-}
-
-/// How wide the interval is, and what follows from it.
-struct Width {
-    mean: Mean,
-    error: f64,
-    narrow: bool,
-    margin_level: f64,
-    broad_level: f64,
-}
-
-fn need(cases: &[PairedCase], local: Option<&LocalResult>, policy: ComparisonPolicy, width: &Width) -> Need {
-    let unconfirmed = local.iter().flat_map(|local| &local.cases).filter(|case| case.confirmed.is_none());
-    let wants = if width.narrow { None } else { factor(policy, width) };
-    let n = cases.len() as f64;
-    Need {
-        confirm: unconfirmed.map(|case| case.case.clone()).collect(),
-        fresh_samples: policy.local.map_or(0, |local| local.fresh_samples),
-        samples: wants.and_then(|factor| more_samples(cases, width.error, factor)),
-        cases: wants.map(|factor| whole((n * factor).max(n + 1.0))),
-    }
-}
-
-/// By which factor the variance of the mean is too large: with a difference above minus the margin for showing that it is within, with one
-/// below 0 for showing that it is worse; the cheaper of the two.
-fn factor(policy: ComparisonPolicy, width: &Width) -> Option<f64> {
-    let ratio = |distance: f64, level: f64| {
-        let reach = student_quantile(1.0 - level, width.mean.degrees.max(1)) * width.error;
-        (distance > 0.0 && width.error > 0.0).then(|| (reach / distance).powi(2))
-    };
-    let within = ratio(width.mean.value + policy.margin, width.margin_level);
-    let worse = if width.broad_level > 0.0 { ratio(-width.mean.value, width.broad_level) } else { None };
-    within.into_iter().chain(worse).min_by(f64::total_cmp).filter(|factor| factor.is_finite())
-}
-
-/// The samples per case with which the variance is smaller by that factor; `None` where the cases' own spread is already too large.
-fn more_samples(cases: &[PairedCase], error: f64, factor: f64) -> Option<u32> {
-    let spread = sampling::spread_of_differences(cases)?;
-    let observed = error * error * cases.len() as f64;
-    let noise = observed - spread.between;
-    let allowed = observed / factor - spread.between;
-    let samples = cases.iter().map(|case| case.baseline.samples.min(case.candidate.samples)).min()?;
-    let needed = f64::from(samples) * noise / allowed;
-    (allowed > 0.0 && needed <= f64::from(MOST_SAMPLES)).then(|| whole(needed.max(f64::from(samples) + 1.0)))
-}
-
-fn whole(number: f64) -> u32 {
-    number.ceil() as u32
 }
 
 #[cfg(test)]

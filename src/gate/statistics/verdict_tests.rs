@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::super::vectors::{EXACT, assert_close};
 use super::*;
+use crate::model::comparison::Interval;
 
 fn case(index: usize, baseline: u32, candidate: u32, samples: u32) -> PairedCase {
     let (baseline, candidate) = (Counts::new(baseline, samples), Counts::new(candidate, samples));
@@ -30,7 +31,7 @@ fn enough_samples_without_a_difference_show_that_it_is_not_worse() {
     assert_eq!(got.verdict, ComparisonVerdict::NotWorse);
     assert_eq!((got.cases, got.units, got.candidate, got.difference), (60, 60, Counts::new(180, 180), 0.0));
     assert_eq!((got.need, got.broad.regressed), (None, false));
-    assert!(got.interval.low > -0.05 && got.detectable > 0.0, "what was never seen is not impossible: {:?}", got.interval);
+    assert!(got.interval.low > -0.05 && got.detectable > Some(0.0), "what was never seen is not impossible: {:?}", got.interval);
 }
 
 #[test]
@@ -123,6 +124,41 @@ fn two_looks_share_alpha_and_the_second_screens_no_case_anew() {
 }
 
 #[test]
+fn one_unit_is_never_worse_on_the_average_however_many_samples_it_has() {
+    // 20 of 20 and 0 of 19: a break for sure, but of one case, which the local gate is there for.
+    let unequal = |cases: usize| -> Vec<PairedCase> {
+        let case = |index: usize| PairedCase { candidate: Counts::new(0, 19), ..case(index, 20, 0, 20) };
+        (0..cases).map(case).collect()
+    };
+    for cases in 1..=4 {
+        let got = judged(&unequal(cases), &[]);
+        assert_eq!((got.verdict, got.broad.regressed), (ComparisonVerdict::Undecided, false), "{cases}: {:?}", got.broad);
+        assert_close(got.broad.p, 0.5_f64.powi(cases as i32) / 2.0, EXACT, &"as many coins");
+    }
+    assert!(judged(&unequal(5), &[]).broad.regressed);
+}
+
+#[test]
+fn without_a_difference_p_is_one() {
+    assert_close(judged(&suite(60, 3, &[]), &[]).broad.p, 1.0, EXACT, &"by convention");
+}
+
+#[test]
+fn so_many_fresh_samples_are_asked_for_as_can_reach_the_level() {
+    let cases = suite(100, 3, &[(7, 0)]);
+    let need = |alpha| compare(&cases, &[], ComparisonPolicy { alpha, ..ComparisonPolicy::default() }).need.unwrap();
+    assert_eq!(need(0.05).fresh_samples, 10);
+    let fresh = need(1e-5).fresh_samples;
+    let broken = |samples: u32| FreshSamples {
+        case: "case-7".to_owned(),
+        baseline: Counts::new(samples, samples),
+        candidate: Counts::new(0, samples),
+    };
+    let judged = |samples| compare(&cases, &[broken(samples)], ComparisonPolicy { alpha: 1e-5, ..ComparisonPolicy::default() }).verdict;
+    assert_eq!((judged(fresh), judged(fresh - 1)), (ComparisonVerdict::Regressed, ComparisonVerdict::Undecided), "{fresh}");
+}
+
+#[test]
 fn without_a_case_nothing_is_decided() {
     let got = judged(&[], &[]);
     assert_eq!((got.verdict, got.cases, got.units), (ComparisonVerdict::Undecided, 0, 0));
@@ -149,7 +185,7 @@ fn numbers_are_finite(value: &serde_json::Value) -> bool {
     }
 }
 
-const MAY_BE_NULL: [&str; 5] = ["local", "need", "confirmed", "samples", "cases"];
+const MAY_BE_NULL: [&str; 6] = ["local", "need", "confirmed", "samples", "cases", "detectable"];
 
 proptest! {
     #[test]

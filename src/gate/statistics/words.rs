@@ -6,6 +6,7 @@
 //! undecided on 20 cases x 3 samples (...): 1 case looks worse and wants 10 fresh samples in each arm: refund-de
 //! ```
 
+use super::sign_flip::fewest_units;
 use crate::model::comparison::{Comparison, ComparisonVerdict, Confirmed, Counts, Need, ScreenedCase};
 
 /// So many cases are named; the report has all of them.
@@ -35,7 +36,7 @@ pub fn verdict(comparison: &Comparison) -> String {
         plain(comparison.policy.margin * 100.0),
     );
     let why = match (&comparison.need, comparison.verdict) {
-        (Some(need), _) => needed(need),
+        (Some(need), _) => needed(need, comparison),
         (None, ComparisonVerdict::Regressed) => shown(comparison),
         (None, ComparisonVerdict::NotWorse | ComparisonVerdict::Undecided) => String::new(),
     };
@@ -46,7 +47,21 @@ pub fn verdict(comparison: &Comparison) -> String {
 /// What this comparison could have seen at all.
 #[must_use]
 pub fn sensitivity(comparison: &Comparison) -> String {
-    format!("a loss of {} points over all cases would be found in four of five such comparisons", plain(comparison.detectable * 100.0))
+    if let Some(detectable) = comparison.detectable {
+        return format!("a loss of {} points over all cases would be found in four of five such comparisons", plain(detectable * 100.0));
+    }
+    match fewest_units(comparison.broad.level) {
+        Some(fewest) if comparison.units < fewest => {
+            let units = if comparison.units == comparison.cases { "case" } else { "unit" };
+            format!(
+                "no loss could be found by the average: {} that differ are needed, and there {} {}",
+                counted(fewest, units),
+                if comparison.units == 1 { "is" } else { "are" },
+                comparison.units
+            )
+        }
+        _ => "no loss over all cases would be found in four of five such comparisons".to_owned(),
+    }
 }
 
 /// `60 cases x 3 samples`, or the samples of each arm where they are not the same everywhere.
@@ -83,7 +98,7 @@ fn shown(comparison: &Comparison) -> String {
     reasons.join("; ")
 }
 
-fn needed(need: &Need) -> String {
+fn needed(need: &Need, comparison: &Comparison) -> String {
     let mut wants = Vec::new();
     if let Ok(cases @ 1..) = u32::try_from(need.confirm.len()) {
         let (look, want) = if cases == 1 { ("looks", "wants") } else { ("look", "want") };
@@ -97,13 +112,22 @@ fn needed(need: &Need) -> String {
     match (need.samples, need.cases) {
         (Some(samples), Some(cases)) => {
             wants.push(format!(
-                "about {} per case, or {}, would narrow the interval enough",
+                "about {} per case, or {}, would decide if the difference stayed as it is",
                 counted(samples, "sample"),
                 counted(cases, "case")
             ));
         }
-        (None, Some(cases)) => wants.push(format!("about {} would narrow the interval enough", counted(cases, "case"))),
-        (Some(samples), None) => wants.push(format!("about {} per case would narrow the interval enough", counted(samples, "sample"))),
+        (None, Some(cases)) => wants.push(format!("about {} would decide if the difference stayed as it is", counted(cases, "case"))),
+        (Some(samples), None) => {
+            wants.push(format!("about {} per case would decide if the difference stayed as it is", counted(samples, "sample")))
+        }
+        (None, None) if comparison.units == 1 => wants.push(match comparison.cases {
+            1 => "one case shows nothing of others: more cases are needed".to_owned(),
+            _ => "all cases hang together as one unit, which shows nothing of others: cases that do not are needed".to_owned(),
+        }),
+        (None, None) if comparison.interval.low <= -comparison.policy.margin => {
+            wants.push("no number of samples or cases would decide if the difference stayed as it is".to_owned());
+        }
         (None, None) => {}
     }
     wants.join("; ")

@@ -246,7 +246,9 @@ fn compared_properties(xml: &mut Xml<'_>, comparison: &SuiteComparison) -> io::R
         let confidence = (told.confidence * 1000.0).round() / 10.0;
         xml.property("difference_interval", &format!("{} to {} ({confidence} %)", points(told.interval.low), points(told.interval.high)))?;
         xml.property("margin_points", &format!("{:.1}", told.policy.margin * 100.0))?;
-        xml.property("detectable_points", &format!("{:.1}", told.detectable * 100.0))?;
+        if let Some(detectable) = told.detectable {
+            xml.property("detectable_points", &format!("{:.1}", detectable * 100.0))?;
+        }
     }
     xml.end("properties")
 }
