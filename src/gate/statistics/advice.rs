@@ -17,9 +17,9 @@ const MOST_SAMPLES: u32 = 1_000;
 const MOST_CASES: u32 = 1_000_000;
 
 /// Imagined samples of one step of the search, and comparisons that are made of them.
-const MOST_TOSSED: usize = 200_000;
-const FEWEST_DRAWS: usize = 200;
-const MOST_DRAWS: usize = 1_000;
+const MOST_TOSSED: usize = 60_000;
+const FEWEST_DRAWS: usize = 100;
+const MOST_DRAWS: usize = 400;
 /// Up to so many units the law of a sum is computed, beyond it the normal one is as good.
 const MOST_UNITS: usize = 60;
 const SEED: u64 = 0x6465_7465_6374;

@@ -40,7 +40,7 @@ fn a_loss_that_is_said_to_be_found_in_four_of_five_is_found_in_four_of_five() {
     for size @ (cases, samples) in [(20, 1), (20, 3), (40, 3), (10, 5), (400, 1)] {
         let said = compare(&suite(cases, samples, |_| [samples; 2]), &[], average()).detectable.unwrap();
         let [found, less] = [said, said - 0.002].map(|loss| power(|_| 1.0, loss, size));
-        assert!(found > 0.74 && less < 0.84, "{size:?}: {said} is found in {found}, a little less in {less}");
+        assert!(found > 0.72 && less < 0.86, "{size:?}: {said} is found in {found}, a little less in {less}");
     }
     // Where some cases are noisy; what is said there depends on what was seen.
     let mixed = |index: usize| [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.9, 0.9, 0.6][index % 10];
