@@ -4,7 +4,7 @@
 //! alpha by their number, and three samples cannot reach what is left. So the samples at hand only screen, and new ones decide: whatever
 //! the screening did, they know nothing of it.
 
-use super::distributions::at_most;
+use super::distributions::{at_most, exactly};
 use crate::model::comparison::{Confirmed, Counts, FreshSamples, LocalPolicy, LocalResult, PairedCase, ScreenedCase};
 
 /// Cases whose candidate passed less often, the worst first; of equals the earlier one.
@@ -28,6 +28,18 @@ pub fn fisher_worse(baseline: Counts, candidate: Counts) -> f64 {
     at_most(candidate.passes.into(), all, passes, candidate.samples.into())
 }
 
+/// Fisher's exact test, two-sided: how likely a table as unlikely as this, or more so.
+#[must_use]
+pub fn fisher_either(baseline: Counts, candidate: Counts) -> f64 {
+    let [baseline, candidate] = [baseline, candidate].map(|counts| Counts::new(counts.passes, counts.samples));
+    let all = u64::from(baseline.samples) + u64::from(candidate.samples);
+    let passes = u64::from(baseline.passes) + u64::from(candidate.passes);
+    let of = |hits: u64| exactly(hits, all, passes, candidate.samples.into());
+    let observed = of(candidate.passes.into()) * (1.0 + 1e-7);
+    let range = passes.saturating_sub(baseline.samples.into())..=passes.min(candidate.samples.into());
+    range.map(of).filter(|chance| *chance <= observed).sum::<f64>().min(1.0)
+}
+
 /// Holm's adjusted p-values, in the order given: none of the family is wrongly found more often than alpha. For what blocks.
 ///
 /// `max over j ≤ i of min(1, (m-j+1) p₍ⱼ₎)`. Holm 1979, Scand J Stat 6:65.
@@ -48,11 +60,32 @@ pub fn holm(p: &[f64]) -> Vec<f64> {
 /// `min over j ≥ i of min(1, m p₍ⱼ₎ / j)`. Benjamini, Hochberg 1995, JRSS B 57:289.
 #[must_use]
 pub fn benjamini_hochberg(p: &[f64]) -> Vec<f64> {
-    let order = ascending(p);
+    from_the_largest(p, |rank| p.len() as f64 / (rank + 1) as f64)
+}
+
+/// Hochberg's adjusted p-values: as Holm's or smaller, where the tests do not work against each other. Nothing here uses it: what blocks has
+/// to hold whatever the tests have to do with each other.
+///
+/// `min over j ≥ i of min(1, (m-j+1) p₍ⱼ₎)`. Hochberg 1988, Biometrika 75:800.
+#[must_use]
+pub fn hochberg(p: &[f64]) -> Vec<f64> {
+    from_the_largest(p, |rank| (p.len() - rank) as f64)
+}
+
+/// Benjamini and Yekutieli's: as Benjamini and Hochberg's, whatever the tests have to do with each other.
+///
+/// `min over j ≥ i of min(1, m p₍ⱼ₎ / j · Σ 1/i)`. Benjamini, Yekutieli 2001, Ann Stat 29:1165.
+#[must_use]
+pub fn benjamini_yekutieli(p: &[f64]) -> Vec<f64> {
+    let harmonic: f64 = (1..=p.len()).map(|rank| 1.0 / rank as f64).sum();
+    from_the_largest(p, |rank| p.len() as f64 / (rank + 1) as f64 * harmonic)
+}
+
+fn from_the_largest(p: &[f64], factor: impl Fn(usize) -> f64) -> Vec<f64> {
     let mut adjusted = vec![1.0; p.len()];
     let mut most = 1.0_f64;
-    for (rank, &index) in order.iter().enumerate().rev() {
-        most = most.min(p.len() as f64 * probability(p[index]) / (rank + 1) as f64);
+    for (rank, &index) in ascending(p).iter().enumerate().rev() {
+        most = most.min(factor(rank) * probability(p[index]));
         adjusted[index] = most;
     }
     adjusted

@@ -2,7 +2,7 @@
 //!
 //! Only the cases that passed in one arm and not in the other tell anything about the difference.
 
-use super::distributions::{fair_coins, reach};
+use super::distributions::{chi_square_tail, fair_coins, reach};
 use super::paired::{Arm, newcombe};
 use crate::model::comparison::Interval;
 
@@ -56,6 +56,16 @@ impl Table {
         Interval { low: (difference - half).max(-1.0), high: (difference + half).min(1.0) }
     }
 
+    /// Wald's interval, which nothing here uses: without width where no case differs. `D ± z √((p₁+p₂-D²)/n)`.
+    #[must_use]
+    pub fn wald(self, confidence: f64) -> Interval {
+        let n = self.cases();
+        let difference = if n > 0.0 { self.difference() } else { 0.0 };
+        let changed = (f64::from(self.first_only) + f64::from(self.second_only)) / n.max(1.0);
+        let half = reach(confidence) * ((changed - difference * difference).max(0.0) / n.max(1.0)).sqrt();
+        Interval { low: difference - half, high: difference + half }
+    }
+
     /// Tango's score interval: all differences that the score test would not reject.
     ///
     /// The ends solve `(b-c-nΔ) / √(n(2q+Δ(1-Δ))) = ±z`, with `q` the restricted estimate of the second discordant probability.
@@ -99,6 +109,10 @@ pub struct McNemar {
     pub worse_exact: f64,
     /// One-sided: worse, the observed table counted half.
     pub worse_mid: f64,
+    /// The approximation for large tables, `(b-c)²/(b+c)`, two-sided; for those who compare with other tools.
+    pub chi_square: f64,
+    /// The same with the correction `(|b-c|-1)²/(b+c)`, which takes its power away.
+    pub corrected: f64,
 }
 
 /// `improved` cases changed to a pass, `regressed` to a failure. Where none changed every p is 1.
@@ -106,16 +120,19 @@ pub struct McNemar {
 pub fn mcnemar(improved: u32, regressed: u32) -> McNemar {
     let changed = improved.saturating_add(regressed);
     if changed == 0 {
-        return McNemar { exact: 1.0, mid: 1.0, worse_exact: 1.0, worse_mid: 1.0 };
+        return McNemar { exact: 1.0, mid: 1.0, worse_exact: 1.0, worse_mid: 1.0, chi_square: 1.0, corrected: 1.0 };
     }
     let (fewer, exactly_fewer) = fair_coins(improved.min(regressed), changed);
     let (worse_exact, exactly_improved) = fair_coins(improved, changed);
+    let distance = f64::from(improved.abs_diff(regressed));
     let mid = if improved == regressed { 1.0 - exactly_fewer } else { 2.0 * fewer - exactly_fewer };
     McNemar {
         exact: (2.0 * fewer).min(1.0),
         mid: mid.clamp(0.0, 1.0),
         worse_exact,
         worse_mid: (worse_exact - exactly_improved / 2.0).max(0.0),
+        chi_square: chi_square_tail(distance.powi(2) / f64::from(changed)),
+        corrected: chi_square_tail((distance - 1.0).powi(2) / f64::from(changed)),
     }
 }
 
@@ -202,8 +219,8 @@ mod tests {
 
         #[test]
         fn a_p_value_is_a_probability(improved in any::<u32>(), regressed in any::<u32>()) {
-            let McNemar { exact, mid, worse_exact, worse_mid } = mcnemar(improved, regressed);
-            for p in [exact, mid, worse_exact, worse_mid] {
+            let McNemar { exact, mid, worse_exact, worse_mid, chi_square, corrected } = mcnemar(improved, regressed);
+            for p in [exact, mid, worse_exact, worse_mid, chi_square, corrected] {
                 prop_assert!((0.0..=1.0).contains(&p), "{p}");
             }
         }

@@ -95,6 +95,32 @@ pub fn beta_quantile(probability: f64, a: f64, b: f64) -> f64 {
     x
 }
 
+/// The share of Beta(a, b) below `x`: the regularised incomplete beta function.
+#[must_use]
+pub fn beta_share(x: f64, a: f64, b: f64) -> f64 {
+    let positive = |parameter: f64| if parameter > 0.0 && parameter.is_finite() { parameter } else { 1.0 };
+    let x = if x.is_nan() { 0.5 } else { x.clamp(0.0, 1.0) };
+    Beta::new(positive(a), positive(b)).expect("both parameters are positive").cdf(x).clamp(0.0, 1.0)
+}
+
+/// The logarithm of the gamma function of a positive number.
+#[must_use]
+pub fn ln_gamma(x: f64) -> f64 {
+    statrs::function::gamma::ln_gamma(if x > 0.0 && x.is_finite() { x } else { 1.0 })
+}
+
+/// The logarithm of the beta function of two positive numbers.
+#[must_use]
+pub fn ln_beta(a: f64, b: f64) -> f64 {
+    ln_gamma(a) + ln_gamma(b) - ln_gamma(a + b)
+}
+
+/// How likely a chi-square of one degree of freedom at or above `x`.
+#[must_use]
+pub fn chi_square_tail(x: f64) -> f64 {
+    if x > 0.0 { (2.0 * normal_cdf(-x.sqrt())).min(1.0) } else { 1.0 }
+}
+
 /// How many heads of `coins` fair coins: the probability of at most `heads`, and of exactly so many.
 #[must_use]
 pub fn fair_coins(heads: u32, coins: u32) -> (f64, f64) {

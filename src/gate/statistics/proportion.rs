@@ -46,6 +46,16 @@ pub(super) fn clopper_pearson_of_rate(rate: f64, samples: f64, confidence: f64) 
     }
 }
 
+/// Jeffreys' interval, two-sided: the quantiles of what a rate is believed to be after these samples, Beta(c + ½, n-c + ½).
+/// Brown, Cai, DasGupta 2001, Stat Sci 16:101.
+#[must_use]
+pub fn jeffreys(counts: Counts, confidence: f64) -> Interval {
+    let Counts { passes, samples } = Counts::new(counts.passes, counts.samples);
+    let (passes, failures) = (f64::from(passes) + 0.5, f64::from(samples - passes) + 0.5);
+    let tail = (1.0 - confidence) / 2.0;
+    Interval { low: beta_quantile(tail, passes, failures), high: beta_quantile(1.0 - tail, passes, failures) }
+}
+
 /// The largest failure rate that so few failures leave possible, one-sided and exact. Without a failure in `n` samples it is `1 - α^(1/n)`:
 /// ten passes of ten do not exclude that a quarter fails.
 #[must_use]

@@ -49,6 +49,13 @@ pub fn mean_rate(cases: &[Counts], confidence: f64) -> Option<(f64, Interval)> {
     Some((mean, Interval { low: if mean == 0.0 { 0.0 } else { interval.low }, high: if mean == 1.0 { 1.0 } else { interval.high } }))
 }
 
+/// By how much the variance of a mean is larger because those of a cluster of `size` resemble each other: `1 + (m-1) ρ`. So many are worth as
+/// many less. Kish 1965, *Survey Sampling*.
+#[must_use]
+pub fn design_effect(size: f64, correlation: f64) -> f64 {
+    1.0 + (size - 1.0) * correlation
+}
+
 /// The variance of one sample, without bias: `k/(k-1) p(1-p)`. `None` below two samples.
 #[must_use]
 pub fn noise(counts: Counts) -> Option<f64> {

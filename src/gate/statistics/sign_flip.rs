@@ -182,6 +182,17 @@ pub fn test(units: &[Unit]) -> SignFlip {
     }
 }
 
+/// How likely a sum as far from its middle, either way: twice the smaller tail.
+#[must_use]
+pub fn two_sided(units: &[Unit]) -> f64 {
+    let mirrored = |unit: &Unit| Unit {
+        outcomes: unit.outcomes.iter().map(|(value, chance)| (value.saturating_neg(), *chance)).collect(),
+        observed: unit.observed.saturating_neg(),
+    };
+    let above: Vec<Unit> = units.iter().map(mirrored).collect();
+    (2.0 * test(units).exact.min(test(&above).exact)).min(1.0)
+}
+
 /// The same from mean and variance of the law, for many units: what takes no table. The mid-p alone.
 pub(super) fn roughly(units: &[Unit]) -> f64 {
     let (mut distance, mut variance) = (0.0, 0.0);
