@@ -196,7 +196,7 @@ fn planned(project: &Project, arguments: &CalibrateArguments, now: DateTime<Utc>
     Ok(session)
 }
 
-/// The gate of the suites, but for what flags say. Several suites are judged as one, so they must ask for the same.
+/// The gate of the suites, but for what flags say. What is said of a run of several suites is said of one alpha, so they must ask for the same.
 fn policy(plan: &Plan, arguments: &CalibrateArguments) -> Result<ComparisonPolicy, Failure> {
     let default = ComparisonPolicy::default();
     let common = |flag: &str, given: Option<f64>, of: fn(&Suite) -> Option<f64>, usual: f64| {
@@ -218,6 +218,7 @@ fn policy(plan: &Plan, arguments: &CalibrateArguments) -> Result<ComparisonPolic
         alpha: common("alpha", arguments.alpha, |suite| suite.gate.alpha, default.alpha)?,
         local: (!arguments.average_only).then(LocalPolicy::default),
         look: None,
+        family: 1,
     })
 }
 
@@ -304,7 +305,8 @@ fn pools(plan: &Plan, cells: &[CellResult], runs: u32) -> Vec<Pool> {
     let of_cell = |((planned, cell), (case, unit)): ((&PlannedCell, &CellResult), (String, String))| {
         let in_arm = u32::try_from(planned.keys.len()).unwrap_or(u32::MAX) / runs;
         let must_pass = u32::try_from(fold::needed(u64::from(in_arm), planned.variant.suite.pass)).unwrap_or(u32::MAX);
-        Pool { case, cluster: Some(unit), in_arm, must_pass, samples: cell.samples.iter().filter_map(sample).collect() }
+        let suite = planned.variant.suite_name.to_string();
+        Pool { suite, case, cluster: Some(unit), in_arm, must_pass, samples: cell.samples.iter().filter_map(sample).collect() }
     };
     plan.cells.iter().zip(cells).zip(units).map(of_cell).collect()
 }

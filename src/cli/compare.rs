@@ -130,7 +130,7 @@ pub(crate) fn run(current: &Path, arguments: &CompareArguments, console: &Consol
 
 fn policy(arguments: &CompareArguments) -> ComparisonPolicy {
     let local = (!arguments.average_only).then(LocalPolicy::default);
-    ComparisonPolicy { alpha: (1.0 - arguments.confidence) / 2.0, margin: arguments.margin, local, look: None }
+    ComparisonPolicy { alpha: (1.0 - arguments.confidence) / 2.0, margin: arguments.margin, local, look: None, family: 1 }
 }
 
 /// Which cells stand on which side.

@@ -8,7 +8,7 @@ use super::side_by_side::{self, ArmCells, Incomparable};
 use crate::model::baseline::{
     Baseline, ComparisonAsked, ComparisonStanding, PREVIOUS, SuiteComparison, Unasked, WhyUnasked, place as place_of,
 };
-use crate::model::comparison::{ComparisonVerdict, Counts, PairedCase};
+use crate::model::comparison::{ComparisonPolicy, ComparisonVerdict, Counts, PairedCase};
 use crate::model::gate::{GateKind, GateOutcome, GateResult, SuitePolicy};
 use crate::model::run::CellResult;
 use crate::model::side_by_side::{ArmComparison, Finding, FindingKind};
@@ -18,15 +18,40 @@ use super::statistics::verdict;
 
 /// Compares each suite that asks for it with its baseline: its gated cells alone, all of a suite together. `partial`: cells were left out on
 /// purpose, so that the baseline has more of them says nothing.
+///
+/// One suite that is worse fails the run, so all of them share alpha where they block: by Holm's steps, each with its part of it until one is
+/// shown to be worse, the others then with theirs of those that are left.
 #[must_use]
 pub fn compare(cells: &[CellResult], policies: &[SuitePolicy], baselines: &[Baseline], partial: bool) -> Vec<SuiteComparison> {
     let asked = policies.iter().filter_map(|policy| Some((policy.name.as_str(), policy.comparison.as_ref()?)));
-    let compared = asked.filter_map(|(suite, asked)| {
-        let baseline = baselines.get(place_of(baselines, &asked.baseline, suite)?)?;
-        let of_suite: Vec<&CellResult> = cells.iter().filter(|cell| &*cell.address.suite == suite).collect();
-        (!of_suite.is_empty()).then(|| of_one(suite, asked, &of_suite, baseline, partial))
-    });
-    compared.collect()
+    let suites: Vec<(&str, &ComparisonAsked, Vec<&CellResult>, &Baseline)> = asked
+        .filter_map(|(suite, asked)| {
+            let baseline = baselines.get(place_of(baselines, &asked.baseline, suite)?)?;
+            let of_suite: Vec<&CellResult> = cells.iter().filter(|cell| &*cell.address.suite == suite).collect();
+            (!of_suite.is_empty()).then_some((suite, asked, of_suite, baseline))
+        })
+        .collect();
+    let of = |place: usize, family: usize| {
+        let (suite, asked, cells, baseline) = &suites[place];
+        let policy = ComparisonPolicy { family: u32::try_from(family).unwrap_or(u32::MAX).max(1), ..asked.policy() };
+        of_one(suite, policy, cells, baseline, partial)
+    };
+    let mut family = suites.len();
+    let mut compared: Vec<SuiteComparison> = (0..suites.len()).map(|place| of(place, family)).collect();
+    loop {
+        let verdicts = || compared.iter().filter_map(|one| Some(one.compared.as_ref()?.comparison.verdict));
+        let shown = verdicts().filter(|verdict| *verdict == ComparisonVerdict::Regressed).count();
+        let left = verdicts().count().saturating_sub(shown);
+        if left == 0 || left == family {
+            return compared;
+        }
+        family = left;
+        for (place, one) in compared.iter_mut().enumerate() {
+            if one.compared.as_ref().is_some_and(|compared| compared.comparison.verdict != ComparisonVerdict::Regressed) {
+                *one = of(place, family);
+            }
+        }
+    }
 }
 
 /// One gate for each comparison.
@@ -75,7 +100,7 @@ pub fn pairs<'a>(suite: &str, cells: &'a [CellResult], baseline: &'a Baseline, p
     super::pairing::pair(Across::Runs, &before, &candidate).comparable
 }
 
-fn of_one(suite: &str, asked: &ComparisonAsked, cells: &[&CellResult], baseline: &Baseline, partial: bool) -> SuiteComparison {
+fn of_one(suite: &str, policy: ComparisonPolicy, cells: &[&CellResult], baseline: &Baseline, partial: bool) -> SuiteComparison {
     let [before, candidate] = sides(suite, cells, baseline, partial);
     let end = |standing, compared, message: String| SuiteComparison {
         suite: suite.to_owned(),
@@ -88,7 +113,7 @@ fn of_one(suite: &str, asked: &ComparisonAsked, cells: &[&CellResult], baseline:
     let (old, new) = names(&before, &candidate, &baseline.reference);
     let run = baseline.run.clone().unwrap_or_default();
     let arms = [ArmCells { name: old, run, cells: before }, ArmCells { name: new, run: String::new(), cells: candidate }];
-    let compared = side_by_side::compare_with(Across::Runs, &arms[0], &arms[1], &baseline.fresh, asked.policy());
+    let compared = side_by_side::compare_with(Across::Runs, &arms[0], &arms[1], &baseline.fresh, policy);
     let mut compared = match compared {
         Ok(compared) => compared,
         Err(error) => {

@@ -290,6 +290,8 @@ impl Noted {
 enum Bond<'a> {
     /// One case, under several models.
     Case(&'a str, &'a str),
+    /// What the suite's author put into one cluster.
+    Declared(&'a str, &'a str),
     /// The very same request.
     Asked(&'a str),
 }
@@ -301,7 +303,8 @@ fn units<'a>(pairs: &[[&'a CellResult; 2]]) -> Vec<String> {
     for (index, pair) in pairs.iter().enumerate() {
         for cell in pair {
             let asked = cell.samples.first().map(|sample| &*sample.key).filter(|key| !key.is_empty());
-            let bonds = [Some(Bond::Case(&cell.address.suite, &cell.address.case)), asked.map(Bond::Asked)];
+            let declared = cell.cluster.as_deref().map(|cluster| Bond::Declared(&cell.address.suite, cluster));
+            let bonds = [Some(Bond::Case(&cell.address.suite, &cell.address.case)), declared, asked.map(Bond::Asked)];
             for bond in bonds.into_iter().flatten() {
                 let other = *first.entry(bond).or_insert(index);
                 let (one, other) = (root(&mut above, index), root(&mut above, other));

@@ -5,7 +5,7 @@ use crate::gate::pairing::tests::cell;
 use crate::model::assertion::AssertionSeverity;
 use crate::model::comparison::{ComparisonPolicy, ComparisonVerdict};
 
-const AVERAGE: ComparisonPolicy = ComparisonPolicy { alpha: 0.05, margin: 0.05, local: None, look: None };
+const AVERAGE: ComparisonPolicy = ComparisonPolicy { alpha: 0.05, margin: 0.05, local: None, look: None, family: 1 };
 
 fn arm(name: &str, cells: &[CellResult]) -> ArmCells<'static> {
     let cells: &'static [CellResult] = Vec::leak(cells.to_vec());

@@ -29,7 +29,7 @@ impl ComparisonAsked {
     /// The same for the statistics: single cases are confirmed, and everything is judged once.
     #[must_use]
     pub fn policy(&self) -> ComparisonPolicy {
-        ComparisonPolicy { alpha: self.alpha, margin: self.margin, local: Some(LocalPolicy::default()), look: None }
+        ComparisonPolicy { alpha: self.alpha, margin: self.margin, local: Some(LocalPolicy::default()), look: None, family: 1 }
     }
 }
 
@@ -288,6 +288,7 @@ impl KeptCell {
             verdict: verdicts.into_iter().find(|verdict| any(*verdict)).unwrap_or(Verdict::Pass),
             gated: true,
             side_by_side: false,
+            cluster: None,
             tags: Arc::from([]),
             site: Site { file: Arc::from(""), line: 1 },
             snapshot: SnapshotState::None,

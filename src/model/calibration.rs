@@ -87,6 +87,26 @@ pub struct Unchanged {
     pub undecided: Frequency,
     /// Cases with too few samples for fresh ones of their own: theirs were drawn again from those that there are.
     pub reused: u32,
+    /// Of the comparisons whose baseline would have been green by the suites' own gates, those that blocked: what `last-green` does.
+    /// `None` where hardly any was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub green: Option<Frequency>,
+    /// Each suite's part, where there are several: every one is compared for itself, with its part of alpha.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suites: Vec<SuiteUnchanged>,
+}
+
+/// What the comparison of one of several suites says where nothing changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct SuiteUnchanged {
+    /// The suite.
+    pub suite: String,
+    /// Cases in each comparison.
+    pub cases: u32,
+    /// Blocked: a false alarm.
+    pub blocked: Frequency,
+    /// Shown to be not worse.
+    pub not_worse: Frequency,
 }
 
 /// How often a suite's own gate fails though nothing changed.

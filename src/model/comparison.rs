@@ -63,6 +63,19 @@ pub struct ComparisonPolicy {
     /// Which of two planned looks this is; `None`: the only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub look: Option<Look>,
+    /// So many comparisons share alpha where they block, so that all of them together block at most as often. "Not worse" is not shared: whoever
+    /// wants all of them to be that is not wrong more often for their number.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub family: u32,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+const fn is_one(family: &u32) -> bool {
+    *family == 1
 }
 
 /// One of two looks that were planned before the first: judge, and only if that is undecided judge again with more samples of every case.
@@ -88,7 +101,7 @@ pub struct LocalPolicy {
 
 impl Default for ComparisonPolicy {
     fn default() -> Self {
-        Self { alpha: 0.05, margin: 0.05, local: Some(LocalPolicy::default()), look: None }
+        Self { alpha: 0.05, margin: 0.05, local: Some(LocalPolicy::default()), look: None, family: 1 }
     }
 }
 

@@ -296,6 +296,9 @@ pub struct CellResult {
     pub gated: bool,
     /// Several versions or prompts run side by side in its suite.
     pub side_by_side: bool,
+    /// What the case stands or falls with, in its suite: in a comparison all cases of a cluster count as one unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<Arc<str>>,
     /// The case's tags.
     pub tags: Arc<[String]>,
     /// Where the case stands.

@@ -148,6 +148,8 @@ impl ModelSpec {
 pub struct Case {
     /// Given by the author, unique in the suite.
     pub id: String,
+    /// What it stands or falls with, in its suite; `None`: nothing.
+    pub cluster: Option<Arc<str>>,
     /// Features, customer segments, anything to select and total by.
     pub tags: Vec<String>,
     /// Values for the templates; files already read.

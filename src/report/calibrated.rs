@@ -1,6 +1,6 @@
 //! What does a calibration say, in words that every format can carry?
 
-use crate::model::calibration::{Calibration, Detection, Found, Frequency, PassRateBlocks, SCHEMA};
+use crate::model::calibration::{Calibration, Detection, Found, Frequency, PassRateBlocks, SCHEMA, SuiteUnchanged};
 use crate::model::comparison::Interval;
 use crate::report::{figures, visible};
 
@@ -111,6 +111,20 @@ pub(crate) fn notes(calibration: &Calibration) -> Vec<String> {
         notes.push(format!(
             "{} with fewer than {wanted} samples: their fresh ones were drawn again from those that there are; `--runs {runs}` gives them samples of their own",
             figures::counted(comparison.reused.into(), "case", "cases"),
+        ));
+    }
+    if let [_, _, ..] = comparison.suites.as_slice() {
+        let of_suite = |one: &SuiteUnchanged| format!("{} {}", one.suite, percent(one.blocked.share()));
+        notes.push(format!(
+            "each suite is compared for itself, with its part of alpha; blocked: {}",
+            comparison.suites.iter().map(of_suite).collect::<Vec<_>>().join(", ")
+        ));
+    }
+    if let Some(green) = comparison.green.filter(|green| green.draws < comparison.blocked.draws) {
+        let picked = percent(f64::from(green.draws) / f64::from(comparison.blocked.draws.max(1)));
+        notes.push(format!(
+            "{picked} of runs would be green; with such a one as baseline, as `last-green` picks it, {} are blocked",
+            frequency(green)
         ));
     }
     if !calibration.left_out.is_empty() {

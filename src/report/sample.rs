@@ -242,6 +242,7 @@ pub(crate) fn cell(suite: &str, case: &str, version: u32, model: &str, sample: S
         verdict: sample.verdict,
         gated: true,
         side_by_side: false,
+        cluster: None,
         tags: Arc::from(["billing".to_owned()]),
         site: site(suite, 24),
         snapshot: SnapshotState::None,

@@ -45,6 +45,7 @@ fn cell(case: &str, new: &Snapshot, verdict: Verdict, assertions: Vec<AssertionR
         verdict,
         gated: true,
         side_by_side: false,
+        cluster: None,
         tags: Arc::from([]),
         site: Site { file: "suites/ticket-triage.yaml".into(), line: 31 },
         snapshot: crate::model::verdict::SnapshotState::None,

@@ -283,6 +283,7 @@ impl<E: Endpoint> Shared<E> {
             verdict: fold::verdict(&samples, variant.suite.pass),
             gated: variant.gated,
             side_by_side: variant.side_by_side,
+            cluster: cell.case.cluster.clone(),
             tags: cell.case.tags.clone().into(),
             site: cell.case.site.clone(),
             snapshot,

@@ -195,6 +195,7 @@ fn taken_over(cell: &PlannedCell, before: &Mark, result: &CellResult) -> CellRes
     let moved: HashMap<&Site, &Site> =
         before.sites.iter().zip(cell.case.assertions.iter().map(|assertion| &assertion.site)).filter(|(old, new)| old != new).collect();
     result.site = cell.case.site.clone();
+    result.cluster = cell.case.cluster.clone();
     result.tags = cell.case.tags.clone().into();
     result.side_by_side = cell.variant.side_by_side;
     result.endpoint = Arc::clone(&cell.variant.endpoint);

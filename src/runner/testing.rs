@@ -38,6 +38,7 @@ pub(super) fn suite(names: &[&str]) -> Suite {
     let case = |name: &&str| {
         Arc::new(Case {
             id: (*name).to_owned(),
+            cluster: None,
             tags: vec![name.chars().take(1).collect()],
             variables: Arc::new(Map::from_iter([("name".to_owned(), Value::from(*name))])),
             assertions: vec![Arc::new(Assertion {
@@ -108,6 +109,7 @@ pub(super) fn cell(case: &str, verdict: Verdict) -> CellResult {
         verdict,
         gated: true,
         side_by_side: true,
+        cluster: None,
         tags: Arc::from([]),
         site: site(),
         snapshot: SnapshotState::None,

@@ -32,6 +32,7 @@ pub(crate) const MOST_WEIGHT: usize = 1 << 30;
 #[derive(Debug)]
 pub(crate) struct Draft {
     pub(crate) id: String,
+    pub(crate) cluster: Option<String>,
     pub(crate) tags: Vec<String>,
     pub(crate) variables: Variables,
     /// Its effective assertions.
@@ -100,6 +101,11 @@ impl Cases<'_, '_> {
                     let problem = Problem::error("`id_from` belongs to a table");
                     self.problems.push(problem.at(self.document.place(id_from.span)).hint("take it away, or name a table with `from`"));
                 }
+                if let Some(column) = &shape.cluster_from {
+                    let problem = Problem::error("`cluster_from` belongs to a table");
+                    self.problems
+                        .push(problem.at(self.document.place(column.span)).hint("write `cluster: NAME`, or name a table with `from`"));
+                }
                 let id = id.clone();
                 self.written(shape, &id, samples);
             }
@@ -135,6 +141,7 @@ impl Cases<'_, '_> {
         if let Err(message) = well_named("a case's id", &id.value) {
             self.problems.push(Problem::error(message).at(self.document.place(id.span)).hint("give it a short name that stays"));
         }
+        let cluster = self.cluster(shape.cluster);
         let mut fixtures = Vec::new();
         let (variables, written) = self.variables(shape.vars.as_ref(), &mut fixtures);
         let own = resolve_all(&shape.assert.unwrap_or_default(), self.document, self.inputs, self.problems);
@@ -142,6 +149,7 @@ impl Cases<'_, '_> {
         self.weight += held(&tags, &assertions, &fixtures);
         self.drafts.push(Draft {
             id: id.value.clone(),
+            cluster,
             tags,
             variables,
             assertions,
@@ -152,6 +160,16 @@ impl Cases<'_, '_> {
             written: Arc::new(written),
             table: None,
         });
+    }
+
+    fn cluster(&mut self, cluster: Option<Spanned<String>>) -> Option<String> {
+        let cluster = cluster?;
+        if let Err(message) = well_named("a cluster's name", &cluster.value) {
+            self.problems.push(
+                Problem::error(message).at(self.document.place(cluster.span)).hint("give it a short name, such as that of its document"),
+            );
+        }
+        Some(cluster.value)
     }
 
     fn variables(&mut self, node: Option<&Node>, fixtures: &mut Vec<SourceFile>) -> (Variables, Vec<(String, Place)>) {
@@ -232,6 +250,20 @@ impl Cases<'_, '_> {
         if !self.has_ids(&table, column, shape.id_from.as_ref(), &self.document.place(span)) {
             return;
         }
+        let cluster_column = shape.cluster_from.as_ref().map(|column| column.value.clone());
+        if let (Some(_), Some(column)) = (&shape.cluster, &shape.cluster_from) {
+            let problem = Problem::error("rows have one `cluster`, or each the one of its column, not both");
+            self.problems.push(problem.at(self.document.place(column.span)).hint("take `cluster` or `cluster_from` away"));
+        }
+        if let Some(column) = shape.cluster_from.as_ref().filter(|column| !table.rows[0].values.contains_key(&column.value)) {
+            let columns = table.rows[0].values.keys().map(String::as_str);
+            let problem = Problem::error(format!("the table has no column `{}` to take the clusters of its cases from", column.value));
+            let hint = nearest(&column.value, columns)
+                .map_or_else(|| "name one of its columns".to_owned(), |near| format!("did you mean `{near}`?"));
+            self.problems.push(problem.at(self.document.place(column.span)).hint(hint));
+            return;
+        }
+        let cluster = self.cluster(shape.cluster);
         let shared_tags = tags(shape.tags);
         let each = defaults.values().map(weight).sum();
         let shared = Shared {
@@ -239,6 +271,8 @@ impl Cases<'_, '_> {
             index: self.tables.len(),
             id_column: column.to_owned(),
             keeps_id: shape.id_from.is_some(),
+            cluster,
+            cluster_column,
             known_tags: shared_tags.iter().cloned().collect(),
             tags: shared_tags,
             effective: effective(self.inherited, &[&own], shape.inherit),
@@ -295,6 +329,15 @@ impl Cases<'_, '_> {
             self.problems.push(Problem::error(message).at(place()).hint(hint));
             return;
         }
+        let cluster = match shared.cluster_column.as_ref().map(|column| values.get(column)) {
+            None => shared.cluster.clone(),
+            Some(Some(Value::String(name))) => Some(name.clone()),
+            Some(Some(Value::Number(name))) => Some(name.to_string()),
+            Some(Some(Value::Bool(name))) => Some(name.to_string()),
+            Some(_) => Some(String::new()),
+        };
+        // A row without one stands for itself.
+        let cluster = cluster.filter(|name| !name.is_empty());
         let mut tags = shared.tags.clone();
         if let Some(value) = values.shift_remove("tags") {
             match row_tags(&value) {
@@ -327,6 +370,7 @@ impl Cases<'_, '_> {
         self.weight += held(&tags, &assertions, &fixtures);
         self.drafts.push(Draft {
             id,
+            cluster,
             tags,
             variables,
             assertions,
@@ -367,6 +411,10 @@ struct Shared {
     id_column: String,
     /// A column that `id_from` names stays a variable.
     keeps_id: bool,
+    /// What all rows stand or fall with.
+    cluster: Option<String>,
+    /// Or the column that says so; it stays a variable.
+    cluster_column: Option<String>,
     tags: Vec<String>,
     known_tags: HashSet<String>,
     own: Vec<Arc<Resolved>>,

@@ -158,6 +158,11 @@ pub(crate) struct CaseShape {
     pub(crate) from: Option<Spanned<String>>,
     /// The column whose values are the ids of the rows; `id` by default.
     pub(crate) id_from: Option<Spanned<String>>,
+    /// What it stands or falls with: cases of one document, one template. In a comparison all cases of a cluster count as one unit.
+    #[schemars(schema_with = "scalar")]
+    pub(crate) cluster: Option<Spanned<String>>,
+    /// The column whose values are the clusters of the rows.
+    pub(crate) cluster_from: Option<Spanned<String>>,
     /// Features, customer segments, anything to select and total by.
     pub(crate) tags: Option<Vec<Spanned<String>>>,
     /// Values for the templates; `{file: path}` reads one from a file.

@@ -436,6 +436,7 @@ impl Reading<'_, '_> {
 fn case(draft: Draft) -> Case {
     Case {
         id: draft.id,
+        cluster: draft.cluster.map(Arc::from),
         tags: draft.tags,
         variables: Arc::new(draft.variables),
         assertions: draft.assertions.iter().map(|resolved| Arc::clone(&resolved.assertion)).collect(),

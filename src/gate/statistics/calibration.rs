@@ -12,7 +12,7 @@ use fastrand::Rng;
 use super::proportion::wilson;
 use super::sampling::noise;
 use super::verdict::judge;
-use crate::model::calibration::{CaseNoise, Detection, Found, Frequency, PassRateBlocks, Unchanged};
+use crate::model::calibration::{CaseNoise, Detection, Found, Frequency, PassRateBlocks, SuiteUnchanged, Unchanged};
 use crate::model::comparison::{Comparison, ComparisonPolicy, ComparisonVerdict, Counts, FreshSamples, Need, PairedCase};
 
 /// Of the intervals that are shown.
@@ -23,6 +23,9 @@ const POWER: f64 = 0.8;
 const MOST_SAMPLES: u32 = 100;
 /// Most cases that are proposed, as a multiple of those that there are.
 const MOST_TIMES: usize = 30;
+
+/// Fewer green baselines say nothing.
+const FEWEST_GREEN: u32 = 50;
 
 /// What came of one sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +41,8 @@ pub enum Sample {
 /// The samples of one case under one model, all of the very same prompt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pool {
+    /// Its suite: each is compared for itself.
+    pub suite: String,
     /// The case's name.
     pub case: String,
     /// Cases of one cluster are not independent.
@@ -119,26 +124,38 @@ pub fn unchanged(pools: &[Pool], rates: &[PassRate], policy: ComparisonPolicy, d
     let mut decks: Vec<Deck<'_>> = pools.iter().map(Deck::of).collect();
     let mut tally = Tally::default();
     let mut blocked = vec![0_u32; rates.len()];
+    let (names, suite_of) = suites(pools.iter().map(|pool| pool.suite.as_str()));
+    let policy = ComparisonPolicy { family: policy.family.max(u32::try_from(names.len()).unwrap_or(u32::MAX)), ..policy };
+    let mut of_suites = vec![(0_u32, 0_u32, 0_u32); names.len()];
+    let (mut green, mut green_blocked) = (0, 0);
     let mut units = 0;
     for _ in 0..draws {
         let cases: Vec<PairedCase> = decks.iter_mut().map(|deck| deck.deal(&mut random)).collect();
-        let first = judge(&cases, &[], policy);
-        let comparison = match &first.need {
-            Some(need) if !need.confirm.is_empty() => {
-                let fresh = fresh(&mut decks, need, &mut random);
-                judge(&cases, &fresh, policy)
-            }
-            _ => first,
-        };
-        units = comparison.units;
-        tally.add(&comparison, decks.iter().any(Deck::breaks_critical));
+        let comparisons = judged(&cases, &suite_of, names.len(), policy, |need| fresh(&mut decks, need, &mut random));
+        units = comparisons.iter().map(|comparison| comparison.units).sum();
+        for (of_suite, comparison) in of_suites.iter_mut().zip(&comparisons) {
+            of_suite.0 = comparison.cases;
+            of_suite.1 += u32::from(comparison.verdict == ComparisonVerdict::Regressed);
+            of_suite.2 += u32::from(comparison.verdict == ComparisonVerdict::NotWorse);
+        }
+        let is_blocked = tally.add(&comparisons, decks.iter().any(|deck| Deck::breaks_critical(deck.candidate())));
+        let is_green = !rates.iter().any(|rate| falls_short(rate, &decks, Deck::baseline))
+            && !decks.iter().any(|deck| Deck::breaks_critical(deck.baseline()));
+        green += u32::from(is_green);
+        green_blocked += u32::from(is_green && is_blocked);
         for (blocked, rate) in blocked.iter_mut().zip(rates) {
-            *blocked += u32::from(falls_short(rate, &decks));
+            *blocked += u32::from(falls_short(rate, &decks, Deck::candidate));
         }
     }
     let in_arm = || decks.iter().map(|deck| deck.arm).filter(|arm| *arm > 0).map(|arm| u32::try_from(arm).unwrap_or(u32::MAX));
     let wants = policy.local.map_or(0, |local| 2 * local.fresh_samples as usize);
     let reused = decks.iter().filter(|deck| deck.arm > 0 && deck.left() < wants).count();
+    let of_suite = |(suite, (cases, blocked, not_worse)): (&&str, (u32, u32, u32))| SuiteUnchanged {
+        suite: (*suite).to_owned(),
+        cases,
+        blocked: frequency(blocked, draws),
+        not_worse: frequency(not_worse, draws),
+    };
     let unchanged = Unchanged {
         cases: u32::try_from(in_arm().count()).unwrap_or(u32::MAX),
         units,
@@ -150,6 +167,8 @@ pub fn unchanged(pools: &[Pool], rates: &[PassRate], policy: ComparisonPolicy, d
         not_worse: frequency(tally.not_worse, draws),
         undecided: frequency(tally.undecided, draws),
         reused: u32::try_from(reused).unwrap_or(u32::MAX),
+        green: (!rates.is_empty() && green >= FEWEST_GREEN).then(|| frequency(green_blocked, green)),
+        suites: if names.len() > 1 { names.iter().zip(of_suites).map(of_suite).collect() } else { Vec::new() },
     };
     let of_rate = |(rate, blocked): (&PassRate, u32)| PassRateBlocks {
         suite: rate.suite.clone(),
@@ -159,6 +178,42 @@ pub fn unchanged(pools: &[Pool], rates: &[PassRate], policy: ComparisonPolicy, d
         blocked: frequency(blocked, draws),
     };
     (unchanged, rates.iter().zip(blocked).map(of_rate).collect())
+}
+
+/// The names of the suites, and the place of each pool's among them.
+fn suites<'a>(of_pools: impl Iterator<Item = &'a str>) -> (Vec<&'a str>, Vec<usize>) {
+    let mut names: Vec<&str> = Vec::new();
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut place = |suite: &'a str| {
+        *places.entry(suite).or_insert_with(|| {
+            names.push(suite);
+            names.len() - 1
+        })
+    };
+    let of = of_pools.map(&mut place).collect();
+    (names, of)
+}
+
+/// Each suite's comparison, as a run would make it.
+fn judged(
+    cases: &[PairedCase],
+    suite_of: &[usize],
+    suites: usize,
+    policy: ComparisonPolicy,
+    mut fresh: impl FnMut(&Need) -> Vec<FreshSamples>,
+) -> Vec<Comparison> {
+    let of_suite = |suite: usize| -> Vec<PairedCase> {
+        cases.iter().zip(suite_of).filter(|(_, of)| **of == suite).map(|(case, _)| case.clone()).collect()
+    };
+    let mut decided = |suite: usize| {
+        let cases = if suites == 1 { cases.to_vec() } else { of_suite(suite) };
+        let first = judge(&cases, &[], policy);
+        match &first.need {
+            Some(need) if !need.confirm.is_empty() => judge(&cases, &fresh(need), policy),
+            _ => first,
+        }
+    };
+    (0..suites).map(&mut decided).collect()
 }
 
 #[derive(Default)]
@@ -172,17 +227,24 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, comparison: &Comparison, critical: bool) {
-        let local = comparison.local.iter().flat_map(|local| &local.cases).any(|case| case.confirmed.is_some_and(|case| case.regressed));
-        self.broad += u32::from(comparison.broad.regressed);
-        self.local += u32::from(local);
+    /// Counts the comparisons of one run; whether it is blocked.
+    fn add(&mut self, comparisons: &[Comparison], critical: bool) -> bool {
+        let is_local = |comparison: &Comparison| {
+            comparison.local.iter().flat_map(|local| &local.cases).any(|case| case.confirmed.is_some_and(|case| case.regressed))
+        };
+        self.broad += u32::from(comparisons.iter().any(|comparison| comparison.broad.regressed));
+        self.local += u32::from(comparisons.iter().any(is_local));
         self.critical += u32::from(critical);
-        match comparison.verdict {
-            _ if critical => self.blocked += 1,
-            ComparisonVerdict::Regressed => self.blocked += 1,
-            ComparisonVerdict::NotWorse => self.not_worse += 1,
-            ComparisonVerdict::Undecided => self.undecided += 1,
+        let any = |verdict| comparisons.iter().any(|comparison| comparison.verdict == verdict);
+        let is_blocked = critical || any(ComparisonVerdict::Regressed);
+        if is_blocked {
+            self.blocked += 1;
+        } else if comparisons.is_empty() || any(ComparisonVerdict::Undecided) {
+            self.undecided += 1;
+        } else {
+            self.not_worse += 1;
         }
+        is_blocked
     }
 }
 
@@ -216,7 +278,7 @@ impl<'a> Deck<'a> {
             case: self.pool.case.clone(),
             cluster: self.pool.cluster.clone(),
             candidate: count(self.candidate()),
-            baseline: count(&self.samples[self.arm..2 * self.arm]),
+            baseline: count(self.baseline()),
         }
     }
 
@@ -224,8 +286,12 @@ impl<'a> Deck<'a> {
         &self.samples[..self.arm]
     }
 
-    fn breaks_critical(&self) -> bool {
-        self.candidate().contains(&Sample::Critical)
+    fn baseline(&self) -> &[Sample] {
+        &self.samples[self.arm..2 * self.arm]
+    }
+
+    fn breaks_critical(arm: &[Sample]) -> bool {
+        arm.contains(&Sample::Critical)
     }
 
     /// Samples that the arms have not seen; where there are too few, samples of all of them, each perhaps several times.
@@ -248,10 +314,10 @@ fn fresh(decks: &mut [Deck<'_>], need: &Need, random: &mut Rng) -> Vec<FreshSamp
     wanted.map(|deck| deck.fresh(need.fresh_samples, random)).collect()
 }
 
-/// Whether the candidate's arm, as a run of its own, has too few passing cells.
-fn falls_short(rate: &PassRate, decks: &[Deck<'_>]) -> bool {
+/// Whether an arm, as a run of its own, has too few passing cells.
+fn falls_short<'a>(rate: &PassRate, decks: &'a [Deck<'a>], arm: fn(&'a Deck<'a>) -> &'a [Sample]) -> bool {
     let cells = || rate.pools.iter().filter_map(|pool| decks.get(*pool)).filter(|deck| deck.arm > 0);
-    let passes = |deck: &&Deck<'_>| count(deck.candidate()).passes >= deck.pool.must_pass.min(u32::try_from(deck.arm).unwrap_or(u32::MAX));
+    let passes = |deck: &&'a Deck<'a>| count(arm(deck)).passes >= deck.pool.must_pass.min(u32::try_from(deck.arm).unwrap_or(u32::MAX));
     // As the gate of a run rounds it.
     (cells().filter(passes).count() as f64 + 1e-9) < rate.min_pass_rate * cells().count() as f64
 }
@@ -259,6 +325,9 @@ fn falls_short(rate: &PassRate, decks: &[Deck<'_>]) -> bool {
 /// A suite to imagine losses in: pass rates, in units of cases that stand or fall together.
 struct Imagined {
     units: Vec<Vec<(f64, u32)>>,
+    /// Each unit's suite.
+    suite_of: Vec<usize>,
+    suites: usize,
     policy: ComparisonPolicy,
     draws: u32,
     seed: u64,
@@ -267,15 +336,19 @@ struct Imagined {
 impl Imagined {
     fn of(pools: &[Pool], policy: ComparisonPolicy, draws: u32, seed: u64) -> Self {
         let mut units: Vec<Vec<(f64, u32)>> = Vec::new();
+        let (names, of_pools) = suites(pools.iter().map(|pool| pool.suite.as_str()));
+        let mut suite_of = Vec::new();
         let mut of_cluster: BTreeMap<&str, usize> = BTreeMap::new();
-        for pool in pools.iter().filter(|pool| pool.samples.len() > 1) {
+        for (pool, suite) in pools.iter().zip(of_pools).filter(|(pool, _)| pool.samples.len() > 1) {
             let place = pool.cluster.as_deref().map_or(units.len(), |cluster| *of_cluster.entry(cluster).or_insert(units.len()));
             if place == units.len() {
                 units.push(Vec::new());
+                suite_of.push(suite);
             }
             units[place].push((pool.counts().rate().unwrap_or_default(), pool.in_arm));
         }
-        Self { units, policy, draws, seed }
+        let policy = ComparisonPolicy { family: policy.family.max(u32::try_from(names.len()).unwrap_or(u32::MAX)), ..policy };
+        Self { units, suite_of, suites: names.len(), policy, draws, seed }
     }
 
     /// In how many comparisons the loss is found, with so many units and, where it is given, so many samples.
@@ -284,26 +357,20 @@ impl Imagined {
         let mut found = 0;
         let mut cases = 0;
         for _ in 0..self.draws {
-            let (drawn, truth) = self.draw(units, samples, drop, &mut random);
+            let (drawn, truth, suite_of) = self.draw(units, samples, drop, &mut random);
             cases = drawn.len();
-            let first = judge(&drawn, &[], self.policy);
-            let comparison = match &first.need {
-                Some(need) if !need.confirm.is_empty() => {
-                    let fresh = imagined_fresh(&drawn, &truth, need, &mut random);
-                    judge(&drawn, &fresh, self.policy)
-                }
-                _ => first,
-            };
-            found += u32::from(comparison.verdict == ComparisonVerdict::Regressed);
+            let comparisons = judged(&drawn, &suite_of, self.suites, self.policy, |need| imagined_fresh(&drawn, &truth, need, &mut random));
+            found += u32::from(comparisons.iter().any(|comparison| comparison.verdict == ComparisonVerdict::Regressed));
         }
         let most = self.units.iter().flatten().map(|(_, in_arm)| samples.unwrap_or(*in_arm)).max().unwrap_or(0);
         Found { cases: u32::try_from(cases).unwrap_or(u32::MAX), samples: most, found: frequency(found, self.draws) }
     }
 
     /// One run of both arms, and the pass rates behind it. Another number of units is drawn from those that there are.
-    fn draw(&self, units: usize, samples: Option<u32>, drop: f64, random: &mut Rng) -> (Vec<PairedCase>, Vec<(f64, f64)>) {
+    fn draw(&self, units: usize, samples: Option<u32>, drop: f64, random: &mut Rng) -> Drawn {
         let mut cases = Vec::with_capacity(units);
         let mut truth = Vec::with_capacity(units);
+        let mut suite_of = Vec::with_capacity(units);
         for unit in 0..units {
             let place = if units == self.units.len() { unit } else { random.usize(0..self.units.len()) };
             for (rate, in_arm) in &self.units[place] {
@@ -315,15 +382,19 @@ impl Imagined {
                     candidate: tossed(candidate, samples, random),
                 });
                 truth.push((*rate, candidate));
+                suite_of.push(self.suite_of[place]);
             }
         }
-        (cases, truth)
+        (cases, truth, suite_of)
     }
 
     fn suffices(found: &Found) -> bool {
         found.found.share() >= POWER
     }
 }
+
+/// Cases, the pass rates behind them, and their suites.
+type Drawn = (Vec<PairedCase>, Vec<(f64, f64)>, Vec<usize>);
 
 fn imagined_fresh(cases: &[PairedCase], truth: &[(f64, f64)], need: &Need, random: &mut Rng) -> Vec<FreshSamples> {
     let wanted = cases.iter().zip(truth).filter(|(case, _)| need.confirm.contains(&case.case));

@@ -16,7 +16,7 @@ fn broad_only() -> ComparisonPolicy {
 }
 
 fn pool(case: usize, in_arm: u32, samples: Vec<Sample>) -> Pool {
-    Pool { case: case.to_string(), cluster: None, in_arm, must_pass: in_arm, samples }
+    Pool { suite: "s".to_owned(), case: case.to_string(), cluster: None, in_arm, must_pass: in_arm, samples }
 }
 
 /// So many samples of each case, drawn from what is true of it.

@@ -114,6 +114,7 @@ fn sane(policy: ComparisonPolicy) -> ComparisonPolicy {
     ComparisonPolicy {
         alpha: within(policy.alpha, 0.5),
         margin: within(policy.margin, 1.0),
+        family: policy.family.max(1),
         local: policy.local.map(|local| LocalPolicy { share: within(local.share, 1.0), ..local }),
         look: policy.look.map(|look| match look {
             Look::First(fraction) => Look::First(within(fraction, 1.0)),
@@ -124,15 +125,18 @@ fn sane(policy: ComparisonPolicy) -> ComparisonPolicy {
 
 /// Alpha, split between the broad gate and the local one: whatever they are made of, together they block at most alpha.
 ///
+/// Where several comparisons share it, each blocks with its part only.
+///
 /// With two looks the broad gate and the interval spend theirs over both; the local one is judged once, by fresh samples of its own.
 fn levels(policy: ComparisonPolicy) -> Levels {
-    let local = policy.local.map_or(0.0, |local| policy.alpha * local.share);
+    let blocking = policy.alpha / f64::from(policy.family);
+    let local = policy.local.map_or(0.0, |local| blocking * local.share);
     let now = |alpha| match policy.look {
         None => alpha,
         Some(Look::First(fraction)) => looks::first(alpha, fraction),
         Some(Look::Second(fraction)) => looks::second(alpha, fraction),
     };
-    Levels { margin: now(policy.alpha), broad: now(policy.alpha - local), local }
+    Levels { margin: now(policy.alpha), broad: now(blocking - local), local }
 }
 
 struct Levels {

@@ -202,7 +202,7 @@ proptest! {
         }).collect();
         let local = Some(LocalPolicy { share, ..LocalPolicy::default() });
         for (fresh, look) in [(&[][..], None), (&fresh, None), (&fresh, Some(Look::First(alpha))), (&fresh, Some(Look::Second(share)))] {
-            let policy = ComparisonPolicy { alpha, margin, local, look };
+            let policy = ComparisonPolicy { alpha, margin, local, look, family: 1 };
             // What is added to the verdict takes long, so that it is looked at once.
             let got = if fresh.is_empty() { compare(&cases, fresh, policy) } else { judge(&cases, fresh, policy) };
             let json = serde_json::to_value(&got).unwrap();
