@@ -102,3 +102,32 @@ fn nothing_to_compare_is_new_or_undecided_and_never_silent() {
     let shared = compare(&changed, &[SuitePolicy { comparison: None, ..policy("s") }], &[base], false);
     assert_eq!(shared, [], "a suite that asks for nothing is compared with nothing");
 }
+
+/// A suite of so many noisy cases, of which as many lost one sample of three as won one, or lost more.
+fn noisy(suite: &str, version: u32, run: &str, lost: usize) -> Vec<CellResult> {
+    let verdicts = |index: usize| if version == 2 && index < lost { ["pass", "pass", "fail"] } else { ["pass"; 3] };
+    (0..30).map(|index| cell((suite, &format!("c{index}"), version, "m"), run, &verdicts(index))).collect()
+}
+
+#[test]
+fn suites_of_one_run_share_alpha_where_they_block() {
+    // Six lost samples of thirty cases come to a p of 1/128: below 1/40 for one suite, above 1/320 for each of eight.
+    let names: Vec<String> = (0..8).map(|suite| format!("s{suite}")).collect();
+    let compared = |suites: usize, lost: fn(usize) -> usize| -> Vec<ComparisonStanding> {
+        let suites = || names[..suites].iter().enumerate();
+        let before = suites().flat_map(|(_, name)| noisy(name, 1, "one", 0)).collect();
+        let now: Vec<CellResult> = suites().flat_map(|(place, name)| noisy(name, 2, "two", lost(place))).collect();
+        let policies: Vec<SuitePolicy> = suites().map(|(_, name)| policy(name)).collect();
+        compare(&now, &policies, &[baseline(before)], false).into_iter().map(|one| one.standing).collect()
+    };
+    assert_eq!(compared(1, |_| 6), [ComparisonStanding::Regressed]);
+    assert_eq!(compared(8, |_| 6), [ComparisonStanding::Undecided; 8], "eight times as many chances");
+    // One that is shown beyond doubt leaves its part to the others.
+    assert_eq!(compared(2, |place| if place == 0 { 20 } else { 5 })[0], ComparisonStanding::Regressed);
+    assert_eq!(
+        compared(2, |place| if place == 0 { 20 } else { 5 })[1],
+        ComparisonStanding::Regressed,
+        "1/64 is below 1/40, not below 1/80"
+    );
+    assert_eq!(compared(2, |_| 5), [ComparisonStanding::Undecided; 2]);
+}

@@ -163,3 +163,17 @@ fn arms_of_a_unit_of_several_cases_are_cut_to_equally_many_samples() {
     assert_eq!(arms(counted(&baseline, &candidate)), [cut, (Counts::new(0, 3), Counts::new(3, 3))], "the first three with a verdict");
     assert_eq!(arms(counted(&baseline[..1], &candidate[..1])), [(Counts::new(3, 3), Counts::new(2, 4))], "a case of its own keeps all");
 }
+
+#[test]
+fn a_declared_cluster_is_one_unit_in_its_suite_and_in_no_other() {
+    let arm = |run| -> Vec<CellResult> {
+        let of = |(suite, case, cluster): (&str, &str, Option<&str>)| {
+            let mut cell = cell((suite, case, 1, "m"), run, &["pass"]);
+            cell.cluster = cluster.map(Into::into);
+            cell
+        };
+        [("s", "a", Some("handbook")), ("s", "b", None), ("s", "c", Some("handbook")), ("t", "d", Some("handbook"))].map(of).into()
+    };
+    let units: Vec<_> = counted(&arm("one"), &arm("two")).into_iter().map(|case| case.cluster.unwrap()).collect();
+    assert_eq!(units, ["s::a", "s::b", "s::a", "t::d"]);
+}

@@ -359,7 +359,7 @@ impl Cases<'_, '_> {
         self.weight += shared.each;
         let mut variables: Map<String, Value> = shared.defaults.clone();
         for (name, value) in values {
-            if !self.tables[shared.index].1.contains_key(&name) {
+            if !self.tables[shared.index].1.contains_key(&name) && shared.cluster_column.as_ref() != Some(&name) {
                 self.tables[shared.index].1.insert(name.clone(), ());
             }
             let value = if value.is_object() { self.value(value, &place(), &mut fixtures) } else { Some(value) };

@@ -149,6 +149,34 @@ fn cases_of_one_cluster_are_one_unit() {
 }
 
 #[test]
+fn several_suites_block_together_no_more_often_than_one() {
+    let mut pools = Vec::new();
+    for suite in 0..8 {
+        let of_suite = taken(&[0.7; 15], 3, 40, 30 + suite);
+        pools.extend(of_suite.into_iter().map(|pool| Pool { suite: suite.to_string(), case: format!("{suite}::{}", pool.case), ..pool }));
+    }
+    let (said, _) = unchanged(&pools, &[], policy(), 400, 18);
+    let share = said.blocked.share();
+    assert!(share <= 0.05 + ERRORS * (0.05_f64 * 0.95 / 400.0).sqrt(), "{said:?}");
+    assert_eq!((said.suites.len(), said.suites[0].cases, said.cases), (8, 15, 120));
+    let of_suites: u32 = said.suites.iter().map(|suite| suite.blocked.count).sum();
+    assert!(of_suites >= said.blocked.count && said.suites.iter().all(|suite| suite.blocked.count <= said.blocked.count), "{said:?}");
+}
+
+#[test]
+fn a_baseline_that_was_picked_because_it_was_green_blocks_more() {
+    // Samples of every case pass in nine of ten; green is what few runs are.
+    let pools = taken(&[0.93; 40], 3, 60, 19);
+    let rate = |least| [PassRate { suite: "s".to_owned(), model: "m".to_owned(), min_pass_rate: least, pools: (0..40).collect() }];
+    let green = |least| unchanged(&pools, &rate(least), policy(), 3_000, 20).0;
+    let hardly = green(0.9);
+    let picked = hardly.green.unwrap();
+    assert!(picked.draws < 1_000 && picked.share() > 2.0 * hardly.blocked.share(), "{hardly:?}");
+    let always = green(0.0);
+    assert_eq!(always.green.map(|green| (green.draws, green.count)), Some((3_000, always.blocked.count)));
+}
+
+#[test]
 fn the_same_seed_deals_the_same() {
     let pools = taken(&[0.5; 20], 3, 30, 17);
     let once = |seed| unchanged(&pools, &[], ComparisonPolicy { local: Some(LocalPolicy::default()), ..policy() }, 100, seed).0;

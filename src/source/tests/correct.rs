@@ -48,6 +48,7 @@ cases:
         severity: critical
       - json
   - id: long-thread
+    cluster: threads
     inherit: false
     samples: 1
     vars:
@@ -57,6 +58,7 @@ cases:
       - similar: {to: "{{ ticket }}"}
   - from: fixtures/tickets.jsonl
     tags: [table]
+    cluster_from: lang
     assert:
       - equals: "{{ expected }}"
       - refusal: allowed
@@ -77,7 +79,7 @@ fn whole() -> Project {
         ("fixtures/long-thread.txt", "a long\nthread\n"),
         (
             "fixtures/tickets.jsonl",
-            "{\"id\": \"one\", \"ticket\": \"t1\", \"expected\": \"a\", \"tags\": [\"x\"]}\n\n{\"id\": 2, \"ticket\": \"t2\", \"expected\": \"b\", \"assert\": [{\"contains\": \"z\"}], \"lang\": \"de\"}\n",
+            "{\"id\": \"one\", \"ticket\": \"t1\", \"expected\": \"a\", \"lang\": \"en\", \"tags\": [\"x\"]}\n\n{\"id\": 2, \"ticket\": \"t2\", \"expected\": \"b\", \"assert\": [{\"contains\": \"z\"}], \"lang\": \"de\", \"other\": 1}\n",
         ),
     ])
 }
@@ -87,7 +89,7 @@ fn every_key_of_the_suite_file_is_understood() {
     let project = whole();
     assert_eq!(
         project.problems(),
-        "note: column `lang` of this table is not used\n --> suites/ticket-triage.yaml:46:11\n  |   - from: fixtures/tickets.jsonl\n  |           ^^^^^^^^^^^^^^^^^^^^^^\n"
+        "note: column `other` of this table is not used\n --> suites/ticket-triage.yaml:47:11\n  |   - from: fixtures/tickets.jsonl\n  |           ^^^^^^^^^^^^^^^^^^^^^^\n"
     );
     let suite = project.suite();
     assert_eq!((suite.name.as_str(), suite.site.line, suite.samples, suite.pass), ("ticket-triage", 2, 3, PassRule::AtLeast(2)));
@@ -100,6 +102,8 @@ fn every_key_of_the_suite_file_is_understood() {
     let models: Vec<_> = suite.models.iter().map(|model| (model.name(), model.endpoint.as_deref(), model.gate, model.unpriced)).collect();
     assert_eq!(models, [("claude-haiku-4-5", None, true, false), ("sonnet", Some("simulated"), false, false), ("mine", None, true, true)]);
     assert_eq!(suite.models[1].request.max_tokens, Some(256));
+    let clusters: Vec<_> = suite.cases.iter().map(|case| case.cluster.as_deref()).collect();
+    assert_eq!(clusters, [None, Some("threads"), Some("en"), Some("de")]);
     let files: Vec<_> = suite.files.iter().map(|file| &*file.path).collect();
     assert_eq!(
         files,
