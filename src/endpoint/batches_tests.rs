@@ -103,7 +103,19 @@ async fn every_kind_of_result_is_read_and_hostile_lines_are_told_apart() {
             },
         })
         .collect();
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    good: echo [REDACTED]
+    bad: passing false, InvalidRequest batch msgbatch_01 answered with an error invalid_request_error: words [REDACTED]
+    busy: passing true, Overloaded batch msgbatch_01 answered with an error overloaded_error: words [REDACTED]
+    late: Expired
+    gone: Canceled
+    odd: malformed: the line of batch msgbatch_01 about this request is no result: the message has no `stop_reason`
+    new: malformed: the line of batch msgbatch_01 about this request is no result: its result is none of `succeeded`, `errored`, `canceled`, `expired`
+    none: malformed: the line of batch msgbatch_01 about this request is no result: it has no `result` with a `type`
+    unplaced: a line is no JSON object with a `custom_id`
+    unplaced: a line is no JSON object with a `custom_id`
+    last: Expired
+    "#);
 }
 
 #[tokio::test]
