@@ -53,3 +53,47 @@ fn counts(news: &BatchNews) -> String {
         all.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{} {what}", figures::count(*number))).collect();
     told.join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn each_stage_has_its_words_and_an_id_commands_nothing() {
+        let all = [BatchStage::Created, BatchStage::Joined, BatchStage::Sought, BatchStage::Waiting, BatchStage::Ended];
+        let told: Vec<String> = all
+            .into_iter()
+            .map(|stage| {
+                let over = stage == BatchStage::Ended;
+                let news = BatchNews {
+                    endpoint: Arc::from("anthropic"),
+                    id: Some(Arc::from("msgbatch_01\u{1b}[2J")),
+                    stage,
+                    requests: 1_200,
+                    processing: if over { 0 } else { 1_200 },
+                    succeeded: if over { 1_197 } else { 0 },
+                    errored: 0,
+                    canceled: u64::from(over),
+                    expired: if over { 2 } else { 0 },
+                    waited_ms: 724_000,
+                };
+                let line: String = line(&news).iter().flatten().map(|span| span.text.as_ref()).collect();
+                format!("{line}\n  bar: {}", note(&news))
+            })
+            .collect();
+        insta::assert_snapshot!(told.join("\n"), @r"
+        batch msgbatch_01\u{1b}[2J of 1,200 requests to anthropic: most end within an hour, all within a day; Ctrl-C leaves it running
+          bar: 1,200 in a batch for 12 min 04 s
+        batch msgbatch_01\u{1b}[2J of 1,200 requests to anthropic is under way already, and waited for; Ctrl-C leaves it running
+          bar: 1,200 in a batch for 12 min 04 s
+        batch whether anthropic created a batch of 1,200 requests is not known: it is looked for before anything is asked again
+          bar: looking for a batch
+        
+          bar: 1,200 in a batch for 12 min 04 s
+        batch msgbatch_01\u{1b}[2J has ended after 12 min 04 s: 1,197 succeeded, 2 expired, 1 canceled
+          bar:
+        ");
+    }
+}
