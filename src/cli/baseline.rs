@@ -1,5 +1,6 @@
 //! With what is each suite of a run compared, and where is that found?
 
+mod against;
 pub(crate) mod blessed;
 pub(crate) mod deciding;
 pub(crate) mod planned;
@@ -18,11 +19,12 @@ use crate::cli::baseline::remembered::Remembered;
 use crate::cli::formats;
 use crate::cli::history;
 use crate::cli::project::{Failure, Project};
-use crate::model::baseline::{Baseline, ComparisonAsked, KeptCell, KnownSuite};
+use crate::gate::models;
+use crate::model::baseline::{Baseline, ComparisonAsked, KeptCell, KnownSuite, MODEL};
 use crate::model::catalog::Catalog;
 use crate::model::cost;
 use crate::model::gate::{Exit, SuitePolicy};
-use crate::model::problem::Problem;
+use crate::model::problem::{Problem, Severity};
 use crate::model::reply::Served;
 use crate::model::run::{Bill, CellResult, RunReport, Shard};
 use crate::runner::plan::{Plan, PlannedCell};
@@ -42,6 +44,8 @@ pub(crate) struct Compared {
     pub(crate) baselines: Vec<Baseline>,
     /// What fresh samples cost.
     pub(crate) fresh: Bill,
+    /// Suites that cannot be compared as was asked.
+    pub(crate) told: Vec<Problem>,
 }
 
 impl Compared {
@@ -55,10 +59,13 @@ impl Compared {
     ) -> Result<Self, Failure> {
         let of_run = arguments;
         let arguments = &arguments.comparison;
-        let asked = asked(arguments, plan);
+        let (asked, told) = asked(arguments, plan)?;
         if arguments.decide && (asked.is_empty() || of_run.selection.shard.is_some()) {
             let (what, hint) = if asked.is_empty() {
-                ("nothing is compared, so there is nothing to decide", "add `--baseline REF`, or `gate: {baseline: REF}` to a suite")
+                (
+                    "nothing is compared, so there is nothing to decide",
+                    "add `--baseline REF`, `--against MODEL`, or `gate: {baseline: REF}` to a suite",
+                )
             } else {
                 ("a shard compares nothing, so it has nothing to decide", "leave `--decide` out, or run without `--shard`")
             };
@@ -72,6 +79,10 @@ impl Compared {
         for reference in references {
             let suites: HashSet<&str> =
                 asked.iter().filter(|(_, asked)| asked.baseline == reference).map(|(suite, _)| suite.as_str()).collect();
+            if let Some(base) = models::named(reference) {
+                baselines.extend(against::beside(plan, reference, base, &suites));
+                continue;
+            }
             let asking = Asking { project, plan, selection: &of_run.selection, answers: &of_run.answers, now };
             let planned = match reference {
                 PREVIOUS => Some(asking.previous_version(&suites)?),
@@ -103,7 +114,7 @@ impl Compared {
         }
         beside(plan, cells);
         plan.unbounded.extend(unbounded);
-        Ok(Self { asked, baselines, fresh: Bill::default() })
+        Ok(Self { asked, baselines, fresh: Bill::default(), told })
     }
 
     /// Takes the cells of the baselines out of what was run: they are no result of it.
@@ -160,18 +171,37 @@ fn beside(plan: &mut Plan, cells: Vec<PlannedCell>) {
     plan.cells.extend(behind.into_values().flatten());
 }
 
-/// What each suite with gated cells asks for.
-fn asked(arguments: &ComparisonArguments, plan: &Plan) -> BTreeMap<String, ComparisonAsked> {
+/// What each suite with gated cells asks for, and which cannot have it.
+fn asked(arguments: &ComparisonArguments, plan: &Plan) -> Result<(BTreeMap<String, ComparisonAsked>, Vec<Problem>), Failure> {
     let gated = plan.cells.iter().filter(|cell| cell.variant.gated);
     let suites: HashSet<&str> = gated.map(|cell| &*cell.variant.suite_name).collect();
-    let of_suites = plan.suites.iter().filter(|suite| suites.contains(suite.name.as_str()));
-    let asked = of_suites.filter_map(|suite| {
-        let baseline = arguments.baseline.as_ref().or(suite.gate.baseline.as_ref()).filter(|baseline| *baseline != "none")?;
+    let (mut asked, mut told) = (BTreeMap::new(), Vec::new());
+    let of_flag = arguments.against.as_ref().map(|model| format!("{MODEL}{model}"));
+    for suite in plan.suites.iter().filter(|suite| suites.contains(suite.name.as_str())) {
+        let baseline = of_flag.as_ref().or(arguments.baseline.as_ref()).or(suite.gate.baseline.as_ref());
+        let Some(baseline) = baseline.filter(|baseline| *baseline != "none") else { continue };
+        let baseline = match models::named(baseline) {
+            None => baseline.clone(),
+            Some(model) => match against::base(plan, &suite.name, model) {
+                Ok(label) => format!("{MODEL}{label}"),
+                // What a suite asks for itself is a slip where it cannot be; a flag means those that can.
+                Err(problem) if arguments.against.is_none() => return Err(problem.into()),
+                Err(problem) => {
+                    told.push(problem);
+                    continue;
+                }
+            },
+        };
         let margin = arguments.margin.or(suite.gate.margin).unwrap_or(DEFAULT);
         let alpha = arguments.alpha.or(suite.gate.alpha).unwrap_or(DEFAULT);
-        Some((suite.name.clone(), ComparisonAsked { baseline: baseline.clone(), margin, alpha }))
-    });
-    asked.collect()
+        asked.insert(suite.name.clone(), ComparisonAsked { baseline, margin, alpha, decides: arguments.decide });
+    }
+    // Where one suite can, the others are told of.
+    if asked.is_empty() && !told.is_empty() {
+        return Err(told.into());
+    }
+    told.iter_mut().for_each(|problem| problem.severity = Severity::Warning);
+    Ok((asked, told))
 }
 
 /// Where a baseline is looked for.

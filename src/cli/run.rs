@@ -140,6 +140,7 @@ pub(crate) async fn round(
         None => Compared::open(project, arguments, &mut session.plan, &store, now)?,
         Some(_) => Compared::default(),
     };
+    session.problems.append(&mut compared.told);
     let mut known = answers::known(&session.plan, &store, arguments)?;
     let earlier = earlier::of(&session.plan, &known, &store);
     let conditions = answers::conditions(project, arguments.max_concurrency, now);
@@ -254,7 +255,7 @@ pub(crate) async fn round(
     if arguments.comparison.decide && !stopping.is_cancelled() {
         let asking = Asking { project, plan: &plan, selection: &arguments.selection, answers: &arguments.answers, now };
         let left = run_timeout.map(|limit| limit.saturating_sub(clock.elapsed()));
-        let cap = arguments.max_cost.map(|cap| (cap, budget.spent()));
+        let cap = arguments.max_cost.map(|cap| (cap, Arc::clone(&budget)));
         let options = options(HashSet::new(), left);
         let with = Deciding { asking, cached: Arc::clone(&cached), options, partial: info.filtered, cap, console };
         compared.decide(with, &ran.cells).await;

@@ -3,8 +3,9 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::coverage;
+use super::models;
 use super::pairing::{Across, Pair};
-use super::side_by_side::{self, ArmCells, Incomparable};
+use super::side_by_side::{self, ArmCells, Bought, Incomparable};
 use crate::model::baseline::{
     Baseline, ComparisonAsked, ComparisonStanding, PREVIOUS, SuiteComparison, Unasked, WhyUnasked, place as place_of,
 };
@@ -14,7 +15,7 @@ use crate::model::run::CellResult;
 use crate::model::side_by_side::{ArmComparison, Finding, FindingKind};
 use crate::model::verdict::{ErrorKind, SkipReason, Verdict};
 
-use super::statistics::verdict;
+use super::statistics::{second_look, verdict};
 
 /// Compares each suite that asks for it with its baseline: its gated cells alone, all of a suite together. `partial`: cells were left out on
 /// purpose, so that the baseline has more of them says nothing.
@@ -26,6 +27,9 @@ pub fn compare(cells: &[CellResult], policies: &[SuitePolicy], baselines: &[Base
     let asked = policies.iter().filter_map(|policy| Some((policy.name.as_str(), policy.comparison.as_ref()?)));
     let suites: Vec<(&str, &ComparisonAsked, Vec<&CellResult>, &Baseline)> = asked
         .filter_map(|(suite, asked)| {
+            if models::named(&asked.baseline).is_some() {
+                return None;
+            }
             let baseline = baselines.get(place_of(baselines, &asked.baseline, suite)?)?;
             let of_suite: Vec<&CellResult> = cells.iter().filter(|cell| &*cell.address.suite == suite).collect();
             (!of_suite.is_empty()).then_some((suite, asked, of_suite, baseline))
@@ -34,7 +38,7 @@ pub fn compare(cells: &[CellResult], policies: &[SuitePolicy], baselines: &[Base
     let of = |place: usize, family: usize| {
         let (suite, asked, cells, baseline) = &suites[place];
         let policy = ComparisonPolicy { family: u32::try_from(family).unwrap_or(u32::MAX).max(1), ..asked.policy() };
-        of_one(suite, policy, cells, baseline, partial)
+        of_one(suite, policy, asked.decides, cells, baseline, partial)
     };
     let mut family = suites.len();
     let mut compared: Vec<SuiteComparison> = (0..suites.len()).map(|place| of(place, family)).collect();
@@ -43,7 +47,7 @@ pub fn compare(cells: &[CellResult], policies: &[SuitePolicy], baselines: &[Base
         let shown = verdicts().filter(|verdict| *verdict == ComparisonVerdict::Regressed).count();
         let left = verdicts().count().saturating_sub(shown);
         if left == 0 || left == family {
-            return compared;
+            break;
         }
         family = left;
         for (place, one) in compared.iter_mut().enumerate() {
@@ -52,12 +56,35 @@ pub fn compare(cells: &[CellResult], policies: &[SuitePolicy], baselines: &[Base
             }
         }
     }
+    // Models of one run are compared beside that, in the order of the suites.
+    let mut all = Vec::new();
+    let of_models = policies.iter().filter_map(|policy| models::named(&policy.comparison.as_ref()?.baseline)).count();
+    let mut compared = compared.into_iter().peekable();
+    for (suite, asked) in policies.iter().filter_map(|policy| Some((policy.name.as_str(), policy.comparison.as_ref()?))) {
+        if models::named(&asked.baseline).is_some() {
+            let of_suite: Vec<&CellResult> = cells.iter().filter(|cell| &*cell.address.suite == suite).collect();
+            all.extend(models::compare(suite, asked, of_models, &of_suite, baselines));
+        }
+        while let Some(one) = compared.next_if(|one| one.suite == suite) {
+            all.push(one);
+        }
+    }
+    all
 }
 
-/// One gate for each comparison.
+/// One gate for each suite that is compared.
 #[must_use]
 pub fn gates(comparisons: &[SuiteComparison]) -> Vec<GateResult> {
-    let gate = |comparison: &SuiteComparison| GateResult {
+    let of_suites = comparisons.chunk_by(|one, other| one.suite == other.suite && one.model.is_some() && other.model.is_some());
+    let of_suites = of_suites.flat_map(|of_suite| match of_suite {
+        [first, ..] if first.model.is_some() => vec![models::gate(&first.suite, &of_suite.iter().collect::<Vec<_>>())],
+        of_suite => of_suite.iter().map(gate).collect(),
+    });
+    of_suites.collect()
+}
+
+fn gate(comparison: &SuiteComparison) -> GateResult {
+    GateResult {
         kind: match comparison.standing {
             ComparisonStanding::Budget => GateKind::Budget,
             ComparisonStanding::Regressed
@@ -76,8 +103,7 @@ pub fn gates(comparisons: &[SuiteComparison]) -> Vec<GateResult> {
             ComparisonStanding::Missing | ComparisonStanding::Budget => GateOutcome::Missing,
         },
         message: comparison.message.clone(),
-    };
-    comparisons.iter().map(gate).collect()
+    }
 }
 
 /// The cells of a suite on both sides, the baseline's first: the gated ones of the run, and what stands against them.
@@ -96,24 +122,37 @@ fn sides<'a>(suite: &str, cells: &[&'a CellResult], baseline: &'a Baseline, part
 #[must_use]
 pub fn pairs<'a>(suite: &str, cells: &'a [CellResult], baseline: &'a Baseline, partial: bool) -> Vec<Pair<'a>> {
     let of_suite: Vec<&CellResult> = cells.iter().filter(|cell| &*cell.address.suite == suite).collect();
+    if baseline.model.is_some() {
+        return models::pairs(&of_suite, baseline);
+    }
     let [before, candidate] = sides(suite, &of_suite, baseline, partial);
     super::pairing::pair(Across::Runs, &before, &candidate).comparable
 }
 
-fn of_one(suite: &str, policy: ComparisonPolicy, cells: &[&CellResult], baseline: &Baseline, partial: bool) -> SuiteComparison {
+fn of_one(
+    suite: &str,
+    policy: ComparisonPolicy,
+    decides: bool,
+    cells: &[&CellResult],
+    baseline: &Baseline,
+    partial: bool,
+) -> SuiteComparison {
     let [before, candidate] = sides(suite, cells, baseline, partial);
     let end = |standing, compared, message: String| SuiteComparison {
         suite: suite.to_owned(),
         baseline: baseline.reference.clone(),
+        model: None,
         standing,
         compared,
         left_out: Vec::new(),
+        cheapest: None,
         message,
     };
     let (old, new) = names(&before, &candidate, &baseline.reference);
     let run = baseline.run.clone().unwrap_or_default();
     let arms = [ArmCells { name: old, run, cells: before }, ArmCells { name: new, run: String::new(), cells: candidate }];
-    let compared = side_by_side::compare_with(Across::Runs, &arms[0], &arms[1], &baseline.fresh, policy);
+    let bought = Bought::of(baseline, decides);
+    let compared = side_by_side::compare_with(Across::Runs, &arms[0], &arms[1], bought, policy);
     let mut compared = match compared {
         Ok(compared) => compared,
         Err(error) => {
@@ -127,9 +166,9 @@ fn of_one(suite: &str, policy: ComparisonPolicy, cells: &[&CellResult], baseline
     let prefix = format!("{suite}::");
     compared.critical.extend(baseline.critical.iter().filter(|case| case.starts_with(&prefix)).cloned());
     let is_broken = baseline.critical.iter().any(|case| case.starts_with(&prefix));
-    let standing = match standing(&compared, &arms) {
+    let standing = match standing(&compared, &arms, bought) {
         _ if is_broken => ComparisonStanding::Regressed,
-        found => lacking(&compared, baseline).unwrap_or(found),
+        found => lacking(&compared, suite, baseline).unwrap_or(found),
     };
     let gap = coverage::gap(baseline, &arms);
     let standing = if gap.is_some() && standing == ComparisonStanding::NotWorse { ComparisonStanding::Undecided } else { standing };
@@ -140,8 +179,8 @@ fn of_one(suite: &str, policy: ComparisonPolicy, cells: &[&CellResult], baseline
         ComparisonStanding::Budget => format!("{said}; but the budget left out what would decide it"),
         ComparisonStanding::Undecided => match gap {
             Some(gap) if compared.comparison.verdict == ComparisonVerdict::NotWorse => format!("undecided: {gap}; apart from that {said}"),
-            Some(gap) => format!("{said}{}; {gap}", unasked(&compared, baseline)),
-            None => format!("{said}{}", unasked(&compared, baseline)),
+            Some(gap) => format!("{said}{}; {gap}", unasked(&compared, suite, baseline)),
+            None => format!("{said}{}", unasked(&compared, suite, baseline)),
         },
         ComparisonStanding::Regressed | ComparisonStanding::NotWorse | ComparisonStanding::Unchanged | ComparisonStanding::New => said,
     };
@@ -228,7 +267,7 @@ fn have(cases: &str) -> &'static str {
 }
 
 /// `v3 is not worse than v2 on 60 cases x 3 samples (...)`.
-fn said(compared: &ArmComparison) -> String {
+pub(super) fn said(compared: &ArmComparison) -> String {
     let (old, new) = (&compared.baseline.name, &compared.candidate.name);
     let said = match (compared.comparison.verdict, compared.sentence.split_once(" on ")) {
         (ComparisonVerdict::Regressed | ComparisonVerdict::NotWorse, Some((verdict, rest))) => {
@@ -251,11 +290,9 @@ fn not_compared(findings: &[Finding]) -> String {
 }
 
 /// A baseline that is asked in this run can be asked again where it has no verdict; one that is remembered is as it is.
-fn lacking(compared: &ArmComparison, baseline: &Baseline) -> Option<ComparisonStanding> {
+fn lacking(compared: &ArmComparison, suite: &str, baseline: &Baseline) -> Option<ComparisonStanding> {
     let is_whole = !compared.validity.iter().any(|finding| finding.kind == FindingKind::NoVerdictBaseline);
-    if compared.comparison.verdict == ComparisonVerdict::Undecided
-        && wanted(compared, baseline).any(|unasked| unasked.reason == WhyUnasked::Budget)
-    {
+    if compared.comparison.verdict == ComparisonVerdict::Undecided && is_over_budget(compared, suite, baseline) {
         return Some(ComparisonStanding::Budget);
     }
     if baseline.run.is_some() || is_whole || compared.comparison.verdict == ComparisonVerdict::Regressed {
@@ -268,16 +305,22 @@ fn lacking(compared: &ArmComparison, baseline: &Baseline) -> Option<ComparisonSt
     Some(if by_budget { ComparisonStanding::Budget } else { ComparisonStanding::Missing })
 }
 
-/// Cases that still want fresh samples, and could not get them.
-fn wanted<'a>(compared: &'a ArmComparison, baseline: &'a Baseline) -> impl Iterator<Item = &'a Unasked> {
-    let need = compared.comparison.need.iter().flat_map(|need| &need.confirm);
-    need.filter_map(|case| baseline.unasked.iter().find(|unasked| unasked.case == *case))
+/// Cases that still want samples, of their own or for a second look, and could not get them.
+fn wanted<'a>(compared: &'a ArmComparison, suite: &str, baseline: &'a Baseline) -> impl Iterator<Item = &'a Unasked> {
+    let prefix = format!("{suite}::");
+    let confirms = |case: &String| compared.comparison.need.as_ref().is_some_and(|need| need.confirm.contains(case));
+    let looks = compared.second_look.is_some();
+    baseline.unasked.iter().filter(move |unasked| confirms(&unasked.case) || (looks && unasked.case.starts_with(&prefix)))
+}
+
+pub(super) fn is_over_budget(compared: &ArmComparison, suite: &str, baseline: &Baseline) -> bool {
+    wanted(compared, suite, baseline).any(|unasked| unasked.reason == WhyUnasked::Budget)
 }
 
 /// Why an undecided comparison stays so.
-fn unasked(compared: &ArmComparison, baseline: &Baseline) -> String {
+pub(super) fn unasked(compared: &ArmComparison, suite: &str, baseline: &Baseline) -> String {
     let of = |reason| -> Vec<String> {
-        wanted(compared, baseline).filter(|unasked| unasked.reason == reason).map(|unasked| unasked.case.clone()).collect()
+        wanted(compared, suite, baseline).filter(|unasked| unasked.reason == reason).map(|unasked| unasked.case.clone()).collect()
     };
     let (lost, unanswered) = (of(WhyUnasked::Lost), of(WhyUnasked::Unanswered));
     let mut said = String::new();
@@ -293,7 +336,7 @@ fn unasked(compared: &ArmComparison, baseline: &Baseline) -> String {
     said
 }
 
-fn named(cases: &[String]) -> String {
+pub(super) fn named(cases: &[String]) -> String {
     match cases {
         [one] => one.clone(),
         [one, others @ ..] => format!("{one} and {} more", others.len()),
@@ -302,16 +345,16 @@ fn named(cases: &[String]) -> String {
 }
 
 /// The verdict as a gate's: what is worse fails only where it would be worse with every missing verdict of the candidate a pass.
-fn standing(compared: &ArmComparison, arms: &[ArmCells<'_>; 2]) -> ComparisonStanding {
+fn standing(compared: &ArmComparison, arms: &[ArmCells<'_>; 2], bought: Bought<'_>) -> ComparisonStanding {
     match compared.comparison.verdict {
         ComparisonVerdict::NotWorse => ComparisonStanding::NotWorse,
         ComparisonVerdict::Undecided => ComparisonStanding::Undecided,
-        ComparisonVerdict::Regressed if still_worse(compared, arms) => ComparisonStanding::Regressed,
+        ComparisonVerdict::Regressed if still_worse(Across::Runs, compared, arms, bought) => ComparisonStanding::Regressed,
         ComparisonVerdict::Regressed => ComparisonStanding::Missing,
     }
 }
 
-fn still_worse(compared: &ArmComparison, [baseline, candidate]: &[ArmCells<'_>; 2]) -> bool {
+pub(super) fn still_worse(across: Across, compared: &ArmComparison, [baseline, candidate]: &[ArmCells<'_>; 2], bought: Bought<'_>) -> bool {
     let is_missing = |cell: &CellResult| cell.samples.iter().any(|sample| matches!(sample.verdict, Verdict::Error | Verdict::Skipped));
     if !candidate.cells.iter().any(|cell| is_missing(cell)) {
         return true;
@@ -320,7 +363,7 @@ fn still_worse(compared: &ArmComparison, [baseline, candidate]: &[ArmCells<'_>; 
     if local.into_iter().any(|case| case.confirmed.is_some_and(|confirmed| confirmed.regressed)) {
         return true;
     }
-    let pairs = super::pairing::pair(Across::Runs, &baseline.cells, &candidate.cells);
+    let pairs = super::pairing::pair(across, &baseline.cells, &candidate.cells);
     let hopeful: Vec<PairedCase> = pairs
         .comparable
         .iter()
@@ -333,6 +376,7 @@ fn still_worse(compared: &ArmComparison, [baseline, candidate]: &[ArmCells<'_>; 
             PairedCase { candidate, ..pair.counted.clone() }
         })
         .collect();
+    let hopeful = second_look::with_second(&hopeful, bought.second);
     verdict::judge(&hopeful, &[], compared.comparison.policy).verdict == ComparisonVerdict::Regressed
 }
 

@@ -16,7 +16,7 @@ fn baseline(cells: Vec<CellResult>) -> Baseline {
 }
 
 fn policy(suite: &str) -> SuitePolicy {
-    let comparison = ComparisonAsked { baseline: "main.json".to_owned(), margin: 0.05, alpha: 0.05 };
+    let comparison = ComparisonAsked { baseline: "main.json".to_owned(), margin: 0.05, alpha: 0.05, decides: false };
     SuitePolicy { name: suite.to_owned(), min_pass_rate: 0.0, on_change: OnChange::Warn, comparison: Some(comparison) }
 }
 

@@ -4,6 +4,7 @@ pub mod against;
 mod coverage;
 pub mod exit;
 pub mod judge;
+pub mod models;
 pub mod pairing;
 pub mod side_by_side;
 pub mod statistics;

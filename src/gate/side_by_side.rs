@@ -3,14 +3,18 @@
 use std::collections::BTreeSet;
 
 use super::pairing::{self, Across, Pair, Pairs};
+use super::statistics::second_look::{self, Looks};
 use super::statistics::{proportion, verdict, words};
 use crate::model::assertion::AssertionSeverity;
-use crate::model::comparison::{Comparison, ComparisonPolicy, ComparisonVerdict, Counts, FreshSamples};
+use crate::model::baseline::Baseline;
+use crate::model::comparison::{Comparison, ComparisonPolicy, ComparisonVerdict, Counts, FreshSamples, Look, PairedCase};
 use crate::model::gate::Exit;
 use crate::model::money::Money;
 use crate::model::reply::StopReason;
 use crate::model::run::{CellResult, SampleResult, Tokens};
-use crate::model::side_by_side::{Arm, ArmComparison, CaseDifference, Cheapest, FailedAssertion, FindingKind, Price, ShownPair};
+use crate::model::side_by_side::{
+    Arm, ArmComparison, CaseDifference, Cheapest, FailedAssertion, FindingKind, Price, SecondLook, ShownPair,
+};
 use crate::model::verdict::{Outcome, Verdict};
 
 /// One arm as it is found in a report.
@@ -55,10 +59,40 @@ pub fn compare(
     candidate: &ArmCells<'_>,
     policy: ComparisonPolicy,
 ) -> Result<ArmComparison, Incomparable> {
-    compare_with(across, baseline, candidate, &[], policy)
+    compare_with(across, baseline, candidate, Bought::default(), policy)
 }
 
-/// The same with samples that were asked afresh, in both arms, for what an earlier comparison of the same cells wanted to be confirmed.
+/// What was asked afresh, in both arms, for what an earlier comparison of the same cells wanted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Bought<'a> {
+    /// Of single cases, to be confirmed.
+    pub fresh: &'a [FreshSamples],
+    /// Of all cases, for a second look.
+    pub second: &'a [FreshSamples],
+    /// Two looks are planned, whether the second was needed or not.
+    pub looks: bool,
+}
+
+impl<'a> Bought<'a> {
+    /// What a run asked beside this baseline.
+    #[must_use]
+    pub fn of(baseline: &'a Baseline, decides: bool) -> Self {
+        Self { fresh: &baseline.fresh, second: &baseline.second, looks: decides }
+    }
+
+    /// The cases with all their samples, and the policy of the look that they are for. The plan is made from the samples of the first.
+    pub(super) fn look(self, cases: &[PairedCase], policy: ComparisonPolicy) -> (Vec<PairedCase>, ComparisonPolicy, Option<Looks>) {
+        let of_these = |more: &FreshSamples| cases.iter().any(|case| case.case == more.case);
+        let Some(looks) = Looks::planned(cases, policy) else { return (cases.to_vec(), policy, None) };
+        match (self.looks, self.second.iter().any(of_these)) {
+            (false, _) => (cases.to_vec(), policy, Some(looks)),
+            (true, false) => (cases.to_vec(), looks.first_of(policy), Some(looks)),
+            (true, true) => (second_look::with_second(cases, self.second), looks.second_of(policy), None),
+        }
+    }
+}
+
+/// The same with what was bought since an earlier comparison of the same cells.
 ///
 /// # Errors
 ///
@@ -67,10 +101,10 @@ pub fn compare_with(
     across: Across,
     baseline: &ArmCells<'_>,
     candidate: &ArmCells<'_>,
-    fresh: &[FreshSamples],
+    bought: Bought<'_>,
     policy: ComparisonPolicy,
 ) -> Result<ArmComparison, Incomparable> {
-    let Pairs { comparable, all, findings, .. } = pairing::pair(across, &baseline.cells, &candidate.cells);
+    let Pairs { mut comparable, all, findings, .. } = pairing::pair(across, &baseline.cells, &candidate.cells);
     if all == 0 {
         return Err(Incomparable::NothingInCommon);
     }
@@ -82,16 +116,21 @@ pub fn compare_with(
         return Err(Incomparable::AllLeftOut { cases: cases(all), reasons: said.collect::<Vec<_>>().join("; "), first, same });
     }
     let counted: Vec<_> = comparable.iter().map(|pair| pair.counted.clone()).collect();
-    let comparison = verdict::compare(&counted, fresh, policy);
+    let (counted, look, looks) = bought.look(&counted, policy);
+    let comparison = verdict::compare(&counted, bought.fresh, look);
     let confidence = comparison.confidence;
     let confirming = confirming(&comparison, &comparable);
+    let second_look = looks.and_then(|looks| second_look(looks, &comparison, &counted, bought, policy, &comparable));
+    for (pair, counted) in comparable.iter_mut().zip(counted) {
+        pair.counted = counted;
+    }
     let differing = differing(&comparable);
     let same_rate = comparable.iter().filter(|pair| change(pair) == Some(0.0));
     let other_outputs = same_rate.filter(|pair| first_output(pair.baseline) != first_output(pair.candidate)).count();
     Ok(ArmComparison {
         baseline: arm(baseline, &comparable, comparison.baseline, confidence, |pair| pair.baseline),
         candidate: arm(candidate, &comparable, comparison.candidate, confidence, |pair| pair.candidate),
-        sentence: sentence(&comparison, confirming),
+        sentence: sentence(&comparison, confirming, second_look),
         sensitivity: (comparison.cases > 0).then(|| words::sensitivity(&comparison)),
         comparison,
         validity: findings,
@@ -99,36 +138,75 @@ pub fn compare_with(
         differing,
         other_outputs: u32::try_from(other_outputs).unwrap_or(u32::MAX),
         confirming,
+        second_look,
     })
 }
 
 /// The verdict, and what deciding would cost.
-fn sentence(comparison: &Comparison, confirming: Option<Price>) -> String {
-    let said = words::verdict(comparison);
-    let Some(Price { samples, cases: of, cost_usd }) = confirming else { return said };
-    let cost = cost_usd.map(|cost| format!(", about {}", cost.display(if cost < Money::from_pico(1_000_000_000_000) { 4 } else { 2 })));
-    let of = cases(usize::try_from(of).unwrap_or(usize::MAX));
-    format!("{said}; that is {samples} more samples of {of}{}", cost.unwrap_or_default())
+fn sentence(comparison: &Comparison, confirming: Option<Price>, second: Option<SecondLook>) -> String {
+    let mut said = words::verdict(comparison);
+    let told = |Price { samples, cases: of, cost_usd }: Price| {
+        let cost = cost_usd.map(|cost| format!(", about {}", cost.display(if cost < Money::from_pico(1_000_000_000_000) { 4 } else { 2 })));
+        format!("{samples} more samples of {}{}", cases(usize::try_from(of).unwrap_or(usize::MAX)), cost.unwrap_or_default())
+    };
+    if let Some(price) = confirming {
+        said.push_str(&format!("; that is {}", told(price)));
+    }
+    if let Some(look) = second.filter(|look| look.would_decide) {
+        said.push_str(&format!("; {} samples per case are {}", look.second, told(look.price)));
+    }
+    if matches!(comparison.policy.look, Some(Look::Second(_))) {
+        said.push_str("; this was the second of two planned looks");
+    }
+    said
+}
+
+/// What a second look would take, where the first shows neither because its interval is too wide.
+fn second_look(
+    looks: Looks,
+    comparison: &Comparison,
+    counted: &[PairedCase],
+    bought: Bought<'_>,
+    policy: ComparisonPolicy,
+    pairs: &[Pair<'_>],
+) -> Option<SecondLook> {
+    let is_wide = comparison.verdict == ComparisonVerdict::Undecided && comparison.interval.low <= -comparison.policy.margin;
+    if !is_wide {
+        return None;
+    }
+    // Whoever plans two looks is held to more at each.
+    let would_decide = match comparison.policy.look {
+        Some(_) => looks.would_narrow(comparison),
+        None => looks.would_narrow(&verdict::compare(counted, bought.fresh, looks.first_of(policy))),
+    };
+    let price = price(&pairs.iter().collect::<Vec<_>>(), looks.second.saturating_sub(looks.first), pairs);
+    Some(SecondLook { first: looks.first, second: looks.second, would_decide, price })
 }
 
 /// What the wanted fresh samples would cost: as much as those of the same cases did, on the average.
 fn confirming(comparison: &Comparison, pairs: &[Pair<'_>]) -> Option<Price> {
     let need = comparison.need.as_ref().filter(|need| !need.confirm.is_empty())?;
+    let wanted: Vec<&Pair<'_>> = pairs.iter().filter(|pair| need.confirm.contains(&pair.counted.case)).collect();
+    Some(price(&wanted, need.fresh_samples, pairs))
+}
+
+/// What so many more samples of these cases would cost in both arms: as much as theirs did, on the average, or those of all.
+fn price(wanted: &[&Pair<'_>], samples: u32, pairs: &[Pair<'_>]) -> Price {
     let known: Vec<Money> = pairs.iter().flat_map(|pair| costs(pair.candidate).chain(costs(pair.baseline))).collect();
     let mean = |costs: &[Money]| {
         let count = i128::try_from(costs.len()).ok().filter(|count| *count > 0)?;
         Some(costs.iter().copied().sum::<Money>().scaled(1, count))
     };
-    let wanted: Vec<&Pair<'_>> = pairs.iter().filter(|pair| need.confirm.contains(&pair.counted.case)).collect();
+    let all = mean(&known);
     let of_arm = |cell: &CellResult, other: &CellResult| {
         let one = |cell| mean(&costs(cell).collect::<Vec<_>>());
-        one(cell).or_else(|| one(other)).or_else(|| mean(&known))
+        one(cell).or_else(|| one(other)).or(all)
     };
     let each = wanted.iter().map(|pair| Some(of_arm(pair.candidate, pair.baseline)? + of_arm(pair.baseline, pair.candidate)?));
     let each: Option<Vec<Money>> = each.collect();
-    let cost = each.map(|each| each.into_iter().sum::<Money>().scaled(i128::from(need.fresh_samples), 1));
+    let cost = each.map(|each| each.into_iter().sum::<Money>().scaled(i128::from(samples), 1));
     let cases = u64::try_from(wanted.len()).unwrap_or(u64::MAX);
-    Some(Price { samples: cases.saturating_mul(2).saturating_mul(u64::from(need.fresh_samples)), cases, cost_usd: cost })
+    Price { samples: cases.saturating_mul(2).saturating_mul(u64::from(samples)), cases, cost_usd: cost }
 }
 
 fn costs(cell: &CellResult) -> impl Iterator<Item = Money> {

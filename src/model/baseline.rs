@@ -10,7 +10,7 @@ use crate::model::key::Key;
 use crate::model::problem::Site;
 use crate::model::reply::{Served, StopReason, Usage};
 use crate::model::run::{Address, CellDigests, CellResult, ReplyFacts, SampleResult};
-use crate::model::side_by_side::{ArmComparison, Finding};
+use crate::model::side_by_side::{ArmComparison, Cheapest, Finding};
 use crate::model::suite::SourceFile;
 use crate::model::verdict::{SnapshotState, Verdict};
 
@@ -23,10 +23,17 @@ pub struct ComparisonAsked {
     pub margin: f64,
     /// How often, at most, a verdict may be wrong.
     pub alpha: f64,
+    /// It may buy what it needs to be decided: fresh samples of single cases, and then a second look with more samples of all. Both looks were
+    /// planned before the first, so each is held to less than alpha.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub decides: bool,
 }
 
+/// How another model of the same run is named where a baseline is: `model:claude-sonnet-4-6`.
+pub const MODEL: &str = "model:";
+
 impl ComparisonAsked {
-    /// The same for the statistics: single cases are confirmed, and everything is judged once.
+    /// The same for the statistics: single cases are confirmed, and everything is judged once, unless looks are planned.
     #[must_use]
     pub fn policy(&self) -> ComparisonPolicy {
         ComparisonPolicy { alpha: self.alpha, margin: self.margin, local: Some(LocalPolicy::default()), look: None, family: 1 }
@@ -38,6 +45,9 @@ impl ComparisonAsked {
 pub struct Baseline {
     /// As it was asked for: `last-green`, `main.json`, `git:main`.
     pub reference: String,
+    /// The model of this run that is held against it, where it is a model of this run too: then it has no cells of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
     /// The id of the run that it is; `None` where its cells were answered in this run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
@@ -64,6 +74,9 @@ pub struct Baseline {
     /// Samples that were asked afresh in both arms, because these cases looked worse.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fresh: Vec<FreshSamples>,
+    /// Samples that were asked for the second of two planned looks, of all cases in both arms, beside those of the cells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub second: Vec<FreshSamples>,
     /// Cases that wanted fresh samples and did not get them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unasked: Vec<Unasked>,
@@ -134,6 +147,9 @@ pub struct SuiteComparison {
     pub suite: String,
     /// The baseline, as it was asked for.
     pub baseline: String,
+    /// The model that is held against it, where that is a model of the same run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
     /// What it came to.
     pub standing: ComparisonStanding,
     /// Both arms and the verdict; `None` where nothing could be compared.
@@ -142,8 +158,22 @@ pub struct SuiteComparison {
     /// What kept the cases out, where nothing could be compared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<Finding>,
+    /// Which of the suite's models is the cheapest that does, where models are compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cheapest: Option<Cheapest>,
     /// The one line that a reviewer needs.
     pub message: String,
+}
+
+impl SuiteComparison {
+    /// The place of what it is compared with, among the baselines of its run.
+    #[must_use]
+    pub fn place(&self, baselines: &[Baseline]) -> Option<usize> {
+        match &self.model {
+            Some(_) => baselines.iter().position(|baseline| baseline.reference == self.baseline && baseline.model == self.model),
+            None => place(baselines, &self.baseline, &self.suite),
+        }
+    }
 }
 
 /// What a comparison gate came to.

@@ -59,6 +59,22 @@ pub struct ArmComparison {
     /// What the fresh samples would cost that an undecided comparison wants; `None` where it wants none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirming: Option<Price>,
+    /// What a second look would take, where the interval is too wide; `None` where it is not, or no number of samples would narrow it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_look: Option<SecondLook>,
+}
+
+/// A second look: with more samples of every case in both arms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct SecondLook {
+    /// Samples of each case in each arm at the first look.
+    pub first: u32,
+    /// At the second, those of the first included.
+    pub second: u32,
+    /// Whether that would decide it if the difference stayed as it is.
+    pub would_decide: bool,
+    /// What the further samples would cost.
+    pub price: Price,
 }
 
 /// What some more samples cost.

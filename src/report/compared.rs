@@ -194,3 +194,7 @@ pub(crate) fn simulated(comparisons: &[ArmComparison]) -> Option<&'static str> {
 #[cfg(test)]
 #[path = "compared_tests.rs"]
 pub(crate) mod tests;
+
+#[cfg(test)]
+#[path = "compared_in_runs_tests.rs"]
+mod in_runs;

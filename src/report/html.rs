@@ -27,8 +27,14 @@ mod plot;
 
 const PAGE: &str = include_str!("html/page.html");
 
-static STYLE: LazyLock<String> =
-    LazyLock::new(|| lean(concat!(include_str!("html/style.css"), include_str!("html/matrix.css"), include_str!("html/case.css"))));
+static STYLE: LazyLock<String> = LazyLock::new(|| {
+    lean(concat!(
+        include_str!("html/style.css"),
+        include_str!("html/matrix.css"),
+        include_str!("html/case.css"),
+        include_str!("html/compared.css")
+    ))
+});
 
 static SCRIPT: LazyLock<String> = LazyLock::new(|| lean(SOURCE));
 
@@ -95,6 +101,7 @@ pub(super) fn write(report: &RunReport, out: &mut dyn Write) -> io::Result<()> {
             "code" => write!(out, "{}", report.exit.code())?,
             "headline" => out.write_all(attribute(words::headline(report.exit)).as_bytes())?,
             "meaning" => out.write_all(attribute(words::exit(report.exit)).as_bytes())?,
+            "compared" => compared::of_run(&report.comparisons, out)?,
             "report" => {
                 let mut island = Island { out: &mut *out, held: Vec::with_capacity(2) };
                 json::write(report, &mut island)?;

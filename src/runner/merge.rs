@@ -121,8 +121,9 @@ fn with(asked: Option<&ComparisonAsked>) -> String {
 fn baselines(reports: &mut [RunReport]) -> Result<Vec<Baseline>, MergeError> {
     let mut all: Vec<Baseline> = Vec::new();
     for mut one in reports.iter_mut().flat_map(|report| std::mem::take(&mut report.baselines)) {
-        let is_like = |known: &Baseline| known.reference == one.reference && (&known.run, &known.revision) == (&one.run, &one.revision);
-        let others = all.iter().filter(|known| known.reference == one.reference && !is_like(known));
+        let is_named_so = |known: &Baseline| (&known.reference, &known.model) == (&one.reference, &one.model);
+        let is_like = |known: &Baseline| is_named_so(known) && (&known.run, &known.revision) == (&one.run, &one.revision);
+        let others = all.iter().filter(|known| is_named_so(known) && !is_like(known));
         // Of remembered runs one may be found for one suite and another for another; never two for the same.
         let mut suites = one.cells.iter().map(|cell| &*cell.address.suite).chain(one.suites.iter().map(|known| known.name.as_str()));
         if others.clone().any(|other| other.run.is_none() || one.run.is_none())

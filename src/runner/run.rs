@@ -24,7 +24,7 @@ use crate::snapshot::folder::Folder;
 use crate::snapshot::output::Snapshot;
 
 /// How a plan is run.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Prices.
     pub catalog: Arc<Catalog>,

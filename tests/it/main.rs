@@ -33,6 +33,7 @@ mod hostile_replies;
 mod hostile_state;
 mod limits;
 mod mistakes;
+mod models;
 mod pricing;
 #[expect(unreachable_pub, reason = "the fuzz targets reach it through a library of their own")]
 mod promises;

@@ -10,13 +10,17 @@ pub(crate) struct ComparisonArguments {
     /// or `git:REVISION`, which are asked in the same run; `none` for nothing
     #[arg(long, value_name = "REF")]
     pub(crate) baseline: Option<String>,
+    /// Hold every other model of a suite against this one, and name the cheapest that is not worse: can this suite move to a smaller model?
+    #[arg(long, value_name = "MODEL", conflicts_with = "baseline")]
+    pub(crate) against: Option<String>,
     /// The loss of pass rate, averaged over all cases, that you would accept, in place of the suites'; 0.05 is five points
     #[arg(long, value_name = "SHARE", value_parser = parse_margin)]
     pub(crate) margin: Option<f64>,
     /// How often, at most, the comparison may be wrong, in place of the suites'; 0.05 is 5 times in 100
     #[arg(long, value_name = "SHARE", value_parser = parse_alpha)]
     pub(crate) alpha: Option<f64>,
-    /// Where single cases look worse, ask for the fresh samples that confirm or clear them, in both arms, and judge once
+    /// Ask, within the budget, what an undecided comparison wants: fresh samples of cases that look worse, and where all are too few a second
+    /// look with more of every case, in both arms. Both looks are planned, so each is held to less than alpha
     #[arg(long)]
     pub(crate) decide: bool,
 }

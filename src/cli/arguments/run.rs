@@ -21,6 +21,7 @@ Examples:
   promptkeel run --samples 5                          five answers per cell: stored ones are not asked again
   promptkeel run --baseline last-green                fail where it is worse than the last run whose gate held
   promptkeel run --baseline git:main                  fail where it is worse than what main would answer
+  promptkeel run --against claude-sonnet-4-6 --decide which cheaper model of the suite is not worse?
   promptkeel run --shard 1/4 --json shard-1.json      one of four parts; `promptkeel merge` judges the whole
   promptkeel run --update                             accept changed and new outputs of passing cells";
 

@@ -1,7 +1,8 @@
 //! May one look, and look again with more samples?
 //!
 //! Two looks at the full level would be wrong more often than one. Lan and DeMets spend alpha as samples come in, here as O'Brien and Fleming
-//! would: hardly any at the first look, so that the second has almost all of it. (Lan, DeMets 1983, Biometrika 70:659.)
+//! would: hardly any at the first look, so that the second has almost all of it. (Lan, DeMets 1983, Biometrika 70:659.) A comparison that
+//! may buy its second look holds both to one level, as Pocock does.
 
 use super::distributions::{normal_cdf, normal_quantile};
 
@@ -36,20 +37,49 @@ pub fn second(alpha: f64, fraction: f64) -> f64 {
     normal_cdf(-z).clamp(0.0, alpha)
 }
 
-/// The z of both of two looks at half and all of the samples, where each is to have the same level: `P(Z₁ < z, Z₂ < z) = 1 - α`. The gate does
-/// not use it: it pays for the first look with power of the second. Pocock 1977, Biometrika 64:191.
+/// The z of both of two looks at half and all of the samples, where each is to have the same level.
 #[must_use]
 pub fn alike(alpha: f64) -> f64 {
-    let alpha = level(alpha);
-    let correlation = 0.5_f64.sqrt();
-    let spread = (1.0 - correlation * correlation).sqrt();
-    let either = |z: f64| 1.0 - integral(-REACH, z, |x| density(x) * normal_cdf((z - correlation * x) / spread));
-    let (mut low, mut high) = (0.0, REACH);
-    for _ in 0..60 {
-        let middle = f64::midpoint(low, high);
-        if either(middle) > alpha { low = middle } else { high = middle }
+    normal_quantile(1.0 - equal(alpha, 0.5))
+}
+
+/// The level of each of two looks that are held to the same one (Pocock 1977, Biometrika 64:191): the z that solves
+/// `P(Z₁ ≥ z or Z₂ ≥ z) = α` for two normal sums whose correlation is `√t`, as its tail.
+///
+/// The first look comes with samples that are paid already, so it should decide where it can. A strict first one as that of [`first`] would
+/// nearly always buy the second.
+#[must_use]
+pub fn equal(alpha: f64, fraction: f64) -> f64 {
+    let (alpha, correlation) = (level(alpha), share(fraction).sqrt());
+    if alpha <= 1e-12 {
+        return alpha;
     }
-    f64::midpoint(low, high)
+    // P(Z₁ ≥ z and Z₂ ≥ z) = Φ(-z)² + 1/2π ∫ exp(-z² / (1 + sin θ)) dθ from 0 to asin √t.
+    let both = |z: f64| {
+        let angle = integral(0.0, correlation.asin(), |theta| (-z * z / (1.0 + theta.sin())).exp());
+        normal_cdf(-z).powi(2) + angle / std::f64::consts::TAU
+    };
+    let beyond = |z: f64| 2.0 * normal_cdf(-z) - both(z) - alpha;
+    // Between one look's level and half of it: more than alpha, and no more.
+    let (mut low, mut high) = (normal_quantile(1.0 - alpha), normal_quantile(1.0 - alpha / 2.0));
+    let (mut above, mut below) = (beyond(low), beyond(high));
+    for _ in 0..STEPS {
+        // Regula falsi, the Illinois way: the end that stays counts half.
+        let z = (low * below - high * above) / (below - above);
+        if !z.is_finite() || high - low < 1e-10 {
+            break;
+        }
+        let rest = beyond(z);
+        if rest.abs() < 1e-12 {
+            (low, high) = (z, z);
+        } else if rest > 0.0 {
+            (low, above, below) = (z, rest, below / 2.0);
+        } else {
+            (high, below, above) = (z, rest, above / 2.0);
+        }
+    }
+    // The stricter end.
+    normal_cdf(-high).clamp(0.0, alpha)
 }
 
 /// Beyond so many standard deviations nothing is left that a level could show.
@@ -97,6 +127,14 @@ mod tests {
         assert_close(normal_quantile(1.0 - second(0.025, 0.5)), 1.969, 1e-3, &"second");
     }
 
+    #[test]
+    fn two_looks_at_one_level_are_pococks() {
+        // `pocock_two_look_one_sided_05` of the reference values.
+        assert_close(normal_quantile(1.0 - equal(0.05, 0.5)), 1.875_423_278_375_839_6, NEAR, &"one-sided 0.05");
+        // The textbook's at one-sided 0.025.
+        assert_close(normal_quantile(1.0 - equal(0.025, 0.5)), 2.178, 1e-3, &"one-sided 0.025");
+    }
+
     proptest! {
         #[test]
         fn neither_look_has_more_than_all_of_alpha(
@@ -104,6 +142,8 @@ mod tests {
         ) {
             let (first, second) = (first(alpha, fraction), second(alpha, fraction));
             prop_assert!((0.0..=level(alpha)).contains(&first) && (0.0..=level(alpha)).contains(&second), "{first} {second}");
+            let equal = equal(alpha, fraction);
+            prop_assert!(level(alpha) / 2.0 <= equal + 1e-9 && equal <= level(alpha), "{equal}");
         }
     }
 }

@@ -8,6 +8,7 @@
 //! | [`sign_flip`] | could signs alone have made the sum of all `d`? |
 //! | [`confirm`] | which cases look worse, and do fresh samples confirm it? |
 //! | [`looks`] | may one look twice? |
+//! | [`second_look`] | and with how many samples? |
 //! | [`paired`] | how large is the mean of `d`, within which interval? |
 //! | [`discordant`] | the same for one sample per case: a table of four counts |
 //! | [`proportion`] | how large is one pass rate, within which interval? |
@@ -40,6 +41,7 @@ pub mod paired;
 pub mod power;
 pub mod proportion;
 pub mod sampling;
+pub mod second_look;
 pub mod sequential;
 pub mod sign_flip;
 pub mod simulated;

@@ -4,10 +4,9 @@
 
 use fastrand::Rng;
 
-use super::verdict::judge;
-use crate::model::comparison::{
-    Comparison, ComparisonPolicy, ComparisonVerdict, Counts, FreshSamples, Look, Need, PairedCase, ScreenedCase,
-};
+use super::second_look::{self, Looks};
+use super::verdict::{compare, judge};
+use crate::model::comparison::{Comparison, ComparisonPolicy, ComparisonVerdict, Counts, FreshSamples, Need, PairedCase, ScreenedCase};
 
 /// The probability that a sample passes, for each case in each arm.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,7 +70,10 @@ impl Truth {
     /// One decision, from the first samples to the verdict on the fresh ones.
     #[must_use]
     pub fn decide(&self, samples: u32, policy: ComparisonPolicy, random: &mut Rng) -> Decision {
-        let cases = self.cases(samples, random);
+        self.decide_on(self.cases(samples, random), policy, random)
+    }
+
+    fn decide_on(&self, cases: Vec<PairedCase>, policy: ComparisonPolicy, random: &mut Rng) -> Decision {
         let first = judge(&cases, &[], policy);
         match &first.need {
             Some(need) if !need.confirm.is_empty() => {
@@ -83,25 +85,23 @@ impl Truth {
         }
     }
 
-    /// One decision with two looks: at `samples` of every case, and where that is undecided at twice as many.
+    /// One decision as a run makes it that may buy what it needs: a first look, fresh samples of what looks worse, and a second look with
+    /// more samples of every case where that can be expected to decide.
     #[must_use]
     pub fn decide_in_two_looks(&self, samples: u32, policy: ComparisonPolicy, random: &mut Rng) -> Decision {
-        let of_look = |look| ComparisonPolicy { look: Some(look), ..policy };
-        let Decision { comparison, cases, bought } = self.decide(samples, of_look(Look::First(0.5)), random);
-        if comparison.verdict != ComparisonVerdict::Undecided {
+        let cases = self.cases(samples, random);
+        let Some(looks) = Looks::planned(&cases, policy) else { return self.decide_on(cases, policy, random) };
+        let Decision { comparison, cases, bought } = self.decide_on(cases, looks.first_of(policy), random);
+        if comparison.verdict != ComparisonVerdict::Undecided || !looks.is_worth_it(&comparison) {
             return Decision { comparison, cases, bought };
         }
         let fresh: Vec<FreshSamples> = comparison.local.iter().flat_map(|local| &local.cases).filter_map(asked_again).collect();
-        let more = self.cases(samples, random);
-        let bought = bought + more.iter().map(|case| u64::from(case.baseline.samples) + u64::from(case.candidate.samples)).sum::<u64>();
-        let both = |one: Counts, other: Counts| Counts::new(one.passes + other.passes, one.samples + other.samples);
-        let add = |(one, other): (PairedCase, PairedCase)| PairedCase {
-            baseline: both(one.baseline, other.baseline),
-            candidate: both(one.candidate, other.candidate),
-            ..one
-        };
-        let cases: Vec<PairedCase> = cases.into_iter().zip(more).map(add).collect();
-        Decision { comparison: judge(&cases, &fresh, of_look(Look::Second(0.5))), cases, bought }
+        let more = self.cases(looks.second - looks.first, random);
+        let more: Vec<FreshSamples> =
+            more.into_iter().map(|PairedCase { case, baseline, candidate, .. }| FreshSamples { case, baseline, candidate }).collect();
+        let paid: u64 = more.iter().map(|case| u64::from(case.baseline.samples) + u64::from(case.candidate.samples)).sum();
+        let cases = second_look::with_second(&cases, &more);
+        Decision { comparison: judge(&cases, &fresh, looks.second_of(policy)), cases, bought: bought + paid }
     }
 
     /// Many decisions from a seed.

@@ -177,13 +177,65 @@ fn two_looks_keep_every_promise_of_one_and_decide_more() {
     assert!(rates.undecided < unchanged.rates(3, policy(), RUNS, 10).undecided, "{rates:?}");
 
     let broad = looked_twice(&unchanged.clone().losing(0.1, |_| true));
-    assert!(broad.share(broad.regressed) > 0.9, "six samples of each case nearly always show it: {broad:?}");
+    assert!(broad.share(broad.regressed) > 0.8, "six samples of each case nearly always show it: {broad:?}");
 
     let thin = Truth { baseline: vec![1.0; 40], candidate: vec![0.95; 40] };
     for (name, truth) in [("thin", thin), ("mixed", unchanged.losing(0.05, |_| true))] {
         let rates = looked_twice(&truth);
         assert_at_most(rates, rates.not_worse, policy().alpha, name);
     }
+}
+
+#[test]
+fn what_is_bought_breaks_no_level_in_suites_of_any_size() {
+    let even = |cases, before, now| Truth { baseline: vec![before; cases], candidate: vec![now; cases] };
+    for (cases, samples) in [(12, 3), (20, 1), (60, 1), (100, 1)] {
+        let twice = |truth: &Truth, seed| Rates::of(RUNS, seed, |random| truth.decide_in_two_looks(samples, policy(), random));
+        for (name, same) in [("mixed", Truth::unchanged(cases)), ("even", even(cases, 0.9, 0.9)), ("thin", even(cases, 0.97, 0.97))] {
+            let rates = twice(&same, 11);
+            assert_at_most(rates, rates.regressed, policy().alpha, &format!("{name}, {cases} cases x {samples}, unchanged"));
+        }
+        for (name, worse) in [("thin", even(cases, 1.0, 0.95)), ("spread", even(cases, 0.9, 0.85))] {
+            let rates = twice(&worse, 12);
+            assert_at_most(rates, rates.not_worse, policy().alpha, &format!("{name}, {cases} cases x {samples}, worse by the margin"));
+        }
+    }
+}
+
+/// Who runs without buying first, sees that it is undecided, and then buys, has one look more than was planned: the same samples at all of
+/// alpha. It costs next to nothing, because a comparison that buys nothing is hardly ever decided where anything looks worse.
+#[test]
+fn to_buy_only_after_an_undecided_run_breaks_no_level_either() {
+    let both = |truth: &Truth, samples, seed| {
+        Rates::of(RUNS, seed, |random| {
+            let seed = random.u64(..);
+            let cases = truth.cases(samples, &mut Rng::with_seed(seed));
+            let comparison = compare(&cases, &[], policy());
+            match comparison.verdict {
+                ComparisonVerdict::Undecided => truth.decide_in_two_looks(samples, policy(), &mut Rng::with_seed(seed)),
+                _ => Decision { comparison, cases, bought: 0 },
+            }
+        })
+    };
+    for (cases, samples) in [(40, 3), (60, 1), (20, 3)] {
+        let same = both(&Truth::unchanged(cases), samples, 13);
+        assert_at_most(same, same.regressed, policy().alpha, &format!("{cases} cases x {samples}, unchanged"));
+        let thin = Truth { baseline: vec![1.0; cases], candidate: vec![0.95; cases] };
+        for (name, worse) in [("thin", thin), ("mixed", Truth::unchanged(cases).losing(0.05, |_| true))] {
+            let rates = both(&worse, samples, 14);
+            assert_at_most(rates, rates.not_worse, policy().alpha, &format!("{name}, {cases} cases x {samples}, worse by the margin"));
+        }
+    }
+}
+
+#[test]
+fn two_noisy_models_that_are_as_good_are_mostly_shown_to_be_and_a_worse_one_never() {
+    let models = |candidate: f64| Truth { baseline: vec![0.97; 100], candidate: vec![candidate; 100] };
+    let decided = |truth: &Truth| Rates::of(200, 15, |random| truth.decide_in_two_looks(3, policy(), random));
+    let same = decided(&models(0.97));
+    assert!(same.share(same.not_worse) > 0.9, "{same:?}");
+    let worse = decided(&models(0.85));
+    assert!(worse.share(worse.regressed) > 0.95 && worse.not_worse == 0, "{worse:?}");
 }
 
 #[test]

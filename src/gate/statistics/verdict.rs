@@ -133,8 +133,7 @@ fn levels(policy: ComparisonPolicy) -> Levels {
     let local = policy.local.map_or(0.0, |local| blocking * local.share);
     let now = |alpha| match policy.look {
         None => alpha,
-        Some(Look::First(fraction)) => looks::first(alpha, fraction),
-        Some(Look::Second(fraction)) => looks::second(alpha, fraction),
+        Some(Look::First(fraction) | Look::Second(fraction)) => looks::equal(alpha, fraction),
     };
     Levels { margin: now(policy.alpha), broad: now(blocking - local), local }
 }

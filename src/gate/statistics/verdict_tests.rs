@@ -111,14 +111,14 @@ fn two_looks_share_alpha_and_the_second_screens_no_case_anew() {
     let cases = suite(100, 3, &[(7, 2)]);
     let look = |look, fresh: &[FreshSamples]| compare(&cases, fresh, ComparisonPolicy { look: Some(look), ..ComparisonPolicy::default() });
     let first = look(Look::First(0.5), &[]);
-    assert_close(first.broad.level, looks::first(0.025, 0.5), EXACT, &"first");
-    assert_close(first.confidence, 1.0 - 2.0 * looks::first(0.05, 0.5), EXACT, &"first");
+    assert_close(first.broad.level, looks::equal(0.025, 0.5), EXACT, &"first");
+    assert_close(first.confidence, 1.0 - 2.0 * looks::equal(0.05, 0.5), EXACT, &"first");
     assert_close(first.local.unwrap().level, 0.025, EXACT, &"judged once");
     assert_eq!(first.need.unwrap().confirm, ["case-7"]);
 
     let second = look(Look::Second(0.5), &[fresh("case-9", 10, 10)]);
-    assert_close(second.broad.level, looks::second(0.025, 0.5), EXACT, &"second");
-    assert_close(second.confidence, 1.0 - 2.0 * looks::second(0.05, 0.5), EXACT, &"second");
+    assert_close(second.broad.level, looks::equal(0.025, 0.5), EXACT, &"second");
+    assert_close(second.confidence, 1.0 - 2.0 * looks::equal(0.05, 0.5), EXACT, &"second");
     assert_eq!(second.verdict, ComparisonVerdict::NotWorse);
     assert_eq!(second.local.unwrap().cases.iter().map(|case| case.case.as_str()).collect::<Vec<_>>(), ["case-9"]);
 }

@@ -7,16 +7,21 @@ use std::io::{self, Write};
 use std::sync::LazyLock;
 
 use super::{attribute, hash, lean, plot};
+use crate::model::baseline::{ComparisonStanding, SuiteComparison};
 use crate::model::comparison::ComparisonVerdict;
 use crate::model::side_by_side::{Arm, ArmComparison, CaseDifference, SideBySide};
 use crate::report::difference::{self, Sign};
-use crate::report::{compared, figures, visible};
+use crate::report::{compared, figures, visible, words};
 
-static STYLE: LazyLock<String> =
-    LazyLock::new(|| lean(concat!(include_str!("style.css"), include_str!("case.css"), include_str!("compared.css"))));
+static STYLE: LazyLock<String> = LazyLock::new(|| {
+    lean(concat!(include_str!("style.css"), include_str!("case.css"), include_str!("compared.css"), include_str!("plot.css")))
+});
 
 /// So many cases are unfolded from the beginning.
 const OPEN: usize = 3;
+
+/// So many cases of each suite stand in the page of a run, whose matrix has them all.
+const IN_A_RUN: usize = 50;
 
 /// Writes the page.
 ///
@@ -43,12 +48,53 @@ pub(crate) fn write(side_by_side: &SideBySide, out: &mut dyn Write) -> io::Resul
     writeln!(out, "</header>")?;
     writeln!(out, "<main id=\"main\" tabindex=\"-1\">")?;
     headline(side_by_side, out)?;
-    arms(comparisons, out)?;
+    arms(comparisons, "Side by side", 0, out)?;
     write!(out, "{}", plot::of(comparisons))?;
     for comparison in comparisons {
-        differences(comparison, comparisons.len() == 1, out)?;
+        differences(comparison, comparisons.len() == 1, usize::MAX, out)?;
     }
     writeln!(out, "</main>\n</div>\n</body>\n</html>")
+}
+
+/// How the suites of a run stand against what they are compared with, as a part of the run's page: finished here, and only moved there.
+///
+/// # Errors
+///
+/// Only what `out` answers.
+pub(super) fn of_run(comparisons: &[SuiteComparison], out: &mut dyn Write) -> io::Result<()> {
+    if comparisons.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "<div id=\"compared\">")?;
+    for (place, comparison) in comparisons.iter().enumerate() {
+        let (class, sign) = match comparison.standing {
+            ComparisonStanding::Regressed => ("fail", "✗"),
+            ComparisonStanding::NotWorse | ComparisonStanding::Unchanged | ComparisonStanding::New => ("pass", "✓"),
+            ComparisonStanding::Undecided | ComparisonStanding::Missing | ComparisonStanding::Budget => ("error", "?"),
+        };
+        let standing = words::standing(comparison.standing);
+        writeln!(
+            out,
+            "<section class=\"summary said {class}\"><h2><span class=\"mark\" aria-hidden=\"true\">{sign}</span> {} compared with {}: {standing}</h2>",
+            name(&comparison.suite),
+            name(&comparison.baseline)
+        )?;
+        if let (Some(cheapest), Some(compared)) = (&comparison.cheapest, &comparison.compared) {
+            writeln!(out, "<p><strong>{}</strong></p>", compared::cheapest(cheapest, compared.comparison.policy.margin, name))?;
+        }
+        writeln!(out, "<p class=\"sum\">{}</p>", attribute(&visible::brief(&comparison.message, 2_000)))?;
+        let Some(compared) = &comparison.compared else {
+            writeln!(out, "</section>")?;
+            continue;
+        };
+        if let Some(sensitivity) = &compared.sensitivity {
+            writeln!(out, "<p class=\"muted\">{}</p>", attribute(&visible::brief(sensitivity, 600)))?;
+        }
+        writeln!(out, "</section>")?;
+        arms(std::slice::from_ref(compared), &format!("{}: side by side", name(&comparison.suite)), place, out)?;
+        differences(compared, false, IN_A_RUN, out)?;
+    }
+    writeln!(out, "</div>")
 }
 
 /// The verdict first, because a tab shows no more.
@@ -106,13 +152,13 @@ fn headline(side_by_side: &SideBySide, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn arms(comparisons: &[ArmComparison], out: &mut dyn Write) -> io::Result<()> {
+fn arms(comparisons: &[ArmComparison], title: &str, place: usize, out: &mut dyn Write) -> io::Result<()> {
     let Some(first) = comparisons.first() else { return Ok(()) };
     let confidence = (first.comparison.confidence * 1000.0).round() / 10.0;
     writeln!(
         out,
-        "<section class=\"panel\" aria-labelledby=\"arms\"><h2 id=\"arms\">Side by side</h2>\n\
-         <div class=\"scrolling\" tabindex=\"0\" role=\"group\" aria-labelledby=\"arms\"><table class=\"totals arms\">\n<thead><tr><th scope=\"col\"><span class=\"visually-hidden\">arm</span></th>\
+        "<section class=\"panel\" aria-labelledby=\"arms-{place}\"><h2 id=\"arms-{place}\">{title}</h2>\n\
+         <div class=\"scrolling\" tabindex=\"0\" role=\"group\" aria-labelledby=\"arms-{place}\"><table class=\"totals arms\">\n<thead><tr><th scope=\"col\"><span class=\"visually-hidden\">arm</span></th>\
          <th scope=\"col\" class=\"number-cell\">pass rate</th><th scope=\"col\" class=\"number-cell\">{confidence} % interval</th>\
          <th scope=\"col\" class=\"number-cell\">difference in points</th><th scope=\"col\">verdict</th>\
          <th scope=\"col\" class=\"number-cell\">cost per 1,000 calls</th><th scope=\"col\" class=\"number-cell\">p50/p95</th>\
@@ -171,7 +217,7 @@ fn row(arm: &Arm, comparison: Option<&ArmComparison>, out: &mut dyn Write) -> io
     )
 }
 
-fn differences(comparison: &ArmComparison, alone: bool, out: &mut dyn Write) -> io::Result<()> {
+fn differences(comparison: &ArmComparison, alone: bool, most: usize, out: &mut dyn Write) -> io::Result<()> {
     if comparison.differing.is_empty() && comparison.other_outputs == 0 {
         return Ok(());
     }
@@ -179,8 +225,12 @@ fn differences(comparison: &ArmComparison, alone: bool, out: &mut dyn Write) -> 
         if alone { String::new() } else { format!(": {} and {}", name(&comparison.baseline.name), name(&comparison.candidate.name)) };
     let sum = attribute(&compared::differing(comparison)).into_owned();
     writeln!(out, "<section class=\"panel case differences\"><h2>Where they differ{pair} <span class=\"number\">{sum}</span></h2>")?;
-    for (place, case) in comparison.differing.iter().enumerate() {
+    for (place, case) in comparison.differing.iter().take(most).enumerate() {
         difference(case, alone && place < OPEN, out)?;
+    }
+    let left = comparison.differing.len().saturating_sub(most);
+    if left > 0 {
+        writeln!(out, "<p class=\"muted\">and {}, in the JSON report</p>", figures::counted(left as u64, "more case", "more cases"))?;
     }
     writeln!(out, "</section>")
 }

@@ -4,10 +4,11 @@ const overview = (() => {
   const MOST = 12;
   const view = element('section', { class: 'overview', 'aria-label': 'Overview' });
   const { totals, bill } = run;
+  const compared = document.getElementById('compared');
 
   function build() {
     replace(view,
-      verdict(),
+      verdict(), compared,
       element('div', { class: 'two' }, element('div', null, attention(), gates()), element('div', null, prompts(), money_(), facts())),
       charts(), groups(), trends(), improved(), problems(), orphans());
   }

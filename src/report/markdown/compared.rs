@@ -45,7 +45,14 @@ pub(crate) fn write(side_by_side: &SideBySide, out: &mut dyn io::Write) -> io::R
 /// The sentence on each suite that was compared with a baseline.
 pub(super) fn of_run(comparisons: &[SuiteComparison], page: &mut Page) {
     let mut left = 0;
+    let mut answered: Option<&str> = None;
     for comparison in comparisons {
+        if let (Some(cheapest), Some(compared), true) = (&comparison.cheapest, &comparison.compared, answered != Some(&*comparison.suite)) {
+            let sign = if cheapest.model.is_some() { "✅" } else { "⚠️" };
+            let said = compared::cheapest(cheapest, compared.comparison.policy.margin, name);
+            page.add(&format!("**{sign} {}: {said}**\n\n", name(&comparison.suite)));
+            answered = Some(&comparison.suite);
+        }
         let sign = match comparison.standing {
             ComparisonStanding::Regressed => "❌",
             ComparisonStanding::NotWorse | ComparisonStanding::Unchanged | ComparisonStanding::New => "✅",

@@ -13,7 +13,7 @@ use std::io;
 
 use super::compared;
 use super::paint::{BAD, BOLD, DIM, GOOD, ODD, PLAIN, Screen, Span, span};
-use crate::model::baseline::{self, ComparisonStanding, SuiteComparison};
+use crate::model::baseline::{ComparisonStanding, SuiteComparison};
 use crate::model::gate::{Exit, GateKind, GateOutcome, GateResult};
 use crate::model::run::{LEFT_OUT_BY_BUDGET, RunReport, SampleResult};
 use crate::model::verdict::{CellError, ErrorKind, SkipReason};
@@ -228,15 +228,16 @@ fn hints(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {
     }
     let wants = |comparison: &SuiteComparison| {
         let need = comparison.compared.as_ref().and_then(|compared| compared.comparison.need.as_ref());
-        comparison.standing == ComparisonStanding::Undecided && need.is_some_and(|need| !need.confirm.is_empty())
+        let look = comparison.compared.as_ref().and_then(|compared| compared.second_look);
+        let is_wanted = need.is_some_and(|need| !need.confirm.is_empty()) || look.is_some_and(|look| look.would_decide);
+        comparison.standing == ComparisonStanding::Undecided && is_wanted
     };
     let is_asked = |comparison: &SuiteComparison| {
-        let place = baseline::place(&report.baselines, &comparison.baseline, &comparison.suite);
-        let baseline = place.and_then(|place| report.baselines.get(place));
+        let baseline = comparison.place(&report.baselines).and_then(|place| report.baselines.get(place));
         baseline.is_some_and(|baseline| !baseline.unasked.is_empty() || !baseline.fresh.is_empty())
     };
     if report.comparisons.iter().any(|comparison| wants(comparison) && !is_asked(comparison)) {
-        hints.push("`--decide` asks the fresh samples that cases which look worse want, and judges once".to_owned());
+        hints.push("`--decide` asks what an undecided comparison wants: fresh samples of cases that look worse, and a second look with more of all".to_owned());
     }
     let is_as_good = |suite: Option<&str>| {
         let mut of_suite = report.comparisons.iter().filter(|comparison| Some(comparison.suite.as_str()) == suite);

@@ -62,7 +62,7 @@ pub(super) fn show(side_by_side: &SideBySide, all: bool, screen: &mut Screen<'_>
 
 /// Shows how the suites of a run stand against their baselines.
 pub(super) fn of_run(comparisons: &[SuiteComparison], screen: &mut Screen<'_>) -> io::Result<()> {
-    for comparison in comparisons {
+    for (index, comparison) in comparisons.iter().enumerate() {
         screen.heading("compared", &format!("{} with {}", visible::name(&comparison.suite), visible::name(&comparison.baseline)))?;
         let Some(compared) = &comparison.compared else {
             let style = match comparison.standing {
@@ -74,6 +74,13 @@ pub(super) fn of_run(comparisons: &[SuiteComparison], screen: &mut Screen<'_>) -
             screen.wrapped(&[span(PLAIN, "  ")], &[span(style, visible::brief(&comparison.message, 2_000))], 6)?;
             continue;
         };
+        // Several models of a suite have one answer.
+        let is_first = index == 0 || comparisons[index - 1].suite != comparison.suite || comparisons[index - 1].model.is_none();
+        if let Some(cheapest) = comparison.cheapest.as_ref().filter(|_| is_first) {
+            let line = compared::cheapest(cheapest, compared.comparison.policy.margin, visible::name);
+            let style = if cheapest.model.is_some() { GOOD } else { ODD };
+            screen.wrapped(&[span(PLAIN, "")], &[span(style.bold(), line)], 6)?;
+        }
         verdict(compared, screen)?;
         screen.blank()?;
         figures_of(compared, Most { whole: 1, lines: 5, others: "`--html` and `--json` have them" }, screen)?;

@@ -1,0 +1,137 @@
+//! Does another model of the same run do as well as the one that it is held against?
+
+use std::collections::BTreeSet;
+
+use super::against;
+use super::pairing::{self, Across, Pair};
+use super::side_by_side::{self, ArmCells, Bought};
+use crate::model::baseline::{Baseline, ComparisonAsked, ComparisonStanding, MODEL, SuiteComparison};
+use crate::model::comparison::ComparisonVerdict;
+use crate::model::gate::{GateKind, GateOutcome, GateResult};
+use crate::model::money::Money;
+use crate::model::run::CellResult;
+use crate::model::side_by_side::{ArmComparison, Cheapest, FindingKind};
+
+/// The name of the model, where a reference names one.
+#[must_use]
+pub fn named(reference: &str) -> Option<&str> {
+    reference.strip_prefix(MODEL)
+}
+
+/// Every other model of a suite beside the one that is asked for, the cheapest first. They share alpha: whichever is picked, and however, the
+/// claim about it holds.
+pub(super) fn compare(suite: &str, asked: &ComparisonAsked, cells: &[&CellResult], baselines: &[Baseline]) -> Vec<SuiteComparison> {
+    let Some(base) = named(&asked.baseline) else { return Vec::new() };
+    let others: BTreeSet<&str> = cells.iter().map(|cell| &*cell.address.model).filter(|model| *model != base).collect();
+    let count = u32::try_from(others.len()).unwrap_or(u32::MAX).max(1);
+    let asked = &ComparisonAsked { alpha: asked.alpha / f64::from(count), ..asked.clone() };
+    let known = baselines.iter().filter(|baseline| baseline.reference == asked.baseline);
+    let held = known.filter_map(|baseline| Some((baseline, baseline.model.as_deref().filter(|model| others.contains(model))?)));
+    let mut compared: Vec<SuiteComparison> = held.map(|(baseline, model)| of_one(suite, asked, base, model, cells, baseline)).collect();
+    let cost = |one: &SuiteComparison| one.compared.as_ref().and_then(|compared| compared.candidate.cost_per_1000_calls_usd);
+    compared.sort_by_key(|one| (cost(one).is_none(), cost(one)));
+    let does = |one: &&SuiteComparison| one.standing == ComparisonStanding::NotWorse && one.compared.as_ref().and_then(saved).is_some();
+    let model = compared.iter().find(does).and_then(|one| one.model.clone());
+    let cheapest = Cheapest { against: base.to_owned(), model, candidates: count };
+    compared.iter_mut().for_each(|one| one.cheapest = Some(cheapest.clone()));
+    compared
+}
+
+/// The pairs of a suite, by the names that a comparison gives them.
+pub(super) fn pairs<'a>(cells: &[&'a CellResult], baseline: &Baseline) -> Vec<Pair<'a>> {
+    let base = named(&baseline.reference).unwrap_or_default();
+    let [before, candidate] = [base, baseline.model.as_deref().unwrap_or_default()].map(|model| of_model(cells, model));
+    pairing::pair(Across::Models, &before, &candidate).comparable
+}
+
+fn of_model<'a>(cells: &[&'a CellResult], model: &str) -> Vec<&'a CellResult> {
+    cells.iter().filter(|cell| &*cell.address.model == model).copied().collect()
+}
+
+fn of_one(suite: &str, asked: &ComparisonAsked, base: &str, model: &str, cells: &[&CellResult], baseline: &Baseline) -> SuiteComparison {
+    let arms = [base, model].map(|name| ArmCells { name: name.to_owned(), run: String::new(), cells: of_model(cells, name) });
+    let bought = Bought::of(baseline, asked.decides);
+    let compared = side_by_side::compare_with(Across::Models, &arms[0], &arms[1], bought, asked.policy());
+    let end = |standing, compared, message| SuiteComparison {
+        suite: suite.to_owned(),
+        baseline: baseline.reference.clone(),
+        model: Some(model.to_owned()),
+        standing,
+        compared,
+        left_out: Vec::new(),
+        cheapest: None,
+        message,
+    };
+    let mut compared = match compared {
+        Ok(compared) => compared,
+        Err(error) => return end(ComparisonStanding::Undecided, None, format!("undecided whether {model} is worse than {base}: {error}")),
+    };
+    let prefix = format!("{suite}::");
+    let fresh = baseline.critical.iter().filter(|case| case.starts_with(&prefix) && !compared.critical.contains(case));
+    let fresh: Vec<String> = fresh.cloned().collect();
+    compared.critical.extend(fresh);
+    let lacks = |finding| matches!(finding, FindingKind::NoVerdictBaseline | FindingKind::NoVerdictCandidate);
+    let is_whole = !compared.validity.iter().any(|finding| lacks(finding.kind));
+    let said = against::said(&compared);
+    let (standing, message) = match compared.comparison.verdict {
+        _ if !compared.critical.is_empty() => {
+            let cases = against::named(&compared.critical);
+            (ComparisonStanding::Regressed, format!("{model} breaks a critical assertion in {cases}; {said}"))
+        }
+        ComparisonVerdict::Regressed if against::still_worse(Across::Models, &compared, &arms, bought) => {
+            (ComparisonStanding::Regressed, said)
+        }
+        ComparisonVerdict::Undecided if against::is_over_budget(&compared, suite, baseline) => {
+            (ComparisonStanding::Budget, format!("{said}; but the budget left out what would decide it"))
+        }
+        ComparisonVerdict::Regressed => (ComparisonStanding::Missing, format!("{said}; but verdicts are missing that could change it")),
+        ComparisonVerdict::NotWorse | ComparisonVerdict::Undecided if !is_whole => {
+            (ComparisonStanding::Missing, format!("{said}; but verdicts are missing that could change it"))
+        }
+        ComparisonVerdict::NotWorse => (ComparisonStanding::NotWorse, said),
+        ComparisonVerdict::Undecided => (ComparisonStanding::Undecided, format!("{said}{}", against::unasked(&compared, suite, baseline))),
+    };
+    end(standing, Some(compared), message)
+}
+
+/// What a thousand calls cost, and what they would, where that is less.
+fn saved(compared: &ArmComparison) -> Option<(Money, Money)> {
+    let (before, now) = (compared.baseline.cost_per_1000_calls_usd?, compared.candidate.cost_per_1000_calls_usd?);
+    (now < before && compared.candidate.unpriced == 0).then_some((before, now))
+}
+
+/// One gate for the models of a suite: it holds where one of them is shown to do, fails where all are shown not to, and is undecided between.
+pub(super) fn gate(suite: &str, of_suite: &[&SuiteComparison]) -> GateResult {
+    let is = |standing| of_suite.iter().any(|one| one.standing == standing);
+    let (kind, outcome) = if is(ComparisonStanding::NotWorse) {
+        (GateKind::Comparison, GateOutcome::Pass)
+    } else if is(ComparisonStanding::Budget) {
+        (GateKind::Budget, GateOutcome::Missing)
+    } else if is(ComparisonStanding::Missing) {
+        (GateKind::Comparison, GateOutcome::Missing)
+    } else if of_suite.iter().all(|one| one.standing == ComparisonStanding::Regressed) {
+        (GateKind::Comparison, GateOutcome::Fail)
+    } else {
+        (GateKind::Comparison, GateOutcome::Undecided)
+    };
+    let said = |one: &&SuiteComparison| format!("{}{}", one.message, price(one));
+    let (does, others): (Vec<&SuiteComparison>, _) = of_suite.iter().copied().partition(|one| {
+        let cheapest = one.cheapest.as_ref().and_then(|cheapest| cheapest.model.as_ref());
+        cheapest.is_some() && cheapest == one.model.as_ref()
+    });
+    let said: Vec<String> = does.iter().chain(&others).map(said).collect();
+    GateResult { kind, suite: Some(suite.to_owned()), model: None, outcome, message: said.join("; ") }
+}
+
+/// `; 1,000 calls cost $1.40 instead of $4.20`, of one that does.
+fn price(of: &SuiteComparison) -> String {
+    let Some(compared) = of.compared.as_ref().filter(|_| of.standing == ComparisonStanding::NotWorse) else { return String::new() };
+    let Some((before, now)) = saved(compared) else { return String::new() };
+    let simulated = if compared.candidate.simulated || compared.baseline.simulated { " (simulated)" } else { "" };
+    let money = |money: Money| money.display(if money < Money::from_pico(1_000_000_000_000) { 4 } else { 2 });
+    format!("; 1,000 calls cost {} instead of {}{simulated}", money(now), money(before))
+}
+
+#[cfg(test)]
+#[path = "models_tests.rs"]
+mod tests;
