@@ -50,7 +50,7 @@ pub(super) fn of_run(comparisons: &[SuiteComparison], page: &mut Page) {
         if let (Some(cheapest), Some(compared), true) = (&comparison.cheapest, &comparison.compared, answered != Some(&*comparison.suite)) {
             let sign = if cheapest.model.is_some() { "✅" } else { "⚠️" };
             let said = compared::cheapest(cheapest, compared.comparison.policy.margin, name);
-            page.add(&format!("**{sign} {}: {said}**\n\n", name(&comparison.suite)));
+            page.add(&format!("- {sign} **{}: {said}**\n", name(&comparison.suite)));
             answered = Some(&comparison.suite);
         }
         let sign = match comparison.standing {
