@@ -176,8 +176,8 @@ fn second_look(
     }
     // Whoever plans two looks is held to more at each.
     let would_decide = match comparison.policy.look {
-        Some(_) => looks.would_narrow(comparison),
-        None => looks.would_narrow(&verdict::compare(counted, bought.fresh, looks.first_of(policy))),
+        Some(_) => looks.would_decide(comparison, counted, policy),
+        None => looks.would_decide(&verdict::compare(counted, bought.fresh, looks.first_of(policy)), counted, policy),
     };
     let price = price(&pairs.iter().collect::<Vec<_>>(), looks.second.saturating_sub(looks.first), pairs);
     Some(SecondLook { first: looks.first, second: looks.second, would_decide, price })

@@ -23,6 +23,7 @@ fn report() -> RunReport {
         model: None,
         standing,
         compared: arms.pop(),
+        left_out: Vec::new(),
         cheapest: None,
         message,
     };

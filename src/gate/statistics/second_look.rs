@@ -57,15 +57,24 @@ impl Looks {
     /// Whether a first look that decided nothing is worth a second: not where cases still want to be confirmed, and not where as many samples
     /// as were planned would not decide if the difference stayed as it is. Not to look again makes no verdict wrong.
     #[must_use]
-    pub fn is_worth_it(self, first: &Comparison) -> bool {
+    pub fn is_worth_it(self, first: &Comparison, cases: &[PairedCase], policy: ComparisonPolicy) -> bool {
         let Some(need) = &first.need else { return false };
-        need.confirm.is_empty() && self.would_narrow(first)
+        need.confirm.is_empty() && self.would_decide(first, cases, policy)
     }
 
-    /// Whether the second look would be narrow enough if the difference stayed as it is.
+    /// Whether the second look would decide if the difference stayed as it is: by what the first one says of samples, or because the very
+    /// same rates of as many samples would.
     #[must_use]
-    pub fn would_narrow(self, first: &Comparison) -> bool {
-        first.need.as_ref().and_then(|need| need.samples).is_some_and(|samples| samples <= self.second)
+    pub fn would_decide(self, first: &Comparison, cases: &[PairedCase], policy: ComparisonPolicy) -> bool {
+        if first.need.as_ref().and_then(|need| need.samples).is_some_and(|samples| samples <= self.second) {
+            return true;
+        }
+        let times =
+            |count: u32| u32::try_from(u64::from(count) * u64::from(self.second) / u64::from(self.first.max(1))).unwrap_or(u32::MAX);
+        let more = |counts: Counts| Counts::new(times(counts.passes), times(counts.samples));
+        let alike = cases.iter().map(|case| PairedCase { baseline: more(case.baseline), candidate: more(case.candidate), ..case.clone() });
+        let policy = ComparisonPolicy { local: None, ..self.second_of(policy) };
+        verdict::compare(&alike.collect::<Vec<_>>(), &[], policy).verdict == ComparisonVerdict::NotWorse
     }
 }
 

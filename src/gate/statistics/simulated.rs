@@ -92,7 +92,7 @@ impl Truth {
         let cases = self.cases(samples, random);
         let Some(looks) = Looks::planned(&cases, policy) else { return self.decide_on(cases, policy, random) };
         let Decision { comparison, cases, bought } = self.decide_on(cases, looks.first_of(policy), random);
-        if comparison.verdict != ComparisonVerdict::Undecided || !looks.is_worth_it(&comparison) {
+        if comparison.verdict != ComparisonVerdict::Undecided || !looks.is_worth_it(&comparison, &cases, policy) {
             return Decision { comparison, cases, bought };
         }
         let fresh: Vec<FreshSamples> = comparison.local.iter().flat_map(|local| &local.cases).filter_map(asked_again).collect();

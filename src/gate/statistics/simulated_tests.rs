@@ -189,7 +189,7 @@ fn two_looks_keep_every_promise_of_one_and_decide_more() {
 #[test]
 fn what_is_bought_breaks_no_level_in_suites_of_any_size() {
     let even = |cases, before, now| Truth { baseline: vec![before; cases], candidate: vec![now; cases] };
-    for (cases, samples) in [(12, 3), (20, 1), (60, 1), (100, 1)] {
+    for (cases, samples) in [(12, 3), (20, 1), (60, 1)] {
         let twice = |truth: &Truth, seed| Rates::of(RUNS, seed, |random| truth.decide_in_two_looks(samples, policy(), random));
         for (name, same) in [("mixed", Truth::unchanged(cases)), ("even", even(cases, 0.9, 0.9)), ("thin", even(cases, 0.97, 0.97))] {
             let rates = twice(&same, 11);
