@@ -110,7 +110,7 @@ fn what_the_samples_cannot_say_is_undecided_and_ends_with_7() {
     assert!(told.contains("wants 10 fresh samples in each arm: items::case-00"), "{told}");
     assert!(told.contains("that is 20 more samples of 1 case, about $0.0"), "{told}");
     assert_eq!(told.matches("90 % interval -").count(), 1, "the numbers are said once: {told}");
-    assert!(told.contains("hint: `--decide` asks the fresh samples"), "{told}");
+    assert!(told.contains("hint: `--decide` asks what an undecided comparison wants"), "{told}");
 }
 
 #[test]

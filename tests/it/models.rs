@@ -111,7 +111,7 @@ fn a_baseline_is_looked_at_a_second_time_too() {
 
 #[test]
 fn a_model_that_no_suite_asks_is_said_with_those_that_are() {
-    let project = project(2, 1);
+    let project = project(2, 1).write("fixtures/sim/script.yaml", &script(2, ""));
     let unknown = project.run(&["run", "--against", "claude-opus-4-8"]);
     assert_eq!(unknown.code, 2, "{unknown:?}");
     assert!(
