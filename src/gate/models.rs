@@ -6,7 +6,7 @@ use super::against;
 use super::pairing::{self, Across, Pair};
 use super::side_by_side::{self, ArmCells, Bought};
 use crate::model::baseline::{Baseline, ComparisonAsked, ComparisonStanding, MODEL, SuiteComparison};
-use crate::model::comparison::ComparisonVerdict;
+use crate::model::comparison::{ComparisonPolicy, ComparisonVerdict};
 use crate::model::gate::{GateKind, GateOutcome, GateResult};
 use crate::model::money::Money;
 use crate::model::run::CellResult;
@@ -19,15 +19,23 @@ pub fn named(reference: &str) -> Option<&str> {
 }
 
 /// Every other model of a suite beside the one that is asked for, the cheapest first. They share alpha: whichever is picked, and however, the
-/// claim about it holds.
-pub(super) fn compare(suite: &str, asked: &ComparisonAsked, cells: &[&CellResult], baselines: &[Baseline]) -> Vec<SuiteComparison> {
+/// claim about it holds. Suites share what blocks them, as those do that are compared with a baseline; `family` is how many do.
+pub(super) fn compare(
+    suite: &str,
+    asked: &ComparisonAsked,
+    family: usize,
+    cells: &[&CellResult],
+    baselines: &[Baseline],
+) -> Vec<SuiteComparison> {
     let Some(base) = named(&asked.baseline) else { return Vec::new() };
     let others: BTreeSet<&str> = cells.iter().map(|cell| &*cell.address.model).filter(|model| *model != base).collect();
     let count = u32::try_from(others.len()).unwrap_or(u32::MAX).max(1);
-    let asked = &ComparisonAsked { alpha: asked.alpha / f64::from(count), ..asked.clone() };
+    let family = u32::try_from(family).unwrap_or(u32::MAX).max(1);
+    let policy = ComparisonPolicy { alpha: asked.alpha / f64::from(count), family, ..asked.policy() };
     let known = baselines.iter().filter(|baseline| baseline.reference == asked.baseline);
     let held = known.filter_map(|baseline| Some((baseline, baseline.model.as_deref().filter(|model| others.contains(model))?)));
-    let mut compared: Vec<SuiteComparison> = held.map(|(baseline, model)| of_one(suite, asked, base, model, cells, baseline)).collect();
+    let mut compared: Vec<SuiteComparison> =
+        held.map(|(baseline, model)| of_one(suite, (policy, asked.decides), base, model, cells, baseline)).collect();
     let cost = |one: &SuiteComparison| one.compared.as_ref().and_then(|compared| compared.candidate.cost_per_1000_calls_usd);
     compared.sort_by_key(|one| (cost(one).is_none(), cost(one)));
     let does = |one: &&SuiteComparison| one.standing == ComparisonStanding::NotWorse && one.compared.as_ref().and_then(saved).is_some();
@@ -48,10 +56,17 @@ fn of_model<'a>(cells: &[&'a CellResult], model: &str) -> Vec<&'a CellResult> {
     cells.iter().filter(|cell| &*cell.address.model == model).copied().collect()
 }
 
-fn of_one(suite: &str, asked: &ComparisonAsked, base: &str, model: &str, cells: &[&CellResult], baseline: &Baseline) -> SuiteComparison {
+fn of_one(
+    suite: &str,
+    (policy, decides): (ComparisonPolicy, bool),
+    base: &str,
+    model: &str,
+    cells: &[&CellResult],
+    baseline: &Baseline,
+) -> SuiteComparison {
     let arms = [base, model].map(|name| ArmCells { name: name.to_owned(), run: String::new(), cells: of_model(cells, name) });
-    let bought = Bought::of(baseline, asked.decides);
-    let compared = side_by_side::compare_with(Across::Models, &arms[0], &arms[1], bought, asked.policy());
+    let bought = Bought::of(baseline, decides);
+    let compared = side_by_side::compare_with(Across::Models, &arms[0], &arms[1], bought, policy);
     let end = |standing, compared, message| SuiteComparison {
         suite: suite.to_owned(),
         baseline: baseline.reference.clone(),

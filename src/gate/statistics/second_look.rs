@@ -74,7 +74,7 @@ impl Looks {
         let more = |counts: Counts| Counts::new(times(counts.passes), times(counts.samples));
         let alike = cases.iter().map(|case| PairedCase { baseline: more(case.baseline), candidate: more(case.candidate), ..case.clone() });
         let policy = ComparisonPolicy { local: None, ..self.second_of(policy) };
-        verdict::compare(&alike.collect::<Vec<_>>(), &[], policy).verdict == ComparisonVerdict::NotWorse
+        verdict::judge(&alike.collect::<Vec<_>>(), &[], policy).verdict == ComparisonVerdict::NotWorse
     }
 }
 

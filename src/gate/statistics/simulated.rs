@@ -92,10 +92,14 @@ impl Truth {
         let cases = self.cases(samples, random);
         let Some(looks) = Looks::planned(&cases, policy) else { return self.decide_on(cases, policy, random) };
         let Decision { comparison, cases, bought } = self.decide_on(cases, looks.first_of(policy), random);
-        if comparison.verdict != ComparisonVerdict::Undecided || !looks.is_worth_it(&comparison, &cases, policy) {
+        if comparison.verdict != ComparisonVerdict::Undecided {
             return Decision { comparison, cases, bought };
         }
         let fresh: Vec<FreshSamples> = comparison.local.iter().flat_map(|local| &local.cases).filter_map(asked_again).collect();
+        // What would decide it takes long to find, so it is looked for only here.
+        if !looks.is_worth_it(&compare(&cases, &fresh, looks.first_of(policy)), &cases, policy) {
+            return Decision { comparison, cases, bought };
+        }
         let more = self.cases(looks.second - looks.first, random);
         let more: Vec<FreshSamples> =
             more.into_iter().map(|PairedCase { case, baseline, candidate, .. }| FreshSamples { case, baseline, candidate }).collect();
