@@ -50,7 +50,7 @@ impl Batched<'_> {
         let mut wishes: Vec<Wish> = Vec::new();
         let mut cells: Vec<usize> = Vec::new();
         let pending = store.pending_batches().map_err(|error| Problem::error(error.to_string()).hint(error.hint()))?;
-        let policy = |cell: &PlannedCell| policy(project, arguments, cell);
+        let policy = |cell: &PlannedCell| policy(project, arguments.batch, cell);
         if pending.is_empty() && plan.cells.iter().all(|cell| policy(cell) == BatchPolicy::Off) {
             return Ok(Vec::new());
         }
@@ -117,17 +117,41 @@ impl Batched<'_> {
 }
 
 /// Whether a batch may be created for this cell: a flag wins over the suite, the suite over the settings.
-fn policy(project: &Project, arguments: &RunArguments, cell: &PlannedCell) -> BatchPolicy {
+fn policy(project: &Project, flag: Option<BatchArgument>, cell: &PlannedCell) -> BatchPolicy {
     // Nothing about a batch says how long a reply took: where that is judged it is asked singly.
     if cell.case.assertions.iter().any(|assertion| matches!(assertion.kind, AssertionKind::MaxLatencyMs(_))) {
         return BatchPolicy::Off;
     }
-    let flag = arguments.batch.map(|batch| match batch {
+    let flag = flag.map(|batch| match batch {
         BatchArgument::On => BatchPolicy::On,
         BatchArgument::Auto => BatchPolicy::Auto,
         BatchArgument::Off => BatchPolicy::Off,
     });
     flag.or(cell.variant.suite.batch).unwrap_or(project.settings.batch)
+}
+
+/// Which cells will be asked in batches, as far as anybody knows before they are asked.
+pub(crate) fn expected<'a>(
+    project: &'a Project,
+    flag: Option<BatchArgument>,
+    plan: &Plan,
+    is_known: &dyn Fn(&Key) -> bool,
+) -> impl Fn(&PlannedCell) -> bool + use<'a> {
+    let in_process =
+        move |name: &str| project.settings.endpoints.get(name).is_some_and(|settings| batching::is_in_process(settings.dialect));
+    let wanted = move |cell: &PlannedCell| {
+        let policy = policy(project, flag, cell);
+        if in_process(&cell.variant.endpoint) { BatchPolicy::Off } else { policy }
+    };
+    let mut to_ask: HashMap<Arc<str>, usize> = HashMap::new();
+    for cell in plan.cells.iter().filter(|cell| wanted(cell) != BatchPolicy::Off) {
+        *to_ask.entry(Arc::clone(&cell.variant.endpoint)).or_default() += cell.keys.iter().filter(|key| !is_known(key)).count();
+    }
+    move |cell| match wanted(cell) {
+        BatchPolicy::Off => false,
+        BatchPolicy::Auto => to_ask.get(&cell.variant.endpoint).is_some_and(|count| *count >= batching::WORTH_A_BATCH),
+        BatchPolicy::On => true,
+    }
 }
 
 /// Says that `--batch=off` asks for what a batch under way holds already.

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::answers::{self, Answers, Wanted};
 use crate::cli::arguments::calibrate::CalibrateArguments;
+use crate::cli::arguments::run::BatchArgument;
 use crate::cli::arguments::{AnswerArguments, CacheArgument, SelectionArguments};
 use crate::cli::console::Console;
 use crate::cli::formats::{self, Kept};
@@ -73,7 +74,7 @@ pub(crate) async fn run(
     };
     let earlier = earlier::of(&session.plan, &known, &store);
     let conditions = answers::conditions(project, arguments.max_concurrency, now);
-    let (price, _) = plan::priced(project, &session.plan, |key| known.contains(key), &earlier, &conditions);
+    let (price, _) = plan::priced(project, &session.plan, |key| known.contains(key), &earlier, &conditions, Some(BatchArgument::Off));
     if arguments.max_cost.is_some() {
         caps::refuse(&session.plan, &project.catalog, |_| Some("`--max-cost`"))?;
     }

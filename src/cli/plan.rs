@@ -5,15 +5,17 @@ use std::fmt::Write;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::arguments::run::BatchArgument;
 use crate::cli::arguments::{CacheArgument, PlanArguments};
 use crate::cli::console::Console;
 use crate::cli::project::{Failure, Project};
 use crate::cli::session::{self, Session};
-use crate::cli::{answers, earlier, exact, recordings};
+use crate::cli::{answers, batching, earlier, exact, recordings};
 use crate::model::gate::Exit;
 use crate::model::key::Key;
 use crate::model::money::Money;
 use crate::model::problem::Problem;
+use crate::report::figures;
 use crate::runner::estimate::Earlier;
 use crate::runner::plan::Plan;
 use crate::runner::prefixes::{Conditions, Group, Prefixes};
@@ -36,7 +38,7 @@ pub(crate) async fn run(
         let noticed = exact::count(project, &session.plan, is_known, &mut earlier, now, interrupted, console).await?;
         session.problems.extend(noticed);
     }
-    let (price, prefixes) = priced(project, &session.plan, is_known, &earlier, &answers::conditions(project, None, now));
+    let (price, prefixes) = priced(project, &session.plan, is_known, &earlier, &answers::conditions(project, None, now), None);
     let missing_keys = missing_keys(project, &price);
     if arguments.json {
         console.json(&Printed { price: &price, recorded, prompt_cache: prefixes.groups(), missing_keys: &missing_keys })?;
@@ -82,11 +84,14 @@ pub(crate) fn priced(
     is_known: impl Fn(&Key) -> bool,
     earlier: &Earlier,
     conditions: &Conditions,
+    batch: Option<BatchArgument>,
 ) -> (PlanPrice, Prefixes) {
     let (catalog, day) = (&project.catalog, conditions.day);
-    let mut price = price::price(plan, &is_known, |cell| earlier.guess(catalog, cell, day));
+    let is_batched = batching::expected(project, batch, plan, &is_known);
+    let mut price = price::price(plan, &is_known, |cell| earlier.guess(catalog, cell, day), is_batched);
     let prefixes = Prefixes::of(plan, &is_known, catalog, conditions);
     price.save(plan, &prefixes, catalog, day);
+    price.halve();
     (price, prefixes)
 }
 
@@ -132,14 +137,14 @@ fn write(session: &Session, price: &PlanPrice, recorded: u64, out: &mut String) 
     let (about, most) = ("about", "at most");
     writeln!(out, "\n{:width$}  {:>7}  {:>9}  {:>7}  {about:>12}  {most:>12}  endpoint", "model", "cells", "answered", "to ask")?;
     for model in &price.models {
-        let (about, bound) = (model.estimate.usd.display(4), model.upper_bound_usd.display(4));
+        let (about, bound) = (figures::dollars(model.estimate.usd), figures::dollars(model.upper_bound_usd));
         writeln!(
             out,
             "{:width$}  {:>7}  {:>9}  {:>7}  {about:>12}  {bound:>12}  {}",
             model.model, model.cells, model.answered, model.to_ask, model.endpoint
         )?;
     }
-    let (about, bound) = (price.estimate.usd.display(4), price.upper_bound_usd.display(4));
+    let (about, bound) = (figures::dollars(price.estimate.usd), figures::dollars(price.upper_bound_usd));
     writeln!(out, "{:width$}  {:>7}  {:>9}  {:>7}  {about:>12}  {bound:>12}", "all", price.cells, price.answered, price.to_ask())?;
     if recorded > 0 {
         writeln!(out, "\n{recorded} of the answered samples are recorded in {}/", recordings::FOLDER)?;
@@ -172,7 +177,11 @@ fn estimated(price: &PlanPrice) -> String {
     };
     let cached = match estimate.saved_by_prompt_cache_usd {
         Money::ZERO => String::new(),
-        saving => format!("; prompt caching is expected to save {}", saving.display(4)),
+        saving => format!("; prompt caching is expected to save {}", figures::dollars(saving)),
     };
-    format!("{prompts}, {answers}{cached}")
+    let batched = match estimate.saved_by_batch_usd {
+        Money::ZERO => String::new(),
+        saving => format!("; batches save {}", figures::dollars(saving)),
+    };
+    format!("{prompts}, {answers}{cached}{batched}")
 }

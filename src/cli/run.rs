@@ -144,7 +144,7 @@ pub(crate) async fn round(
     let mut known = answers::known(&session.plan, &store, arguments)?;
     let earlier = earlier::of(&session.plan, &known, &store);
     let conditions = answers::conditions(project, arguments.max_concurrency, now);
-    let (price, _) = plan::priced(project, &session.plan, |key| known.contains(key), &earlier, &conditions);
+    let (price, _) = plan::priced(project, &session.plan, |key| known.contains(key), &earlier, &conditions, arguments.batch);
     if arguments.max_cost.is_some() {
         caps::refuse(&session.plan, &project.catalog, |_| Some("`--max-cost`"))?;
     }

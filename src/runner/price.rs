@@ -49,13 +49,18 @@ pub struct ModelPrice {
     pub estimate: Estimate,
 }
 
-/// What samples will probably cost: each prompt and answer as long as is known of it, without the batch discount.
+/// What samples will probably cost: each prompt and answer as long as is known of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Estimate {
-    /// All of them, less what the provider's prompt cache is expected to take off.
+    /// All of them, less what the provider's prompt cache and batches are expected to take off.
     pub usd: Money,
     /// That saving.
     pub saved_by_prompt_cache_usd: Money,
+    /// What batches take off, already taken off too.
+    pub saved_by_batch_usd: Money,
+    /// What those samples come to that are asked in batches, before anything is taken off.
+    #[serde(skip)]
+    in_batches: Money,
     /// Of their prompts.
     pub input_tokens: u64,
     /// Of their answers.
@@ -69,8 +74,11 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    fn add(&mut self, guess: Guess, samples: u64) {
+    fn add(&mut self, guess: Guess, samples: u64, in_batches: bool) {
         self.usd += guess.usd.times(samples);
+        if in_batches {
+            self.in_batches += guess.usd.times(samples);
+        }
         self.input_tokens = self.input_tokens.saturating_add(guess.input_tokens.saturating_mul(samples));
         self.output_tokens = self.output_tokens.saturating_add(guess.output_tokens.saturating_mul(samples));
         match guess.input {
@@ -79,6 +87,16 @@ impl Estimate {
             Known::BySize => {}
         }
         self.outputs_from_answers += if guess.output_from_answers { samples } else { 0 };
+    }
+
+    fn halve(&mut self) -> Money {
+        // The part in millionths: an estimate needs no more, and no product overflows.
+        let millionth = ((self.usd + self.saved_by_prompt_cache_usd).pico() / 1_000_000).max(1);
+        let part = (self.in_batches.pico() / millionth).min(1_000_000);
+        let saving = self.usd.scaled(part, 2_000_000);
+        self.usd = self.usd - saving;
+        self.saved_by_batch_usd += saving;
+        saving
     }
 
     fn save(&mut self, saving: Money) {
@@ -94,6 +112,15 @@ impl PlanPrice {
     #[must_use]
     pub const fn to_ask(&self) -> u64 {
         self.samples - self.answered
+    }
+
+    /// Takes off the estimate what batches are expected to save: half of what is left of the part that is asked in them.
+    pub fn halve(&mut self) {
+        for model in &mut self.models {
+            let saving = model.estimate.halve();
+            self.estimate.usd = self.estimate.usd - saving;
+            self.estimate.saved_by_batch_usd += saving;
+        }
     }
 
     /// Takes off the estimate what the marks for the provider's prompt cache are expected to save.
@@ -112,8 +139,14 @@ impl PlanPrice {
     }
 }
 
-/// Prices a plan; `is_answered` says whether a sample's reply is known already, `guess` what one sample of a cell probably costs.
-pub fn price(plan: &Plan, is_answered: impl Fn(&Key) -> bool, guess: impl Fn(&PlannedCell) -> Option<Guess>) -> PlanPrice {
+/// Prices a plan; `is_answered` says whether a sample's reply is known already, `guess` what one sample of a cell probably costs, `is_batched` whether
+/// it is asked in a batch.
+pub fn price(
+    plan: &Plan,
+    is_answered: impl Fn(&Key) -> bool,
+    guess: impl Fn(&PlannedCell) -> Option<Guess>,
+    is_batched: impl Fn(&PlannedCell) -> bool,
+) -> PlanPrice {
     let mut total = PlanPrice::default();
     let mut seen: HashSet<Key> = HashSet::new();
     let mut positions: BTreeMap<(&str, &str), usize> = BTreeMap::new();
@@ -140,8 +173,9 @@ pub fn price(plan: &Plan, is_answered: impl Fn(&Key) -> bool, guess: impl Fn(&Pl
             total.unpriced += to_ask;
         }
         if let Some(guess) = (to_ask > 0).then(|| guess(cell)).flatten() {
-            share.estimate.add(guess, to_ask);
-            total.estimate.add(guess, to_ask);
+            let in_batches = is_batched(cell);
+            share.estimate.add(guess, to_ask, in_batches);
+            total.estimate.add(guess, to_ask, in_batches);
         }
     }
     total

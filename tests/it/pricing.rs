@@ -200,3 +200,18 @@ fn what_could_be_smaller_is_told_with_its_figures_and_not_to_those_who_want_quie
     let (_, fewer) = project.report(&["--endpoint", "anthropic", "--case", "case-1*", "--case", "case-[2-9]"]);
     assert!(fewer["right_size"].is_null(), "{}", fewer["right_size"]);
 }
+
+#[test]
+fn the_estimate_takes_off_what_batches_save() {
+    let server = Server::start(SCRIPT);
+    let project = project(&server);
+    let singly = plan(&project, &[]);
+    project.edit("suites/questions.yaml", "prompt: question\n", "prompt: question\nbatch: \"on\"\n");
+    let batched = plan(&project, &[]);
+    assert_eq!(batched["estimate"]["usd"], batched["estimate"]["saved_by_batch_usd"], "{batched}");
+    let (whole, half) = (dollars(&singly["estimate"]["usd"]), dollars(&batched["estimate"]["usd"]));
+    assert!((half * 2.0 - whole).abs() < 1e-6, "{whole} and {half}");
+    // A few requests are not worth a batch.
+    project.edit("suites/questions.yaml", "batch: \"on\"", "batch: auto");
+    assert_eq!(plan(&project, &[])["estimate"]["usd"], singly["estimate"]["usd"]);
+}
