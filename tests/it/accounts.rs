@@ -10,22 +10,28 @@ rules:
   - {when: {text: number 8}, then: {refusal: {category: cyber}}}
   - {when: {text: number 9}, then: {refusal: {category: cyber}, text: I began and}}
   - {when: {text: number 5, model: claude-haiku-5-5}, then: {text: long, usage: {input_tokens: 99999, cache_read_input_tokens: 2, output_tokens: 17}}}
+batches: {polls: 1}
 otherwise: {text: "{{ prompt }}"}
 "#;
 
-/// 1,000 cases with two models, whose shared prompt both of them cache.
+/// 1,000 cases with two models, whose shared prompt both of them cache: the first half asked singly, the second in message batches.
 fn project(url: &str) -> Project {
-    let cases: String = (0..1_000).map(|number| format!("  - {{id: case-{number}, vars: {{number: {number}}}}}\n")).collect();
-    let suite = format!(
-        "suite: bills\nprompt: bill\nmodels: [claude-haiku-5-5, claude-sonnet-5-5]\nrequest: {{max_tokens: 50}}\n\
-         assert: [contains: number]\nsnapshot: {{compare: \"off\"}}\ncases:\n{cases}"
-    );
+    let suite = |name: &str, batch: &str, numbers: std::ops::Range<u32>| {
+        let cases: String = numbers.map(|number| format!("  - {{id: case-{number}, vars: {{number: {number}}}}}\n")).collect();
+        format!(
+            "suite: {name}\nprompt: bill\nmodels: [claude-haiku-5-5, claude-sonnet-5-5]\nbatch: {batch}\nrequest: {{max_tokens: 50}}\n\
+             assert: [contains: number]\nsnapshot: {{compare: \"off\"}}\ncases:\n{cases}"
+        )
+    };
     let policy = "Every word of this policy is read. ".repeat(80);
     let prompt = format!(
         "system:\n  - {{type: text, text: \"{policy}\", cache_control: {{type: ephemeral, ttl: 1h}}}}\n\
          messages:\n  - {{role: user, content: [{{type: text, text: \"number {{{{ number }}}}\", cache_control: {{type: ephemeral}}}}]}}\n"
     );
-    let mut project = Project::new().write("suites/bills.yaml", &suite).write("suites/prompts/bill/1.yaml", &prompt);
+    let mut project = Project::new()
+        .write("suites/singly.yaml", &suite("singly", "\"off\"", 0..500))
+        .write("suites/batched.yaml", &suite("batched", "\"on\"", 500..1_000))
+        .write("suites/prompts/bill/1.yaml", &prompt);
     project.ask(url);
     project
 }
@@ -39,23 +45,30 @@ fn the_bill_of_2000_cells_is_that_of_the_books_to_the_last_pico_dollar() {
     assert_eq!(report["totals"]["planned"], 2_000, "{ran:?}");
     assert_eq!(report["totals"]["errored"], 0, "every cell was answered in the end: {}", ran.stdout);
     let faults = stats["by_fault"].as_object().unwrap();
-    assert!(faults.len() == 3 && faults.values().all(|count| count.as_u64().unwrap() > 50), "{stats}");
-    let billed = &stats["tokens"]["billed"];
+    assert!(faults.len() == 3 && faults.values().all(|count| count.as_u64().unwrap() > 20), "{stats}");
+    assert_eq!(stats["batches"]["requests"], 1_000, "{stats}");
+    // Half of the price is saved, so as much as is paid.
+    assert_eq!(report["bill"]["simulated_saved"]["by_batch_usd"], stats["bill"]["batches_usd"], "{}", report["bill"]);
+    let [singly, batched] = ["billed", "billed_in_batches"].map(|name| &stats["tokens"][name]);
     for kind in ["cache_creation_5m_input_tokens", "cache_creation_1h_input_tokens", "cache_read_input_tokens"] {
-        assert!(billed[kind].as_u64().unwrap() > 0, "{kind}: {billed}");
+        assert!(singly[kind].as_u64().unwrap() + batched[kind].as_u64().unwrap() > 0, "{kind}: {stats}");
     }
     // 8, 80 to 89 and 800 to 899, of two models.
     assert_eq!(stats["tokens"]["refused_unbilled"]["replies"], 222, "{stats}");
     assert_eq!((&stats["bill"]["lost_on_the_way_usd"], &stats["bill"]["unpriced_replies"]), (&"0.00".into(), &0.into()));
     assert_eq!((&report["bill"]["simulated_usd"], &report["bill"]["spent_usd"]), (&stats["bill"]["usd"], &"0.00".into()), "{ran:?}");
     // A connection that was dropped may have been billed, for all that the client knows.
-    assert_eq!(report["bill"]["unknown_attempts"], faults["drop"], "{report:.300}");
+    // A call about a batch that was dropped is none: what became of the batch is looked up.
+    let unknown = report["bill"]["unknown_attempts"].as_u64().unwrap();
+    let about_batches: u64 = stats["batches"]["calls"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
+    let beyond = faults["drop"].as_u64().unwrap() - unknown;
+    assert!(unknown > 20 && beyond <= about_batches, "{unknown} unknown: {stats}");
     assert!(report["bill"]["unknown_at_most_usd"].is_string());
     let total = |of: &str| report["models"].as_array().unwrap().iter().map(|model| pico(model["bill"][of].as_str().unwrap())).sum::<i128>();
     assert_eq!(total("simulated_usd"), pico(stats["bill"]["usd"].as_str().unwrap()), "the models' bills together");
 
     let rows = csv::Reader::from_path(project.path("bill.csv")).unwrap();
-    let attempts = stats["requests"].as_u64().unwrap_or_else(|| server.requests());
+    let attempts = stats["requests"].as_u64().unwrap() + stats["batches"]["requests"].as_u64().unwrap();
     let (mut sum, mut count) = (0, 0);
     let mut rows = rows;
     let at = rows.headers().unwrap().iter().position(|name| name == "simulated_usd").unwrap();
