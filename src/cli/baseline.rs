@@ -35,6 +35,9 @@ use crate::store::{Store, StoreError};
 /// Accepted loss and chance of an error where neither flag nor suite says them.
 const DEFAULT: f64 = 0.05;
 
+/// How it is said that nothing is compared.
+pub(crate) const NONE: &str = "none";
+
 /// What a run is compared with.
 #[derive(Debug, Default)]
 pub(crate) struct Compared {
@@ -44,7 +47,7 @@ pub(crate) struct Compared {
     pub(crate) baselines: Vec<Baseline>,
     /// What fresh samples cost.
     pub(crate) fresh: Bill,
-    /// Suites that cannot be compared as was asked.
+    /// What is not compared, or not as was asked, and somebody may think it is.
     pub(crate) told: Vec<Problem>,
 }
 
@@ -59,7 +62,16 @@ impl Compared {
     ) -> Result<Self, Failure> {
         let of_run = arguments;
         let arguments = &arguments.comparison;
-        let (asked, told) = asked(arguments, plan)?;
+        let (mut asked, mut told) = asked(arguments, plan)?;
+        if of_run.selection.failed {
+            if let Some(reference) = of_flag(arguments) {
+                let problem = Problem::error(format!("`--failed` cannot be compared with `{reference}`"));
+                return Err(problem.hint("cases that were picked because they failed look better by chance alone: run all of them").into());
+            }
+            told.extend(uncompared("`--failed` runs what did not pass, which looks better by chance alone", &asked));
+            asked.clear();
+        }
+        told.extend(not_gated(arguments, of_run, plan)?);
         if arguments.decide && (asked.is_empty() || of_run.selection.shard.is_some()) {
             let (what, hint) = if asked.is_empty() {
                 (
@@ -89,7 +101,13 @@ impl Compared {
                 git if git.starts_with(GIT) => Some(asking.revision(git, &suites)?),
                 _ => None,
             };
-            if let Some(PlannedBaseline { baseline, cells: of_baseline, unbounded: of_them }) = planned {
+            if let Some(PlannedBaseline { baseline, cells: of_baseline, gone, unbounded: of_them }) = planned {
+                told.extend(gone.iter().map(|suite| {
+                    let problem = Problem::warning(format!(
+                        "suite `{suite}` is in the baseline `{reference}`, and not in this run: nothing of it is compared"
+                    ));
+                    problem.hint("what a suite that is gone or renamed asked for is gated no more")
+                }));
                 if reference == PREVIOUS && of_baseline.is_empty() && arguments.baseline.is_some() && of_run.selection.shard.is_none() {
                     let problem = Problem::error(format!("baseline `{PREVIOUS}`: no prompt of these suites has an earlier version"));
                     return Err(problem
@@ -115,6 +133,13 @@ impl Compared {
         beside(plan, cells);
         plan.unbounded.extend(unbounded);
         Ok(Self { asked, baselines, fresh: Bill::default(), told })
+    }
+
+    /// A watch judges what was edited, again and again; held against a baseline it would be judged as often.
+    pub(crate) fn of_watch(arguments: &RunArguments, plan: &Plan) -> Result<Self, Failure> {
+        let (asked, _) = asked(&arguments.comparison, plan)?;
+        let told = uncompared("a watch judges after each edit", &asked).into_iter().collect();
+        Ok(Self { told, ..Self::default() })
     }
 
     /// Takes the cells of the baselines out of what was run: they are no result of it.
@@ -179,7 +204,7 @@ fn asked(arguments: &ComparisonArguments, plan: &Plan) -> Result<(BTreeMap<Strin
     let of_flag = arguments.against.as_ref().map(|model| format!("{MODEL}{model}"));
     for suite in plan.suites.iter().filter(|suite| suites.contains(suite.name.as_str())) {
         let baseline = of_flag.as_ref().or(arguments.baseline.as_ref()).or(suite.gate.baseline.as_ref());
-        let Some(baseline) = baseline.filter(|baseline| *baseline != "none") else { continue };
+        let Some(baseline) = baseline.filter(|baseline| *baseline != NONE) else { continue };
         let baseline = match models::named(baseline) {
             None => baseline.clone(),
             Some(model) => match against::base(plan, &suite.name, model) {
@@ -202,6 +227,44 @@ fn asked(arguments: &ComparisonArguments, plan: &Plan) -> Result<(BTreeMap<Strin
     }
     told.iter_mut().for_each(|problem| problem.severity = Severity::Warning);
     Ok((asked, told))
+}
+
+/// Says of suites that name a baseline that this run does not compare them.
+fn uncompared(why: &str, asked: &BTreeMap<String, ComparisonAsked>) -> Option<Problem> {
+    let suites: Vec<String> = asked.iter().map(|(suite, asked)| format!("`{suite}` with `{}`", asked.baseline)).collect();
+    (!suites.is_empty()).then(|| {
+        let problem = Problem::warning(format!("nothing is compared with a baseline: {why}; suites ask for it ({})", suites.join(", ")));
+        problem.hint("`promptkeel run` compares")
+    })
+}
+
+/// What a flag asks to compare with.
+fn of_flag(arguments: &ComparisonArguments) -> Option<&String> {
+    arguments.against.as_ref().or(arguments.baseline.as_ref()).filter(|reference| *reference != NONE)
+}
+
+/// A comparison that is asked for and has nothing that it could judge: of the whole run a mistake, of a suite to be told.
+fn not_gated(arguments: &ComparisonArguments, of_run: &RunArguments, plan: &Plan) -> Result<Vec<Problem>, Failure> {
+    if of_run.selection.shard.is_some() || of_run.selection.failed {
+        return Ok(Vec::new());
+    }
+    let gated: HashSet<&str> = plan.cells.iter().filter(|cell| cell.variant.gated).map(|cell| &*cell.variant.suite_name).collect();
+    if let Some(reference) = of_flag(arguments).filter(|_| gated.is_empty() && !plan.cells.is_empty()) {
+        let problem = Problem::error(format!("nothing of this run counts for the gate, so nothing is compared with `{reference}`"));
+        let hint = "older prompt versions and models with `gate: false` only inform; `promptkeel compare` holds them against each other";
+        return Err(problem.hint(hint).into());
+    }
+    let has_cells: HashSet<&str> = plan.cells.iter().map(|cell| &*cell.variant.suite_name).collect();
+    let informing = has_cells.difference(&gated);
+    let suites = plan.suites.iter().filter(|suite| informing.clone().any(|name| *name == suite.name));
+    let told = suites.filter_map(|suite| {
+        let of_suite = arguments.baseline.as_ref().or(suite.gate.baseline.as_ref()).filter(|reference| *reference != NONE);
+        let reference = of_flag(arguments).or(of_suite)?;
+        let problem =
+            Problem::warning(format!("suite `{}` is not compared with `{reference}`: nothing of it counts for the gate", suite.name));
+        Some(problem.hint("older prompt versions and models with `gate: false` only inform"))
+    });
+    Ok(told.collect())
 }
 
 /// Where a baseline is looked for.
@@ -240,7 +303,7 @@ impl Finding<'_> {
             return Err(problem.hint("`promptkeel merge` makes one report of all shards: name that one").into());
         }
         let of_suites = |suite: &KnownSuite| suites.contains(suite.name.as_str());
-        let known = report.policies.iter().map(|policy| KnownSuite { name: policy.name.clone(), models: Vec::new() });
+        let known = report.policies.iter().map(|policy| KnownSuite { name: policy.name.clone(), ..KnownSuite::default() });
         Ok(vec![Baseline {
             reference: reference.to_owned(),
             run: Some(report.run.id),

@@ -138,7 +138,7 @@ pub(crate) async fn round(
     let judged = session.plan.cells.len() as u64;
     let mut compared = match arguments.watch {
         None => Compared::open(project, arguments, &mut session.plan, &store, now)?,
-        Some(_) => Compared::default(),
+        Some(_) => Compared::of_watch(arguments, &session.plan)?,
     };
     session.problems.append(&mut compared.told);
     let mut known = answers::known(&session.plan, &store, arguments)?;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::arguments::CacheArgument;
 use crate::cli::arguments::run::{RunArguments, Unreferenced, WatchArgument};
+use crate::cli::baseline;
 use crate::cli::console::Console;
 use crate::cli::project::{Failure, Project};
 use crate::cli::run::{self, Round, Told};
@@ -118,6 +119,13 @@ fn refuse(arguments: &RunArguments) -> Result<(), Failure> {
     let refused = [
         (arguments.selection.shard.is_some(), "`--shard`", "a part of a run is for machines that run the other parts"),
         (arguments.selection.failed, "`--failed`", "leave it out: a watch runs what an edit touches, and tells what passes now"),
+        (
+            arguments.comparison.baseline.as_ref().is_some_and(|reference| reference != baseline::NONE)
+                || arguments.comparison.against.is_some()
+                || arguments.comparison.decide,
+            "a comparison with a baseline",
+            "a watch compares nothing: run once without `--watch` when the edits are done",
+        ),
         (arguments.events.is_some(), "`--events`", "events tell of one run; `--json FILE` is written after every round"),
         (
             matches!(arguments.answers.cache, CacheArgument::Refresh | CacheArgument::Off),

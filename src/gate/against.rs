@@ -24,13 +24,17 @@ use super::statistics::{second_look, verdict};
 /// shown to be worse, the others then with theirs of those that are left.
 #[must_use]
 pub fn compare(cells: &[CellResult], policies: &[SuitePolicy], baselines: &[Baseline], partial: bool) -> Vec<SuiteComparison> {
+    // A report that lost a baseline is no reason to let the suite pass.
+    let lost = policies.iter().filter_map(|policy| policy.comparison.as_ref());
+    let lost: Vec<Baseline> = lost.map(|asked| Baseline { reference: asked.baseline.clone(), part: true, ..Baseline::default() }).collect();
     let asked = policies.iter().filter_map(|policy| Some((policy.name.as_str(), policy.comparison.as_ref()?)));
     let suites: Vec<(&str, &ComparisonAsked, Vec<&CellResult>, &Baseline)> = asked
         .filter_map(|(suite, asked)| {
             if models::named(&asked.baseline).is_some() {
                 return None;
             }
-            let baseline = baselines.get(place_of(baselines, &asked.baseline, suite)?)?;
+            let found = place_of(baselines, &asked.baseline, suite).and_then(|place| baselines.get(place));
+            let baseline = found.or_else(|| lost.iter().find(|lost| lost.reference == asked.baseline))?;
             let of_suite: Vec<&CellResult> = cells.iter().filter(|cell| &*cell.address.suite == suite).collect();
             (!of_suite.is_empty()).then_some((suite, asked, of_suite, baseline))
         })
@@ -144,10 +148,15 @@ fn of_one(
         model: None,
         standing,
         compared,
+        gap: None,
         left_out: Vec::new(),
         cheapest: None,
-        message,
+        message: match other_gate(baseline, suite) {
+            Some(changes) => format!("{message}; its gate is another one than the baseline's: {changes}"),
+            None => message,
+        },
     };
+    let lost = lost(suite, cells, baseline, partial);
     let (old, new) = names(&before, &candidate, &baseline.reference);
     let run = baseline.run.clone().unwrap_or_default();
     let arms = [ArmCells { name: old, run, cells: before }, ArmCells { name: new, run: String::new(), cells: candidate }];
@@ -156,13 +165,13 @@ fn of_one(
     let mut compared = match compared {
         Ok(compared) => compared,
         Err(error) => {
-            let (standing, message) = incomparable(suite, baseline, &arms, &error);
             let mut left_out = super::pairing::pair(Across::Runs, &arms[0].cells, &arms[1].cells).findings;
-            left_out.extend(dropped(baseline, suite));
+            left_out.extend(lost);
+            let (standing, message) = incomparable(suite, baseline, &arms, &error, &left_out);
             return SuiteComparison { left_out, ..end(standing, None, message) };
         }
     };
-    compared.validity.extend(dropped(baseline, suite));
+    compared.validity.extend(lost);
     let prefix = format!("{suite}::");
     compared.critical.extend(baseline.critical.iter().filter(|case| case.starts_with(&prefix)).cloned());
     let is_broken = baseline.critical.iter().any(|case| case.starts_with(&prefix));
@@ -170,21 +179,24 @@ fn of_one(
         _ if is_broken => ComparisonStanding::Regressed,
         found => lacking(&compared, suite, baseline).unwrap_or(found),
     };
-    let gap = coverage::gap(baseline, &arms);
+    let gap = coverage::gap(Across::Runs, baseline, &arms);
     let standing = if gap.is_some() && standing == ComparisonStanding::NotWorse { ComparisonStanding::Undecided } else { standing };
+    let gap = gap.filter(|_| standing == ComparisonStanding::Undecided);
     let said = said(&compared);
     let message = match standing {
         _ if is_broken => format!("a critical assertion fails in fresh samples of {}; {said}", named(&compared.critical)),
         ComparisonStanding::Missing => format!("{said}; but verdicts are missing that could change it"),
         ComparisonStanding::Budget => format!("{said}; but the budget left out what would decide it"),
         ComparisonStanding::Undecided => match gap {
-            Some(gap) if compared.comparison.verdict == ComparisonVerdict::NotWorse => format!("undecided: {gap}; apart from that {said}"),
-            Some(gap) => format!("{said}{}; {gap}", unasked(&compared, suite, baseline)),
+            Some(ref gap) if compared.comparison.verdict == ComparisonVerdict::NotWorse => {
+                format!("undecided: {gap}; apart from that {said}")
+            }
+            Some(ref gap) => format!("{said}{}; {gap}", unasked(&compared, suite, baseline)),
             None => format!("{said}{}", unasked(&compared, suite, baseline)),
         },
         ComparisonStanding::Regressed | ComparisonStanding::NotWorse | ComparisonStanding::Unchanged | ComparisonStanding::New => said,
     };
-    end(standing, Some(compared), message)
+    SuiteComparison { gap, ..end(standing, Some(compared), message) }
 }
 
 fn place(cell: &CellResult) -> (&str, &str) {
@@ -207,15 +219,41 @@ fn names(before: &[&CellResult], now: &[&CellResult], reference: &str) -> (Strin
     }
 }
 
-/// Cases that only the baseline has and that nobody asked.
-fn dropped(baseline: &Baseline, suite: &str) -> Option<Finding> {
+/// Cases of the baseline that this run does not gate any more: nobody asked them, or their model only informs now.
+fn lost(suite: &str, cells: &[&CellResult], baseline: &Baseline, partial: bool) -> Vec<Finding> {
     let prefix = format!("{suite}::");
-    let cases: Vec<String> = baseline.dropped.iter().filter(|case| case.starts_with(&prefix)).cloned().collect();
-    (!cases.is_empty()).then_some(Finding { kind: FindingKind::OnlyBaseline, left_out: true, cases, detail: None })
+    let of_suite = |cases: &[String]| -> Vec<String> { cases.iter().filter(|case| case.starts_with(&prefix)).cloned().collect() };
+    let gated: HashSet<&str> = cells.iter().filter(|cell| cell.gated).map(|cell| &*cell.address.model).collect();
+    let informs: HashSet<(&str, &str)> = cells.iter().map(|cell| place(cell)).filter(|(_, model)| !gated.contains(model)).collect();
+    let models: HashSet<&str> = informs.iter().map(|(_, model)| *model).collect();
+    let was_gated = |cell: &&CellResult| {
+        let (case, model) = place(cell);
+        &*cell.address.suite == suite && cell.gated && models.contains(model) && (!partial || informs.contains(&(case, model)))
+    };
+    let mut informing = of_suite(&baseline.informing);
+    informing.extend(baseline.cells.iter().filter(was_gated).map(|cell| format!("{suite}::{}::{}", cell.address.case, cell.address.model)));
+    let found = [(FindingKind::OnlyBaseline, of_suite(&baseline.dropped)), (FindingKind::Informs, informing)];
+    let found = found.into_iter().filter(|(_, cases)| !cases.is_empty());
+    let found = found.map(|(kind, cases)| Finding { kind, left_out: true, cases, detail: None });
+    let gate = |detail| Finding { kind: FindingKind::Gate, left_out: false, cases: Vec::new(), detail: Some(detail) };
+    found.chain(other_gate(baseline, suite).map(gate)).collect()
+}
+
+/// What the suite's gate asked for then and does not now.
+fn other_gate(baseline: &Baseline, suite: &str) -> Option<String> {
+    let known = baseline.suites.iter().filter(|known| known.name == suite);
+    let changes: Vec<&str> = known.flat_map(|known| &known.gate).map(String::as_str).collect();
+    (!changes.is_empty()).then(|| changes.join(", "))
 }
 
 /// What it comes to where nothing may be compared: only what the baseline does not know is new, and only what is the very same is unchanged.
-fn incomparable(suite: &str, baseline: &Baseline, arms: &[ArmCells<'_>; 2], error: &Incomparable) -> (ComparisonStanding, String) {
+fn incomparable(
+    suite: &str,
+    baseline: &Baseline,
+    arms: &[ArmCells<'_>; 2],
+    error: &Incomparable,
+    left_out: &[Finding],
+) -> (ComparisonStanding, String) {
     let reference = &baseline.reference;
     let undecided = |why: String| (ComparisonStanding::Undecided, format!("undecided whether it is worse than {reference}: {why}"));
     match error {
@@ -231,15 +269,13 @@ fn incomparable(suite: &str, baseline: &Baseline, arms: &[ArmCells<'_>; 2], erro
             (ComparisonStanding::New, message)
         }
         Incomparable::AllLeftOut { same: None, .. } => undecided(error.to_string()),
-        Incomparable::AllLeftOut { same: Some(same), .. } => match coverage::gap(baseline, arms) {
+        Incomparable::AllLeftOut { same: Some(same), .. } => match coverage::gap(Across::Runs, baseline, arms) {
             Some(gap) => undecided(format!("{same} {} the very same answers in both, and {gap}", have(same))),
             None if baseline.failed => undecided(format!(
                 "it has the very same answers in {same}, and the gate of that run did not hold; nothing else is remembered to compare with"
             )),
             None => {
-                let mut rest = super::pairing::pair(Across::Runs, &arms[0].cells, &arms[1].cells).findings;
-                rest.retain(|finding| finding.kind != FindingKind::SameAnswers);
-                rest.extend(dropped(baseline, suite));
+                let rest: Vec<Finding> = left_out.iter().filter(|finding| finding.kind != FindingKind::SameAnswers).cloned().collect();
                 let message = format!("unchanged since {reference}: the very same answers in {same}, nothing to compare");
                 (ComparisonStanding::Unchanged, format!("{message}{}", not_compared(&rest)))
             }

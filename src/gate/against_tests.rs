@@ -85,7 +85,49 @@ fn models_that_only_inform_are_in_no_comparison() {
     before.extend((0..60).map(|index| cell(("s", &format!("c{index}"), 1, "small"), "one", &["pass"; 3])));
     let found = of(&candidate, &baseline(before));
     assert_eq!(found.standing, ComparisonStanding::NotWorse, "{}", found.message);
-    assert!(found.compared.unwrap().validity.is_empty());
+    let validity = found.compared.unwrap().validity;
+    assert_eq!((validity.len(), validity[0].kind, validity[0].cases.len()), (1, FindingKind::Informs, 60), "named, and not compared");
+}
+
+#[test]
+fn the_same_answer_judged_in_another_way_is_not_unchanged() {
+    let base = baseline(cells(1, "one", 60, 0));
+    let found = of(&cells(1, "one", 60, 1), &base);
+    assert_eq!(found.standing, ComparisonStanding::Undecided, "{}", found.message);
+    assert!(found.message.contains("1 case fails and is compared with nothing: s::c0"), "{}", found.message);
+}
+
+#[test]
+fn more_samples_of_the_same_request_are_no_other_answers_of_the_baseline() {
+    let base = baseline(cells(1, "one", 60, 0));
+    let grown = |last: &str| -> Vec<CellResult> {
+        let mut candidate = cells(1, "one", 60, 0);
+        candidate[7] = cell(("s", "c7", 1, "m"), "one", &["pass", "pass", "pass", last]);
+        candidate
+    };
+    assert_eq!(of(&grown("pass"), &base).standing, ComparisonStanding::Unchanged);
+    let found = of(&grown("fail"), &base);
+    assert_eq!(found.standing, ComparisonStanding::Undecided, "{}", found.message);
+    assert!(found.message.contains("1 case fails and is compared with nothing: s::c7"), "{}", found.message);
+}
+
+#[test]
+fn a_baseline_that_is_not_in_the_report_lets_nothing_pass() {
+    let found = compare(&cells(1, "two", 60, 0), &[policy("s")], &[], false);
+    assert_eq!((found.len(), found[0].standing), (1, ComparisonStanding::Undecided), "{found:?}");
+}
+
+#[test]
+fn less_than_half_of_a_suite_is_not_enough() {
+    let base = baseline(cells(1, "one", 60, 0));
+    let mut candidate = cells(2, "two", 120, 0);
+    assert_eq!(of(&candidate[..119], &base).standing, ComparisonStanding::NotWorse);
+    let found = of(&candidate, &base);
+    assert_eq!(found.standing, ComparisonStanding::Undecided, "{}", found.message);
+    assert!(found.message.contains("only 60 cases of 120 can be held against the baseline"), "{}", found.message);
+    assert_eq!(found.gap.as_deref(), Some("only 60 cases of 120 can be held against the baseline"));
+    candidate[0] = cell(("s", "c0", 2, "m"), "two", &["fail"; 3]);
+    assert_eq!(of(&candidate[..60], &base).gap, None, "what is compared has a verdict of its own");
 }
 
 #[test]

@@ -16,8 +16,9 @@ use crate::model::verdict::Verdict;
 const NAMED: usize = 3;
 
 /// Why this comparison must not pass, though what is compared would let it; `None` where it may.
-pub(super) fn gap(baseline: &Baseline, [before, now]: &[ArmCells<'_>; 2]) -> Option<String> {
-    let pairs = pairing::pair(Across::Runs, &before.cells, &now.cells);
+#[must_use]
+pub fn gap(across: Across, baseline: &Baseline, [before, now]: &[ArmCells<'_>; 2]) -> Option<String> {
+    let pairs = pairing::pair(across, &before.cells, &now.cells);
     let lacking = pairs.comparable.iter().filter(|pair| pair.counted.baseline.samples == 0 && pair.counted.candidate.samples > 0);
     let lacking = lacking.map(|pair| LeftOut {
         cell: pair.candidate,

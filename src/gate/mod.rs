@@ -1,7 +1,7 @@
 //! What do a run's results say about its gates? Pure policy over plain results.
 
 pub mod against;
-mod coverage;
+pub mod coverage;
 pub mod exit;
 pub mod judge;
 pub mod models;

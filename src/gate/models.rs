@@ -73,6 +73,7 @@ fn of_one(
         model: Some(model.to_owned()),
         standing,
         compared,
+        gap: None,
         left_out: Vec::new(),
         cheapest: None,
         message,

@@ -54,7 +54,7 @@ pub struct LeftOut<'a> {
     pub name: String,
     /// Why.
     pub kind: FindingKind,
-    /// It has no answer but those that the baseline has too.
+    /// It has no answer but those that the baseline has too, with the verdicts that they have there.
     pub is_replay: bool,
 }
 
@@ -114,7 +114,12 @@ pub fn pair<'a>(across: Across, baseline: &[&'a CellResult], candidate: &[&'a Ce
         let lacking = counted.baseline.samples == 0 || counted.candidate.samples == 0;
         if lacking && (is_replay(baseline) || is_replay(candidate)) {
             noted.add(FindingKind::SameAnswers, counted.case.clone(), None);
-            let has_nothing_else = counted.candidate.samples == 0;
+            // The same answer, judged in another way, is no replay.
+            let is_known = |sample: &SampleResult| {
+                let mut known = baseline.samples.iter().filter(|one| answer(one) == answer(sample));
+                answer(sample).is_none() || known.any(|one| one.verdict == sample.verdict)
+            };
+            let has_nothing_else = counted.candidate.samples == 0 && candidate.samples.iter().all(is_known);
             let (name, kind) = (counted.case, FindingKind::SameAnswers);
             left_out.push(LeftOut { cell: candidate, name, kind, is_replay: has_nothing_else });
             continue;

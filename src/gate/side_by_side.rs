@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::pairing::{self, Across, Pair, Pairs};
+use super::pairing::{self, Across, LeftOut, Pair, Pairs};
 use super::statistics::second_look::{self, Looks};
 use super::statistics::{proportion, verdict, words};
 use crate::model::assertion::AssertionSeverity;
@@ -104,7 +104,7 @@ pub fn compare_with(
     bought: Bought<'_>,
     policy: ComparisonPolicy,
 ) -> Result<ArmComparison, Incomparable> {
-    let Pairs { mut comparable, all, findings, .. } = pairing::pair(across, &baseline.cells, &candidate.cells);
+    let Pairs { mut comparable, all, findings, left_out } = pairing::pair(across, &baseline.cells, &candidate.cells);
     if all == 0 {
         return Err(Incomparable::NothingInCommon);
     }
@@ -117,7 +117,7 @@ pub fn compare_with(
     }
     let counted: Vec<_> = comparable.iter().map(|pair| pair.counted.clone()).collect();
     let (counted, look, looks) = bought.look(&counted, policy);
-    let comparison = verdict::compare(&counted, bought.fresh, look);
+    let comparison = verdict::compare(&drawn(counted.clone(), policy), bought.fresh, look);
     let confidence = comparison.confidence;
     let confirming = confirming(&comparison, &comparable);
     let second_look = looks.and_then(|looks| second_look(looks, &comparison, &counted, bought, policy, &comparable));
@@ -134,12 +134,29 @@ pub fn compare_with(
         sensitivity: (comparison.cases > 0).then(|| words::sensitivity(&comparison)),
         comparison,
         validity: findings,
-        critical: comparable.iter().filter(|pair| breaks_critical(pair.candidate)).map(|pair| pair.counted.case.clone()).collect(),
+        critical: critical(across, &comparable, &left_out),
         differing,
         other_outputs: u32::try_from(other_outputs).unwrap_or(u32::MAX),
         confirming,
         second_look,
     })
+}
+
+/// The cases in an order that is drawn, where more look worse than are asked again: of equal losses the earlier ones are asked, and the order of
+/// a file would always leave out its end. The draw is seeded by the cases, so that the same are asked when their fresh samples are there.
+fn drawn(mut cases: Vec<PairedCase>, policy: ComparisonPolicy) -> Vec<PairedCase> {
+    let looks_worse = |case: &&PairedCase| case.candidate.rate() < case.baseline.rate();
+    let worse = cases.iter().filter(looks_worse).count();
+    if policy.local.is_none_or(|local| worse <= usize::try_from(local.most_cases).unwrap_or(usize::MAX)) {
+        return cases;
+    }
+    let mut seed = blake3::Hasher::new();
+    cases.iter().filter(looks_worse).for_each(|case| {
+        seed.update(case.case.as_bytes()).update(b"\n");
+    });
+    let seed = *seed.finalize().as_bytes();
+    cases.sort_by_cached_key(|case| *blake3::keyed_hash(&seed, case.case.as_bytes()).as_bytes());
+    cases
 }
 
 /// The verdict, and what deciding would cost.
@@ -266,13 +283,15 @@ pub const fn reason(kind: FindingKind) -> &'static str {
         FindingKind::SameAnswers => "the very same answers in both arms",
         FindingKind::OnlyBaseline => "only the baseline has them",
         FindingKind::OnlyCandidate => "only the candidate has them",
+        FindingKind::Informs => "their model counts for the gate no more",
+        FindingKind::Gate => "another gate",
         FindingKind::NoVerdictBaseline => "no verdict in the baseline",
         FindingKind::NoVerdictCandidate => "no verdict in the candidate",
     }
 }
 
 const fn is_of_pair(kind: FindingKind) -> bool {
-    !matches!(kind, FindingKind::OnlyBaseline | FindingKind::OnlyCandidate)
+    !matches!(kind, FindingKind::OnlyBaseline | FindingKind::OnlyCandidate | FindingKind::Informs | FindingKind::Gate)
 }
 
 pub(super) fn cases(count: usize) -> String {
@@ -333,6 +352,14 @@ fn is_compared(pair: &Pair<'_>) -> bool {
 /// Candidate minus baseline.
 fn change(pair: &Pair<'_>) -> Option<f64> {
     Some(pair.counted.candidate.rate()? - pair.counted.baseline.rate()?)
+}
+
+/// What must never happen is told of every case that the candidate answered, compared or not.
+fn critical(across: Across, comparable: &[Pair<'_>], left_out: &[LeftOut<'_>]) -> Vec<String> {
+    let compared = comparable.iter().map(|pair| (pair.candidate, &pair.counted.case));
+    // Of runs, what only informs is no reason; of models and versions, whoever compares them asks for these.
+    let alone = left_out.iter().filter(|one| across != Across::Runs || one.cell.gated).map(|one| (one.cell, &one.name));
+    compared.chain(alone).filter(|(cell, _)| breaks_critical(cell)).map(|(_, name)| name.clone()).collect()
 }
 
 fn breaks_critical(cell: &CellResult) -> bool {

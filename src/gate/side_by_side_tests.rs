@@ -59,6 +59,44 @@ fn a_gate_tells_worse_undecided_missing_and_critical_apart() {
 }
 
 #[test]
+fn a_critical_failure_counts_where_its_case_is_not_compared() {
+    let changed = |assertions: &str, id: &str| {
+        let mut candidate = cells("m", "two", 60, 0);
+        candidate[3] = cell(("s", id, 1, "m"), "two", &["pass", "pass", "fail"]);
+        candidate[3].digests.assertions = assertions.into();
+        candidate[3].samples[2].assertions[0].severity = AssertionSeverity::Critical;
+        candidate
+    };
+    let of =
+        |candidate: &[CellResult]| compare(Across::Runs, &arm("one", &cells("m", "one", 60, 0)), &arm("two", candidate), AVERAGE).unwrap();
+    for (candidate, named) in [(changed("others", "c3"), "s::c3"), (changed("a", "fresh"), "s::fresh")] {
+        let compared = of(&candidate);
+        assert_eq!((compared.comparison.cases, compared.critical.as_slice()), (59, &[named.to_owned()][..]));
+        assert_eq!(exit(&compared), Exit::Fails);
+        let informs: Vec<CellResult> = candidate.into_iter().map(|cell| CellResult { gated: false, ..cell }).collect();
+        assert_eq!(of(&informs).critical.len(), 0, "a model that only informs");
+    }
+}
+
+#[test]
+fn of_more_equal_losses_than_are_asked_again_no_place_in_the_file_is_left_out() {
+    let policy = ComparisonPolicy { local: Some(crate::model::comparison::LocalPolicy::default()), ..AVERAGE };
+    let asked = |first: usize, lost: usize| -> Vec<String> {
+        let verdict = |index: usize| if index >= 100 - lost { "fail" } else { "pass" };
+        let cells = |run: &str, verdict: &dyn Fn(usize) -> &'static str| -> Vec<CellResult> {
+            (0..100).map(|index| cell(("s", &format!("c{}", first + index), 1, "m"), run, &[verdict(index)])).collect()
+        };
+        let compared =
+            compare(Across::Runs, &arm("one", &cells("one", &|_| "pass")), &arm("two", &cells("two", &verdict)), policy).unwrap();
+        compared.comparison.local.unwrap().cases.into_iter().map(|case| case.case).collect()
+    };
+    let last: BTreeSet<bool> = (0..20).map(|first| asked(first, 14).contains(&format!("s::c{}", first + 99))).collect();
+    assert_eq!(last.len(), 2, "the last one is asked in some suites and not in others");
+    assert_eq!(asked(0, 14), asked(0, 14), "and in one suite always or never");
+    assert_eq!(asked(0, 3), ["s::c97", "s::c98", "s::c99"], "what is all asked stands in the order of the file");
+}
+
+#[test]
 fn the_cheapest_that_holds_is_not_the_cheapest() {
     let baseline = arm("large", &priced(cells("large", "one", 80, 0), "0.004"));
     let candidates = [

@@ -71,6 +71,9 @@ pub struct Baseline {
     /// Cases that only it has, where its cells were answered in this run: they were not asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<String>,
+    /// Cases of models that count for its gate and only inform in this run: they were not asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub informing: Vec<String>,
     /// Samples that were asked afresh in both arms, because these cases looked worse.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fresh: Vec<FreshSamples>,
@@ -90,6 +93,15 @@ const fn is_false(flag: &bool) -> bool {
     !*flag
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_true(flag: &bool) -> bool {
+    *flag
+}
+
+const fn yes() -> bool {
+    true
+}
+
 /// How each prompt's version before its newest one is asked for.
 pub const PREVIOUS: &str = "previous-version";
 
@@ -101,6 +113,9 @@ pub struct KnownSuite {
     /// The models that count for its gate there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,
+    /// What its gate asks for there and not here, where that is known: `margin 0.05 -> 0.5`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gate: Vec<String>,
 }
 
 impl Baseline {
@@ -155,6 +170,9 @@ pub struct SuiteComparison {
     /// Both arms and the verdict; `None` where nothing could be compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compared: Option<ArmComparison>,
+    /// Why it does not pass, though what is compared would let it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap: Option<String>,
     /// What kept the cases out, where nothing could be compared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<Finding>,
@@ -213,6 +231,12 @@ pub struct Blessed {
     pub started_at: DateTime<Utc>,
     /// Its git revision.
     pub revision: Option<String>,
+    /// It has only some of the cells.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub part: bool,
+    /// Of all of this, so that a slip in an editor or a merge is seen.
+    #[serde(default)]
+    pub digest: String,
     /// Every cell of it that has a verdict.
     pub cells: Vec<KeptCell>,
 }
@@ -233,6 +257,9 @@ pub struct KeptCell {
     pub assertions: Arc<str>,
     /// Its fixture files.
     pub fixtures: Arc<[SourceFile]>,
+    /// It counted for the gate.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub gated: bool,
     /// In the order of their index.
     pub samples: Vec<KeptSample>,
 }
@@ -273,6 +300,7 @@ impl KeptCell {
             variables: Arc::clone(variables),
             assertions: Arc::clone(assertions),
             fixtures: Arc::clone(fixtures),
+            gated: cell.gated,
             samples: samples.filter(|samples| !samples.is_empty() && !variables.is_empty())?,
         })
     }
@@ -316,7 +344,7 @@ impl KeptCell {
             model_id: Arc::clone(&self.model_id),
             endpoint: Arc::clone(&self.endpoint),
             verdict: verdicts.into_iter().find(|verdict| any(*verdict)).unwrap_or(Verdict::Pass),
-            gated: true,
+            gated: self.gated,
             side_by_side: false,
             cluster: None,
             tags: Arc::from([]),

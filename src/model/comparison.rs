@@ -191,6 +191,12 @@ pub struct LocalResult {
     pub cases: Vec<ScreenedCase>,
     /// Cases that look worse too but were beyond the most that are confirmed.
     pub beyond: u32,
+    /// Which these are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unasked: Vec<String>,
+    /// How many of them fell from all passes to none: no verdict passes over these.
+    #[serde(default)]
+    pub broken: u32,
 }
 
 /// One case that looked worse.

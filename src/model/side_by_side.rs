@@ -163,6 +163,10 @@ pub enum FindingKind {
     OnlyBaseline,
     /// Only the candidate has it.
     OnlyCandidate,
+    /// The baseline was gated by its model, and this run only informs of it.
+    Informs,
+    /// The suite's gate asks for something else than in the baseline; it is about no single case.
+    Gate,
     /// No sample of the baseline reached a verdict.
     NoVerdictBaseline,
     /// No sample of the candidate did.

@@ -122,12 +122,17 @@ pub(crate) fn finding(finding: &Finding) -> String {
         FindingKind::SameAnswers => ("both have the very same answers", "; `run --cache refresh` asks anew"),
         FindingKind::OnlyBaseline => ("only the baseline has them", ""),
         FindingKind::OnlyCandidate => ("only the candidate has them", ""),
+        FindingKind::Informs => ("their model counts for the gate no more", ""),
+        FindingKind::Gate => ("the gate asks for something else than the baseline's", ""),
         FindingKind::NoVerdictBaseline => ("no verdict in the baseline", ""),
         FindingKind::NoVerdictCandidate => ("no verdict in the candidate", ""),
     };
     let cases = figures::counted(finding.cases.len() as u64, "case", "cases");
     let left_out = if finding.left_out { " left out" } else { "" };
     let detail = finding.detail.as_deref().map(|detail| format!(" ({})", visible::brief(detail, 200))).unwrap_or_default();
+    if finding.cases.is_empty() {
+        return format!("{what}{detail}{hint}");
+    }
     format!("{cases}{left_out}: {what}{detail}{hint}: {}", names(&finding.cases))
 }
 

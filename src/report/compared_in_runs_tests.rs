@@ -23,6 +23,7 @@ fn report() -> RunReport {
         model: None,
         standing,
         compared: arms.pop(),
+        gap: None,
         left_out: Vec::new(),
         cheapest: None,
         message,

@@ -20,6 +20,9 @@ struct Row {
     a: Arc<str>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     f: Vec<SourceFile>,
+    /// It only informs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    i: bool,
     /// Verdict, microseconds since 1970 where there is an answer, whether a simulator gave it.
     s: Vec<(Verdict, Option<i64>, bool)>,
 }
@@ -32,6 +35,7 @@ pub(super) fn write(cell: &KeptCell) -> String {
         v: Arc::clone(&cell.variables),
         a: Arc::clone(&cell.assertions),
         f: cell.fixtures.to_vec(),
+        i: !cell.gated,
         s: cell.samples.iter().map(sample).collect(),
     };
     serde_json::to_string(&row).expect("strings and numbers always serialise")
@@ -58,6 +62,7 @@ pub(super) fn read(text: &str, address: &Address, keys: &[Key]) -> Option<KeptCe
         variables: row.v,
         assertions: row.a,
         fixtures: row.f.into(),
+        gated: !row.i,
         samples: keys.iter().zip(row.s).map(sample).collect::<Option<_>>()?,
     })
 }

@@ -208,3 +208,110 @@ fn a_new_case_that_passes_leaves_the_others_unchanged() {
     assert_eq!((ran.code, standing(&report)), (7, "undecided"), "{ran:?}");
     assert!(flat(&ran).contains("1 case fails and is compared with nothing: items::fresh"), "{}", ran.stdout);
 }
+
+#[test]
+fn what_the_baseline_gated_and_this_run_does_not_is_named() {
+    let project = project(60, "");
+    project.edit("suites/items.yaml", "[claude-haiku-4-5]", "[claude-haiku-4-5, claude-sonnet-4-6]");
+    let gone = project.read("suites/items.yaml").replace("suite: items", "suite: gone");
+    project.rewrite("suites/gone.yaml", &gone);
+    commit(&project);
+    project.run(&["run", "--json", "main.json"]);
+    std::fs::remove_file(project.path("suites/gone.yaml")).unwrap();
+    second_version(&project);
+    project.edit("suites/items.yaml", "  min_pass_rate: 0.1", "  min_pass_rate: 0.1\n  margin: 0.5");
+    let kinds = |report: &Value| -> Vec<(String, usize)> {
+        let found = comparison(report)["compared"]["validity"].as_array().unwrap();
+        found.iter().map(|one| (one["kind"].as_str().unwrap().to_owned(), one["cases"].as_array().unwrap().len())).collect()
+    };
+    for (models, kind, told) in [
+        ("[{id: claude-sonnet-4-6, gate: false}, claude-haiku-4-5]", "informs", "their model counts for the gate no more"),
+        ("[claude-haiku-4-5]", "only_baseline", "60 cases not compared: only the baseline has them"),
+    ] {
+        let suite = project.read("suites/items.yaml");
+        let line = suite.lines().find(|line| line.starts_with("models:")).unwrap();
+        project.rewrite("suites/items.yaml", &suite.replace(line, &format!("models: {models}")));
+        for reference in ["git:main", "main.json", "last"] {
+            let (ran, report) = project.report(&["--baseline", reference]);
+            assert_eq!((ran.code, standing(&report)), (0, "not_worse"), "{models} {reference}: {ran:?}");
+            assert_eq!(kinds(&report)[0], (kind.to_owned(), 60), "{models} {reference}");
+            assert!(flat(&ran).contains(told), "{models} {reference}: {}", ran.stdout);
+            // `last` is then the run with the other models, which is compared as this one.
+            std::fs::remove_file(project.path("suites/prompts/item/2.md")).unwrap();
+            project.run(&["run", "--json", "again.json"]);
+            second_version(&project);
+            if reference == "git:main" {
+                assert!(
+                    flat(&ran).contains("the gate asks for something else than the baseline's (margin the default -> 0.5)"),
+                    "{}",
+                    ran.stdout
+                );
+                assert!(ran.stderr.contains("suite `gone` is in the baseline `git:main`, and not in this run"), "{}", ran.stderr);
+            }
+        }
+    }
+    let ungated = project.read("suites/items.yaml").replace("models: [claude-haiku-4-5]", "models: [{id: claude-haiku-4-5, gate: false}]");
+    project.rewrite("suites/items.yaml", &ungated);
+    let ran = project.run(&["run", "--baseline", "git:main"]);
+    assert!(
+        ran.code == 2 && ran.stderr.contains("nothing of this run counts for the gate, so nothing is compared with `git:main`"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn a_blessed_file_that_was_edited_is_not_taken() {
+    let project = project(6, "");
+    project.run(&["run"]);
+    assert_eq!(project.run(&["baseline", "set"]).code, 0);
+    assert_eq!(project.run(&["run", "--baseline", "blessed"]).code, 0);
+    let whole = project.read("promptkeel.baseline.json");
+    for (from, to) in [("\"pass\"", "\"fail\""), ("\"part\": false", "\"part\": true"), ("\"digest\": \"", "\"digest\": \"0")] {
+        project.edit("promptkeel.baseline.json", from, to);
+        let ran = project.run(&["run", "--baseline", "blessed"]);
+        assert!(ran.code == 2 && ran.stderr.contains("its digest is not that of what it says"), "{from}: {ran:?}");
+        project.rewrite("promptkeel.baseline.json", &whole);
+    }
+    // What is only a part says so where it is compared with.
+    project.run(&["run", "--case", "case-0[0-2]", "--json", "part.json"]);
+    let set = project.run(&["baseline", "set", "part.json"]);
+    assert!(set.code == 0 && set.stderr.contains("has only some of the cells"), "{set:?}");
+    let (ran, report) = project.report(&["--baseline", "blessed"]);
+    assert_eq!((ran.code, standing(&report)), (7, "undecided"), "{ran:?}");
+}
+
+#[test]
+fn what_was_picked_because_it_failed_is_compared_with_nothing() {
+    let project = project(6, &broken(3));
+    project.run(&["run", "--json", "main.json"]);
+    second_version(&project);
+    project.run(&["run"]);
+    let ran = project.run(&["run", "--failed", "--baseline", "main.json"]);
+    assert!(ran.code == 2 && ran.stderr.contains("`--failed` cannot be compared with `main.json`"), "{ran:?}");
+    project.edit("suites/items.yaml", "  min_pass_rate: 0.1", "  min_pass_rate: 0.0\n  baseline: main.json");
+    let (ran, report) = project.report(&["--failed"]);
+    assert_eq!((ran.code, report.get("comparisons")), (0, None), "{ran:?}");
+    assert!(ran.stderr.contains("nothing is compared with a baseline") && ran.stderr.contains("`items` with `main.json`"), "{ran:?}");
+}
+
+#[test]
+fn a_watch_says_that_it_compares_nothing() {
+    let project = project(2, "");
+    for more in [&["--baseline", "last"][..], &["--decide"]] {
+        let ran = project.run(&[&["run", "--watch"], more].concat());
+        assert!(ran.code == 2 && ran.stderr.contains("a comparison with a baseline cannot go together with `--watch`"), "{ran:?}");
+    }
+}
+
+#[test]
+fn comparing_with_a_part_is_undecided_as_a_gate() {
+    let project = project(40, &broken(2));
+    project.run(&["run", "--case", "case-[1-3]*", "--json", "part.json"]);
+    second_version(&project);
+    project.run(&["run", "--json", "whole.json"]);
+    let compare = ["compare", "part.json", "whole.json", "--margin", "0.2"];
+    let told = project.run(&compare);
+    assert!(told.code == 0 && told.stderr.is_empty(), "it informs: {told:?}");
+    let gate = project.run(&[&compare[..], &["--gate"]].concat());
+    assert!(gate.code == 7 && gate.stderr.contains("only some of the cells, and lacks 10 cases: items::case-00"), "{gate:?}");
+}

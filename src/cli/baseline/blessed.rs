@@ -49,29 +49,37 @@ pub(crate) fn baseline(project: &Project, store: &Store, suites: &HashSet<&str>)
         run: Some(blessed.run.clone()),
         revision: blessed.revision.clone(),
         started_at: Some(blessed.started_at),
+        part: blessed.part,
         cells: cells.map(|cell| super::known_again(store, catalog, cell)).collect::<Result<_, _>>()?,
         ..Baseline::default()
     })
 }
 
 fn set(project: &Project, reference: &str, console: &Console) -> Result<Exit, Failure> {
-    let (blessed, filtered) = if history::names_run(reference) {
+    let (mut blessed, exit) = if history::names_run(reference) {
         let record = remembered(project, reference)?;
-        let RunHead { id, started_at, revision, filtered, .. } = record.head.clone();
+        let RunHead { id, started_at, revision, filtered, exit, .. } = record.head.clone();
         let tool = format!("promptkeel {}", env!("CARGO_PKG_VERSION"));
         let cells = record.cells.into_iter().filter_map(|cell| cell.kept).collect();
-        (Blessed { schema: BLESSED.to_owned(), tool, run: id, started_at, revision, cells }, filtered)
+        let part = filtered || exit == Exit::Interrupted;
+        (Blessed { schema: BLESSED.to_owned(), tool, run: id, started_at, revision, part, digest: String::new(), cells }, exit)
     } else {
         let report = formats::read(&project.current, Path::new(reference))?;
-        let RunInfo { id, started_at, revision, tool, filtered, .. } = report.run;
+        let RunInfo { id, started_at, revision, tool, filtered, shard, .. } = report.run;
         let cells = report.cells.iter().filter_map(KeptCell::of).collect();
-        (Blessed { schema: BLESSED.to_owned(), tool, run: id, started_at, revision, cells }, filtered)
+        let part = filtered || shard.is_some() || report.exit == Exit::Interrupted;
+        (Blessed { schema: BLESSED.to_owned(), tool, run: id, started_at, revision, part, digest: String::new(), cells }, report.exit)
     };
     if blessed.cells.is_empty() {
         let problem = Problem::error(format!("of run {} too little is remembered to bless it", blessed.run));
         return Err(problem.hint("an earlier version of promptkeel made it; run again").into());
     }
-    if filtered {
+    blessed.digest = digest(&blessed);
+    if exit != Exit::Holds {
+        let problem = Problem::warning(format!("the gate of run {} did not hold (exit {})", blessed.run, exit.code()));
+        console.problems(&[problem.hint("later runs are held against it all the same; `promptkeel history` lists those that held")]);
+    }
+    if blessed.part {
         let problem =
             Problem::warning(format!("run {} has only some of the cells, and nothing is compared with what it lacks", blessed.run));
         console.problems(&[problem.hint("bless a run of everything")]);
@@ -175,7 +183,26 @@ fn read(project: &Project) -> Result<Option<Blessed>, Failure> {
             crate::report::visible::brief(&blessed.schema, 60)
         )));
     }
+    if blessed.digest != digest(&blessed) {
+        return Err(wrong("its digest is not that of what it says: it was edited, or put together of two".to_owned()));
+    }
     Ok(Some(blessed))
+}
+
+/// Of everything that a comparison reads.
+fn digest(blessed: &Blessed) -> String {
+    let mut hash = blake3::Hasher::new();
+    for part in [one(&blessed.run), one(&blessed.started_at), one(&blessed.revision), one(&blessed.part)] {
+        hash.update(part.as_bytes()).update(b"\n");
+    }
+    for cell in &blessed.cells {
+        hash.update(one(cell).as_bytes()).update(b"\n");
+    }
+    hash.finalize().to_hex().to_string()
+}
+
+fn one(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("strings, numbers and dates always serialise")
 }
 
 /// A line a cell, so that a difference of two of these files can be read; whole or not at all.
@@ -184,9 +211,6 @@ fn write(path: &Path, blessed: &Blessed) -> Result<(), Failure> {
         let problem = Problem::error(format!("cannot write {FILE}: {error}"));
         Failure::of(Exit::NotWritten, problem.hint("look at the permissions of the project's folder and at the free space"))
     };
-    fn one(value: &impl serde::Serialize) -> String {
-        serde_json::to_string(value).expect("strings, numbers and dates always serialise")
-    }
     let mut text = String::from("{\n");
     for (name, value) in [
         ("schema", one(&blessed.schema)),
@@ -194,6 +218,8 @@ fn write(path: &Path, blessed: &Blessed) -> Result<(), Failure> {
         ("run", one(&blessed.run)),
         ("started_at", one(&blessed.started_at)),
         ("revision", one(&blessed.revision)),
+        ("part", one(&blessed.part)),
+        ("digest", one(&blessed.digest)),
     ] {
         text.push_str(&format!("\"{name}\": {value},\n"));
     }

@@ -25,6 +25,8 @@ pub(crate) struct PlannedBaseline {
     /// Without cells, until they are answered.
     pub(crate) baseline: Baseline,
     pub(crate) cells: Vec<PlannedCell>,
+    /// Suites that are not there any more.
+    pub(crate) gone: Vec<String>,
     /// Those of which nobody knows what they can cost.
     pub(crate) unbounded: Vec<Arc<Variant>>,
 }
@@ -89,13 +91,31 @@ impl Asking<'_> {
         if loaded.problems.iter().any(|problem| problem.severity == Severity::Error) {
             return Err(told(loaded.problems));
         }
+        let is_here = |suite: &Arc<Suite>| self.plan.suites.iter().any(|one| one.name == suite.name);
+        let all = self.selection.suites.is_empty();
+        let gone = loaded.suites.iter().filter(|suite| all && !is_here(suite)).map(|suite| suite.name.clone()).collect();
         let mut before: Vec<Arc<Suite>> = loaded.suites.into_iter().filter(|suite| suites.contains(suite.name.as_str())).collect();
         if let Some(samples) = self.answers.samples {
             session::resample(&mut before, samples)?;
         }
         let plan =
             session::built(self.project, &before, self.answers, self.now, &mut Everything).map_err(|failure| told(failure.problems))?;
-        Ok(self.planned(reference, Some(commit), plan))
+        Ok(PlannedBaseline { gone, ..self.planned(reference, Some(commit), plan) })
+    }
+
+    /// What the suite's gate asked for then and does not now: who loosens it should be seen to.
+    fn other_gate(self, before: &Suite) -> Vec<String> {
+        let Some(now) = self.plan.suites.iter().find(|suite| suite.name == before.name) else { return Vec::new() };
+        let number = |number: Option<f64>| number.map_or_else(|| "the default".to_owned(), |number| number.to_string());
+        let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
+        let (one, other) = (&before.gate, &now.gate);
+        let each = [
+            ("min_pass_rate", number(Some(one.min_pass_rate)), number(Some(other.min_pass_rate))),
+            ("margin", number(one.margin), number(other.margin)),
+            ("alpha", number(one.alpha), number(other.alpha)),
+            ("baseline", text(&one.baseline), text(&other.baseline)),
+        ];
+        each.into_iter().filter(|(_, one, other)| one != other).map(|(key, one, other)| format!("{key} {one} -> {other}")).collect()
     }
 
     /// The cells that stand against a gated cell of this run; cases that the run's suites do not have any more are only named.
@@ -114,15 +134,38 @@ impl Asking<'_> {
             let gone = suite.cases.iter().filter(|case| is_gone(suite, &case.id));
             gone.map(|case| format!("{}::{}", suite.name, case.id))
         });
-        let dropped = dropped.collect();
+        let mut dropped: Vec<String> = dropped.collect();
+        let models = |gated: bool| {
+            let mut found: HashSet<(&str, &str)> = HashSet::new();
+            for suite in &self.plan.suites {
+                found.extend(suite.models.iter().filter(|model| model.gate == gated).map(|model| (suite.name.as_str(), model.name())));
+            }
+            found
+        };
+        let (counting, informs) = (models(true), models(false));
+        let mut informing = Vec::new();
+        for cell in before.cells.iter().filter(|cell| cell.variant.gated && !is_gone(&cell.variant.suite, &cell.case_id)) {
+            let model = (&*cell.variant.suite_name, &*cell.variant.model_name);
+            let name = || format!("{}::{}::{}", model.0, cell.case_id, model.1);
+            match (counting.contains(&model), informs.contains(&model)) {
+                (true, _) => {}
+                (false, true) => informing.push(name()),
+                (false, false) => dropped.push(name()),
+            }
+        }
         let gated = |suite: &Suite| {
             let of_suite = before.cells.iter().filter(|cell| cell.variant.gated && *cell.variant.suite_name == *suite.name);
             of_suite.map(|cell| cell.variant.model_name.to_string()).collect::<BTreeSet<_>>().into_iter().collect()
         };
-        let known = before.suites.iter().map(|suite| KnownSuite { name: suite.name.clone(), models: gated(suite) }).collect();
+        let known = before
+            .suites
+            .iter()
+            .map(|suite| KnownSuite { name: suite.name.clone(), models: gated(suite), gate: self.other_gate(suite) })
+            .collect();
         let cells = before.cells.into_iter().filter(|cell| cell.variant.gated && judged.contains(&place(cell)));
         PlannedBaseline {
-            baseline: Baseline { reference: reference.to_owned(), revision, dropped, suites: known, ..Baseline::default() },
+            baseline: Baseline { reference: reference.to_owned(), revision, dropped, informing, suites: known, ..Baseline::default() },
+            gone: Vec::new(),
             unbounded: before.unbounded,
             // Nothing is accepted from it, and no snapshot is its own.
             cells: cells.map(|cell| PlannedCell { snapshot_path: None, ..cell }).collect(),

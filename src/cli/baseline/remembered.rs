@@ -98,7 +98,7 @@ impl Remembered<'_> {
         }
         // A suite that has been run, and never so that it could be compared with, is not new.
         let without = suites.iter().filter(|suite| !best.contains_key(**suite) && runs.iter().any(|run| has(run, suite)));
-        let without = without.map(|suite| KnownSuite { name: (*suite).to_owned(), models: Vec::new() });
+        let without = without.map(|suite| KnownSuite { name: (*suite).to_owned(), ..KnownSuite::default() });
         if let Some(first) = baselines.first_mut() {
             first.suites.extend(without);
         }
@@ -122,7 +122,7 @@ impl Remembered<'_> {
         let mut names: Vec<&str> = of_suites().map(|cell| &*cell.address.suite).collect();
         names.sort_unstable();
         names.dedup();
-        let known = names.into_iter().map(|name| KnownSuite { name: name.to_owned(), models: Vec::new() }).collect();
+        let known = names.into_iter().map(|name| KnownSuite { name: name.to_owned(), ..KnownSuite::default() }).collect();
         Ok(Baseline {
             reference: reference.to_owned(),
             run: Some(record.head.id),
@@ -137,7 +137,9 @@ impl Remembered<'_> {
 
     fn missing(&self, what: &str) -> Failure {
         let problem = Problem::error(format!("baseline `{}`: {what} is remembered", self.reference));
-        problem.hint("`promptkeel history` lists what is; `--baseline none` compares with nothing").into()
+        problem
+            .hint("`promptkeel history` lists what is; the first run has nothing to be compared with: make it with `--baseline none`")
+            .into()
     }
 }
 

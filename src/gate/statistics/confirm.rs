@@ -7,7 +7,7 @@
 use super::distributions::{at_most, exactly};
 use crate::model::comparison::{Confirmed, Counts, FreshSamples, LocalPolicy, LocalResult, PairedCase, ScreenedCase};
 
-/// Cases whose candidate passed less often, the worst first; of equals the earlier one.
+/// Cases whose candidate passed less often, the worst first; of equals the earlier one. Who calls it puts them into an order that is drawn.
 #[must_use]
 pub fn screen(cases: &[PairedCase]) -> Vec<&PairedCase> {
     let loss = |case: &PairedCase| Some(case.baseline.rate()? - case.candidate.rate()?);
@@ -109,8 +109,10 @@ pub(super) const ROUNDING: f64 = 1e-12;
 #[must_use]
 pub fn local(mut screened: Vec<&PairedCase>, fresh: &[FreshSamples], policy: LocalPolicy, level: f64) -> LocalResult {
     let most = usize::try_from(policy.most_cases).unwrap_or(usize::MAX);
-    let beyond = screened.len().saturating_sub(most);
-    screened.truncate(most);
+    let beyond = screened.split_off(most.min(screened.len()));
+    let unasked = beyond.iter().map(|case| case.case.clone()).collect();
+    let lost = |case: &&&PairedCase| case.candidate.passes == 0 && case.baseline.passes == case.baseline.samples;
+    let broken = u32::try_from(beyond.iter().filter(lost).count()).unwrap_or(u32::MAX);
     let found: Vec<Option<&FreshSamples>> = screened
         .iter()
         .map(|case| fresh.iter().find(|fresh| fresh.case == case.case && can_show(fresh.baseline, fresh.candidate, screened.len(), level)))
@@ -130,7 +132,7 @@ pub fn local(mut screened: Vec<&PairedCase>, fresh: &[FreshSamples], policy: Loc
         }),
     };
     let cases = screened.iter().enumerate().map(result).collect();
-    LocalResult { level, cases, beyond: u32::try_from(beyond).unwrap_or(u32::MAX) }
+    LocalResult { level, cases, beyond: u32::try_from(beyond.len()).unwrap_or(u32::MAX), unasked, broken }
 }
 
 /// Whether so many samples could show even a complete break: what cannot fail has confirmed nothing.
@@ -217,7 +219,14 @@ mod tests {
         let policy = LocalPolicy { most_cases: 2, ..LocalPolicy::default() };
         let got = local(screen(&cases), &[], policy, 0.025);
         assert_eq!(got.cases.iter().map(|case| case.case.as_str()).collect::<Vec<_>>(), ["broken", "a little"]);
-        assert_eq!(got.beyond, 1);
+        assert_eq!((got.beyond, got.unasked.as_slice(), got.broken), (1, &["as little".to_owned()][..], 0));
+    }
+
+    #[test]
+    fn what_broke_beyond_the_most_is_counted() {
+        let cases: Vec<PairedCase> = (0..14).map(|index| case(&index.to_string(), 3, 0)).chain([case("a little", 3, 2)]).collect();
+        let got = local(screen(&cases), &[], LocalPolicy::default(), 0.025);
+        assert_eq!((got.cases.len(), got.beyond, got.broken), (10, 5, 4));
     }
 
     #[test]

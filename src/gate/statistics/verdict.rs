@@ -73,8 +73,9 @@ fn weigh(cases: &[PairedCase], fresh: &[FreshSamples], policy: ComparisonPolicy)
 
     let confirmed = local.iter().flat_map(|local| &local.cases).any(|case| case.confirmed.is_some_and(|case| case.regressed));
     let unconfirmed = local.iter().flat_map(|local| &local.cases).any(|case| case.confirmed.is_none());
+    let passed_over = local.iter().any(|local| local.broken > 0);
     let narrow = !compared.is_empty() && interval.low > -policy.margin;
-    let verdict = match (broad.regressed || confirmed, narrow && !unconfirmed) {
+    let verdict = match (broad.regressed || confirmed, narrow && !unconfirmed && !passed_over) {
         (true, _) => ComparisonVerdict::Regressed,
         (false, true) => ComparisonVerdict::NotWorse,
         (false, false) => ComparisonVerdict::Undecided,

@@ -46,6 +46,33 @@ fn a_few_samples_without_a_difference_show_nothing_and_say_how_many_would() {
 }
 
 #[test]
+fn a_case_that_may_have_broken_and_is_not_asked_again_keeps_it_undecided() {
+    let lost: Vec<(usize, u32)> = (286..300).map(|index| (index, 0)).collect();
+    let once = suite(300, 1, &lost);
+    // The mean of so many losses alone would be found: it is the single cases that are looked at.
+    let local = LocalPolicy { share: 0.9, ..LocalPolicy::default() };
+    let policy = ComparisonPolicy { alpha: 1e-4, margin: 0.3, local: Some(local), look: None, family: 1 };
+    let cleared = |cases: &[PairedCase]| {
+        let need = compare(cases, &[], policy).need.unwrap();
+        assert_eq!(need.confirm.len(), 10);
+        let fresh: Vec<FreshSamples> = need.confirm.iter().map(|case| fresh(case, 10, 10)).collect();
+        compare(cases, &fresh, policy)
+    };
+    let got = cleared(&once);
+    assert_eq!(got.verdict, ComparisonVerdict::Undecided);
+    assert_eq!(got.local.as_ref().map(|local| (local.beyond, local.unasked.len(), local.broken)), Some((4, 4, 4)));
+    let said = super::super::words::verdict(&got);
+    assert!(said.contains("4 more cases look worse and are beyond the 10 that are asked again: case-"), "{said}");
+    assert!(said.contains("4 of them failed all samples now and none before"), "{said}");
+    // What lost a sample of three is passed over, and said.
+    let some: Vec<(usize, u32)> = lost.iter().map(|(index, _)| (*index, 2)).collect();
+    let got = cleared(&suite(300, 3, &some));
+    assert_eq!(got.verdict, ComparisonVerdict::NotWorse);
+    let said = super::super::words::verdict(&got);
+    assert!(said.starts_with("not worse on 300 cases") && said.contains("; 4 more cases look worse and are beyond the 10"), "{said}");
+}
+
+#[test]
 fn one_broken_case_is_asked_for_again_and_decided_by_what_comes() {
     let cases = suite(100, 3, &[(7, 0)]);
     let first = judged(&cases, &[]);

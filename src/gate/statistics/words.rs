@@ -41,7 +41,7 @@ pub fn verdict(comparison: &Comparison) -> String {
         (None, ComparisonVerdict::NotWorse | ComparisonVerdict::Undecided) => String::new(),
     };
     let colon = if why.is_empty() { "" } else { ": " };
-    format!("{word} on {} ({numbers}){colon}{why}{}", size(comparison), left_out(comparison))
+    format!("{word} on {} ({numbers}){colon}{why}{}{}", size(comparison), beyond(comparison), left_out(comparison))
 }
 
 /// What this comparison could have seen at all.
@@ -131,6 +131,23 @@ fn needed(need: &Need, comparison: &Comparison) -> String {
         (None, None) => {}
     }
     wants.join("; ")
+}
+
+/// What looks worse and is not asked again, because so many others look as bad or worse.
+fn beyond(comparison: &Comparison) -> String {
+    let Some(local) = comparison.local.as_ref().filter(|local| local.beyond > 0) else { return String::new() };
+    let (cases, verb) =
+        if local.beyond == 1 { ("1 more case looks".to_owned(), "is") } else { (format!("{} more cases look", local.beyond), "are") };
+    let mut names = local.unasked.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if local.unasked.len() > NAMED {
+        names.push_str(&format!(" and {} more", local.unasked.len() - NAMED));
+    }
+    let most = local.cases.len();
+    let broken = match local.broken {
+        0 => String::new(),
+        broken => format!("; {broken} of them failed all samples now and none before: more samples per case would tell which broke"),
+    };
+    format!("; {cases} worse and {verb} beyond the {most} that are asked again: {names}{broken}")
 }
 
 fn left_out(comparison: &Comparison) -> String {

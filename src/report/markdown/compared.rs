@@ -61,7 +61,8 @@ pub(super) fn of_run(comparisons: &[SuiteComparison], page: &mut Page) {
         let said = match &comparison.compared {
             Some(compared) => {
                 let (claim, numbers) = compared::statement(compared, name);
-                format!("{claim} {}", prose(&numbers, SENTENCE))
+                let but = comparison.gap.as_ref().map(|gap| format!("**undecided**: {}; apart from that ", prose(gap, SENTENCE)));
+                format!("{}{claim} {}", but.unwrap_or_default(), prose(&numbers, SENTENCE))
             }
             None => prose(&comparison.message, SENTENCE),
         };

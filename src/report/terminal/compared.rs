@@ -16,7 +16,7 @@ use super::paint::{BAD, BOLD, DIM, GOOD, ODD, PLAIN, Screen, span};
 use super::table::{self, Column, Field, Row, field};
 use crate::model::baseline::{ComparisonStanding, SuiteComparison};
 use crate::model::comparison::ComparisonVerdict;
-use crate::model::side_by_side::{Arm, ArmComparison, CaseDifference, SideBySide};
+use crate::model::side_by_side::{Arm, ArmComparison, CaseDifference, Finding, SideBySide};
 use crate::report::{compared, figures, visible};
 
 /// How many of the cases that differ are shown, the worst first.
@@ -72,6 +72,7 @@ pub(super) fn of_run(comparisons: &[SuiteComparison], screen: &mut Screen<'_>) -
                 ComparisonStanding::NotWorse => GOOD,
             };
             screen.wrapped(&[span(PLAIN, "  ")], &[span(style, visible::brief(&comparison.message, 2_000))], 6)?;
+            findings(&comparison.left_out, screen)?;
             continue;
         };
         // Several models of a suite have one answer.
@@ -81,9 +82,21 @@ pub(super) fn of_run(comparisons: &[SuiteComparison], screen: &mut Screen<'_>) -
             let style = if cheapest.model.is_some() { GOOD } else { ODD };
             screen.wrapped(&[span(PLAIN, "")], &[span(style.bold(), line)], 6)?;
         }
+        if let Some(gap) = &comparison.gap {
+            let gap = visible::brief(&format!("undecided: {gap}; apart from that:"), 2_000);
+            screen.wrapped(&[span(PLAIN, "  ")], &[span(ODD, gap)], 6)?;
+        }
         verdict(compared, screen)?;
         screen.blank()?;
         figures_of(compared, Most { whole: 1, lines: 5, others: "`--html` and `--json` have them" }, screen)?;
+    }
+    Ok(())
+}
+
+fn findings(findings: &[Finding], screen: &mut Screen<'_>) -> io::Result<()> {
+    for finding in findings {
+        let style = if finding.left_out { ODD } else { DIM };
+        screen.wrapped(&[span(style, "  ! ")], &[span(PLAIN, compared::finding(finding))], 3)?;
     }
     Ok(())
 }
@@ -95,10 +108,7 @@ fn figures_of(comparison: &ArmComparison, most: Most, screen: &mut Screen<'_>) -
     for (label, arm) in [("baseline", baseline), ("candidate", candidate)] {
         screen.wrapped(&[span(DIM, format!("  {label:<9}  "))], &[span(DIM, compared::origin(arm))], 2)?;
     }
-    for finding in &comparison.validity {
-        let style = if finding.left_out { ODD } else { DIM };
-        screen.wrapped(&[span(style, "  ! ")], &[span(PLAIN, compared::finding(finding))], 3)?;
-    }
+    findings(&comparison.validity, screen)?;
     if comparison.differing.is_empty() {
         return Ok(());
     }
