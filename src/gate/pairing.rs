@@ -155,7 +155,7 @@ fn trim(pairs: &mut [Pair<'_>], same: &HashSet<Answer<'_>>) {
 
 /// What the cells of one arm are called, and the unit that each belongs to: as [`pair`] would name and cluster them.
 #[must_use]
-pub fn units_of<'a>(cells: &[&'a CellResult]) -> Vec<(String, String)> {
+pub fn units_of(cells: &[&CellResult]) -> Vec<(String, String)> {
     let several_prompts = has_several_prompts(cells);
     let mut of_case: HashMap<(&str, &str), u32> = HashMap::new();
     for cell in cells {
