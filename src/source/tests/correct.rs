@@ -161,7 +161,7 @@ fn cases_and_rows_have_their_assertions_tags_values_and_places() {
     assert_eq!(suite.cases[1].variables["ticket"], json!("a long\nthread\n"));
     assert_eq!((suite.cases[1].samples, suite.cases[1].fixtures[0].path.as_ref()), (Some(1), "fixtures/long-thread.txt"));
     assert_eq!(suite.cases[2].tags, ["table", "x"]);
-    assert_eq!(serde_json::Value::Object((*suite.cases[3].variables).clone()), json!({"ticket": "t2", "expected": "b", "lang": "de"}));
+    assert_eq!(serde_json::Value::Object((*suite.cases[3].variables).clone()), json!({"ticket": "t2", "expected": "b", "lang": "de", "other": 1}));
     assert!(std::sync::Arc::ptr_eq(&suite.cases[2].assertions[0], &suite.cases[3].assertions[0]));
 }
 
