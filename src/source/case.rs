@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::model::problem::{Place, Problem, Site};
 use crate::model::suite::{SourceFile, Variables};
 use crate::source::assertion::{Resolved, resolve_all};
+use crate::source::cluster::{self, Cluster};
 use crate::source::decode::nearest;
 use crate::source::document::{Document, Span};
 use crate::source::enough::enough;
@@ -141,7 +142,7 @@ impl Cases<'_, '_> {
         if let Err(message) = well_named("a case's id", &id.value) {
             self.problems.push(Problem::error(message).at(self.document.place(id.span)).hint("give it a short name that stays"));
         }
-        let cluster = self.cluster(shape.cluster);
+        let cluster = cluster::named(shape.cluster.as_ref(), self.document, self.problems);
         let mut fixtures = Vec::new();
         let (variables, written) = self.variables(shape.vars.as_ref(), &mut fixtures);
         let own = resolve_all(&shape.assert.unwrap_or_default(), self.document, self.inputs, self.problems);
@@ -160,16 +161,6 @@ impl Cases<'_, '_> {
             written: Arc::new(written),
             table: None,
         });
-    }
-
-    fn cluster(&mut self, cluster: Option<Spanned<String>>) -> Option<String> {
-        let cluster = cluster?;
-        if let Err(message) = well_named("a cluster's name", &cluster.value) {
-            self.problems.push(
-                Problem::error(message).at(self.document.place(cluster.span)).hint("give it a short name, such as that of its document"),
-            );
-        }
-        Some(cluster.value)
     }
 
     fn variables(&mut self, node: Option<&Node>, fixtures: &mut Vec<SourceFile>) -> (Variables, Vec<(String, Place)>) {
@@ -250,20 +241,8 @@ impl Cases<'_, '_> {
         if !self.has_ids(&table, column, shape.id_from.as_ref(), &self.document.place(span)) {
             return;
         }
-        let cluster_column = shape.cluster_from.as_ref().map(|column| column.value.clone());
-        if let (Some(_), Some(column)) = (&shape.cluster, &shape.cluster_from) {
-            let problem = Problem::error("rows have one `cluster`, or each the one of its column, not both");
-            self.problems.push(problem.at(self.document.place(column.span)).hint("take `cluster` or `cluster_from` away"));
-        }
-        if let Some(column) = shape.cluster_from.as_ref().filter(|column| !table.rows[0].values.contains_key(&column.value)) {
-            let columns = table.rows[0].values.keys().map(String::as_str);
-            let problem = Problem::error(format!("the table has no column `{}` to take the clusters of its cases from", column.value));
-            let hint = nearest(&column.value, columns)
-                .map_or_else(|| "name one of its columns".to_owned(), |near| format!("did you mean `{near}`?"));
-            self.problems.push(problem.at(self.document.place(column.span)).hint(hint));
-            return;
-        }
-        let cluster = self.cluster(shape.cluster);
+        let asked = (shape.cluster.as_ref(), shape.cluster_from.as_ref());
+        let Some(cluster) = Cluster::of_table(asked, &table, self.document, self.problems) else { return };
         let shared_tags = tags(shape.tags);
         let each = defaults.values().map(weight).sum();
         let shared = Shared {
@@ -272,7 +251,6 @@ impl Cases<'_, '_> {
             id_column: column.to_owned(),
             keeps_id: shape.id_from.is_some(),
             cluster,
-            cluster_column,
             known_tags: shared_tags.iter().cloned().collect(),
             tags: shared_tags,
             effective: effective(self.inherited, &[&own], shape.inherit),
@@ -329,15 +307,7 @@ impl Cases<'_, '_> {
             self.problems.push(Problem::error(message).at(place()).hint(hint));
             return;
         }
-        let cluster = match shared.cluster_column.as_ref().map(|column| values.get(column)) {
-            None => shared.cluster.clone(),
-            Some(Some(Value::String(name))) => Some(name.clone()),
-            Some(Some(Value::Number(name))) => Some(name.to_string()),
-            Some(Some(Value::Bool(name))) => Some(name.to_string()),
-            Some(_) => Some(String::new()),
-        };
-        // A row without one stands for itself.
-        let cluster = cluster.filter(|name| !name.is_empty());
+        let cluster = shared.cluster.of_row(&values);
         let mut tags = shared.tags.clone();
         if let Some(value) = values.shift_remove("tags") {
             match row_tags(&value) {
@@ -359,7 +329,7 @@ impl Cases<'_, '_> {
         self.weight += shared.each;
         let mut variables: Map<String, Value> = shared.defaults.clone();
         for (name, value) in values {
-            if !self.tables[shared.index].1.contains_key(&name) && shared.cluster_column.as_ref() != Some(&name) {
+            if !self.tables[shared.index].1.contains_key(&name) && !shared.cluster.is_column(&name) {
                 self.tables[shared.index].1.insert(name.clone(), ());
             }
             let value = if value.is_object() { self.value(value, &place(), &mut fixtures) } else { Some(value) };
@@ -411,10 +381,7 @@ struct Shared {
     id_column: String,
     /// A column that `id_from` names stays a variable.
     keeps_id: bool,
-    /// What all rows stand or fall with.
-    cluster: Option<String>,
-    /// Or the column that says so; it stays a variable.
-    cluster_column: Option<String>,
+    cluster: Cluster,
     tags: Vec<String>,
     known_tags: HashSet<String>,
     own: Vec<Arc<Resolved>>,

@@ -8,6 +8,7 @@ mod assertion_shape;
 mod by_kind;
 mod case;
 mod check;
+mod cluster;
 pub mod decode;
 pub mod document;
 pub mod earlier;

@@ -152,6 +152,7 @@ pub(crate) struct GateShape {
 #[schemars(rename = "Case")]
 pub(crate) struct CaseShape {
     /// The case's name, unique in the suite.
+    #[serde(default)]
     #[schemars(schema_with = "scalar")]
     pub(crate) id: Option<Spanned<String>>,
     /// A table (CSV, JSON Lines, JSON, YAML), by its path from the project root: one case a row.
@@ -159,6 +160,7 @@ pub(crate) struct CaseShape {
     /// The column whose values are the ids of the rows; `id` by default.
     pub(crate) id_from: Option<Spanned<String>>,
     /// What it stands or falls with: cases of one document, one template. In a comparison all cases of a cluster count as one unit.
+    #[serde(default)]
     #[schemars(schema_with = "scalar")]
     pub(crate) cluster: Option<Spanned<String>>,
     /// The column whose values are the clusters of the rows.

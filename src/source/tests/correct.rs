@@ -161,7 +161,10 @@ fn cases_and_rows_have_their_assertions_tags_values_and_places() {
     assert_eq!(suite.cases[1].variables["ticket"], json!("a long\nthread\n"));
     assert_eq!((suite.cases[1].samples, suite.cases[1].fixtures[0].path.as_ref()), (Some(1), "fixtures/long-thread.txt"));
     assert_eq!(suite.cases[2].tags, ["table", "x"]);
-    assert_eq!(serde_json::Value::Object((*suite.cases[3].variables).clone()), json!({"ticket": "t2", "expected": "b", "lang": "de", "other": 1}));
+    assert_eq!(
+        serde_json::Value::Object((*suite.cases[3].variables).clone()),
+        json!({"ticket": "t2", "expected": "b", "lang": "de", "other": 1})
+    );
     assert!(std::sync::Arc::ptr_eq(&suite.cases[2].assertions[0], &suite.cases[3].assertions[0]));
 }
 
@@ -257,4 +260,25 @@ fn the_fixtures_that_the_documentation_shows_are_read() {
     assert_eq!(cases[1].variables["scan"], json!({"media_type": "image/png", "data": "cG5n"}));
     assert_eq!(cases[2].tags, ["table", "german"]);
     assert_eq!((cases[2].assertions.len(), cases[3].assertions.len()), (1, 2));
+}
+
+#[test]
+fn a_cluster_that_cannot_be_is_an_error_with_its_place() {
+    for (entry, said) in [
+        ("{id: a, cluster: \"\", vars: {ticket: t}}", "a cluster's name"),
+        ("{id: a, cluster_from: lang, vars: {ticket: t}}", "`cluster_from` belongs to a table"),
+        ("{from: t.csv, cluster_from: langs}", "the table has no column `langs` to take the clusters of its cases from"),
+        ("{from: t.csv, cluster: x, cluster_from: lang}", "rows have one `cluster`, or each the one of its column, not both"),
+    ] {
+        let suite = format!(
+            "suite: a\nprompt: p\nmodels: [claude-haiku-4-5]\nrequest: {{max_tokens: 9}}\nassert:\n  - contains: x\ncases:\n  - {entry}\n"
+        );
+        let project = Project::with(&[
+            ("suites/a.yaml", suite.as_str()),
+            ("suites/prompts/p/1.md", "{{ ticket }}"),
+            ("t.csv", "id,ticket,lang\none,t,de\n"),
+        ]);
+        let problems = project.problems();
+        assert!(problems.contains(said) && problems.contains("suites/a.yaml:8"), "{entry}: {problems}");
+    }
 }
