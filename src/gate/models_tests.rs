@@ -80,7 +80,7 @@ fn a_second_look_counts_beside_the_first_and_fresh_samples_do_not() {
     let compared = first[0].compared.as_ref().unwrap();
     let look = compared.second_look.expect("36 samples do not show it");
     assert_eq!((look.first, look.second, look.would_decide, look.price.samples), (3, 6, true, 72), "{}", compared.sentence);
-    assert!(compared.sentence.contains("6 samples per case are 72 more samples of 12 cases, about $0.22"), "{}", compared.sentence);
+    assert!(compared.sentence.contains("6 samples per case are 72 more samples of 12 cases, about $0.2160"), "{}", compared.sentence);
     let passing = Counts::new(3, 3);
     let of = |case: usize| FreshSamples { case: format!("s::c{case}"), baseline: passing, candidate: passing };
     baselines[0].second = (0..12).map(of).collect();

@@ -54,16 +54,8 @@ impl Looks {
         f64::from(self.first) / f64::from(self.second.max(1))
     }
 
-    /// Whether a first look that decided nothing is worth a second: not where cases still want to be confirmed, and not where as many samples
-    /// as were planned would not decide if the difference stayed as it is. Not to look again makes no verdict wrong.
-    #[must_use]
-    pub fn is_worth_it(self, first: &Comparison, cases: &[PairedCase], policy: ComparisonPolicy) -> bool {
-        let Some(need) = &first.need else { return false };
-        need.confirm.is_empty() && self.would_decide(first, cases, policy)
-    }
-
     /// Whether the second look would decide if the difference stayed as it is: by what the first one says of samples, or because the very
-    /// same rates of as many samples would.
+    /// same rates of as many samples would. Not to look again makes no verdict wrong, however that is decided.
     #[must_use]
     pub fn would_decide(self, first: &Comparison, cases: &[PairedCase], policy: ComparisonPolicy) -> bool {
         if first.need.as_ref().and_then(|need| need.samples).is_some_and(|samples| samples <= self.second) {

@@ -5,7 +5,7 @@
 use fastrand::Rng;
 
 use super::second_look::{self, Looks};
-use super::verdict::{compare, judge};
+use super::verdict::judge;
 use crate::model::comparison::{Comparison, ComparisonPolicy, ComparisonVerdict, Counts, FreshSamples, Need, PairedCase, ScreenedCase};
 
 /// The probability that a sample passes, for each case in each arm.
@@ -86,7 +86,7 @@ impl Truth {
     }
 
     /// One decision as a run makes it that may buy what it needs: a first look, fresh samples of what looks worse, and a second look with
-    /// more samples of every case where that can be expected to decide.
+    /// more samples of every case. A run leaves that out where it cannot be expected to decide; with it verdicts are wrong most often.
     #[must_use]
     pub fn decide_in_two_looks(&self, samples: u32, policy: ComparisonPolicy, random: &mut Rng) -> Decision {
         let cases = self.cases(samples, random);
@@ -96,8 +96,7 @@ impl Truth {
             return Decision { comparison, cases, bought };
         }
         let fresh: Vec<FreshSamples> = comparison.local.iter().flat_map(|local| &local.cases).filter_map(asked_again).collect();
-        // What would decide it takes long to find, so it is looked for only here.
-        if !looks.is_worth_it(&compare(&cases, &fresh, looks.first_of(policy)), &cases, policy) {
+        if comparison.need.as_ref().is_some_and(|need| !need.confirm.is_empty()) {
             return Decision { comparison, cases, bought };
         }
         let more = self.cases(looks.second - looks.first, random);
