@@ -28,6 +28,12 @@ use crate::sim::server::{Options, Simulator};
 use crate::store::Store;
 use crate::store::cached::{CacheMode, Cached};
 
+/// Bytes that an answer takes in the store with its request, for most.
+const AN_ANSWER: usize = 24 << 10;
+
+/// Bytes that are reserved for answers at the most.
+const MOST_RESERVED: usize = 8 << 20;
+
 /// The whole request stack of a run.
 pub(crate) struct Answers {
     pub(crate) cached: Cached<Stack>,
@@ -80,6 +86,15 @@ pub(crate) async fn open(project: &Project, plan: &Plan, wanted: Wanted<'_>) -> 
     let batches = batches::clients(configs.iter().filter(|config| asked.contains(config.name.as_str())));
     let batches = batches.map_err(|error| endpoint_problem(&error))?;
     let stack = endpoint::build(configs, &spending, u64::from(seed)).map_err(|error| endpoint_problem(&error))?;
+    let at_once = |name: &&str| {
+        let settings = &project.settings.endpoints[*name];
+        let is_paid = settings.dialect == Dialect::Messages;
+        if is_paid { max_concurrency.unwrap_or(settings.max_concurrency) as usize } else { 0 }
+    };
+    let flying: usize = asked.iter().map(at_once).sum();
+    if flying > 0 {
+        store.reserve((flying * AN_ANSWER).min(MOST_RESERVED)).map_err(|error| store_problem(&error))?;
+    }
     for name in asked {
         stack.prepare(name).map_err(|error| endpoint_problem(&error))?;
     }

@@ -21,11 +21,13 @@ pub(crate) struct Console {
     colour_error: bool,
     width: u16,
     verbosity: u8,
+    goes_on_unread: bool,
 }
 
 impl Console {
-    /// Decides on colour once: the flag, else NO_COLOR, CLICOLOR and whether the stream is a terminal.
-    pub(crate) fn new(choice: ColourChoice, verbosity: u8) -> Self {
+    /// Decides on colour once: the flag, else NO_COLOR, CLICOLOR and whether the stream is a terminal. `goes_on_unread`: it is no failure that
+    /// nobody reads standard output any more.
+    pub(crate) fn new(choice: ColourChoice, verbosity: u8, goes_on_unread: bool) -> Self {
         let colour = |automatic: ColorChoice| match choice {
             ColourChoice::Auto => automatic != ColorChoice::Never,
             ColourChoice::Always => true,
@@ -37,6 +39,7 @@ impl Console {
             colour_error: colour(anstream::AutoStream::choice(&io::stderr())),
             width: columns.or_else(terminal_width).unwrap_or(100).clamp(40, 240),
             verbosity,
+            goes_on_unread,
         }
     }
 
@@ -67,17 +70,21 @@ impl Console {
 
     /// Standard output, buffered.
     pub(crate) fn out(&self) -> impl Write + use<> {
-        io::BufWriter::new(io::stdout().lock())
+        io::BufWriter::new(self.standard())
+    }
+
+    fn standard(&self) -> impl Write + use<> {
+        Standard { out: io::stdout().lock(), goes_on_unread: self.goes_on_unread }
     }
 
     /// A text to standard output, whole lines.
     pub(crate) fn text(&self, text: &str) -> Result<(), Failure> {
-        terminal::plain(text, &mut io::BufWriter::new(io::stdout().lock())).map_err(Self::broken)
+        terminal::plain(text, &mut self.out()).map_err(Self::broken)
     }
 
     /// One line to standard output.
     pub(crate) fn line(&self, line: Arguments<'_>) -> Result<(), Failure> {
-        terminal::plain(&format!("{line}\n"), &mut io::stdout().lock()).map_err(Self::broken)
+        terminal::plain(&format!("{line}\n"), &mut self.standard()).map_err(Self::broken)
     }
 
     /// A line to standard error; a closed standard error stops nothing.
@@ -119,6 +126,33 @@ impl Console {
     pub(crate) fn broken(error: io::Error) -> Failure {
         let problem = Problem::error(format!("cannot write to standard output: {error}"));
         Failure { is_unread: error.kind() == io::ErrorKind::BrokenPipe, ..Failure::of(Exit::NotWritten, problem) }
+    }
+}
+
+/// Standard output, which may have no reader any more.
+struct Standard<W> {
+    out: W,
+    goes_on_unread: bool,
+}
+
+impl<W> Standard<W> {
+    fn read<T>(&self, done: io::Result<T>, unread: T) -> io::Result<T> {
+        match done {
+            Err(error) if self.goes_on_unread && error.kind() == io::ErrorKind::BrokenPipe => Ok(unread),
+            done => done,
+        }
+    }
+}
+
+impl<W: Write> Write for Standard<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let done = self.out.write(bytes);
+        self.read(done, bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let done = self.out.flush();
+        self.read(done, ())
     }
 }
 

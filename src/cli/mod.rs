@@ -40,13 +40,12 @@ mod screen;
 mod session;
 mod settings;
 mod show;
+mod signals;
 mod sim;
 mod watch;
 
 use std::ffi::OsString;
 use std::future::Future;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
 use tokio_util::sync::CancellationToken;
@@ -56,7 +55,9 @@ use crate::cli::arguments::cache::CacheCommand;
 use crate::cli::arguments::{Cli, Command};
 use crate::cli::console::Console;
 use crate::cli::project::{Failure, Project};
+use crate::cli::signals::Attention;
 use crate::model::gate::Exit;
+use crate::model::problem::Problem;
 
 /// Runs the command line of this process and returns its exit code. `end_now` ends the process at once: the second Ctrl-C.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, end_now: fn(u8) -> !) -> u8 {
@@ -69,11 +70,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, end_now: fn(u8) -> !)
             return code;
         }
     };
-    let console = Console::new(cli.color, cli.verbose);
+    let unread = unread(&cli.command);
+    let console = Console::new(cli.color, cli.verbose, unread == Unread::GoesOn);
     match dispatch(&cli, &console, end_now) {
         Ok(exit) => exit.code(),
-        // Whoever read it has what was wanted, as of `promptkeel pending | head`.
-        Err(failure) if failure.is_unread && only_prints(&cli.command) => Exit::Holds.code(),
+        Err(failure) if failure.is_unread && unread == Unread::Ends => Exit::Holds.code(),
         Err(failure) => {
             console.problems(&failure.problems);
             github::failed(&cli.command, cli.directory.as_deref(), &failure, &console);
@@ -82,15 +83,27 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, end_now: fn(u8) -> !)
     }
 }
 
-/// Whether a command does nothing but print what is there, without a verdict that could be missed.
-fn only_prints(command: &Command) -> bool {
+/// What becomes of a command when nobody reads its standard output any more, as of `promptkeel pending | head`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unread {
+    /// It does nothing but print: whoever read it has what was wanted.
+    Ends,
+    /// It says the same by its exit code, its files, or what it changed: it goes on without a word.
+    GoesOn,
+    /// Somebody was to look at it.
+    Fails,
+}
+
+const fn unread(command: &Command) -> Unread {
     match command {
-        Command::Plan(_) | Command::List(_) | Command::History(_) | Command::Show(_) | Command::Pending(_) => true,
-        Command::Schema(_) | Command::Settings | Command::Completions { .. } | Command::Cache(CacheCommand::Stats(_)) => true,
-        Command::Run(_) | Command::Check(_) | Command::Compare(_) | Command::Merge(_) | Command::Calibrate(_) | Command::Cache(_) => false,
-        Command::Init(_) | Command::Baseline(_) | Command::Review(_) | Command::Report(_) | Command::Sim(_) => false,
-        Command::Batch(BatchCommand::Status(_)) => true,
-        Command::Accept(_) | Command::Reject(_) | Command::Batch(_) => false,
+        Command::Plan(_) | Command::List(_) | Command::History(_) | Command::Show(_) | Command::Pending(_) => Unread::Ends,
+        Command::Schema(_) | Command::Settings | Command::Completions { .. } | Command::Cache(CacheCommand::Stats(_)) => Unread::Ends,
+        Command::Batch(BatchCommand::Status(_)) => Unread::Ends,
+        Command::Run(arguments) if arguments.watch.is_some() => Unread::Fails,
+        Command::Review(_) | Command::Sim(_) => Unread::Fails,
+        Command::Run(_) | Command::Check(_) | Command::Compare(_) | Command::Merge(_) | Command::Calibrate(_) => Unread::GoesOn,
+        Command::Report(_) | Command::Init(_) | Command::Baseline(_) | Command::Cache(_) | Command::Batch(_) => Unread::GoesOn,
+        Command::Accept(_) | Command::Reject(_) => Unread::GoesOn,
     }
 }
 
@@ -188,44 +201,18 @@ fn block_on_loaded<T, F: Future<Output = Result<Exit, Failure>>>(
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| crate::model::problem::Problem::error(format!("cannot start the threads of a run: {error}")))?;
-    let interrupted = CancellationToken::new();
-    let is_loaded = Arc::new(AtomicBool::new(false));
-    runtime.spawn(listen(interrupted.clone(), Arc::clone(&is_loaded), end_now));
+        .map_err(|error| Problem::error(format!("cannot start the threads of a run: {error}")))?;
+    let attention = Attention::default();
+    let leave = move || {
+        screen::give_back();
+        watch::give_back();
+        end_now(Exit::Interrupted.code())
+    };
+    attention.pay(leave).map_err(|error| Problem::error(format!("cannot listen to signals: {error}")))?;
     let result = load().and_then(|loaded| {
-        is_loaded.store(true, Ordering::Release);
-        runtime.block_on(command(loaded, interrupted))
+        attention.under_way();
+        runtime.block_on(command(loaded, attention.interrupted.clone()))
     });
     runtime.shutdown_background();
     result
-}
-
-async fn listen(interrupted: CancellationToken, is_loaded: Arc<AtomicBool>, end_now: fn(u8) -> !) {
-    loop {
-        signal().await;
-        if interrupted.is_cancelled() || !is_loaded.load(Ordering::Acquire) {
-            screen::give_back();
-            watch::give_back();
-            end_now(Exit::Interrupted.code());
-        }
-        interrupted.cancel();
-    }
-}
-
-#[cfg(unix)]
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        let _ = tokio::signal::ctrl_c().await;
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
-}
-
-#[cfg(not(unix))]
-async fn signal() {
-    let _ = tokio::signal::ctrl_c().await;
 }

@@ -33,7 +33,7 @@ use crate::model::money::Money;
 use crate::model::problem::{Problem, Severity};
 use crate::model::remembered::Remembered;
 use crate::model::reply::Answer;
-use crate::model::run::{Address, RunInfo, RunReport};
+use crate::model::run::{Address, NOT_STORED, RunInfo, RunReport};
 use crate::model::verdict::CellError;
 use crate::report::events;
 use crate::report::files::{self, Outputs};
@@ -475,7 +475,7 @@ fn add_late(report: &mut RunReport, plan: &Plan, catalog: &Catalog, late: &[(Key
 
 /// Verdicts of answers that are paid stand, stored or not; but the next run would pay for them again.
 fn unstored(error: &CellError) -> Problem {
-    let problem = Problem::warning(format!("nothing more was asked: {}", error.message));
+    let problem = Problem::warning(format!("{NOT_STORED}{}", error.message));
     match &error.hint {
         Some(hint) => problem.hint(hint.as_str()),
         None => problem,

@@ -1,5 +1,7 @@
 //! `promptkeel schema`, `settings`, `completions`: what do editors and shells want to know?
 
+use std::io::Write;
+
 use clap::CommandFactory;
 
 use crate::cli::arguments::{Cli, SchemaArguments, SchemaOf};
@@ -29,6 +31,10 @@ pub(crate) fn defaults(console: &Console) -> Result<Exit, Failure> {
 
 /// Prints a completion script.
 pub(crate) fn completions(shell: clap_complete::Shell, console: &Console) -> Result<Exit, Failure> {
-    clap_complete::generate(shell, &mut Cli::command(), "promptkeel", &mut console.out());
+    // It panics where it cannot write.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "promptkeel", &mut script);
+    let mut out = console.out();
+    out.write_all(&script).and_then(|()| out.flush()).map_err(Console::broken)?;
     Ok(Exit::Holds)
 }

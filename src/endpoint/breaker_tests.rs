@@ -108,7 +108,7 @@ async fn giving_up_ends_every_kind_of_waiting() {
     // One model is told to wait for minutes; then the endpoint falls silent.
     let start = Instant::now();
     let wire = Arc::new(Scripted::new(move |number, _| match number {
-        0 => (Duration::ZERO, Err(failed(ErrorKind::RateLimited, Advice { after: Some(seconds(15)), should_retry: None }))),
+        0 => (Duration::ZERO, Err(failed(ErrorKind::RateLimited, Advice { after: Some(seconds(15)), ..Advice::default() }))),
         _ => (Duration::from_millis(1), Err(down(ErrorKind::Connection))),
     }));
     let mut config = settings(2);

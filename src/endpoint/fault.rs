@@ -9,7 +9,7 @@ use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use crate::endpoint::messages::{ApiError, Parsed, parse};
 use crate::endpoint::secret::Scrubber;
 use crate::endpoint::wire::Advice;
-use crate::model::verdict::{CellError, ErrorKind};
+use crate::model::verdict::ErrorKind;
 
 /// Longest excerpt of a server's words in a message, in characters.
 const EXCERPT: usize = 300;
@@ -124,16 +124,6 @@ pub(crate) fn of_stream(reason: &str, headers: &HeaderMap, scrubber: &Scrubber) 
     }
 }
 
-/// What stands in the message of a reply that came whole, and holds what is no text.
-pub(crate) const HALF_A_PAIR: &str = "holds half of a surrogate pair, which is no Unicode";
-const NO_UTF_8: &str = "is not UTF-8";
-
-/// Whether a reply was no text. It was whole, or long enough to be paid, and nothing on the way makes such a thing: what the model wrote, or
-/// the server makes of it, comes in the same way again.
-pub(crate) fn is_no_text(error: &CellError) -> bool {
-    error.kind == ErrorKind::MalformedReply && [HALF_A_PAIR, NO_UTF_8].iter().any(|words| error.message.contains(words))
-}
-
 pub(crate) fn words(error: &ApiError, scrubber: &Scrubber) -> String {
     let mut words = String::new();
     if let Some(kind) = &error.kind {
@@ -225,7 +215,7 @@ pub(crate) fn advice(headers: &HeaderMap, now: DateTime<Utc>) -> Advice {
         Some("false") => Some(false),
         Some(_) | None => None,
     };
-    Advice { after, should_retry }
+    Advice { after, should_retry, ..Advice::default() }
 }
 
 fn seconds(value: &str, divisor: f64) -> Option<Duration> {

@@ -243,7 +243,10 @@ impl Http {
                     let reply = self.reply(*message, head, request_id, duration);
                     return Ok(Answer { reply: Arc::new(reply), served: Served::Fresh });
                 }
-                Err(fault) => fault,
+                Err(Unread { fault, no_text }) => {
+                    advice.no_text = no_text;
+                    fault
+                }
             },
             Err(broken) => {
                 if broken.hopeless {
@@ -267,29 +270,31 @@ struct Sending {
 }
 
 impl Http {
-    fn read(&self, received: Received, head: &Head, call: &Call) -> Result<Box<Message>, Fault> {
+    fn read(&self, received: Received, head: &Head, call: &Call) -> Result<Box<Message>, Unread> {
         let status = head.status.expect("a body comes after its head");
         let body = match received {
             Received::Bytes(body) if !(200..300).contains(&status) => {
-                return Err(fault::of_status(status, &head.headers, &body, self.asked(call)));
+                return Err(fault::of_status(status, &head.headers, &body, self.asked(call)).into());
             }
             Received::Bytes(body) if stream::looks_like_a_stream(&body) => stream::read([body.as_slice()]),
-            Received::Bytes(body) if self.counts => return self.read_count(&body, head, call),
+            Received::Bytes(body) if self.counts => return Ok(self.read_count(&body, head, call)?),
             Received::Bytes(body) => return self.read_text(body, head, call),
             Received::Assembled(body) => Ok(body),
             Received::Faulty(fault) => Err(fault),
         };
         let malformed = |reason: String| fault::of_stream(&reason, &head.headers, &self.scrubber);
         match body {
-            Ok(body) => messages::assembled(body).map(|message| self.scrubbed(message)).map_err(malformed),
-            Err(StreamFault::Malformed(reason)) => Err(malformed(reason)),
-            Err(StreamFault::Error(error)) => Err(fault::of_error_event(&error, self.asked(call))),
+            Ok(body) => messages::assembled(body).map(|message| self.scrubbed(message)).map_err(|reason| malformed(reason).into()),
+            Err(StreamFault::Malformed(reason)) => Err(malformed(reason).into()),
+            Err(StreamFault::NoText(reason)) => Err(Unread { fault: malformed(reason), no_text: true }),
+            Err(StreamFault::Error(error)) => Err(fault::of_error_event(&error, self.asked(call)).into()),
             Err(StreamFault::Early(reason)) => Err(Fault {
                 kind: ErrorKind::Connection,
                 message: format!("the stream from {} ended {reason}", self.address.as_str()),
                 hint: None,
                 request_id: None,
-            }),
+            }
+            .into()),
         }
     }
 
@@ -322,15 +327,34 @@ impl Http {
         }
     }
 
-    fn read_text(&self, body: Vec<u8>, head: &Head, call: &Call) -> Result<Box<Message>, Fault> {
-        let text = String::from_utf8(body).map_err(|error| {
-            fault::of_body("it is not UTF-8", &head.headers, &String::from_utf8_lossy(error.as_bytes()), &self.scrubber)
-        })?;
+    /// A body is whole here: one that was cut is a broken connection.
+    fn read_text(&self, body: Vec<u8>, head: &Head, call: &Call) -> Result<Box<Message>, Unread> {
+        let unread = |reason: &str, text: &str| fault::of_body(reason, &head.headers, text, &self.scrubber);
+        let text = match String::from_utf8(body) {
+            Ok(text) => text,
+            Err(error) => {
+                let fault = unread("it is not UTF-8", &String::from_utf8_lossy(error.as_bytes()));
+                return Err(Unread { fault, no_text: true });
+            }
+        };
         match messages::parse(&text) {
             Ok(Parsed::Message(message)) => Ok(self.scrubbed(message)),
-            Ok(Parsed::Error(error)) => Err(fault::of_error_body(&error, self.asked(call))),
-            Err(reason) => Err(fault::of_body(&reason, &head.headers, &text, &self.scrubber)),
+            Ok(Parsed::Error(error)) => Err(fault::of_error_body(&error, self.asked(call)).into()),
+            Err(reason) => Err(Unread { fault: unread(&reason, &text), no_text: messages::is_no_text(&reason) }),
         }
+    }
+}
+
+/// A response without a reply.
+struct Unread {
+    fault: Fault,
+    /// As in [`Advice`].
+    no_text: bool,
+}
+
+impl From<Fault> for Unread {
+    fn from(fault: Fault) -> Self {
+        Self { fault, no_text: false }
     }
 }
 

@@ -213,7 +213,7 @@ async fn what_the_server_says_about_trying_again_comes_along() {
     let headers = "retry-after: 3\r\nx-should-retry: false\r\nrequest-id: req_head\r\n";
     let response = http("429 Too Many Requests", headers, &error("rate_limit_error", "slow"));
     let (_, attempt, advice) = parts(attempt(Step::Write(response)).await.unwrap_err());
-    assert_eq!(advice, Advice { after: Some(Duration::from_secs(3)), should_retry: Some(false) });
+    assert_eq!(advice, Advice { after: Some(Duration::from_secs(3)), should_retry: Some(false), ..Advice::default() });
     assert_eq!(attempt.request_id.as_deref(), Some("req_head"));
 }
 

@@ -105,7 +105,7 @@ impl Wire for Arc<Server> {
         if let Some(after) = after {
             *self.forbidden_until.lock().unwrap() = Some(now + after);
         }
-        Attempted { result: Err(failed(ErrorKind::RateLimited, Advice { after, should_retry: None })), limits }
+        Attempted { result: Err(failed(ErrorKind::RateLimited, Advice { after, ..Advice::default() })), limits }
     }
 }
 

@@ -133,7 +133,7 @@ async fn whoever_came_first_goes_first() {
 #[tokio::test(start_paused = true)]
 async fn a_429_cools_down_every_cell_of_that_endpoint() {
     let wire = Arc::new(Scripted::new(|number, _| match number {
-        0 => (seconds(1), Err(failed(ErrorKind::RateLimited, Advice { after: Some(seconds(30)), should_retry: None }))),
+        0 => (seconds(1), Err(failed(ErrorKind::RateLimited, Advice { after: Some(seconds(30)), ..Advice::default() }))),
         _ => (seconds(1), Ok(fresh("ok"))),
     }));
     let stack = stack(&wire, |config| config.max_concurrency = 1);
@@ -277,7 +277,7 @@ async fn called(
         // A longer wish is cut to the setting.
         told.lock().unwrap().extend(after.map(|after| (ends, ends + after.min(seconds(20)))));
         let result = match outcome {
-            0..=2 => Err(failed(ErrorKind::RateLimited, Advice { after, should_retry: None })),
+            0..=2 => Err(failed(ErrorKind::RateLimited, Advice { after, ..Advice::default() })),
             3 => Err(failed(ErrorKind::Overloaded, Advice::default())),
             _ => Ok(fresh("ok")),
         };

@@ -7,7 +7,6 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
-use crate::endpoint::fault::HALF_A_PAIR;
 use crate::endpoint::marks::{Blocks, Tools, Turns};
 use crate::endpoint::secret::{Scrubber, excerpt};
 use crate::model::prefix::{self, Marks};
@@ -222,6 +221,14 @@ pub enum Parsed {
     Message(Box<Message>),
     /// An error.
     Error(ApiError),
+}
+
+/// Half of a UTF-16 pair stands in a reply.
+pub(super) const HALF_A_PAIR: &str = "holds half of a surrogate pair, which is no Unicode";
+
+/// Whether [`parse`] gave this as the reason: it quotes nothing of the reply before these words.
+pub(super) fn is_no_text(reason: &str) -> bool {
+    reason.strip_prefix("a text of it ").is_some_and(|rest| rest.starts_with(HALF_A_PAIR))
 }
 
 /// Whether a parser says so of half of a UTF-16 pair.

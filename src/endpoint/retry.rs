@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use crate::endpoint::breaker::Breaker;
 use crate::endpoint::circuit::{Failure, PROBE_TIME, Sign, StreakId, sign};
-use crate::endpoint::fault;
 use crate::endpoint::patience::{GaveUp, Patience};
 use crate::endpoint::wire::{Advice, Attempted, Failed, Wire};
 use crate::endpoint::{Call, CallEvent, Endpoint, EndpointConfig};
@@ -148,9 +147,8 @@ impl<W: Wire> Endpoint for Retrying<W> {
                     self.count(&call, &mut tally, sign, &error, failure);
                     // Whoever stands in line behind a probe takes the next turn.
                     patience.let_others_probe();
-                    let is_no_text = fault::is_no_text(&error);
-                    let came_again = is_no_text && tally.was_no_text;
-                    tally.was_no_text |= is_no_text;
+                    let came_again = advice.no_text && tally.was_no_text;
+                    tally.was_no_text |= advice.no_text;
                     if came_again || !worth_retrying(error.kind, advice) || tally.made(breaker) >= self.max_attempts {
                         return Err(CellError { message: after_attempts(error.message, attempts.len()), attempts, ..error });
                     }

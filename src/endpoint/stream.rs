@@ -5,8 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::endpoint::fault::HALF_A_PAIR;
-use crate::endpoint::messages::{ApiError, Parsed, is_half_a_pair, parse};
+use crate::endpoint::messages::{ApiError, HALF_A_PAIR, Parsed, is_half_a_pair, parse};
 use crate::endpoint::sse::{Decoder, Event, SseError};
 use crate::endpoint::unfinished::whole_members;
 
@@ -20,6 +19,8 @@ pub enum StreamFault {
     Error(ApiError),
     /// The events contradict each other or the API; one clause that says how.
     Malformed(String),
+    /// It came to its `message_stop`, and a text of it is none.
+    NoText(String),
     /// It ended before `message_stop`; one clause that says how far it came.
     Early(String),
 }
@@ -110,6 +111,8 @@ struct Assembly {
     message: Option<Map<String, Value>>,
     blocks: Vec<Growing>,
     stopped: bool,
+    /// What is no text in it. It is only read on to see whether it was whole.
+    no_text: Option<String>,
 }
 
 /// A content block that grows.
@@ -137,7 +140,8 @@ impl Assembly {
                 | "message_delta"
                 | "message_stop") => {
                     if is_half_a_pair(&error.to_string()) {
-                        return malformed(format!("a text of a `{name}` event {HALF_A_PAIR}"));
+                        self.no_text.get_or_insert_with(|| format!("a text of a `{name}` event {HALF_A_PAIR}"));
+                        return Ok(());
                     }
                     return malformed(format!("the data of a `{name}` event is no JSON object"));
                 }
@@ -148,6 +152,10 @@ impl Assembly {
         match Kind::of(&kind) {
             None => Ok(()),
             Some(Kind::Error) => Err(StreamFault::Error(spoken(&event.data))),
+            Some(kind) if self.no_text.is_some() => {
+                self.stopped = matches!(kind, Kind::MessageStop);
+                Ok(())
+            }
             Some(Kind::MessageStart) => self.start(data),
             Some(_) if self.message.is_none() => malformed(format!("`{kind}` came before `message_start`")),
             Some(Kind::BlockStart) => self.open(&mut data),
@@ -279,6 +287,9 @@ impl Assembly {
     }
 
     fn finish(self) -> Result<Value, StreamFault> {
+        if let Some(reason) = self.no_text {
+            return Err(if self.stopped { StreamFault::NoText(reason) } else { StreamFault::Malformed(reason) });
+        }
         let Some(mut message) = self.message else { return Err(StreamFault::Early("before `message_start`".to_owned())) };
         if !self.stopped {
             let blocks = self.blocks.len();

@@ -346,6 +346,8 @@ fn every_disorder_is_named() {
         "a text of a `content_block_delta` event holds half of a surrogate pair, which is no Unicode",
     )
     "#);
+    let whole = format!("{half}{}", wire(&[json!({"type": "message_stop"})]));
+    assert!(matches!(read([whole.as_bytes()]), Err(StreamFault::NoText(_))), "it came to its end");
 }
 
 #[test]

@@ -199,7 +199,7 @@ async fn groups_do_not_wait_for_each_other_and_neither_does_what_shares_nothing(
 #[tokio::test(start_paused = true)]
 async fn a_first_one_that_fails_hands_over_at_once() {
     let fails = [
-        (ErrorKind::Overloaded, Advice { after: Some(seconds(60.0)), should_retry: None }),
+        (ErrorKind::Overloaded, Advice { after: Some(seconds(60.0)), ..Advice::default() }),
         (ErrorKind::InvalidRequest, Advice::default()),
     ];
     for (kind, advice) in fails {
@@ -258,7 +258,7 @@ async fn after_a_pause_that_is_longer_than_an_entry_lives_one_goes_first_again()
 #[tokio::test(start_paused = true)]
 async fn what_waited_in_line_for_longer_than_an_entry_lives_looks_again() {
     // Everything behind the first one is told to come back in ten minutes.
-    let told = Advice { after: Some(seconds(600.0)), should_retry: None };
+    let told = Advice { after: Some(seconds(600.0)), ..Advice::default() };
     let provider = Provider::new(move |number, _| match number {
         1..=20 => Step::Fails(seconds(0.1), ErrorKind::RateLimited, told),
         _ => Step::Answers(seconds(1.0)),
@@ -338,7 +338,7 @@ proptest! {
                 match kind {
                     0 => Step::Fails(takes, ErrorKind::Overloaded, Advice::default()),
                     1 => Step::Fails(takes, ErrorKind::InvalidRequest, Advice::default()),
-                    2 => Step::Fails(takes, ErrorKind::RateLimited, Advice { after: Some(takes), should_retry: None }),
+                    2 => Step::Fails(takes, ErrorKind::RateLimited, Advice { after: Some(takes), ..Advice::default() }),
                     3 => Step::Refuses(takes),
                     4 => Step::Streams(takes / 10, takes),
                     _ => Step::Answers(takes),

@@ -59,4 +59,7 @@ pub struct Advice {
     pub after: Option<Duration>,
     /// `x-should-retry`.
     pub should_retry: Option<bool>,
+    /// The reply was whole, and what the server made is no text: nothing on the way does that, so it comes in the same way again, and is paid
+    /// each time.
+    pub no_text: bool,
 }

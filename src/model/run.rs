@@ -21,6 +21,9 @@ use crate::model::verdict::{AssertionResult, CellError, SkipReason, SnapshotStat
 /// How the warning begins that says what the budget left out of a run, and whose hint is the next step.
 pub const LEFT_OUT_BY_BUDGET: &str = "the budget left out";
 
+/// How the warning begins that says that the store took no more, and whose rest says why.
+pub const NOT_STORED: &str = "nothing more was asked: ";
+
 /// The value of [`RunReport::schema`] that this version writes and reads.
 pub const SCHEMA: &str = "promptkeel.run/1";
 

@@ -75,6 +75,13 @@ fn where_the_store_failed_nobody_is_told_that_answers_are_stored() {
     }
     // An assertion without a verdict has none the next time either.
     assert!(summary(&judged, 200, false).contains("everything is answered and stored: `promptkeel run` again asks nothing"));
+    let failed = "the store failed: `promptkeel run` again asks, and pays";
+    for mut untaken in [report.clone(), judged] {
+        let words = format!("{}an answer was paid and could not be stored", crate::model::run::NOT_STORED);
+        untaken.problems.push(crate::model::problem::Problem::warning(words));
+        let summary = summary(&untaken, 200, false);
+        assert!(!summary.contains(said) && !summary.contains("answered and stored") && summary.contains(failed), "{summary}");
+    }
     report.cells[0].samples[0].skipped = Some(crate::model::verdict::SkipReason::StoreFailed("the disk is full".to_owned()));
     let summary = summary(&report, 200, false);
     assert!(!summary.contains(said) && summary.contains("the store failed: `promptkeel run` again asks, and pays"), "{summary}");

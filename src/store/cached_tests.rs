@@ -107,9 +107,10 @@ async fn a_call_in_line_is_not_sent_once_its_caller_left() {
 async fn whoever_joins_an_abandoned_call_gets_an_answer_all_the_same() {
     let folder = folder();
     let wire = Arc::new(Scripted::new(|number, _| match number {
-        0 => {
-            (Duration::from_millis(10), Err(failed(ErrorKind::Server, Advice { after: Some(Duration::from_secs(60)), should_retry: None })))
-        }
+        0 => (
+            Duration::from_millis(10),
+            Err(failed(ErrorKind::Server, Advice { after: Some(Duration::from_secs(60)), ..Advice::default() })),
+        ),
         _ => (Duration::from_millis(10), Ok(fresh("ok"))),
     }));
     let cached = cached(&folder, CacheMode::ReadWrite, &wire);
@@ -124,7 +125,7 @@ async fn whoever_joins_an_abandoned_call_gets_an_answer_all_the_same() {
 /// The first request fails and asks for a long pause, the second one answers after ten seconds, others are answered at once.
 fn failing_then_slow() -> Arc<Scripted> {
     Arc::new(Scripted::new(|number, _| match number {
-        0 => (Duration::ZERO, Err(failed(ErrorKind::Server, Advice { after: None, should_retry: None }))),
+        0 => (Duration::ZERO, Err(failed(ErrorKind::Server, Advice { after: None, ..Advice::default() }))),
         1 => (Duration::from_secs(10), Ok(fresh("slow"))),
         _ => (Duration::ZERO, Ok(fresh("ok"))),
     }))
@@ -292,7 +293,10 @@ async fn what_was_acknowledged_is_there_after_the_process_is_gone() {
 async fn the_attempts_of_a_flight_that_is_stopped_are_told_once() {
     let folder = folder();
     let wire = Arc::new(Scripted::new(|_, _| {
-        (Duration::from_millis(10), Err(failed(ErrorKind::Connection, Advice { after: Some(Duration::from_secs(60)), should_retry: None })))
+        (
+            Duration::from_millis(10),
+            Err(failed(ErrorKind::Connection, Advice { after: Some(Duration::from_secs(60)), ..Advice::default() })),
+        )
     }));
     let config = config("https://api.anthropic.com");
     let stopped = CancellationToken::new();
@@ -352,7 +356,7 @@ mod claims {
         let wire = Arc::new(Scripted::new(|number, _| match number {
             0..3 => (
                 Duration::from_millis(10),
-                Err(failed(ErrorKind::Server, Advice { after: Some(Duration::from_secs(5)), should_retry: None })),
+                Err(failed(ErrorKind::Server, Advice { after: Some(Duration::from_secs(5)), ..Advice::default() })),
             ),
             _ => (Duration::from_millis(10), Ok(fresh("ok"))),
         }));

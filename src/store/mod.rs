@@ -278,6 +278,14 @@ impl Store {
         self.writer()?.save_run(run.clone())
     }
 
+    /// Makes room for so many bytes of answers, before any is paid for. Blocks until it is there.
+    ///
+    /// # Errors
+    /// If they could not be stored.
+    pub fn reserve(&self, bytes: usize) -> Result<(), StoreError> {
+        self.writer()?.reserve(bytes)
+    }
+
     /// Moves what is in the log into the file, so that the file alone holds everything, on the disk. Blocks until it is done.
     pub fn settle(&self) {
         if let Some(writer) = &self.writer {

@@ -32,6 +32,7 @@ enum Job {
     Forget(Vec<String>, mpsc::SyncSender<Result<(), StoreError>>),
     ForgetAnswers(Vec<i64>, mpsc::SyncSender<Result<(), StoreError>>),
     Batch(Box<Change>, oneshot::Sender<Result<(), StoreError>>),
+    Reserve(usize, mpsc::SyncSender<Result<(), StoreError>>),
     Settle(mpsc::SyncSender<()>),
 }
 
@@ -73,6 +74,12 @@ impl Writer {
     pub(super) fn forget_answers(&self, ids: Vec<i64>) -> Result<(), StoreError> {
         let (sender, receiver) = mpsc::sync_channel(1);
         self.send(Job::ForgetAnswers(ids, sender))?;
+        receiver.recv().unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    pub(super) fn reserve(&self, bytes: usize) -> Result<(), StoreError> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        self.send(Job::Reserve(bytes, sender))?;
         receiver.recv().unwrap_or_else(|_| Err(self.gone()))
     }
 
@@ -118,6 +125,10 @@ fn work(mut connection: Connection, queue: &mpsc::Receiver<Job>, path: &Path) {
             match job {
                 Job::Put(_, waiting) | Job::Batch(_, waiting) => drop(waiting.send(result.clone())),
                 Job::SaveRun(_, waiting) | Job::Forget(_, waiting) | Job::ForgetAnswers(_, waiting) => drop(waiting.send(result.clone())),
+                Job::Reserve(bytes, waiting) => {
+                    let reserved = reserve(&mut connection, bytes).map_err(|error| explain(path, &error));
+                    drop(waiting.send(result.clone().and(reserved)));
+                }
                 Job::Settle(waiting) => {
                     // What other processes are reading right now stays in the log, and nothing is missing.
                     let _ = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
@@ -148,8 +159,23 @@ fn write(connection: &mut Connection, batch: &[Job]) -> rusqlite::Result<()> {
             Job::Forget(ids, _) => history::forget_these(&transaction, ids)?,
             Job::ForgetAnswers(ids, _) => answers::forget(&transaction, ids)?,
             Job::Batch(change, _) => batches::change(&transaction, change)?,
-            Job::Settle(_) => {}
+            Job::Reserve(..) | Job::Settle(_) => {}
         }
     }
     transaction.commit()
+}
+
+/// Writes so many bytes and lets go of them. They stay free in the file, and once it holds them the log begins anew in the length that it has,
+/// so that as much can be written although the disk takes no more.
+fn reserve(connection: &mut Connection, bytes: usize) -> rusqlite::Result<()> {
+    let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+    // What a file system cannot make smaller. A process that ends between the two leaves the table to the next one.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch("DROP TABLE IF EXISTS reserve; CREATE TABLE reserve (bytes BLOB NOT NULL) STRICT;")?;
+    transaction.execute("INSERT INTO reserve VALUES (randomblob(?1))", [bytes])?;
+    transaction.commit()?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch("DROP TABLE IF EXISTS reserve")?;
+    transaction.commit()?;
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }

@@ -56,11 +56,38 @@ fn what_only_prints_ends_quietly_where_nobody_reads_on_and_a_verdict_does_not() 
         let output = project.command(arguments).stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped()).output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
-    for arguments in
-        [&["pending"][..], &["list"], &["plan"], &["history"], &["show", "last"], &["schema", "suite"], &["settings"], &["cache", "stats"]]
-    {
+    for arguments in [
+        &["pending"][..],
+        &["list"],
+        &["plan"],
+        &["history"],
+        &["show", "last"],
+        &["schema", "suite"],
+        &["settings"],
+        &["cache", "stats"],
+        &["completions", "zsh"],
+    ] {
         assert_eq!(unread(arguments), (Some(0), String::new()), "{arguments:?}");
     }
-    let (code, told) = unread(&["check"]);
-    assert!(code == Some(5) && told.contains("cannot write to standard output"), "{code:?} {told}");
+    // What has a verdict has it by its exit code.
+    assert_eq!(project.run(&["run", "--json", "report.json"]).code, 0);
+    for arguments in [
+        &["check"][..],
+        &["check", "--json"],
+        &["run"],
+        &["report", "report.json"],
+        &["compare", "report.json", "report.json"],
+        &["merge", "report.json"],
+    ] {
+        let (code, told) = unread(arguments);
+        assert!(code == Some(project.run(arguments).code) && !told.contains("standard output"), "{arguments:?}: {code:?} {told}");
+    }
+    // A report that goes there is lost.
+    let (code, told) = unread(&["run", "--json", "-"]);
+    assert!(code == Some(5) && told.contains("could not be written"), "{code:?} {told}");
+    project.edit("suites/capitals.yaml", "Paris", "Lutetia");
+    for (arguments, expected) in [(&["run"][..], 1), (&["report", "report.json"], 0)] {
+        let (code, told) = unread(arguments);
+        assert!(code == Some(expected) && !told.contains("standard output"), "{arguments:?}: {code:?} {told}");
+    }
 }

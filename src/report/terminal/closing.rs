@@ -15,7 +15,7 @@ use super::compared;
 use super::paint::{BAD, BOLD, DIM, GOOD, ODD, PLAIN, Screen, Span, span};
 use crate::model::baseline::{ComparisonStanding, SuiteComparison};
 use crate::model::gate::{Exit, GateKind, GateOutcome, GateResult};
-use crate::model::run::{LEFT_OUT_BY_BUDGET, RunReport, SampleResult};
+use crate::model::run::{LEFT_OUT_BY_BUDGET, NOT_STORED, RunReport, SampleResult};
 use crate::model::verdict::{CellError, ErrorKind, SkipReason};
 use crate::report::compared::of_gate;
 use crate::report::standing::{Standing, Standings};
@@ -278,10 +278,12 @@ fn again(report: &RunReport) -> &'static str {
     let unasked =
         |sample: &SampleResult| sample.skipped.is_some() || sample.error.as_ref().is_some_and(|error| error.kind != ErrorKind::Judging);
     let samples = || report.cells.iter().flat_map(|cell| &cell.samples);
-    if !samples().any(unasked) {
-        "everything is answered and stored: `promptkeel run` again asks nothing, so mend what could not be judged"
-    } else if samples().any(unstored) {
+    // The last answer of a run may be the one that the store did not take: no sample shows that.
+    let untaken = report.problems.iter().any(|problem| problem.place.is_none() && problem.message.starts_with(NOT_STORED));
+    if untaken || samples().any(unstored) {
         "the store failed: `promptkeel run` again asks, and pays, whatever is not in it, so mend it first"
+    } else if !samples().any(unasked) {
+        "everything is answered and stored: `promptkeel run` again asks nothing, so mend what could not be judged"
     } else {
         "what is answered is stored: `promptkeel run` again asks only what is missing"
     }

@@ -32,7 +32,7 @@ pub fn holds(input: &[u8]) {
             }
         }
         Err(StreamFault::Error(_)) => {}
-        Err(StreamFault::Malformed(reason) | StreamFault::Early(reason)) => {
+        Err(StreamFault::Malformed(reason) | StreamFault::NoText(reason) | StreamFault::Early(reason)) => {
             assert!(!reason.is_empty() && reason.len() <= LONGEST_REASON, "{} bytes: {reason}", reason.len());
             assert!(is_harmless(reason), "{reason:?}");
         }
