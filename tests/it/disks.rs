@@ -115,22 +115,6 @@ fn a_disk_that_fills_up_ends_the_asking_and_what_is_paid_is_judged_and_billed() 
 }
 
 #[test]
-fn on_a_disk_that_stays_full_nothing_is_paid_for_again_and_again() {
-    let server = Server::start(CAPITALS_SCRIPT);
-    let project = asking(many(40), &server);
-    let mut told = Vec::new();
-    for _ in 0..6 {
-        let before = server.requests();
-        let ran = on_a_full_disk(&project, 300, &["run"]);
-        told.push((ran.code, server.requests() - before));
-        if ran.code != 3 {
-            assert!(ran.stderr.contains("store.db` cannot be used") && ran.stderr.contains("check free disk space"), "{}", ran.stderr);
-        }
-    }
-    assert!(told[0].0 == 3 && told[0].1 > 0 && told[2..].iter().all(|ran| *ran == (2, 0)), "{told:?}");
-}
-
-#[test]
 fn a_store_that_cannot_even_be_begun_sends_nothing() {
     let server = Server::start(CAPITALS_SCRIPT);
     let project = asking(many(40), &server);
