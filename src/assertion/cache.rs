@@ -92,8 +92,9 @@ impl CompileCache {
         if let Some((_, compiled)) = lock(&self.schemas).get(&address) {
             return Ok(Arc::clone(compiled));
         }
+        let patterns = json::patterns(source)?;
         if let Some(work) = &self.work {
-            for pattern in json::patterns(&source.schema) {
+            for pattern in patterns {
                 let counted = self.pattern(&pattern, true).and_then(|known| work.again(&pattern, known.bytes()));
                 match counted {
                     Err(error) if error.compiled > 0 || self.is_over() => return Err(json::about_pattern(&source.label, error)),

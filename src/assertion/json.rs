@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::assertion::compile::CompileError;
 use crate::assertion::deadline::{Bound, GaveUp};
-use crate::assertion::pattern::LONGEST_TEXT;
+use crate::assertion::pattern::{self, LONGEST_TEXT};
 use crate::assertion::reach::Reach;
 use crate::assertion::{Finding, Subject, claims, deadline, excerpt, recursion, schema};
 use crate::diff::JsonPathText;
@@ -217,28 +217,50 @@ fn json_path(location: &jsonschema::paths::Location) -> String {
     excerpt::clipped(path.as_str(), excerpt::LONGEST_PATH)
 }
 
+/// Most backslashes in one pattern of a schema: what they mean in JavaScript is translated one by one, and all is read anew after each,
+/// by the library, too, so that the time grows with the square of their number.
+pub(super) const MOST_ESCAPES: usize = 200;
+
 /// A schema's pattern as a regex of ours: in JavaScript, which schemas speak, `\w` is no Unicode class.
 pub(super) fn meant(pattern: &str) -> Cow<'_, str> {
     jsonschema_regex::to_rust_regex(pattern).unwrap_or(Cow::Borrowed(pattern))
 }
 
 /// Everything in a schema that the library compiles as a regex, and perhaps some texts that only look like it.
-pub(super) fn patterns(schema: &Value) -> BTreeSet<Cow<'_, str>> {
+fn written_patterns(schema: &Value) -> BTreeSet<&str> {
     let mut patterns = BTreeSet::new();
     let mut open = vec![schema];
     while let Some(value) = open.pop() {
         match value {
             Value::Array(items) => open.extend(items),
             Value::Object(members) => {
-                patterns.extend(members.get("pattern").and_then(Value::as_str).map(meant));
+                patterns.extend(members.get("pattern").and_then(Value::as_str));
                 let of_names = members.get("patternProperties").and_then(Value::as_object);
-                patterns.extend(of_names.into_iter().flat_map(|members| members.keys()).map(|name| meant(name)));
+                patterns.extend(of_names.into_iter().flat_map(|members| members.keys()).map(String::as_str));
                 open.extend(members.values());
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
     patterns
+}
+
+/// The patterns of a schema, as regexes of ours.
+///
+/// # Errors
+/// Where one of them could not even be translated in bounded time.
+pub(super) fn patterns(source: &SchemaSource) -> Result<BTreeSet<Cow<'_, str>>, CompileError> {
+    let written = written_patterns(&source.schema);
+    for pattern in &written {
+        let found = pattern.bytes().filter(|byte| *byte == b'\\').count();
+        if found > MOST_ESCAPES {
+            let message = format!("the regex {} has {found} backslashes: a schema's may have {MOST_ESCAPES}", excerpt::quoted(pattern));
+            let error = CompileError::new(message).hint("repeat a class by its number (`\\w{60}`), or name what it holds (`[A-Za-z0-9_]`)");
+            return Err(about_pattern(&source.label, error));
+        }
+        pattern::of_bearable_length(pattern).map_err(|error| about_pattern(&source.label, error))?;
+    }
+    Ok(written.into_iter().map(meant).collect())
 }
 
 /// What is wrong with one of its patterns.

@@ -30,6 +30,10 @@ const SHORT_TEXT: usize = 512;
 /// Bytes of a compiled pattern in one direction, of each part of it where it looks around.
 const SIZE_LIMIT: usize = 10 << 20;
 
+/// Bytes of the longest pattern as it is written. Reading it takes some thousand times as many before the size of what it compiles to is
+/// known: a list of some thousand words has its place, and no pattern takes gigabytes.
+pub(super) const LONGEST: usize = 64 << 10;
+
 /// Bytes of one that is too large, up to where that is known.
 pub(super) const TOO_LARGE: usize = 2 * SIZE_LIMIT;
 
@@ -85,6 +89,17 @@ impl Bounded {
     }
 }
 
+/// # Errors
+/// Where a pattern is too long to be read at all.
+pub(super) fn of_bearable_length(pattern: &str) -> Result<(), CompileError> {
+    if pattern.len() <= LONGEST {
+        return Ok(());
+    }
+    let (quoted, bytes) = (excerpt::quoted(pattern), pattern.len());
+    Err(CompileError::new(format!("the regex {quoted} has {bytes} bytes: {LONGEST} are the most"))
+        .hint("use several assertions, or `contains_any` with a list"))
+}
+
 /// As the `regex` crate compiles it.
 fn linear(pattern: &str) -> Result<Regex, Box<BuildError>> {
     let bounds = Config::new().nfa_size_limit(Some(SIZE_LIMIT)).hybrid_cache_capacity(SEARCH_TABLE).utf8_empty(true);
@@ -128,6 +143,7 @@ impl Pattern {
     /// # Errors
     /// The same.
     pub(super) fn compile_for(pattern: &str, held: &Arc<Held>, longest: Duration) -> Result<Self, CompileError> {
+        of_bearable_length(pattern)?;
         let too_large = || {
             CompileError::new(format!("the regex {} is too large when compiled", excerpt::quoted(pattern)))
                 .hint("make counted repetitions such as `{1,1000}` smaller")

@@ -375,3 +375,21 @@ fn a_regex_is_compiled_once_to_know_what_it_takes() {
     let Check::Regex(regex) = &compiled.check else { panic!("{compiled:?}") };
     assert!((1 << 20..2 << 20).contains(&regex.pattern.bytes()), "{}", regex.pattern.bytes());
 }
+
+#[test]
+fn a_pattern_that_is_long_as_it_is_written_is_refused_before_it_is_read() {
+    // Each class becomes some kilobytes before the size of the whole is known.
+    assert!(refusal_of(&assertion(json!({"regex": r"\w".repeat(40_000)}))).ends_with("has 80000 bytes: 65536 are the most"));
+    let list = (0..4_000).map(|nth| format!("word {nth}")).collect::<Vec<_>>().join("|");
+    compile(&assertion(json!({"regex": list})), &Variables::new(), &CompileCache::new()).unwrap();
+    // The library reads a schema's pattern anew for each class that it translates.
+    let many = r"\w".repeat(json::MOST_ESCAPES + 1);
+    for schema in [
+        schema(json!({"pattern": many})),
+        schema(json!({"$defs": {"a": {"patternProperties": {many.clone(): false}}}, "$ref": "#/$defs/a"})),
+    ] {
+        let refusal = refusal_of(&schema);
+        assert!(refusal.ends_with("has 201 backslashes: a schema's may have 200"), "{refusal}");
+    }
+    compile(&schema(json!({"pattern": format!("^{}$", r"\d".repeat(30))})), &Variables::new(), &CompileCache::bounded()).unwrap();
+}
