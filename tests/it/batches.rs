@@ -169,6 +169,31 @@ fn killed_while_its_results_came_it_reads_them_again_and_stores_each_once() {
 }
 
 #[test]
+fn results_that_came_short_though_properly_ended_are_read_again_and_nothing_is_asked_twice() {
+    let server = server("", "polls: 1, rules: [{when: {on: results, call: 1}, then: {fault: invalid_json}}]");
+    let project = project(6, &server);
+    let (ran, report) = project.report(&["--batch"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    paid_once(&server, &report, 6);
+    assert_eq!(server.stats()["batches"]["calls"]["results"], 2);
+}
+
+#[test]
+fn results_that_stay_short_leave_the_batch_to_the_next_run() {
+    let server = server("", "polls: 1, rules: [{when: {on: results, call: '1..5'}, then: {fault: invalid_json}}]");
+    let project = project(6, &server);
+    let (ran, report) = project.report(&["--batch"]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.stderr.contains("of 6 lines came") && ran.stderr.contains("promptkeel batch forget msgbatch_"), "{ran:?}");
+    assert!(served(&report).contains(&"batch".to_owned()), "what did come is judged: {report}");
+    let (ran, report) = project.report(&[]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let stats = server.stats();
+    assert_eq!((count(&stats, "created"), &stats["bill"]["messages_usd"]), (1, &Value::from("0.00")), "{stats}");
+    assert_eq!(report["totals"]["passed"], 6, "{}", report["totals"]);
+}
+
+#[test]
 fn a_creation_whose_answer_was_lost_is_found_and_not_repeated() {
     for fault in ["lost", "cut", "invalid_json"] {
         let server = server("", &format!("polls: 2, rules: [{{when: {{on: create, call: 1}}, then: {{fault: {fault}}}}}]"));

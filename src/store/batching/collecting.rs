@@ -24,7 +24,7 @@ use crate::store::answers::NewAnswer;
 use crate::store::batches::{BatchEnd, BatchRow, Item};
 use crate::store::{Store, StoreError, answers};
 
-/// Times that a file which breaks off is read.
+/// Times that a file is read which breaks off or lacks lines.
 const TRIES: u32 = 5;
 
 /// Answers on their way into the store.
@@ -48,20 +48,47 @@ impl Work<'_> {
     /// Stores the results of a batch that has ended.
     pub(super) async fn collect(&mut self, client: &Batches, row: &BatchRow, batch: &Batch, items: &[Item]) -> Result<(), Problem> {
         let mut tried = 0;
-        let came = loop {
-            match self.read(client, row, batch, items).await? {
-                Ok(came) => break came,
-                Err(fault) => {
-                    tried += 1;
-                    let hopeless = matches!(fault.kind, FaultKind::NotFound | FaultKind::Refused);
-                    if hopeless || tried == TRIES || self.with.stopped.is_cancelled() {
-                        self.unread(row, batch, items, &fault).await?;
-                        return Ok(());
+        let mut came: HashMap<usize, Came> = HashMap::new();
+        let strange = loop {
+            let fault = match self.read(client, row, batch, items).await? {
+                Ok((read, strange)) => {
+                    for (place, what) in read {
+                        if !matches!(what, Came::Lost(_)) || !came.contains_key(&place) {
+                            came.insert(place, what);
+                        }
                     }
-                    tokio::time::sleep(Duration::from_millis(500 << tried)).await;
+                    match lacking(batch, items, &came) {
+                        Some(fault) => fault,
+                        // What somebody garbled on the way may come whole the next time; what the server itself wrote like that never will.
+                        None if tried + 1 < TRIES && came.values().any(|what| matches!(what, Came::Lost(_))) => {
+                            incomplete("a line cannot be read".to_owned())
+                        }
+                        None => break strange,
+                    }
                 }
+                Err(fault) => fault,
+            };
+            tried += 1;
+            let hopeless = matches!(fault.kind, FaultKind::NotFound | FaultKind::Refused);
+            if hopeless || tried == TRIES || self.with.stopped.is_cancelled() {
+                let (paid, left): (Vec<_>, Vec<_>) = (0..items.len()).partition(|place| matches!(came.get(place), Some(Came::Paid(_))));
+                for place in paid {
+                    let Some(Came::Paid(cost)) = came.remove(&place) else { continue };
+                    let key = items[place].key;
+                    let taken = self.taken.get(&key).copied().unwrap_or_default();
+                    self.settled.paid.insert(key);
+                    self.settle(&key, cost.unwrap_or(taken));
+                }
+                let left: Vec<Item> = left.into_iter().map(|place| items[place]).collect();
+                self.unread(row, batch, &left, &fault).await?;
+                return Ok(());
             }
+            tokio::time::sleep(Duration::from_millis(500 << tried)).await;
         };
+        if strange > 0 {
+            let problem = Problem::warning(format!("{strange} lines in the results of batch {} are no results of its requests", batch.id));
+            self.settled.problems.push(problem.hint("they are left out"));
+        }
         self.with.store.batch_ended(&row.mark, BatchEnd::Collected).await.map_err(|error| unstored(&error))?;
         let earlier = self.looks.get(&row.mark).is_none_or(|look| look.found && !look.waited);
         self.settle_all(row, batch, items, came, earlier);
@@ -70,14 +97,14 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Reads the whole file once and stores what it holds; what came of each request, by its place.
+    /// Reads the whole file once and stores what it holds; what came of each request, by its place, and how many lines are none of its own.
     async fn read(
         &mut self,
         client: &Batches,
         row: &BatchRow,
         batch: &Batch,
         items: &[Item],
-    ) -> Result<Result<HashMap<usize, Came>, BatchFault>, Problem> {
+    ) -> Result<Result<(HashMap<usize, Came>, u64), BatchFault>, Problem> {
         let mut results = match client.results(batch).await {
             Ok(results) => results,
             Err(fault) => return Ok(Err(fault)),
@@ -121,11 +148,7 @@ impl Work<'_> {
         }
         stored(&mut storing, 0).await?;
         drop(storing);
-        if strange > 0 {
-            let problem = Problem::warning(format!("{strange} lines in the results of batch {} are no results of its requests", batch.id));
-            self.settled.problems.push(problem.hint("they are left out"));
-        }
-        Ok(Ok(came))
+        Ok(Ok((came, strange)))
     }
 
     /// Stores one answer, unless it is stored.
@@ -215,11 +238,26 @@ impl Work<'_> {
             look.given_up = true;
         }
         let message = format!("the results of batch {} could not be read: {}", batch.id, fault.message);
-        let hint = "`promptkeel run --batch` reads them again: nothing is paid twice";
-        self.give_up(keys().into_iter(), &message, Some(hint));
+        let id = &batch.id;
+        let hint = format!(
+            "`promptkeel run` reads them again: nothing is paid twice; `promptkeel batch forget {id}` lets them be asked, and paid, again"
+        );
+        self.give_up(keys().into_iter(), &message, Some(&hint));
         self.settled.problems.push(Problem::warning(message).hint(hint));
         Ok(())
     }
+}
+
+/// Whether the file has fewer lines than the batch itself says: then somebody cut it on its way, and the rest stands at the server still.
+fn lacking(batch: &Batch, items: &[Item], came: &HashMap<usize, Came>) -> Option<BatchFault> {
+    let counts = batch.counts;
+    let said = counts.sum().saturating_sub(counts.processing);
+    let due = usize::try_from(said).unwrap_or(usize::MAX).min(items.len());
+    (came.len() < due).then(|| incomplete(format!("{} of {due} lines came", came.len())))
+}
+
+const fn incomplete(message: String) -> BatchFault {
+    BatchFault { kind: FaultKind::Unknown, message, hint: None, after: None }
 }
 
 /// Waits until no more than so many answers are on their way into the store.
