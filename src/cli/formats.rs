@@ -128,10 +128,7 @@ fn write(
 ) -> Result<Exit, Failure> {
     let outputs = open(formats, None, current, &Kept::default())?;
     let to_stdout = !outputs.uses_stdout();
-    if let Err(errors) = outputs.commit(report) {
-        let problems = errors.iter().map(|error| Problem::error(error.to_string()).hint(error.hint())).collect();
-        return Err(Failure { exit: Exit::NotWritten, problems, is_unread: false });
-    }
+    written(outputs.commit(report))?;
     if to_stdout {
         let mut out = console.out();
         terminal::summary(report, &mut out, console.style()).and_then(|()| std::io::Write::flush(&mut out)).map_err(Console::broken)?;
@@ -163,18 +160,23 @@ pub(crate) fn open_of_calibration(json: Option<&Path>, markdown: Option<&Path>, 
 
 /// Writes a calibration to its outputs.
 pub(crate) fn commit_calibration(outputs: Outputs, calibration: &Calibration) -> Result<(), Failure> {
-    outputs.commit_with(|format, out| crate::report::write_calibration(format, calibration, out)).map_err(|errors| unwritten(&errors))
+    written(outputs.commit_with(|format, out| crate::report::write_calibration(format, calibration, out)))
 }
 
 /// Writes a comparison to its outputs.
 pub(crate) fn commit(outputs: Outputs, compared: &SideBySide) -> Result<(), Failure> {
-    let written = outputs.commit_with(|format, out| crate::report::write_side_by_side(format, compared, out));
-    written.map_err(|errors| unwritten(&errors))
+    written(outputs.commit_with(|format, out| crate::report::write_side_by_side(format, compared, out)))
 }
 
-fn unwritten(errors: &[OutputError]) -> Failure {
+/// What nobody reads on is no failure here: the same command gives it again, where the report of a run is lost.
+fn written(done: Result<(), Vec<OutputError>>) -> Result<(), Failure> {
+    let mut errors = done.err().unwrap_or_default();
+    errors.retain(|error| !error.is_unread());
+    if errors.is_empty() {
+        return Ok(());
+    }
     let problems = errors.iter().map(|error| Problem::error(error.to_string()).hint(error.hint())).collect();
-    Failure { exit: Exit::NotWritten, problems, is_unread: false }
+    Err(Failure { exit: Exit::NotWritten, problems, is_unread: false })
 }
 
 fn output_failure(error: &OutputError) -> Failure {

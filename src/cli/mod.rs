@@ -130,19 +130,22 @@ fn dispatch(cli: &Cli, console: &Console, end_now: fn(u8) -> !) -> Result<Exit, 
             }
         }
         Command::Plan(arguments) => {
-            let project = project()?;
-            block_on(end_now, |interrupted| async move { plan::run(&project, arguments, console, &interrupted).await })
+            let project = &project()?;
+            let load = || plan::load(project, arguments);
+            block_on_loaded(end_now, load, |loaded, interrupted| async move {
+                plan::run(project, arguments, console, &interrupted, loaded).await
+            })
         }
         Command::Check(arguments) => check::run(&project()?, arguments, console),
         Command::List(arguments) => list::run(&project()?, arguments, console),
         Command::History(arguments) => history::run(&project()?, arguments, console),
         Command::Cache(command) => {
             let project = project()?;
-            block_on(end_now, |_| async move { cache::run(&project, command, console).await })
+            block_on_at_once(end_now, cache::run(&project, command, console))
         }
         Command::Batch(command) => {
             let project = project()?;
-            block_on(end_now, |_| async move { batch::run(&project, command, console).await })
+            block_on_at_once(end_now, batch::run(&project, command, console))
         }
         Command::Show(arguments) if arguments.cells.first().is_some_and(|first| history::names_run(first)) => {
             history::show(&project()?, arguments, console)
@@ -151,7 +154,7 @@ fn dispatch(cli: &Cli, console: &Console, end_now: fn(u8) -> !) -> Result<Exit, 
             Some(path) => show::from_report(&current()?, path, arguments, console),
             None => {
                 let project = project()?;
-                block_on(end_now, |_| async move { show::from_project(&project, arguments, console).await })
+                block_on_at_once(end_now, show::from_project(&project, arguments, console))
             }
         },
         Command::Baseline(arguments) => baseline::blessed::run(&project()?, arguments, console),
@@ -198,6 +201,22 @@ fn block_on_loaded<T, F: Future<Output = Result<Exit, Failure>>>(
     load: impl FnOnce() -> Result<T, Failure>,
     command: impl FnOnce(T, CancellationToken) -> F,
 ) -> Result<Exit, Failure> {
+    attended(end_now, |runtime, attention| {
+        let loaded = load()?;
+        attention.under_way();
+        runtime.block_on(command(loaded, attention.interrupted.clone()))
+    })
+}
+
+/// The same, where nothing is under way that a signal could ask to end well: the first one leaves.
+fn block_on_at_once(end_now: fn(u8) -> !, command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    attended(end_now, |runtime, _| runtime.block_on(command))
+}
+
+fn attended(
+    end_now: fn(u8) -> !,
+    command: impl FnOnce(&tokio::runtime::Runtime, &Attention) -> Result<Exit, Failure>,
+) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -209,10 +228,7 @@ fn block_on_loaded<T, F: Future<Output = Result<Exit, Failure>>>(
         end_now(Exit::Interrupted.code())
     };
     attention.pay(leave).map_err(|error| Problem::error(format!("cannot listen to signals: {error}")))?;
-    let result = load().and_then(|loaded| {
-        attention.under_way();
-        runtime.block_on(command(loaded, attention.interrupted.clone()))
-    });
+    let result = command(&runtime, &attention);
     runtime.shutdown_background();
     result
 }

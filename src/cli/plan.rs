@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write;
 
+use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::arguments::run::BatchArgument;
@@ -23,16 +24,30 @@ use crate::runner::price::{self, PlanPrice};
 use crate::runner::select;
 use crate::store::Store;
 
+/// What a plan begins with.
+pub(crate) struct Begun {
+    session: Session,
+    stored: Stored,
+    now: DateTime<Utc>,
+}
+
+/// Reads what would be asked, and what is answered already.
+pub(crate) fn load(project: &Project, arguments: &PlanArguments) -> Result<Begun, Failure> {
+    let now = session::now();
+    let session = session::open(project, &arguments.selection, &arguments.answers, now)?;
+    let stored = stored(project, &session, arguments.answers.cache)?;
+    Ok(Begun { session, stored, now })
+}
+
 /// Prints the plan and its price.
 pub(crate) async fn run(
     project: &Project,
     arguments: &PlanArguments,
     console: &Console,
     interrupted: &CancellationToken,
+    begun: Begun,
 ) -> Result<Exit, Failure> {
-    let now = session::now();
-    let mut session = session::open(project, &arguments.selection, &arguments.answers, now)?;
-    let Stored { known, recorded, mut earlier } = stored(project, &session, arguments.answers.cache)?;
+    let Begun { mut session, stored: Stored { known, recorded, mut earlier }, now } = begun;
     let is_known = |key: &Key| known.contains(key);
     if arguments.exact {
         let noticed = exact::count(project, &session.plan, is_known, &mut earlier, now, interrupted, console).await?;

@@ -72,6 +72,12 @@ impl OutputError {
         }
     }
 
+    /// Nobody reads there any more, as of `promptkeel report run.json --json - | head`.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        matches!(self, Self::Write { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
+    }
+
     /// What the run comes to because of it.
     #[must_use]
     pub const fn exit(&self) -> Exit {
@@ -183,7 +189,7 @@ impl Outputs {
     ///
     /// # Errors
     ///
-    /// All that went wrong. A reader of standard output that left is not an error.
+    /// All that went wrong; a reader that left is among it ([`OutputError::is_unread`]).
     pub fn commit(self, report: &RunReport) -> Result<(), Vec<OutputError>> {
         self.commit_with(|format, out| crate::report::write(format, report, out))
     }
@@ -207,8 +213,8 @@ impl Outputs {
 impl Sink {
     fn write(self, write: impl Fn(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
         match self {
-            Self::Stdout => unless_gone(written(write, io::stdout().lock())),
-            Self::Direct(file) => unless_gone(written(write, file)),
+            Self::Stdout => written(write, io::stdout().lock()),
+            Self::Direct(file) => written(write, file),
             Self::Renamed { mut temporary, target } => {
                 written(write, temporary.as_file_mut())?;
                 temporary.persist(target).map_err(|error| error.error)?;
@@ -222,14 +228,6 @@ fn written(write: impl Fn(&mut dyn Write) -> io::Result<()>, out: impl Write) ->
     let mut out = BufWriter::with_capacity(1 << 16, out);
     write(&mut out)?;
     out.flush()
-}
-
-/// `promptkeel run --json - | head` has what it wanted.
-fn unless_gone(result: io::Result<()>) -> io::Result<()> {
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other,
-    }
 }
 
 /// Where a path leads.

@@ -271,6 +271,14 @@ fn a_signal_before_anything_is_under_way_leaves_at_once() {
         signal(&child, name);
         assert_eq!(child.wait().unwrap().code(), Some(130), "{name}");
         assert!(!project.exists("report.json") && server.requests() == 0, "nothing was begun that a report could be of");
+        for arguments in [&["plan"][..], &["show", "numbers"], &["cache", "export"]] {
+            let mut child = spawn(&project, arguments);
+            while !listens(&child, number) {
+                assert_eq!(child.try_wait().unwrap(), None, "it ended before it listened");
+            }
+            signal(&child, name);
+            assert_eq!(child.wait().unwrap().code(), Some(130), "{name}: {arguments:?}");
+        }
     }
 }
 

@@ -82,7 +82,11 @@ fn what_only_prints_ends_quietly_where_nobody_reads_on_and_a_verdict_does_not() 
         let (code, told) = unread(arguments);
         assert!(code == Some(project.run(arguments).code) && !told.contains("standard output"), "{arguments:?}: {code:?} {told}");
     }
-    // A report that goes there is lost.
-    let (code, told) = unread(&["run", "--json", "-"]);
-    assert!(code == Some(5) && told.contains("could not be written"), "{code:?} {told}");
+    for flag in ["--json", "--csv"] {
+        // The report of a run that goes there is lost,
+        let (code, told) = unread(&["run", flag, "-"]);
+        assert!(code == Some(5) && told.contains("could not be written"), "{flag}: {code:?} {told}");
+        // and that of a report is had again.
+        assert_eq!(unread(&["report", "report.json", flag, "-"]).0, Some(0), "{flag}");
+    }
 }
