@@ -102,6 +102,7 @@ pub(crate) async fn run(
         catalog: Arc::clone(&project.catalog),
         case_timeout: project.settings.case_timeout,
         run_timeout: None,
+        waited: std::time::Duration::ZERO,
         lane_width: run_lane_width(project, width),
         max_fail: None,
         known,

@@ -227,11 +227,11 @@ pub(crate) async fn round(
     let Answers { cached, simulators, budget, .. } = answers;
     let cached = Arc::new(cached);
     let mut decisions = Decisions::new(project, arguments, Arc::clone(&plan));
-    let left = run_timeout.map(|limit| limit.saturating_sub(waited.elapsed()));
-    let options = |known, run_timeout| Options {
+    let options = |known, waited| Options {
         catalog: Arc::clone(&project.catalog),
         case_timeout: project.settings.case_timeout,
         run_timeout,
+        waited,
         lane_width: lane_width(project, arguments.max_concurrency),
         max_fail: arguments.max_fail,
         known,
@@ -245,7 +245,7 @@ pub(crate) async fn round(
         Arc::clone(&plan),
         Arc::clone(&cached),
         session::folder(project),
-        options(known, left),
+        options(known, waited.elapsed()),
         |cell, outputs| decisions.decide(cell, outputs),
         &mut narrate,
     )
@@ -254,9 +254,8 @@ pub(crate) async fn round(
     compared.take(&plan, &mut ran);
     if arguments.comparison.decide && !stopping.is_cancelled() {
         let asking = Asking { project, plan: &plan, selection: &arguments.selection, answers: &arguments.answers, now };
-        let left = run_timeout.map(|limit| limit.saturating_sub(clock.elapsed()));
         let cap = arguments.max_cost.map(|cap| (cap, Arc::clone(&budget)));
-        let options = options(HashSet::new(), left);
+        let options = options(HashSet::new(), clock.elapsed());
         let with = Deciding { asking, cached: Arc::clone(&cached), options, partial: info.filtered, cap, console };
         compared.decide(with, &ran.cells).await;
     }

@@ -70,6 +70,7 @@ pub(crate) async fn stored(project: &Project, plan: Plan) -> Result<Ran, Failure
         catalog: Arc::clone(&project.catalog),
         case_timeout: Duration::MAX,
         run_timeout: None,
+        waited: Duration::ZERO,
         lane_width: 64,
         max_fail: None,
         known: plan.keys().collect(),

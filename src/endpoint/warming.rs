@@ -312,7 +312,7 @@ impl Member {
 /// Something of its prompt was written to the provider's cache, or read from it.
 fn is_cached(reply: &Reply) -> bool {
     let usage = &reply.usage;
-    usage.cache_read_tokens + usage.cache_write_5m_tokens + usage.cache_write_1h_tokens > 0
+    [usage.cache_read_tokens, usage.cache_write_5m_tokens, usage.cache_write_1h_tokens] != [0; 3]
 }
 
 /// Gives back what a call leads, however it ends.

@@ -278,13 +278,13 @@ impl Prefixes {
         for (place, cell) in cells.iter().enumerate() {
             for reply in cell.samples.iter().filter_map(|sample| sample.reply.as_ref()).filter(|reply| reply.served.is_paid()) {
                 let (read, written) =
-                    (reply.usage.cache_read_tokens, reply.usage.cache_write_5m_tokens + reply.usage.cache_write_1h_tokens);
+                    (reply.usage.cache_read_tokens, reply.usage.cache_write_5m_tokens.saturating_add(reply.usage.cache_write_1h_tokens));
                 for group in self.groups_of(place) {
                     let hits = &mut hits[group];
                     hits.answers += 1;
                     hits.hits += u64::from(read > 0);
-                    hits.read += read;
-                    hits.written += written;
+                    hits.read = hits.read.saturating_add(read);
+                    hits.written = hits.written.saturating_add(written);
                 }
             }
         }

@@ -276,7 +276,7 @@ fn below_minimum(
         let whole = prefix + request.turns.iter().flat_map(|turn| &turn.content).map(bytes).sum::<u64>();
         for reply in replies(&[*cell]).filter(|reply| reply.served.is_paid()) {
             let usage = &reply.usage;
-            if usage.cache_read_tokens + usage.cache_write_5m_tokens + usage.cache_write_1h_tokens > 0 {
+            if [usage.cache_read_tokens, usage.cache_write_5m_tokens, usage.cache_write_1h_tokens] != [0; 3] {
                 return None;
             }
             requests += 1;

@@ -32,6 +32,8 @@ pub struct Options {
     pub case_timeout: Duration,
     /// The whole run: when it has passed, nothing more is started, as after an interrupt.
     pub run_timeout: Option<Duration>,
+    /// What of it had passed before: batches were waited for.
+    pub waited: Duration,
     /// Samples in the air per lane: wider than any endpoint's concurrency, so that sleeping retries starve nobody.
     pub lane_width: usize,
     /// Stop asking after so many failed gated cells.
@@ -115,7 +117,7 @@ pub async fn run<E: Endpoint>(
     let mut results: Vec<Option<CellResult>> = plan.cells.iter().map(|_| None).collect();
     let mut left = results.len();
     let (mut failed, mut told) = (0_u32, false);
-    let time_limit = passes(options.run_timeout);
+    let time_limit = passes(options.run_timeout, options.waited);
     tokio::pin!(time_limit);
     while left > 0 {
         let message = tokio::select! {
@@ -159,11 +161,11 @@ pub async fn run<E: Endpoint>(
     Ran { cells: results.into_iter().map(|result| result.expect("every cell told of itself")).collect(), texts: texts.list() }
 }
 
-/// Ends when this time has passed; never without a limit.
-async fn passes(limit: Option<Duration>) -> Duration {
+/// Ends when this time has passed, of which some has; never without a limit.
+async fn passes(limit: Option<Duration>, waited: Duration) -> Duration {
     match limit {
         Some(limit) => {
-            tokio::time::sleep(limit).await;
+            tokio::time::sleep(limit.saturating_sub(waited)).await;
             limit
         }
         None => std::future::pending().await,

@@ -52,6 +52,7 @@ fn options() -> Options {
         interrupted: CancellationToken::new(),
         stopping: CancellationToken::new(),
         run_timeout: None,
+        waited: Duration::ZERO,
         timed_out: CancellationToken::new(),
     }
 }
