@@ -18,9 +18,11 @@ use crate::model::event::RunEvent;
 use crate::model::key::Key;
 use crate::model::problem::Problem;
 use crate::model::suite::BatchPolicy;
+use crate::model::verdict::{CellError, ErrorKind};
 use crate::runner::plan::{Plan, PlannedCell};
 use crate::runner::prefixes::Prefixes;
 use crate::store::Store;
+use crate::store::batches::BatchRow;
 use crate::store::batching::{self, Batching, Settled, Wish};
 
 /// What answering by batches needs to know of a run.
@@ -44,14 +46,15 @@ impl Batched<'_> {
     /// `known` are the answers that are there, and grows by those that come.
     pub(crate) async fn answer(&self, known: &mut HashSet<Key>, narrate: &mut dyn FnMut(&RunEvent)) -> Result<Vec<Problem>, Failure> {
         let Self { project, arguments, plan, store, answered, stopping, timed_out, run_timeout } = self;
-        if arguments.answers.cache == CacheArgument::Only || arguments.watch.is_some() || !store.is_writable() {
+        if arguments.answers.cache == CacheArgument::Only || !store.is_writable() {
             return Ok(Vec::new());
         }
         let mut wishes: Vec<Wish> = Vec::new();
         let mut cells: Vec<usize> = Vec::new();
         let pending = store.pending_batches().map_err(|error| Problem::error(error.to_string()).hint(error.hint()))?;
         let policy = |cell: &PlannedCell| policy(project, arguments.batch, cell);
-        if pending.is_empty() && plan.cells.iter().all(|cell| policy(cell) == BatchPolicy::Off) {
+        let watched = arguments.watch.is_some();
+        if pending.is_empty() && (watched || plan.cells.iter().all(|cell| policy(cell) == BatchPolicy::Off)) {
             return Ok(Vec::new());
         }
         let conditions = answers::conditions(project, arguments.max_concurrency, session::now());
@@ -77,6 +80,12 @@ impl Batched<'_> {
         }
         if arguments.batch == Some(BatchArgument::Off) {
             return Ok(paid_twice(store, &pending, &seen).into_iter().collect());
+        }
+        if watched {
+            // A round waits for nothing that can take a day, and pays for nothing that is paid for already.
+            let (failed, news) = left_to_batches(store, &pending, &seen);
+            answered.cached.batched(HashSet::new(), HashSet::new(), failed);
+            return Ok(news);
         }
         let in_process =
             |name: &str| project.settings.endpoints.get(name).is_some_and(|settings| batching::is_in_process(settings.dialect));
@@ -154,8 +163,30 @@ pub(crate) fn expected<'a>(
     }
 }
 
+/// What a round of a watch leaves out, because a batch under way holds it.
+fn left_to_batches(store: &Store, pending: &[BatchRow], needed: &HashSet<Key>) -> (HashMap<Key, CellError>, Vec<Problem>) {
+    let mut failed = HashMap::new();
+    let mut news = Vec::new();
+    for row in pending {
+        let Ok(items) = store.batch_items(&row.mark) else { continue };
+        let name = row.id.as_ref().map_or_else(|| "a batch that may have been created".to_owned(), |id| format!("batch {id}"));
+        let held: Vec<Key> = items.iter().map(|item| item.key).filter(|key| needed.contains(key)).collect();
+        if held.is_empty() {
+            continue;
+        }
+        let message = format!("{name} holds this answer, and a watch does not wait for it");
+        let hint = "`promptkeel run` without `--watch` stores its results; `--batch=off` asks, and pays, again";
+        news.push(Problem::warning(format!("{} left to {name}: a watch does not wait for it", counted(held.len(), "answer"))).hint(hint));
+        failed.extend(held.into_iter().map(|key| {
+            let hint = Some(hint.to_owned());
+            (key, CellError { kind: ErrorKind::Unavailable, message: message.clone(), hint, attempts: Vec::new() })
+        }));
+    }
+    (failed, news)
+}
+
 /// Says that `--batch=off` asks for what a batch under way holds already.
-fn paid_twice(store: &Store, pending: &[crate::store::batches::BatchRow], needed: &HashSet<Key>) -> Option<Problem> {
+fn paid_twice(store: &Store, pending: &[BatchRow], needed: &HashSet<Key>) -> Option<Problem> {
     let mut held: HashMap<&str, usize> = HashMap::new();
     for row in pending {
         let count = store.batch_items(&row.mark).ok()?.iter().filter(|item| needed.contains(&item.key)).count();

@@ -282,6 +282,29 @@ fn the_time_limit_of_the_run_ends_waiting_and_that_of_a_case_does_not() {
 }
 
 #[test]
+fn a_watch_asks_for_nothing_that_a_batch_under_way_holds() {
+    let server = server("", "polls: 100000");
+    let project = project(3, &server);
+    assert_eq!(project.run(&["run", "--batch", "--run-timeout", "2s"]).code, 3);
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = project.command(&["run", "--watch"]);
+    let mut watch = command.stdout(writer.try_clone().unwrap()).stderr(writer).stdin(Stdio::null()).spawn().unwrap();
+    drop(command);
+    let mut heard = String::new();
+    for line in std::io::BufRead::lines(std::io::BufReader::new(reader)).map_while(Result::ok) {
+        heard.push_str(&line);
+        if line.contains("Ctrl-C ends") {
+            break;
+        }
+    }
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+    assert!(heard.contains("3 answers left to batch msgbatch_01SIM"), "{heard}");
+    let stats = server.stats();
+    assert_eq!((count(&stats, "created"), &stats["bill"]["messages_usd"]), (1, &Value::from("0.00")), "{stats}");
+}
+
+#[test]
 fn a_canceled_batch_keeps_what_it_answered_and_the_next_run_asks_the_rest() {
     let server = server("", "takes: 5s");
     let project = project(10, &server);
