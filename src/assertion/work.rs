@@ -1,6 +1,6 @@
 //! How much may all regexes of a project come to, so that none of them is refused and all of them are read in seconds?
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use crate::assertion::compile::CompileError;
 use crate::assertion::excerpt;
@@ -8,7 +8,10 @@ use crate::assertion::excerpt;
 /// Bytes of all compiled regexes of a project together. Compiling so much takes some five seconds.
 pub(super) const MOST: usize = 256 << 20;
 
-/// A regex that takes no more is not counted: a project may have as many as it has lines.
+/// The same with all that is small: the largest table, of 250,000 rows, may have a regex of 16 KiB in each.
+const MOST_OF_ALL: u64 = 4 << 30;
+
+/// A regex that takes no more counts for nothing but [`MOST_OF_ALL`]: a project may have as many as it has lines.
 const SMALL: usize = 64 << 10;
 
 /// The same for one with a variable, which is compiled for each case and let go of: a project may have as many cases as it likes.
@@ -19,13 +22,22 @@ const SMALL_FOR_A_CASE: usize = 1 << 20;
 pub(super) struct Work {
     most: usize,
     left: AtomicUsize,
+    most_of_all: u64,
+    left_of_all: AtomicU64,
     /// One did not fit any more.
     is_over: AtomicBool,
+    /// It was too much only with the small ones.
+    are_many: AtomicBool,
 }
 
 impl Work {
     pub(super) const fn up_to(most: usize) -> Self {
-        Self { most, left: AtomicUsize::new(most), is_over: AtomicBool::new(false) }
+        Self::within(most, MOST_OF_ALL)
+    }
+
+    const fn within(most: usize, most_of_all: u64) -> Self {
+        let (left, left_of_all) = (AtomicUsize::new(most), AtomicU64::new(most_of_all));
+        Self { most, left, most_of_all, left_of_all, is_over: AtomicBool::new(false), are_many: AtomicBool::new(false) }
     }
 
     /// What `compile` makes, and how many bytes that took, where it still fits.
@@ -60,7 +72,9 @@ impl Work {
     fn take(&self, pattern: &str, bytes: usize, small: usize) -> Result<(), CompileError> {
         let counted = if bytes > small { bytes } else { 0 };
         let taken = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(counted));
-        if taken.is_err() {
+        let of_all = self.left_of_all.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes as u64));
+        if taken.is_err() || of_all.is_err() {
+            self.are_many.fetch_or(taken.is_ok(), Ordering::Relaxed);
             self.is_over.store(true, Ordering::Relaxed);
             return Err(self.too_much(pattern));
         }
@@ -73,7 +87,8 @@ impl Work {
     }
 
     fn too_much(&self, pattern: &str) -> CompileError {
-        let (pattern, most) = (excerpt::quoted(pattern), self.most >> 20);
+        let pattern = excerpt::quoted(pattern);
+        let most = if self.are_many.load(Ordering::Relaxed) { self.most_of_all >> 20 } else { self.most as u64 >> 20 };
         CompileError::new(format!("with {pattern} the regexes of this project take more than {most} MiB when compiled")).hint(
             "make counted repetitions of Unicode classes smaller, or name what they may hold: `\\w{60}` takes 3 MiB, `[A-Za-z0-9_]{60}` \
              some KiB; a regex with a variable is compiled for each case",
@@ -116,5 +131,20 @@ mod tests {
         assert!(work.is_over());
         assert_eq!(compile(true, 1).unwrap_err(), error);
         assert_eq!(compiled.get(), 2_007, "the last one was not compiled");
+    }
+
+    #[test]
+    fn what_is_small_has_a_bound_too_and_ten_thousand_ordinary_ones_are_far_from_it() {
+        let work = Work::up_to(MOST);
+        for _ in 0..10_000 {
+            work.on("a", true, || Ok(((), 15 << 10))).unwrap();
+        }
+        let work = Work::within(TEN, 1 << 30);
+        for _ in 0..1_024 {
+            work.on("a", false, || Ok(((), SMALL_FOR_A_CASE))).unwrap();
+        }
+        let error = work.on("a", true, || Ok(((), 1))).unwrap_err();
+        assert_eq!(error.message, "with `a` the regexes of this project take more than 1024 MiB when compiled");
+        assert!(work.is_over());
     }
 }
