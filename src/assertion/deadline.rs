@@ -69,6 +69,12 @@ impl Bound {
             self.too_slow.fetch_min(length, Ordering::Relaxed);
         })
     }
+
+    /// As where a check was given up on a text of `length` bytes.
+    #[cfg(test)]
+    pub(super) fn give_up(&self, length: usize) {
+        let _ = self.within(length, || panic!("a thread that fails"));
+    }
 }
 
 /// What `work` gives, where it computes no longer than `longest`: on a busy machine it may take its time, for a verdict must not depend on
