@@ -181,7 +181,7 @@ fn planned_marks_stand_beside_the_authors_and_nothing_else_changes() {
     let authors = Mark { added: false, ..mark(Place::System(1), Life::FiveMinutes) };
     let marks = vec![mark(Place::Tools, Life::Hour), authors, mark(Place::Turn(0, 1), Life::FiveMinutes)];
     let sent = |marks: &Marks| String::from_utf8(body(&request, marks, false)).unwrap();
-    insta::assert_snapshot!(sent(&Marks::Planned(std::sync::Arc::new(Prefix { marks }))), @r#"{"model":"claude-haiku-5-5","system":[{"type":"text","text":"a"},{"type":"text","text":"b","cache_control":{"type":"ephemeral"}}],"messages":[{"role":"user","content":[{"type":"text","text":"c"},{"type":"text","text":"d","cache_control":{"type":"ephemeral"}}]}],"tools":[{"name":"e"},{"name":"f","cache_control":{"type":"ephemeral","ttl":"1h"}}]}"#);
+    insta::assert_snapshot!(sent(&Marks::Planned(std::sync::Arc::new(Prefix { marks, short: None }))), @r#"{"model":"claude-haiku-5-5","system":[{"type":"text","text":"a"},{"type":"text","text":"b","cache_control":{"type":"ephemeral"}}],"messages":[{"role":"user","content":[{"type":"text","text":"c"},{"type":"text","text":"d","cache_control":{"type":"ephemeral"}}]}],"tools":[{"name":"e"},{"name":"f","cache_control":{"type":"ephemeral","ttl":"1h"}}]}"#);
     insta::assert_snapshot!(sent(&Marks::Off), @r#"{"model":"claude-haiku-5-5","system":[{"type":"text","text":"a"},{"type":"text","text":"b"}],"messages":[{"role":"user","content":[{"type":"text","text":"c"},{"type":"text","text":"d"}]}],"tools":[{"name":"e"},{"name":"f"}]}"#);
     assert_eq!(sent(&Marks::AsWritten).matches("cache_control").count(), 1);
 }

@@ -128,6 +128,11 @@ pub enum CallEvent {
         /// After so long it is given up.
         give_up_after: Duration,
     },
+    /// A call that shares its beginning with this one, and went first, has not been answered for so long: this one goes beside it.
+    Overdue {
+        /// Since it was sent.
+        waited: Duration,
+    },
     /// This call was told to wait, and every other call of its endpoint waits with it.
     CoolingDown {
         /// For how long.
@@ -378,7 +383,7 @@ pub fn build_with_clock(configs: Vec<EndpointConfig>, spending: &Spending, seed:
         let http = Http::new(&config, clock)?.scrubbing(scrubber.clone());
         let budgeted = Budgeted::new(http, Arc::clone(&spending.budget), Arc::clone(&spending.catalog));
         let limited = Limited::new(budgeted, &config);
-        endpoints.push((name, Warming::new(Retrying::new(limited, &config, seed))));
+        endpoints.push((name, Warming::new(Retrying::new(limited, &config, seed), config.stream)));
     }
     Router::new(endpoints)
 }

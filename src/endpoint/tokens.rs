@@ -8,13 +8,13 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::endpoint::bucket::Bucket;
 use crate::endpoint::rate_limits::{RateLimits, Standing};
 use crate::model::reply::Usage;
 use crate::model::request::{Block, Request};
+use crate::model::size::bytes;
 
 /// Of a limit that headers tell: as for requests.
 const SHARE_OF_LIMIT: f64 = 0.98;
@@ -55,15 +55,6 @@ fn block(block: &Block) -> u64 {
     match block.kind() {
         "image" => IMAGE,
         _ => block.0.values().map(bytes).sum::<u64>() / BYTES_PER_TOKEN,
-    }
-}
-
-fn bytes(value: &Value) -> u64 {
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => 4,
-        Value::String(text) => text.len() as u64,
-        Value::Array(items) => items.iter().map(bytes).sum(),
-        Value::Object(members) => members.iter().map(|(name, value)| name.len() as u64 + bytes(value)).sum(),
     }
 }
 
@@ -197,6 +188,7 @@ pub(crate) fn plenty_left(limits: &RateLimits) -> bool {
 mod tests {
     use super::*;
     use crate::endpoint::testing::request;
+    use serde_json::Value;
 
     fn seconds(seconds: f64) -> Duration {
         Duration::from_secs_f64(seconds)

@@ -9,6 +9,8 @@
 //!   nothing: nobody holds what another one waits for.
 //! - A lead that fails, retried or not, is handed over. From the third one in a row on two calls lead at once, then four and so on: where
 //!   every request fails, a hundred calls wait for some ten of them, not for ninety-nine.
+//! - A lead that has not begun its reply after a while ([`patience`]) holds up nobody any longer: the next call leads beside it, and where
+//!   that one hangs too, another one after twice the time. A second write costs a little, and a server that is dead is not hit by a burst.
 //! - An entry that nobody used for as long as it lives is written by one call again. That is looked at once more with the permit in hand,
 //!   because there may be minutes of limits, retries or outages between the first look and the wire.
 //! - Where the provider kept nothing (too short after all, or a gateway without a cache), nobody waits any more.
@@ -22,30 +24,72 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::endpoint::patience::Recheck;
-use crate::endpoint::{Call, CallEvent, Endpoint, Observer};
+use crate::endpoint::{Call, CallEvent, Endpoint, Observer, Streaming};
 use crate::model::prefix::{Digest, Mark, Marks};
 use crate::model::reply::{Answer, Reply};
+use crate::model::request::{Params, Request};
 use crate::model::verdict::CellError;
 
 /// So many leads in a row may fail before two calls lead at once.
 const PATIENT_LEADS: u32 = 2;
 
+/// So long a lead may take until its reply begins, before another one goes beside it: streams begin within seconds.
+const LEAST_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The same where nothing is streamed and no reply was seen yet, at most: that a long reply is written twice costs less than to wait for
+/// as long as the longest reply could take.
+const MOST_UNKNOWN: Duration = Duration::from_secs(30);
+
+/// And so many times as long as replies of this model took to begin so far, on average.
+const TIMES: u32 = 4;
+
+/// Tokens that a model writes in a second, at least.
+const TOKENS_PER_SECOND: u64 = 60;
+
+/// How long a lead of such a request may take to begin, before any reply was seen.
+fn patience(stream: Streaming, params: &Params) -> Duration {
+    if stream.applies(params) {
+        return LEAST_PATIENCE;
+    }
+    Duration::from_secs(params.max_tokens.unwrap_or(u64::MAX) / TOKENS_PER_SECOND).clamp(LEAST_PATIENCE, MOST_UNKNOWN)
+}
+
 /// Lets one call of a group go first.
 #[derive(Debug)]
 pub struct Warming<E> {
     inner: E,
+    stream: Streaming,
     groups: Arc<Groups>,
 }
 
-/// What the provider's cache holds, as far as this process knows.
+/// What is known to this process.
 #[derive(Debug, Default)]
-struct Groups(Mutex<HashMap<Digest, Entry>>);
+struct Groups(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// What the provider's cache holds.
+    entries: HashMap<Digest, Entry>,
+    /// How long replies took to begin, by model: a mean that forgets.
+    begins: HashMap<String, Duration>,
+}
+
+impl Known {
+    fn learn(&mut self, model: &str, took: Duration) {
+        match self.begins.get_mut(model) {
+            Some(mean) => *mean = (*mean * 7 + took) / 8,
+            None => drop(self.begins.insert(model.to_owned(), took)),
+        }
+    }
+}
 
 /// One prefix.
 #[derive(Debug, Default)]
 struct Entry {
     /// Calls that go first.
     leaders: u32,
+    /// When those of them went out that are on the wire.
+    sent: Vec<Instant>,
     /// Leads in a row that wrote nothing.
     failures: u32,
     /// The entry lives at least until then.
@@ -70,6 +114,18 @@ impl Entry {
         1 << self.failures.saturating_sub(PATIENT_LEADS).min(16)
     }
 
+    /// How many leads hold up nobody any longer, and when the next one will; each has twice the patience of the one before it.
+    fn overdue(&self, now: Instant, patience: Duration) -> (u32, Option<Instant>) {
+        let (mut overdue, mut next) = (0, None);
+        for sent in &self.sent {
+            match sent.checked_add(patience.saturating_mul(1 << overdue.min(16))) {
+                Some(due) if due <= now => overdue += 1,
+                due => next = [next, due].into_iter().flatten().min(),
+            }
+        }
+        (overdue, next)
+    }
+
     fn changes(&self) {
         if let Some(changed) = &self.changed {
             changed.notify_waiters();
@@ -88,8 +144,8 @@ impl Entry {
 
 impl<E> Warming<E> {
     /// Lets the first call of each group go first.
-    pub fn new(inner: E) -> Self {
-        Self { inner, groups: Arc::default() }
+    pub fn new(inner: E, stream: Streaming) -> Self {
+        Self { inner, stream, groups: Arc::default() }
     }
 
     /// Who is asked.
@@ -106,11 +162,15 @@ impl<E: Endpoint> Endpoint for Warming<E> {
         let member = Arc::new(Member {
             groups: Arc::clone(&self.groups),
             marks: call.marks.clone(),
+            patience: patience(self.stream, &call.request.params),
+            request: Arc::clone(&call.request),
             standing: Mutex::default(),
             came: Instant::now(),
         });
         let _leaves = Leaves(Arc::clone(&member));
-        member.wait(call.flight.abandoned().cancelled()).await;
+        if let Some(waited) = member.wait(call.flight.abandoned().cancelled()).await {
+            call.observer.tell(CallEvent::Overdue { waited });
+        }
         let (hears, told) = (Arc::clone(&member), call.observer.clone());
         let observer = Observer::new(move |event| {
             hears.hear(&event);
@@ -129,6 +189,9 @@ impl<E: Endpoint> Endpoint for Warming<E> {
 struct Member {
     groups: Arc<Groups>,
     marks: Marks,
+    /// With another call's lead, as long as nothing is known of the model.
+    patience: Duration,
+    request: Arc<Request>,
     /// Locked after the groups.
     standing: Mutex<Standing>,
     came: Instant,
@@ -138,9 +201,19 @@ struct Member {
 #[derive(Debug, Default)]
 struct Standing {
     leads: u32,
+    /// Where it leads and is on the wire.
+    sends: u32,
     /// Where it counts as flying.
     flies: u32,
     began: Option<Instant>,
+    /// Its reply has begun.
+    has_begun: bool,
+}
+
+/// What a call waits for: a change, or that a lead takes too long.
+struct Behind {
+    changed: Arc<Notify>,
+    until: Option<Instant>,
 }
 
 /// What came of a lead.
@@ -160,51 +233,62 @@ impl Member {
         (0..).zip(marks).map(|(at, mark)| (1 << at, mark, Duration::from_secs(mark.life.seconds())))
     }
 
-    fn lock(&self) -> (MutexGuard<'_, HashMap<Digest, Entry>>, MutexGuard<'_, Standing>) {
+    fn lock(&self) -> (MutexGuard<'_, Known>, MutexGuard<'_, Standing>) {
         // What is behind these locks is whole between any two statements.
         let groups = self.groups.0.lock().unwrap_or_else(PoisonError::into_inner);
         (groups, self.standing.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Goes on where every entry is alive, or is this call's to write: it leads then. Otherwise takes nothing, and says whose change to
-    /// wait for.
-    fn enter(&self) -> Result<(), Arc<Notify>> {
+    /// Goes on where every entry is alive, or is this call's to write: it leads then, and says how long another lead was waited for in
+    /// vain. Otherwise takes nothing, and says what to wait for.
+    fn enter(&self) -> Result<Option<Duration>, Behind> {
         let now = Instant::now();
-        let (mut groups, mut standing) = self.lock();
-        let mut takes = 0;
+        let (mut known, mut standing) = self.lock();
+        let seen = known.begins.get(&self.request.model).map_or(Duration::ZERO, |mean| mean.saturating_mul(TIMES));
+        let (mut takes, mut waited) = (0, None);
         for (bit, mark, life) in self.marks() {
-            let entry = groups.entry(mark.digest).or_default();
+            let entry = known.entries.entry(mark.digest).or_default();
             if standing.leads & bit != 0 || entry.is_alive(now, life) {
                 continue;
             }
-            if entry.leaders >= entry.room() {
-                return Err(Arc::clone(entry.changed.get_or_insert_default()));
+            let (overdue, until) = entry.overdue(now, self.patience.max(seen));
+            if entry.leaders - overdue >= entry.room() {
+                return Err(Behind { changed: Arc::clone(entry.changed.get_or_insert_default()), until });
+            }
+            if overdue > 0 {
+                waited = waited.max(entry.sent.first().map(|sent| now - *sent));
             }
             takes |= bit;
         }
         for (_, mark, _) in self.marks().filter(|(bit, ..)| takes & bit != 0) {
-            groups.entry(mark.digest).or_default().leaders += 1;
+            known.entries.entry(mark.digest).or_default().leaders += 1;
         }
         standing.leads |= takes;
-        Ok(())
+        Ok(waited)
     }
 
-    /// Waits until it may go on, or until nobody waits for its answer any more: then whatever comes next ends it.
-    async fn wait(&self, abandoned: impl Future<Output = ()>) {
+    /// Waits until it may go on, or until nobody waits for its answer any more: then whatever comes next ends it. Says how long it waited
+    /// for a lead that it goes beside.
+    async fn wait(&self, abandoned: impl Future<Output = ()>) -> Option<Duration> {
         let mut abandoned = pin!(abandoned);
-        while let Err(changed) = self.enter() {
-            let mut change = pin!(changed.notified());
+        loop {
+            let behind = match self.enter() {
+                Ok(waited) => return waited,
+                Err(behind) => behind,
+            };
+            let mut change = pin!(behind.changed.notified());
             change.as_mut().enable();
             // It may have changed between the look and now; or another one is waited for.
-            match self.enter() {
-                Ok(()) => return,
-                Err(other) if !Arc::ptr_eq(&changed, &other) => continue,
-                Err(_) => {}
-            }
+            let until = match self.enter() {
+                Ok(waited) => return waited,
+                Err(other) if !Arc::ptr_eq(&behind.changed, &other.changed) => continue,
+                Err(other) => other.until,
+            };
             tokio::select! {
                 biased;
-                () = &mut abandoned => return,
+                () = &mut abandoned => return None,
                 () = change => {}
+                () = sleep_until(until), if until.is_some() => {}
             }
         }
     }
@@ -212,7 +296,7 @@ impl Member {
     /// The last look, with the permit in hand.
     fn look(&self) -> Recheck {
         match self.enter() {
-            Ok(()) => Recheck::Ask,
+            Ok(_) => Recheck::Ask,
             Err(_) => {
                 self.ends(Lead::GivenBack);
                 Recheck::Busy
@@ -223,38 +307,63 @@ impl Member {
     fn hear(&self, event: &CallEvent) {
         match event {
             CallEvent::Sent => self.sent(),
-            CallEvent::Begun => self.ends(Lead::Wrote),
+            CallEvent::Begun => {
+                self.begins();
+                self.ends(Lead::Wrote);
+            }
             CallEvent::Retrying { .. } => self.ends(Lead::Failed),
             CallEvent::Queued
             | CallEvent::FirstByte
             | CallEvent::Exchange(_)
             | CallEvent::Silent { .. }
+            | CallEvent::Overdue { .. }
             | CallEvent::CoolingDown { .. } => {}
         }
     }
 
     fn sent(&self) {
         let now = Instant::now();
-        let (mut groups, mut standing) = self.lock();
-        standing.began = Some(now);
+        let (mut known, mut standing) = self.lock();
+        (standing.began, standing.has_begun) = (Some(now), false);
         for (bit, mark, life) in self.marks() {
-            let entry = groups.entry(mark.digest).or_default();
-            if standing.leads & bit == 0 && entry.is_alive(now, life) {
+            let entry = known.entries.entry(mark.digest).or_default();
+            if standing.leads & bit != 0 {
+                entry.sent.push(now);
+                standing.sends |= bit;
+                // Who waits knows from here on for how long.
+                entry.changes();
+            } else if entry.is_alive(now, life) {
                 *entry.flying.entry(now).or_default() += 1;
                 standing.flies |= bit;
             }
         }
     }
 
+    /// Its reply begins, once.
+    fn begins(&self) {
+        let now = Instant::now();
+        let (mut known, mut standing) = self.lock();
+        if let Some(began) = standing.began.filter(|_| !standing.has_begun) {
+            known.learn(&self.request.model, now - began);
+            standing.has_begun = true;
+        }
+    }
+
     /// Its part is over, in all of its groups: what it led is written or led by another one, what it used lives on from its beginning.
     fn ends(&self, how: Lead) {
         let now = Instant::now();
-        let (mut groups, mut standing) = self.lock();
+        let (mut known, mut standing) = self.lock();
         let (leads, flies) = (std::mem::take(&mut standing.leads), std::mem::take(&mut standing.flies));
+        let sends = std::mem::take(&mut standing.sends);
         for (bit, mark, life) in self.marks() {
-            let entry = groups.entry(mark.digest).or_default();
+            let entry = known.entries.entry(mark.digest).or_default();
             let (leads, flies) = (leads & bit != 0, flies & bit != 0);
             if let Some(began) = standing.began {
+                if sends & bit != 0
+                    && let Some(at) = entry.sent.iter().position(|sent| *sent == began)
+                {
+                    entry.sent.remove(at);
+                }
                 if flies {
                     entry.lands(began);
                 }
@@ -283,14 +392,15 @@ impl Member {
         if !answer.served.is_paid() {
             return self.found(reply);
         }
+        self.begins();
         if is_cached(reply) {
             return self.ends(Lead::Wrote);
         }
         // What refuses before the model has read anything need not have written anything.
         if !reply.is_refused_before_output() {
-            let (mut groups, _standing) = self.lock();
+            let (mut known, _standing) = self.lock();
             for (_, mark, _) in self.marks() {
-                let entry = groups.entry(mark.digest).or_default();
+                let entry = known.entries.entry(mark.digest).or_default();
                 entry.free = true;
                 entry.changes();
             }
@@ -306,6 +416,13 @@ impl Member {
             return self.ends(Lead::Wrote);
         }
         self.ends(Lead::Failed);
+    }
+}
+
+async fn sleep_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 

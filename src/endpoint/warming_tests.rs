@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
@@ -11,7 +12,7 @@ use crate::endpoint::EndpointConfig;
 use crate::endpoint::limit::Limited;
 use crate::endpoint::patience::{Flight, Patience};
 use crate::endpoint::retry::Retrying;
-use crate::endpoint::testing::{call, config, failed, reply};
+use crate::endpoint::testing::{call, config, failed, heard, reply};
 use crate::endpoint::wire::{Advice, Attempted, Wire};
 use crate::model::prefix::{Life, Place, Prefix};
 use crate::model::reply::{Served, StopReason};
@@ -130,7 +131,7 @@ type Warm = Warming<Retrying<Limited<Arc<Provider>>>>;
 
 fn stack(provider: &Arc<Provider>, concurrency: usize) -> Warm {
     let config = EndpointConfig { max_concurrency: concurrency, max_retry_after: seconds(1_000.0), ..config("https://a.test") };
-    Warming::new(Retrying::new(Limited::new(Arc::clone(provider), &config), &config, 1))
+    Warming::new(Retrying::new(Limited::new(Arc::clone(provider), &config), &config, 1), config.stream)
 }
 
 fn seconds(seconds: f64) -> Duration {
@@ -140,7 +141,7 @@ fn seconds(seconds: f64) -> Duration {
 /// A call that goes through these groups.
 fn sharing(number: usize, groups: &[u128]) -> Call {
     let mark = |group: &u128| Mark { digest: Digest(*group), place: Place::System(0), life: Life::FiveMinutes, added: true };
-    Call { marks: Marks::Planned(Arc::new(Prefix { marks: groups.iter().map(mark).collect() })), ..call(number) }
+    Call { marks: Marks::Planned(Arc::new(Prefix { marks: groups.iter().map(mark).collect(), short: None })), ..call(number) }
 }
 
 async fn ask_all(warm: &Warm, calls: impl Iterator<Item = Call>) -> Vec<Result<Answer, CellError>> {
@@ -149,7 +150,8 @@ async fn ask_all(warm: &Warm, calls: impl Iterator<Item = Call>) -> Vec<Result<A
 
 /// Nobody leads, flies or waits when all is over.
 fn is_at_rest(warm: &Warm) -> bool {
-    warm.groups.0.lock().unwrap().values().all(|entry| entry.leaders == 0 && entry.flying.is_empty())
+    let known = warm.groups.0.lock().unwrap();
+    known.entries.values().all(|entry| entry.leaders == 0 && entry.sent.is_empty() && entry.flying.is_empty())
 }
 
 #[tokio::test(start_paused = true)]
@@ -283,6 +285,95 @@ async fn waiting_for_the_first_one_takes_no_time_of_the_case() {
     let provider = Provider::new(|_, _| Step::Answers(seconds(5.0)));
     let answers = ask_all(&stack(&provider, 20), (0..20).map(|number| Call { deadline: seconds(2.0), ..sharing(number, &[1]) })).await;
     assert!(answers.iter().all(Result::is_ok), "an attempt under way is not ended either");
+}
+
+/// A request that is never answered, until its time limit ends it.
+fn hangs() -> Step {
+    Step::Fails(seconds(300.0), ErrorKind::InvalidRequest, Advice::default())
+}
+
+/// When each of the calls was over, counted from now.
+async fn ends_of(warm: &Warm, calls: impl Iterator<Item = Call>) -> Vec<Duration> {
+    let begun = Instant::now();
+    let ended = |call| async move {
+        drop(warm.ask(call).await);
+        begun.elapsed()
+    };
+    join_all(calls.map(ended)).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_one_that_hangs_holds_up_the_others_for_ten_seconds() {
+    let provider = Provider::new(|number, _| if number == 0 { hangs() } else { Step::Answers(seconds(1.0)) });
+    let warm = stack(&provider, 200);
+    let (second, heard) = heard(sharing(1, &[1]));
+    let calls = [sharing(0, &[1]), second].into_iter().chain((2..100).map(|number| sharing(number, &[1])));
+    let mut ends = ends_of(&warm, calls).await;
+    assert_eq!(ends.remove(0), seconds(300.0), "an attempt under way is not ended");
+    assert_eq!(ends.iter().max(), Some(&seconds(12.0)), "ten seconds, the reply of the one that goes beside it, and theirs");
+    assert_eq!((provider.writes(), provider.books().reads), (1, 98));
+    let told = CallEvent::Overdue { waited: seconds(10.0) };
+    assert_eq!(heard.lock().unwrap().first(), Some(&told), "it says why nothing was sent");
+    assert!(is_at_rest(&warm));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_answers_nothing_is_asked_less_and_less_often() {
+    let provider = Provider::new(|_, _| hangs());
+    let warm = stack(&provider, 200);
+    let begun = Instant::now();
+    let asking = ask_all(&warm, (0..100).map(|number| sharing(number, &[1])));
+    let mut asked = Vec::new();
+    let watching = async {
+        for number in 1..=5 {
+            while provider.books().asked < number {
+                tokio::time::sleep(seconds(0.5)).await;
+            }
+            asked.push(begun.elapsed().as_secs());
+        }
+        tokio::time::sleep(seconds(299.0) - begun.elapsed()).await;
+        provider.books().asked
+    };
+    tokio::select! {
+        count = watching => assert_eq!(count, 5, "and no burst"),
+        _ = asking => panic!("nothing is answered before five minutes"),
+    }
+    assert_eq!(asked, [0, 10, 30, 70, 150]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_is_slow_is_waited_for_as_long_as_its_replies_take() {
+    // An answer of 1,200 tokens in one piece may take twenty seconds, and this model takes nineteen.
+    let long = |number, group| {
+        let mut call = sharing(number, &[group]);
+        Arc::make_mut(&mut call.request).params.max_tokens = Some(1_200);
+        call
+    };
+    let provider = Provider::new(|number, _| Step::Answers(seconds(if number < 20 { 19.0 } else { 70.0 })));
+    let warm = stack(&provider, 20);
+    ask_all(&warm, (0..20).map(|number| long(number, 1))).await;
+    assert_eq!(provider.writes(), 1);
+    // It is known by now: four times nineteen seconds are longer than seventy.
+    ask_all(&warm, (20..40).map(|number| long(number, 2))).await;
+    assert_eq!(provider.writes(), 2);
+    let floor = |stream, max_tokens| patience(stream, &Params { max_tokens: Some(max_tokens), ..Params::default() }).as_secs();
+    assert_eq!([floor(Streaming::Auto, 64), floor(Streaming::Auto, 1_200), floor(Streaming::Never, 64_000)], [10, 20, 30]);
+    assert_eq!(floor(Streaming::Always, 64_000), 10, "a stream begins at once, however long it is");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_at_ten_requests_a_minute_writes_each_of_its_prefixes_once() {
+    let provider = Provider::new(|_, _| Step::Answers(seconds(3.0)));
+    let config = EndpointConfig { requests_per_minute: Some(10), ..config("https://a.test") };
+    let warm = Warming::new(Retrying::new(Limited::new(Arc::clone(&provider), &config), &config, 1), config.stream);
+    let begun = Instant::now();
+    // Three prompts in turn, in the order of the plan; a run holds so many calls at once.
+    let asking = futures_util::stream::iter(0..300).map(|number| warm.ask(sharing(number, &[number as u128 % 3])));
+    let answers: Vec<_> = asking.buffer_unordered(64).collect().await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert!(begun.elapsed() > seconds(29.0 * 60.0), "six times as long as an entry lives: {:?}", begun.elapsed());
+    let books = provider.books();
+    assert_eq!((&books.writes, books.reads), (&(0..3).map(|group| (Digest(group), 1)).collect(), 297));
 }
 
 #[tokio::test(start_paused = true)]

@@ -131,6 +131,15 @@ pub enum RunEvent {
         /// Milliseconds.
         delay_ms: u64,
     },
+    /// A request that goes first, because others share its beginning, has not been answered for long: another one goes beside it.
+    Overdue {
+        /// Endpoint's name.
+        endpoint: Arc<str>,
+        /// Model's id.
+        model: Arc<str>,
+        /// Milliseconds since it was sent.
+        waited_ms: u64,
+    },
     /// An endpoint answers nothing: its cells wait, and one request at a time finds out whether it is back.
     Silent {
         /// Endpoint's name.

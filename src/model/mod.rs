@@ -1,6 +1,7 @@
 //! Which nouns does promptkeel speak of? Plain data: no I/O, no async, no other room.
 
 pub mod assertion;
+pub mod authored;
 pub mod baseline;
 pub mod bill;
 pub mod calibration;

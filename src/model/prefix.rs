@@ -9,8 +9,10 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use crate::model::authored::mark;
 use crate::model::catalog::Catalog;
 use crate::model::request::{Block, Params, Request};
+use crate::model::size::bytes;
 use crate::model::suite::PromptCache;
 
 /// Marks that a request may carry, the author's included.
@@ -86,6 +88,10 @@ pub struct Path {
     pub steps: Box<[Step]>,
     /// The author's marks, wherever they stand.
     pub authored: usize,
+    /// The first block that carries a mark of theirs of five minutes, itself or within: nothing behind it may live for an hour.
+    pub short: Option<Place>,
+    /// The last block that carries one of an hour: everything before it must.
+    pub long: Option<Place>,
     /// Only the author marks.
     pub explicit: bool,
     /// The shortest prefix that the provider keeps.
@@ -110,6 +116,8 @@ pub struct Mark {
 pub struct Prefix {
     /// Those that others share.
     pub marks: Vec<Mark>,
+    /// As in [`Path::short`].
+    pub short: Option<Place>,
 }
 
 /// What goes out with a request beside what the model reads.
@@ -142,9 +150,9 @@ impl Marks {
             Self::Off => Self::Off,
             Self::Planned(prefix) => {
                 // The author's marks of five minutes must not stand before ours of an hour (6.3).
-                let short = prefix.marks.iter().any(|mark| !mark.added && mark.life == Life::FiveMinutes);
-                let life = |mark: &Mark| if mark.added && !short { Mark { life: Life::Hour, ..*mark } } else { *mark };
-                Self::Planned(Arc::new(Prefix { marks: prefix.marks.iter().map(life).collect() }))
+                let fits = |mark: &Mark| mark.added && prefix.short.is_none_or(|short| mark.place < short);
+                let life = |mark: &Mark| if fits(mark) { Mark { life: Life::Hour, ..*mark } } else { *mark };
+                Self::Planned(Arc::new(Prefix { marks: prefix.marks.iter().map(life).collect(), short: prefix.short }))
             }
         }
     }
@@ -187,7 +195,8 @@ impl Path {
         if !may_be_kept(weight.tokens(), minimum) || (explicit && authored == 0) {
             return None;
         }
-        let mut walk = Walk { steps: Vec::new(), hasher: blake3::Hasher::new(), weight: Weight { bytes: 0, other: 0, ..weight } };
+        let weight = Weight { bytes: 0, other: 0, ..weight };
+        let mut walk = Walk { steps: Vec::new(), hasher: blake3::Hasher::new(), weight, short: None, long: None };
         walk.base(request, endpoint, explicit);
         if !tools.is_empty() {
             walk.tools(tools);
@@ -203,11 +212,11 @@ impl Path {
                 walk.block(block, Place::Turn(turn, at));
             }
         }
-        let mut steps = walk.steps;
+        let Walk { mut steps, short, long, .. } = walk;
         if steps.len() > FIRST_STEPS + LAST_STEPS {
             steps.drain(FIRST_STEPS..steps.len() - LAST_STEPS);
         }
-        Some(Self { steps: steps.into(), authored, explicit, minimum })
+        Some(Self { steps: steps.into(), authored, short, long, explicit, minimum })
     }
 }
 
@@ -215,6 +224,8 @@ struct Walk<'a> {
     steps: Vec<Step>,
     hasher: blake3::Hasher,
     weight: Weight<'a>,
+    short: Option<Place>,
+    long: Option<Place>,
 }
 
 impl Walk<'_> {
@@ -249,7 +260,10 @@ impl Walk<'_> {
         self.weight.tools(tools);
         for tool in tools {
             match tool {
-                Value::Object(tool) => self.depends_on(&Marked { block: tool, carried: Carried::Nothing }),
+                Value::Object(tool) => {
+                    self.authored(tool, Place::Tools);
+                    self.depends_on(&Marked { block: tool, carried: Carried::Nothing });
+                }
                 _ => self.depends_on(tool),
             }
         }
@@ -262,9 +276,19 @@ impl Walk<'_> {
 
     fn block(&mut self, block: &Block, place: Place) {
         self.weight.block(block);
+        self.authored(&block.0, place);
         self.depends_on(&Marked { block: &block.0, carried: Carried::Nothing });
         if can_be_marked(block) {
             self.step(place, mark(&block.0));
+        }
+    }
+
+    fn authored(&mut self, block: &Map<String, Value>, place: Place) {
+        for life in mark(block).into_iter().chain(nested(block).filter_map(mark)) {
+            match life {
+                Life::FiveMinutes => drop(self.short.get_or_insert(place)),
+                Life::Hour => self.long = Some(place),
+            }
         }
     }
 
@@ -282,11 +306,6 @@ fn can_be_marked(block: &Block) -> bool {
         "text" => block.as_text().is_some_and(|text| !text.trim().is_empty()),
         _ => true,
     }
-}
-
-fn mark(block: &Map<String, Value>) -> Option<Life> {
-    let mark = block.get("cache_control")?.as_object()?;
-    Some(if mark.get("ttl").and_then(Value::as_str) == Some("1h") { Life::Hour } else { Life::FiveMinutes })
 }
 
 /// Lists of blocks within a block: what a tool answered, what a document is made of.
@@ -343,15 +362,6 @@ impl Weight<'_> {
             }
             _ => self.bytes += block.0.values().map(bytes).sum::<u64>(),
         }
-    }
-}
-
-fn bytes(value: &Value) -> u64 {
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => 4,
-        Value::String(text) => text.len() as u64,
-        Value::Array(items) => items.iter().map(bytes).sum(),
-        Value::Object(members) => members.iter().map(|(name, value)| name.len() as u64 + bytes(value)).sum(),
     }
 }
 

@@ -97,6 +97,25 @@ fn what_the_provider_keeps_apart_is_another_beginning() {
 }
 
 #[test]
+fn what_an_author_marks_bounds_what_may_live_for_an_hour() {
+    let hour = json!({"type": "ephemeral", "ttl": "1h"});
+    let mut request = request("one");
+    request.params.tools = Some(vec![
+        json!({"name": "a", "input_schema": {}, "cache_control": {"type": "ephemeral"}}),
+        json!({"name": "b", "input_schema": {}}),
+    ]);
+    assert_eq!((path(&request).short, path(&request).long), (Some(Place::Tools), None), "not only the last tool counts");
+    request.params.tools.as_mut().unwrap()[0]["cache_control"] = hour;
+    request.turns[0].content.push(block(json!({"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}]})));
+    assert_eq!((path(&request).short, path(&request).long), (Some(Place::Turn(0, 1)), Some(Place::Tools)));
+    let mark = |place| Mark { digest: Digest(1), place, life: Life::FiveMinutes, added: true };
+    let marks = [Place::System(0), Place::Turn(0, 1), Place::Turn(0, 2)].map(mark).to_vec();
+    let planned = Marks::Planned(Arc::new(Prefix { marks, short: path(&request).short }));
+    let lives: Vec<Life> = planned.lasting_an_hour().shared().iter().map(|mark| mark.life).collect();
+    assert_eq!(lives, [Life::Hour, Life::FiveMinutes, Life::FiveMinutes], "in a batch too");
+}
+
+#[test]
 fn nothing_is_planned_for_what_is_too_short_or_off() {
     let mut short = request("one");
     short.system = vec![Block::text("Be brief.")];

@@ -51,7 +51,8 @@ fn is_text(document: &Map<String, Value>) -> bool {
     matches!(kind, Some("text" | "content"))
 }
 
-fn bytes(value: &Value) -> u64 {
+/// About so many bytes a value takes in a prompt: its texts and the names of its members.
+pub(crate) fn bytes(value: &Value) -> u64 {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => 4,
         Value::String(text) => text.len() as u64,

@@ -115,6 +115,7 @@ fn events_are_one_line_each() {
         RunEvent::Retrying { cell: address, sample: 0, message: "529\nOverloaded".to_owned(), delay_ms: 1_200 },
         RunEvent::CoolingDown { endpoint: cell.endpoint.clone(), model: cell.model_id.clone(), delay_ms: 12_000 },
         RunEvent::Cell { cell: std::sync::Arc::new(cell.clone()) },
+        RunEvent::Overdue { endpoint: cell.endpoint.clone(), model: cell.model_id.clone(), waited_ms: 10_003 },
         RunEvent::Silent { endpoint: cell.endpoint.clone(), give_up_ms: 30_000 },
         RunEvent::Interrupted { in_flight: 3 },
         RunEvent::TimedOut { limit_ms: 600_000, in_flight: 3 },

@@ -19,8 +19,9 @@ use std::sync::LazyLock;
 
 use ring::digest::{SHA256, digest};
 
+use crate::model::right_size::RightSize;
 use crate::model::run::RunReport;
-use crate::report::{json, visible, words};
+use crate::report::{json, right_size, visible, words};
 
 pub(super) mod compared;
 mod plot;
@@ -102,6 +103,7 @@ pub(super) fn write(report: &RunReport, out: &mut dyn Write) -> io::Result<()> {
             "headline" => out.write_all(attribute(words::headline(report.exit)).as_bytes())?,
             "meaning" => out.write_all(attribute(words::exit(report.exit)).as_bytes())?,
             "compared" => compared::of_run(&report.comparisons, out)?,
+            "hints" => hints(&report.right_size, out)?,
             "report" => {
                 let mut island = Island { out: &mut *out, held: Vec::with_capacity(2) };
                 json::write(report, &mut island)?;
@@ -112,6 +114,21 @@ pub(super) fn write(report: &RunReport, out: &mut dyn Write) -> io::Result<()> {
         out.write_all(rest.as_bytes())?;
     }
     Ok(())
+}
+
+/// What could be smaller; nothing where there is no hint.
+fn hints(hints: &[RightSize], out: &mut dyn Write) -> io::Result<()> {
+    if hints.is_empty() {
+        return Ok(());
+    }
+    write!(out, "<section class=\"panel attention\" id=\"hints\"><h2>Could be smaller</h2>")?;
+    for hint in hints.iter().take(right_size::MOST) {
+        write!(out, "<p>{}</p>", attribute(&visible::brief(&right_size::line(hint), 1_000)))?;
+    }
+    if hints.len() > right_size::MOST {
+        write!(out, "<p>{} more in the JSON report</p>", hints.len() - right_size::MOST)?;
+    }
+    write!(out, "</section>")
 }
 
 /// `FAILED (simulated) · 20261122-143120-9f3a · promptkeel`: the verdict first, because a tab shows no more.

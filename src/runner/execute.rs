@@ -177,7 +177,11 @@ impl<E: Endpoint> Shared<E> {
                 CallEvent::Retrying { .. } if flying.swap(false, Ordering::AcqRel) => {
                     in_flight.fetch_sub(1, Ordering::AcqRel);
                 }
-                CallEvent::Sent | CallEvent::Retrying { .. } | CallEvent::CoolingDown { .. } | CallEvent::Silent { .. } => {}
+                CallEvent::Sent
+                | CallEvent::Retrying { .. }
+                | CallEvent::CoolingDown { .. }
+                | CallEvent::Overdue { .. }
+                | CallEvent::Silent { .. } => {}
                 CallEvent::FirstByte | CallEvent::Exchange(_) if detailed => {}
                 // Nothing is told of these, and waking the loop for nothing costs as much as judging a short reply.
                 CallEvent::Queued | CallEvent::FirstByte | CallEvent::Begun | CallEvent::Exchange(_) => return,

@@ -17,14 +17,15 @@ use crate::endpoint::Streaming;
 use crate::model::catalog::Catalog;
 use crate::model::key::Key;
 use crate::model::money::Money;
-use crate::model::prefix::{Digest, Life, MOST_MARKS, Mark, Marks, Path, Prefix, Step};
+use crate::model::prefix::{Digest, Life, MOST_MARKS, Mark, Marks, Path, Place, Prefix, Step};
 use crate::model::request::Params;
 use crate::model::run::CellResult;
 use crate::model::suite::PromptCache;
 use crate::runner::plan::{Plan, PlannedCell};
 use crate::runner::prefixes::tree::Tree;
 
-/// Members of a group that stand further apart than this many requests are brought together: its entry might expire between them.
+/// Members of a group that stand further apart than this many requests are brought together, whatever is known of the pace: its entry might
+/// expire between them.
 const FAR_APART: usize = 200;
 
 /// Between two requests of a group no more than this may pass, or its entry must live for an hour. Less than five minutes: replies vary.
@@ -62,13 +63,28 @@ impl Default for Pace {
 impl Pace {
     /// How long an entry must live, so that it is still there when the next request of its group begins.
     fn life(self, params: &Params) -> Life {
-        let reply = Duration::from_secs(params.max_tokens.unwrap_or(0) / TOKENS_PER_SECOND);
         // Whoever waits for the first one waits for the beginning of its reply, which comes with its end where nothing is streamed.
-        let first = if self.stream.applies(params) { Duration::ZERO } else { reply };
-        let between = reply / u32::try_from(self.max_concurrency.max(1)).unwrap_or(u32::MAX);
-        let limit = self.requests_per_minute.map_or(Duration::ZERO, |most| Duration::from_secs(60) / most.max(1));
-        if first.max(between).max(limit) > LONGEST_PAUSE { Life::Hour } else { Life::FiveMinutes }
+        let first = if self.stream.applies(params) { Duration::ZERO } else { reply(params) };
+        if first.max(self.between(params)) > LONGEST_PAUSE { Life::Hour } else { Life::FiveMinutes }
     }
+
+    /// From one request to the next, at most.
+    fn between(self, params: &Params) -> Duration {
+        let between = reply(params) / u32::try_from(self.max_concurrency.max(1)).unwrap_or(u32::MAX);
+        between.max(self.requests_per_minute.map_or(Duration::ZERO, |most| Duration::from_secs(60) / most.max(1)))
+    }
+
+    /// How many requests may stand between two of a group, so that its entry is still there.
+    fn apart(self, params: &Params, life: Life) -> usize {
+        let pause = LONGEST_PAUSE.as_millis() * u128::from(life.seconds() / Life::FiveMinutes.seconds());
+        let requests = pause / self.between(params).as_millis().max(1);
+        usize::try_from(requests).unwrap_or(usize::MAX).clamp(1, FAR_APART)
+    }
+}
+
+/// How long a reply takes to be written, at most.
+fn reply(params: &Params) -> Duration {
+    Duration::from_secs(params.max_tokens.unwrap_or(0) / TOKENS_PER_SECOND)
 }
 
 /// Requests that share a marked prefix.
@@ -92,6 +108,9 @@ pub struct Group {
     pub outer: Option<usize>,
     #[serde(skip)]
     digest: Digest,
+    /// Members that stand further apart are brought together.
+    #[serde(skip)]
+    apart: usize,
 }
 
 impl Group {
@@ -202,14 +221,15 @@ impl Prefixes {
                 authored: node.is_authored(),
                 outer,
                 digest: node.digest,
+                apart: conditions.endpoints.get(&*variant.endpoint).copied().unwrap_or_default().apart(&variant.params, chosen.life),
             });
         }
-        let mut known: HashMap<Vec<MarkName>, Marks> = HashMap::new();
+        let mut known: HashMap<MarksName, Marks> = HashMap::new();
         prefixes.marks = plan.cells.iter().map(|cell| prefixes.marks_of(cell, &mut known)).collect();
         prefixes
     }
 
-    fn marks_of(&self, cell: &PlannedCell, known: &mut HashMap<Vec<MarkName>, Marks>) -> Marks {
+    fn marks_of(&self, cell: &PlannedCell, known: &mut HashMap<MarksName, Marks>) -> Marks {
         let Some(path) = &cell.path else {
             return match cell.variant.suite.cache {
                 PromptCache::Off => Marks::Off,
@@ -220,30 +240,31 @@ impl Prefixes {
         if marks.is_empty() {
             return Marks::AsWritten;
         }
-        let name = marks.iter().map(|mark| (mark.digest, mark.life, mark.added)).collect();
-        known.entry(name).or_insert_with(|| Marks::Planned(Arc::new(Prefix { marks }))).clone()
+        let name = (path.short, marks.iter().map(|mark| (mark.digest, mark.life, mark.added)).collect());
+        known.entry(name).or_insert_with(|| Marks::Planned(Arc::new(Prefix { marks, short: path.short }))).clone()
     }
 
     /// Marks of a path: at the groups that it goes through. Marks of an hour stand before those of five minutes (wire reference, 6.3).
     fn planned(&self, path: &Path) -> Vec<Mark> {
-        let short = path.steps.iter().position(|step| step.mark == Some(Life::FiveMinutes)).unwrap_or(usize::MAX);
-        let long = path.steps.iter().rposition(|step| step.mark == Some(Life::Hour));
-        let mark = |(at, step): (usize, &Step)| {
+        let mark = |step: &Step| {
             let group = &self.groups[*self.places.get(&step.digest)?];
             let planned = match group.life {
-                _ if long.is_some_and(|long| at < long) => Life::Hour,
-                _ if at > short => Life::FiveMinutes,
+                _ if path.long.is_some_and(|long| step.place < long) => Life::Hour,
+                _ if path.short.is_some_and(|short| step.place >= short) => Life::FiveMinutes,
                 life => life,
             };
             Some(Mark { digest: step.digest, place: step.place, life: step.mark.unwrap_or(planned), added: step.mark.is_none() })
         };
         let mut room = MOST_MARKS.saturating_sub(path.authored);
-        let mut marks: Vec<Mark> = path.steps.iter().enumerate().filter_map(mark).collect();
+        let mut marks: Vec<Mark> = path.steps.iter().filter_map(mark).collect();
         marks.retain(|mark| {
             let fits = !mark.added || room > 0;
             room = room.saturating_sub(usize::from(mark.added && fits));
             fits && (!mark.added || !path.explicit)
         });
+        // A group within a group may be asked for more slowly than the one around it.
+        let last = marks.iter().rposition(|mark| mark.life == Life::Hour).unwrap_or(0);
+        marks.iter_mut().take(last).filter(|mark| mark.added).for_each(|mark| mark.life = Life::Hour);
         marks
     }
 
@@ -292,7 +313,7 @@ impl Prefixes {
     }
 
     /// Brings members of a group together that stand so far apart that its entry might expire between them; everything else stays in
-    /// the order of the plan. `cell` says which cell a thing belongs to.
+    /// the order of the plan. The things are those that one model of one endpoint is asked; `cell` says which cell a thing belongs to.
     pub fn order<T>(&self, things: &mut Vec<T>, cell: impl Fn(&T) -> usize) {
         if self.groups.is_empty() {
             return;
@@ -302,7 +323,7 @@ impl Prefixes {
         for (at, thing) in things.iter().enumerate() {
             for group in self.groups_of(cell(thing)) {
                 let (_, last, scattered) = seen.entry(group).or_insert((at, at, false));
-                *scattered |= at - *last > FAR_APART;
+                *scattered |= at - *last > self.groups[group].apart;
                 *last = at;
             }
         }
@@ -321,7 +342,7 @@ impl Prefixes {
 }
 
 /// What tells the marks of one request from those of another.
-type MarkName = (Digest, Life, bool);
+type MarksName = (Option<Place>, Vec<(Digest, Life, bool)>);
 
 #[cfg(test)]
 #[path = "prefixes_tests.rs"]

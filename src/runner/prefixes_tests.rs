@@ -171,6 +171,70 @@ fn members_that_stand_far_apart_are_brought_together_and_no_others() {
     assert_eq!(order[..7], [0, 300, 600, 1, 301, 601, 2]);
 }
 
+#[test]
+fn at_a_slow_pace_members_are_brought_together_that_stand_less_far_apart() {
+    // A hundred documents in turn, three questions to each.
+    let cases: Vec<_> = (0..300).map(|number| blocks(&[&format!("document{}", number % 100), &format!("q{number}")])).collect();
+    let plan = planned(of_blocks(&cases, &[]), None).unwrap();
+    let order = |pace: Pace| {
+        let conditions = Conditions { endpoints: BTreeMap::from([(plan.cells[0].variant.endpoint.to_string(), pace)]), ..conditions() };
+        let prefixes = Prefixes::of(&plan, |_| false, Catalog::embedded(), &conditions);
+        let mut order: Vec<usize> = (0..300).collect();
+        prefixes.order(&mut order, |cell| *cell);
+        order[..4].to_vec()
+    };
+    let fast = Pace { max_concurrency: 20, ..Pace::default() };
+    assert_eq!(order(fast), [0, 1, 2, 3], "a hundred requests take less than an entry lives");
+    // Ten a minute: ten minutes from one question to the next, and an entry lives five.
+    assert_eq!(order(Pace { requests_per_minute: Some(10), ..fast }), [0, 100, 200, 1]);
+    assert_eq!(order(Pace { requests_per_minute: Some(30), ..fast }), [0, 1, 2, 3]);
+    assert_eq!(fast.apart(&Params { max_tokens: Some(12_000), ..Params::default() }, Life::FiveMinutes), 24, "ten seconds each");
+    assert_eq!(fast.apart(&Params { max_tokens: Some(12_000), ..Params::default() }, Life::Hour), FAR_APART);
+}
+
+#[test]
+fn marks_that_are_added_keep_to_four_and_stand_in_the_order_that_the_api_takes() {
+    let cases: Vec<_> =
+        (0..8).map(|number| blocks(&["policy", &format!("d{}", number % 4), &format!("e{}", number % 4), &format!("q{number}")])).collect();
+    let minutes = json!({"type": "ephemeral"});
+    // Three of the author's leave room for one, and four for none.
+    let added = |marks: &[Option<Value>]| {
+        let plan = planned(Suite { samples: 2, ..of_blocks(&cases, marks) }, None).unwrap();
+        let authored = plan.cells[0].path.as_ref().unwrap().authored;
+        let marks = prefixes(&plan).marks(0);
+        (authored, marks.shared().iter().filter(|mark| mark.added).count())
+    };
+    let (none, mark) = (None, Some(minutes));
+    assert_eq!(added(&[none.clone(), none.clone(), none.clone(), none.clone()]), (0, 3));
+    assert_eq!(added(&[none.clone(), mark.clone(), mark.clone(), mark.clone()]), (3, 1));
+    assert_eq!(added(&[mark.clone(), mark.clone(), mark.clone(), mark]), (4, 0));
+
+    // A group within a group may be asked for more slowly than the one around it.
+    let group = |digest, life| Group {
+        endpoint: "e".into(),
+        model: MODEL.into(),
+        requests: 4,
+        tokens: 4_000,
+        outer_tokens: 0,
+        life,
+        authored: false,
+        outer: None,
+        digest: Digest(digest),
+        apart: FAR_APART,
+    };
+    let groups = vec![group(0, Life::FiveMinutes), group(1, Life::Hour), group(2, Life::FiveMinutes)];
+    let prefixes =
+        Prefixes { places: groups.iter().enumerate().map(|(at, group)| (group.digest, at)).collect(), groups, marks: Vec::new() };
+    let step = |at: u32| Step { digest: Digest(at.into()), tokens: 4_000, place: Place::System(at), mark: None };
+    let lives = |short, long| {
+        let path = Path { steps: (0..3).map(step).collect(), authored: 0, short, long, explicit: false, minimum: 512 };
+        prefixes.planned(&path).iter().map(|mark| mark.life.seconds()).collect::<Vec<_>>()
+    };
+    assert_eq!(lives(None, None), [3_600, 3_600, 300]);
+    assert_eq!(lives(Some(Place::Tools), None), [300, 300, 300], "a mark of five minutes that nobody shares stands before them");
+    assert_eq!(lives(None, Some(Place::Turn(0, 0))), [3_600, 3_600, 3_600], "and one of an hour behind them");
+}
+
 /// The best saving over every choice of nodes, by trying them all.
 fn best_of_all(tree: &Tree, plan: &Plan) -> i128 {
     let worth: Vec<(usize, i128)> = (0..tree.nodes.len())

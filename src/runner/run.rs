@@ -197,6 +197,11 @@ fn told_event(plan: &Plan, cell: usize, sample: u32, event: CallEvent) -> Option
         CallEvent::Silent { give_up_after } => {
             Some(RunEvent::Silent { endpoint: Arc::clone(&planned.variant.endpoint), give_up_ms: millis(give_up_after) })
         }
+        CallEvent::Overdue { waited } => Some(RunEvent::Overdue {
+            endpoint: Arc::clone(&planned.variant.endpoint),
+            model: Arc::clone(&planned.variant.model_id),
+            waited_ms: millis(waited),
+        }),
         CallEvent::CoolingDown { delay } => Some(RunEvent::CoolingDown {
             endpoint: Arc::clone(&planned.variant.endpoint),
             model: Arc::clone(&planned.variant.model_id),

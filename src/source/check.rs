@@ -12,13 +12,14 @@ use crate::model::assertion::{Assertion, AssertionKind, AssertionSeverity, JsonP
 use crate::model::parameters::{Rejection, rejected, rejected_turns};
 use crate::model::problem::{Place, Problem, Severity, Site};
 use crate::model::request::Params;
-use crate::model::suite::{SnapshotPolicy, Variables};
+use crate::model::suite::{PromptCache, SnapshotPolicy, Variables};
 use crate::source::assertion::Resolved;
 use crate::source::case::Draft;
 use crate::source::decode::nearest;
 use crate::source::document::Document;
 use crate::source::enough::ENOUGH;
 use crate::source::known::Known;
+use crate::source::marks::Marked;
 use crate::source::node::Node;
 use crate::source::prompt::PromptFile;
 use crate::source::suite::ModelDraft;
@@ -45,6 +46,7 @@ pub(crate) struct Subject<'a> {
     pub(crate) drafts: &'a [Draft],
     pub(crate) tables: &'a [(Place, BTreeMap<String, ()>)],
     pub(crate) snapshot: &'a SnapshotPolicy,
+    pub(crate) cache: PromptCache,
     /// Where `min_pass_rate: 0` stands.
     pub(crate) no_pass_rate: Option<Place>,
 }
@@ -140,13 +142,23 @@ fn render(subject: &Subject<'_>, drafts: &[&Draft], undefined: &mut BTreeSet<Str
     // What makes too much takes long until it is stopped: a prompt that did so for some cases is not tried with all the others.
     let mut endless = vec![0; subject.prompts.len()];
     let mut again: usize = 0;
+    let marked: Vec<Option<Marked<'_>>> = subject.prompts.iter().map(|prompt| Marked::of(prompt, subject)).collect();
     for draft in drafts {
-        for (prompt, endless) in subject.prompts.iter().zip(&mut endless).filter(|(_, endless)| **endless < TRIES) {
+        let prompts = subject.prompts.iter().zip(&marked).zip(&mut endless);
+        for ((prompt, marked), endless) in prompts.filter(|(_, endless)| **endless < TRIES) {
             // One mistake hides the next: a name that was reported is given an empty text, and the rest is looked at.
             let mut filled: Option<Variables> = None;
             for _ in 0..20 {
                 let variables = filled.as_ref().unwrap_or(&draft.variables);
-                let Err(error) = prompt.compiled.render(variables) else { break };
+                let error = match prompt.compiled.render(variables) {
+                    Err(error) => error,
+                    Ok((system, turns)) => {
+                        if let Some((rejection, place)) = marked.as_ref().and_then(|marked| marked.refused(&system, &turns)) {
+                            shared.add(Problem::error(rejection.message).at(place), &draft.id, || rejection.hint);
+                        }
+                        break;
+                    }
+                };
                 let place = prompt.place(&error);
                 *endless += u32::from(error.too_much);
                 shared.add(Problem::error(error.message.clone()).at(place), &draft.id, || {
@@ -351,7 +363,7 @@ fn problem(rejection: &Rejection, place: Place) -> Problem {
 }
 
 /// Where a parameter was written: the innermost layer that has it; a prefill stands in the prompt.
-fn parameter_place(path: &str, model: &ModelDraft, prompt: &PromptFile, subject: &Subject<'_>) -> Place {
+pub(super) fn parameter_place(path: &str, model: &ModelDraft, prompt: &PromptFile, subject: &Subject<'_>) -> Place {
     let layers =
         [(model.request.as_ref(), subject.document), (prompt.request.as_ref(), &prompt.document), (subject.request_node, subject.document)];
     for (node, document) in layers {

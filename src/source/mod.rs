@@ -17,6 +17,7 @@ pub mod git;
 mod input;
 pub mod json;
 pub mod known;
+mod marks;
 pub mod node;
 mod prompt;
 mod prompt_file;

@@ -174,6 +174,7 @@ impl Reading<'_, '_> {
             tables: &tables,
             snapshot: &snapshot,
             no_pass_rate,
+            cache: shape.cache.unwrap_or_default(),
         };
         // A prompt that another suite has reported already is missing here without a problem of ours.
         let whole =

@@ -134,6 +134,88 @@ fn what_is_too_short_carries_no_mark_and_what_an_author_marks_goes_out_unless_it
 }
 
 #[test]
+fn marks_that_the_api_refuses_are_found_before_anything_is_sent() {
+    let server = Server::start(ECHO);
+    let project = project(&server.url(), 3, "");
+    std::fs::remove_file(project.path("suites/prompts/bill/1.md")).unwrap();
+    let prompt = |lives: &[&str]| {
+        let blocks: String = lives
+            .iter()
+            .enumerate()
+            .map(|(at, life)| format!("  - {{type: text, text: part {at}, cache_control: {{type: ephemeral, ttl: {life}}}}}\n"))
+            .collect();
+        format!("system:\n{blocks}messages: [{{role: user, content: \"number {{{{ number }}}}\"}}]\n")
+    };
+    for (lives, said) in [(&["5m"; 5][..], "suites/prompts/bill/1.yaml:6"), (&["5m", "1h"], "suites/prompts/bill/1.yaml:3")] {
+        project.rewrite("suites/prompts/bill/1.yaml", &prompt(lives));
+        for command in ["check", "plan", "run"] {
+            let ran = project.run(&[command]);
+            assert!(ran.code == 2 && ran.stderr.contains(said) && ran.stderr.contains("cache_control"), "{ran:?}");
+        }
+    }
+    assert_eq!(server.requests(), 0);
+    // What is said to be refused is refused, and what is not passes.
+    project.edit("suites/bills.yaml", "prompt: bill\n", "prompt: bill\ncache: off\n");
+    passes(&project.report(&ASK), 3);
+    project.edit("suites/bills.yaml", "cache: off\n", "cache: explicit\n");
+    project.rewrite("suites/prompts/bill/1.yaml", &prompt(&["1h", "1h", "5m", "5m"]));
+    passes(&project.report(&[&ASK[..], &["--cache", "refresh"]].concat()), 3);
+}
+
+#[test]
+fn a_shared_beginning_is_read_however_many_blocks_stand_behind_it() {
+    // The provider looks back over twenty positions from a mark: one behind all of these would find nothing.
+    let server = Server::start("otherwise: {text: number, delay: 20ms}\n");
+    let project = project(&server.url(), 12, "");
+    std::fs::remove_file(project.path("suites/prompts/bill/1.md")).unwrap();
+    let system: String = (0..30).map(|at| format!("  - {{type: text, text: \"{}\"}}\n", &policy(&format!("part {at}"))[..600])).collect();
+    let turns: String = (0..30)
+        .map(|at| {
+            let role = if at % 2 == 0 { "user" } else { "assistant" };
+            format!("  - {{role: {role}, content: \"{at} of number {{{{ number }}}}\"}}\n")
+        })
+        .collect();
+    let last = "  - {role: user, content: and now?}\n";
+    project.rewrite("suites/prompts/bill/1.yaml", &format!("system:\n{system}messages:\n{turns}{last}"));
+    passes(&project.report(&ASK), 12);
+    let [replies, written, read, _] = books(&server);
+    assert!((5_500..6_500).contains(&written), "{written}");
+    assert_eq!((replies, read), (12, 11 * written));
+}
+
+#[test]
+fn a_prompt_just_below_the_minimum_and_one_that_is_never_hit_are_told_with_their_figures() {
+    let hint = |prompt: &str, keys: &str| {
+        let server = Server::start(ECHO);
+        let project = project(&server.url(), 12, keys);
+        std::fs::remove_file(project.path("suites/prompts/bill/1.md")).unwrap();
+        project.rewrite("suites/prompts/bill/1.yaml", prompt);
+        let (ran, report) = project.report(&[&ASK[..], &["--markdown", "r.md", "--html", "r.html"]].concat());
+        let hints = report["right_size"].as_array().unwrap_or_else(|| panic!("{ran:?}")).clone();
+        assert_eq!((hints.len(), ran.stdout.contains("could be smaller")), (1, true), "{hints:?} {ran:?}");
+        let page = project.read("r.html");
+        assert!(page.contains("<h2>Could be smaller</h2><p>bills, bill@1, claude-sonnet-5-5: "), "the page says it too");
+        (hints[0].clone(), project.read("r.md"), books(&server))
+    };
+    // This model keeps 512 tokens or more.
+    let short = format!("system: \"{}\"\nmessages: [{{role: user, content: \"number {{{{ number }}}}\"}}]\n", &policy("all")[..1_450]);
+    let (below, _, [_, written, read, _]) = hint(&short, "");
+    assert_eq!((&below["kind"], &below["minimum"], &below["requests"]), (&"below_cache_minimum".into(), &512.into(), &12.into()));
+    assert_eq!((written, read), (0, 0), "nothing was kept");
+    let tokens = below["tokens"].as_u64().unwrap();
+    assert!((440..512).contains(&tokens), "{below}");
+    // What differs stands before what is marked.
+    let apart = format!(
+        "system:\n  - {{type: text, text: \"{{{{ number }}}} {}\", cache_control: {{type: ephemeral}}}}\nmessages: [{{role: user, content: and what number?}}]\n",
+        policy("all")
+    );
+    let (never, markdown, [_, written, read, _]) = hint(&apart, "cache: explicit\n");
+    assert_eq!((&never["kind"], &never["requests"], &never["written_tokens"]), (&"never_hit".into(), &12.into(), &written.into()));
+    assert!(written > 12 * 5_300 && read == 0, "{written} {read}");
+    assert!(markdown.contains(", or write `cache: off`\n"), "code is shown as code: {markdown}");
+}
+
+#[test]
 fn marks_are_no_part_of_what_an_answer_is_stored_under() {
     let server = Server::start(ECHO);
     let project = project(&server.url(), 5, "");

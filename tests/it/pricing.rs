@@ -193,7 +193,8 @@ fn what_could_be_smaller_is_told_with_its_figures_and_not_to_those_who_want_quie
         "{}",
         ran.stdout
     );
-    assert!(project.read("report.md").contains("**Could be smaller:**"));
+    let markdown = project.read("report.md");
+    assert!(markdown.contains("**Could be smaller:**") && markdown.contains(": `max_tokens` is 4,000, "), "{markdown}");
     let quiet = project.run(&["run", "--endpoint", "anthropic", "-q"]);
     assert!(quiet.stdout.contains("20") && !quiet.stdout.contains("could be smaller"), "{}", quiet.stdout);
     // Nineteen are not enough to say anything.

@@ -4,13 +4,13 @@ const overview = (() => {
   const MOST = 12;
   const view = element('section', { class: 'overview', 'aria-label': 'Overview' });
   const { totals, bill } = run;
-  const compared = document.getElementById('compared');
+  const [compared, hints] = ['compared', 'hints'].map((id) => document.getElementById(id));
 
   function build() {
     replace(view,
       verdict(), compared,
       element('div', { class: 'two' }, element('div', null, attention(), gates()), element('div', null, prompts(), money_(), facts())),
-      charts(), groups(), trends(), improved(), problems(), orphans());
+      hints, charts(), groups(), trends(), improved(), problems(), orphans());
   }
 
   function verdict() {

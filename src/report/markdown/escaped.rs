@@ -66,7 +66,35 @@ pub(super) fn html(text: &str, most: usize) -> String {
 
 /// Our own sentence with a user's names in it: readable, and still neither Markdown nor a mention, a link or a reference.
 pub(super) fn prose(text: &str, most: usize) -> String {
+    plain(&visible::brief(text, most))
+}
+
+/// The same, with words between backticks as code where nothing in them could be anything else: `max_tokens` is read as one may write it.
+pub(super) fn prose_with_code(text: &str, most: usize) -> String {
     let line = visible::brief(text, most);
+    let (mut safe, mut from) = (String::with_capacity(line.len()), 0);
+    while let Some(open) = line[from..].find('`').map(|at| from + at) {
+        safe.push_str(&plain(&line[from..open]));
+        let word = line[open + 1..].split('`').next().filter(|word| line[open + 1 + word.len()..].starts_with('`'));
+        let is_word = |word: &&str| {
+            !word.trim().is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b':' | b' '))
+        };
+        let Some(word) = word.filter(is_word) else {
+            safe.push_str("\\`");
+            from = open + 1;
+            continue;
+        };
+        // Two backticks side by side would be the sign of another kind of code.
+        if safe.ends_with('`') {
+            safe.push(BREAK);
+        }
+        safe.extend(["`", word, "`"]);
+        from = open + word.len() + 2;
+    }
+    safe + &plain(&line[from..])
+}
+
+fn plain(line: &str) -> String {
     let mut safe = String::with_capacity(line.len());
     // Hexadecimal digits in a row: seven may be a commit.
     let mut digits = 0;
@@ -121,6 +149,20 @@ mod tests {
             2_000 - shown
         );
         assert!(block.ends_with(&end), "{shown} {}", &block[block.len() - 300..]);
+    }
+
+    #[test]
+    fn words_between_backticks_are_code_and_everything_else_stays_text() {
+        let of = |text| prose_with_code(text, 400).replace(BREAK, "·");
+        assert_eq!(
+            of("`max_tokens` is 8,000, under `--max-cost`: `cache: off`"),
+            "`max_tokens` is 8,000, under `--max-cost`: `cache: off`"
+        );
+        assert_eq!(of("a*b_c: `max_tokens`"), r"a\*b\_c: `max_tokens`");
+        // What a name brings along is never code that hides something, and never opens code that swallows the rest.
+        assert_eq!(of("a`<img>` `b"), r"a\`&lt;img&gt;\` \`b");
+        assert_eq!(of("``x`` `` `y"), r"\`·`x`\` \`\` \`y");
+        assert_eq!(of("`a``b`"), "`a`·`b`");
     }
 
     #[test]

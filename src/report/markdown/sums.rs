@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::model::run::{Group, RunReport};
-use crate::report::markdown::escaped::{cell_code, code, prose};
+use crate::report::markdown::escaped::{cell_code, code, prose, prose_with_code};
 use crate::report::markdown::{Page, samples};
 use crate::report::standing::GatedRates;
 use crate::report::{billed, figures, right_size, visible};
@@ -28,7 +28,7 @@ pub(super) fn tail(report: &RunReport) -> Page {
         page.note("**Could be smaller:**\n\n");
         let mut left = 0;
         for hint in &report.right_size {
-            let line = format!("- {}\n", prose(&right_size::line(hint), 1_000));
+            let line = format!("- {}\n", prose_with_code(&right_size::line(hint), 1_000));
             left += usize::from(left > 0 || !page.add(&line));
         }
         page.note(&if left > 0 { format!("\n_{left} more are in the JSON report._\n\n") } else { "\n".to_owned() });

@@ -40,6 +40,10 @@ pub(super) fn lines(event: &RunEvent, verbosity: u8, now: Duration) -> Vec<Line>
             let (endpoint, model) = (visible::name(endpoint), visible::name(model));
             vec![line("cool-down", ODD, format!("{endpoint}, {model}: nothing is sent for {}", figures::duration(*delay_ms)))]
         }
+        RunEvent::Overdue { endpoint, model, waited_ms } => {
+            let text = format!("{}, {}: {}", visible::name(endpoint), visible::name(model), super::progress::overdue(*waited_ms));
+            vec![line("overdue", ODD, text)]
+        }
         RunEvent::Silent { endpoint, give_up_ms } => {
             let text = format!("{}: given up in {} unless something answers", visible::name(endpoint), figures::duration(*give_up_ms));
             vec![line("silent", ODD, text)]

@@ -161,6 +161,13 @@ impl Progress {
             RunEvent::FirstByte { .. } | RunEvent::Exchange { .. } => {}
             RunEvent::Retrying { .. } => self.facts.retries += 1,
             RunEvent::CoolingDown { endpoint, model, delay_ms } => self.pause(endpoint, model, *delay_ms, now),
+            RunEvent::Overdue { endpoint, model, waited_ms } => {
+                self.facts.pauses += 1;
+                if self.facts.pauses <= PAUSES {
+                    let text = format!(" {}, {}: {}", visible::name(endpoint), visible::name(model), overdue(*waited_ms));
+                    self.line(&[span(ODD, "slow  "), span(DIM, text)]);
+                }
+            }
             RunEvent::Silent { endpoint, give_up_ms } => self.silent(endpoint, *give_up_ms, now),
             RunEvent::Batch { batch } => self.batch(batch, now),
             RunEvent::Cell { cell } => self.cell(cell),
@@ -317,6 +324,12 @@ impl Progress {
             (None, None) => {}
         }
     }
+}
+
+/// What is told of a request that others wait for.
+pub(super) fn overdue(waited_ms: u64) -> String {
+    let waited = figures::duration(waited_ms);
+    format!("the request that went first, for the prompt cache, is not answered after {waited}; the next one goes beside it")
 }
 
 impl Facts {

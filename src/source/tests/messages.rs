@@ -40,6 +40,47 @@ fn missing_keys_and_empty_files() {
     insta::assert_snapshot!(project.problems());
 }
 
+/// Blocks of a prompt file, of which these are marked.
+fn marked(marks: &[&str]) -> String {
+    let block = |mark: &&str| match *mark {
+        "" => "  - {type: text, text: plain}\n".to_owned(),
+        life => format!("  - {{type: text, text: kept, cache_control: {{type: ephemeral, ttl: {life}}}}}\n"),
+    };
+    let system: String = marks.iter().map(block).collect();
+    format!(
+        "system:\n{system}messages:\n  - role: user\n    content:\n      - {{type: text, text: \"{{{{ ticket }}}}\", cache_control: {{type: ephemeral}}}}\n"
+    )
+}
+
+#[test]
+fn marks_that_the_api_refuses() {
+    let with = |keys: &str, marks: &[&str]| {
+        let project = Project::with(&[
+            (
+                "suites/a.yaml",
+                &format!(
+                    "suite: a\nprompt: marked\nmodels: [claude-haiku-4-5]\n{keys}{CASE}  - id: two\n    vars: {{ticket: y}}\n    assert: [{{contains: x}}]\n"
+                ),
+            ),
+            ("suites/prompts/marked/1.yaml", &marked(marks)),
+        ]);
+        project.problems()
+    };
+    // The turn's own mark is the fifth.
+    insta::assert_snapshot!(with("", &["5m", "5m", "", "5m", "5m"]));
+    assert_eq!(with("cache: explicit\n", &["5m", "5m", "", "5m", "5m"]), with("", &["5m", "5m", "", "5m", "5m"]));
+    // Tools are read first, and their marks count too.
+    insta::assert_snapshot!(with(
+        "request: {tools: [{name: f, input_schema: {type: object}, cache_control: {type: ephemeral}}]}\n",
+        &["5m", "5m", "5m"]
+    ));
+    insta::assert_snapshot!(with("", &["5m", "1h"]));
+    for sound in [&["1h", "5m", "5m"][..], &["5m", "5m", "5m"], &[""]] {
+        assert_eq!(with("", sound), "", "{sound:?}");
+    }
+    assert_eq!(with("cache: \"off\"\n", &["5m", "1h", "5m", "5m", "5m"]), "", "none of them is sent");
+}
+
 #[test]
 fn a_duplicate_key_hides_no_other_mistake() {
     let said =
