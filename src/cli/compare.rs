@@ -12,7 +12,6 @@ use crate::diff::{json_diff, text_diff};
 use crate::gate::coverage;
 use crate::gate::pairing::Across;
 use crate::gate::side_by_side::{self, ArmCells, Incomparable};
-use crate::model::baseline::Baseline;
 use crate::model::comparison::{ComparisonPolicy, LocalPolicy};
 use crate::model::gate::Exit;
 use crate::model::problem::Problem;
@@ -95,7 +94,6 @@ pub(crate) fn run(current: &Path, arguments: &CompareArguments, console: &Consol
         return Err(Problem::error("no run report is given").hint("`promptkeel compare BASE.json CANDIDATE.json`").into());
     };
     let policy = policy(arguments);
-    let mut gap = None;
     let (cheapest, mut comparisons) = match &arguments.against {
         Some(model) if reports.len() == 1 => {
             let (baseline, candidates) = against(baseline, model)?;
@@ -111,23 +109,13 @@ pub(crate) fn run(current: &Path, arguments: &CompareArguments, console: &Consol
             let part = baseline.run.filtered || baseline.run.shard.is_some() || baseline.exit == Exit::Interrupted;
             let (across, baseline, candidate) = arms(arguments, baseline, candidate, &names)?;
             let comparison = side_by_side::compare(across, &baseline, &candidate, policy).map_err(|error| failure(&error))?;
-            let known = Baseline { part, ..Baseline::default() };
-            gap = coverage::gap(across, &known, &[baseline, candidate]).filter(|_| arguments.gate);
-            (None, vec![comparison])
+            (None, vec![coverage::held(across, part, &[baseline, candidate], comparison)])
         }
     };
     comparisons.iter_mut().for_each(tell_apart);
     let exit = match comparisons.as_slice() {
         [comparison] if arguments.gate => side_by_side::exit(comparison),
         _ => Exit::Holds,
-    };
-    let exit = match gap {
-        Some(gap) if exit == Exit::Holds => {
-            let problem = Problem::warning(format!("undecided (exit 7), though what is compared would hold: {gap}"));
-            console.problems(&[problem.hint("compare runs of the same cases and models")]);
-            Exit::Undecided
-        }
-        Some(_) | None => exit,
     };
     let tool = format!("promptkeel {}", env!("CARGO_PKG_VERSION"));
     let compared = SideBySide { schema: SCHEMA.to_owned(), tool, cheapest, comparisons };

@@ -7,9 +7,11 @@ use std::collections::BTreeSet;
 
 use super::pairing::{self, Across, LeftOut};
 use super::side_by_side::{ArmCells, cases};
+use super::statistics::{second_look, verdict};
 use crate::model::baseline::Baseline;
-use crate::model::run::CellResult;
-use crate::model::side_by_side::FindingKind;
+use crate::model::comparison::{ComparisonPolicy, ComparisonVerdict, Counts, FreshSamples, PairedCase};
+use crate::model::run::{CellResult, SampleResult};
+use crate::model::side_by_side::{ArmComparison, FindingKind};
 use crate::model::verdict::Verdict;
 
 /// So many are named; the report has all of them.
@@ -55,6 +57,69 @@ pub fn gap(across: Across, baseline: &Baseline, [before, now]: &[ArmCells<'_>; 2
     (!failing.is_empty()).then(|| format!("{} {verb} compared with nothing: {}", cases(failing.len()), named(&failing)))
 }
 
+/// Which verdicts are missing that could change "not worse"; `None` where none could. Errors are no failures, and no reason to call a candidate as
+/// good either: what it cannot answer may be what it is bad at.
+///
+/// A case without a verdict could have broken. Of a case that has one though some samples have none, these are taken for failures: the mean
+/// must lie within the margin all the same.
+#[must_use]
+pub fn unanswered(across: Across, policy: ComparisonPolicy, arms: &[ArmCells<'_>; 2], second: &[FreshSamples]) -> Option<String> {
+    let [before, now] = arms;
+    let pairs = pairing::pair(across, &before.cells, &now.cells);
+    let counts = |cell: &CellResult| across != Across::Runs || cell.gated;
+    let alone = pairs.left_out.iter().filter(|one| !is_judged(one.cell) && counts(one.cell)).map(|one| one.name.clone());
+    let of = |lacks: &dyn Fn(&pairing::Pair<'_>) -> bool| -> Vec<String> {
+        pairs.comparable.iter().filter(|pair| lacks(pair)).map(|pair| pair.counted.case.clone()).collect()
+    };
+    let mut of_now = of(&|pair| pair.counted.candidate.samples == 0 || !is_judged(pair.candidate));
+    of_now.extend(alone);
+    let of_before = of(&|pair| pair.counted.baseline.samples == 0 || !is_judged(pair.baseline));
+    // Of two models the second is to do what the first does; what a run does not ask any more is nothing that it gets worse at.
+    let suites: BTreeSet<String> = now.cells.iter().map(|cell| format!("{}::", cell.address.suite)).collect();
+    let only_before = pairs.findings.iter().filter(|finding| across == Across::Models && finding.kind == FindingKind::OnlyBaseline);
+    let is_of_these = |case: &&String| suites.iter().any(|suite| case.starts_with(suite));
+    let unasked: Vec<String> = only_before.flat_map(|finding| &finding.cases).filter(is_of_these).cloned().collect();
+    let lack = |cases: &[String]| if cases.len() == 1 { "lacks" } else { "lack" };
+    for (arm, lacking) in [(now, &of_now), (before, &of_before)] {
+        if !lacking.is_empty() {
+            return Some(format!("{} {} a verdict of {}: {}", cases(lacking.len()), lack(lacking), arm.name, listed(lacking)));
+        }
+    }
+    if !unasked.is_empty() {
+        let were = if unasked.len() == 1 { "was" } else { "were" };
+        return Some(format!("{} {were} never asked of {}: {}", cases(unasked.len()), now.name, listed(&unasked)));
+    }
+    let is_missing = |sample: &&SampleResult| matches!(sample.verdict, Verdict::Error | Verdict::Skipped);
+    let missing = |cell: &CellResult| u32::try_from(cell.samples.iter().filter(is_missing).count()).unwrap_or(u32::MAX);
+    let all: u32 = pairs.comparable.iter().map(|pair| missing(pair.candidate)).fold(0, u32::saturating_add);
+    let failing = |pair: &pairing::Pair<'_>| {
+        let Counts { passes, samples } = pair.counted.candidate;
+        PairedCase { candidate: Counts::new(passes, samples.saturating_add(missing(pair.candidate))), ..pair.counted.clone() }
+    };
+    let worst: Vec<PairedCase> = pairs.comparable.iter().map(failing).collect();
+    let mean = ComparisonPolicy { local: None, ..policy };
+    let holds = || verdict::judge(&second_look::with_second(&worst, second), &[], mean).verdict == ComparisonVerdict::NotWorse;
+    let samples = if all == 1 { "1 sample of".to_owned() } else { format!("{all} samples of") };
+    (all > 0 && !holds()).then(|| format!("{samples} {} without a verdict could have failed, which would change it", now.name))
+}
+
+/// What two arms come to where nothing else of a run is there to say that verdicts are missing, or that too little is compared: "not worse" is
+/// undecided then, and says why. `part`: the baseline has only some of the cells.
+#[must_use]
+pub fn held(across: Across, part: bool, arms: &[ArmCells<'_>; 2], mut compared: ArmComparison) -> ArmComparison {
+    if compared.comparison.verdict != ComparisonVerdict::NotWorse {
+        return compared;
+    }
+    let baseline = Baseline { part, ..Baseline::default() };
+    let why = unanswered(across, compared.comparison.policy, arms, &[]).or_else(|| gap(across, &baseline, arms));
+    if let Some(why) = why {
+        compared.comparison.verdict = ComparisonVerdict::Undecided;
+        compared.sentence = format!("undecided because {why}; apart from that {}", compared.sentence);
+        compared.gap = Some(why);
+    }
+    compared
+}
+
 const fn is_unknown(kind: FindingKind) -> bool {
     matches!(kind, FindingKind::OnlyCandidate | FindingKind::NoVerdictBaseline)
 }
@@ -76,9 +141,17 @@ pub(super) fn other_models(baseline: &Baseline, before: &ArmCells<'_>, these: &[
 }
 
 fn named(cells: &[&LeftOut<'_>]) -> String {
-    let mut names = cells.iter().take(NAMED).map(|one| one.name.as_str()).collect::<Vec<_>>().join(", ");
-    if cells.len() > NAMED {
-        names.push_str(&format!(" and {} more", cells.len() - NAMED));
+    listed(&cells.iter().map(|one| one.name.clone()).collect::<Vec<_>>())
+}
+
+fn listed(cases: &[String]) -> String {
+    let mut names = cases.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if cases.len() > NAMED {
+        names.push_str(&format!(" and {} more", cases.len() - NAMED));
     }
     names
 }
+
+#[cfg(test)]
+#[path = "coverage_tests.rs"]
+mod tests;

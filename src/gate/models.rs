@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::against;
 use super::pairing::{self, Across, Pair};
 use super::side_by_side::{self, ArmCells, Bought};
+use super::{against, coverage};
 use crate::model::baseline::{Baseline, ComparisonAsked, ComparisonStanding, MODEL, SuiteComparison};
 use crate::model::comparison::{ComparisonPolicy, ComparisonVerdict};
 use crate::model::gate::{GateKind, GateOutcome, GateResult};
 use crate::model::money::Money;
 use crate::model::run::CellResult;
-use crate::model::side_by_side::{ArmComparison, Cheapest, FindingKind};
+use crate::model::side_by_side::{ArmComparison, Cheapest};
 
 /// The name of the model, where a reference names one.
 #[must_use]
@@ -86,8 +86,8 @@ fn of_one(
     let fresh = baseline.critical.iter().filter(|case| case.starts_with(&prefix) && !compared.critical.contains(case));
     let fresh: Vec<String> = fresh.cloned().collect();
     compared.critical.extend(fresh);
-    let lacks = |finding| matches!(finding, FindingKind::NoVerdictBaseline | FindingKind::NoVerdictCandidate);
-    let is_whole = !compared.validity.iter().any(|finding| lacks(finding.kind));
+    let missing = coverage::unanswered(Across::Models, compared.comparison.policy, &arms, bought.second);
+    let gap = coverage::gap(Across::Models, baseline, &arms).filter(|_| compared.comparison.verdict == ComparisonVerdict::NotWorse);
     let said = against::said(&compared);
     let (standing, message) = match compared.comparison.verdict {
         _ if !compared.critical.is_empty() => {
@@ -101,13 +101,18 @@ fn of_one(
             (ComparisonStanding::Budget, format!("{said}; but the budget left out what would decide it"))
         }
         ComparisonVerdict::Regressed => (ComparisonStanding::Missing, format!("{said}; but verdicts are missing that could change it")),
-        ComparisonVerdict::NotWorse | ComparisonVerdict::Undecided if !is_whole => {
-            (ComparisonStanding::Missing, format!("{said}; but verdicts are missing that could change it"))
+        ComparisonVerdict::NotWorse | ComparisonVerdict::Undecided if missing.is_some() => {
+            let missing = missing.unwrap_or_default();
+            (ComparisonStanding::Missing, format!("{said}; but verdicts are missing that could change it: {missing}"))
         }
-        ComparisonVerdict::NotWorse => (ComparisonStanding::NotWorse, said),
+        ComparisonVerdict::NotWorse => match &gap {
+            Some(gap) => (ComparisonStanding::Undecided, format!("undecided: {gap}; apart from that {said}")),
+            None => (ComparisonStanding::NotWorse, said),
+        },
         ComparisonVerdict::Undecided => (ComparisonStanding::Undecided, format!("{said}{}", against::unasked(&compared, suite, baseline))),
     };
-    end(standing, Some(compared), message)
+    let gap = gap.filter(|_| standing == ComparisonStanding::Undecided);
+    SuiteComparison { gap, ..end(standing, Some(compared), message) }
 }
 
 /// What a thousand calls cost, and what they would, where that is less.

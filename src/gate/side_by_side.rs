@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::coverage;
 use super::pairing::{self, Across, LeftOut, Pair, Pairs};
 use super::statistics::second_look::{self, Looks};
 use super::statistics::{proportion, verdict, words};
@@ -131,6 +132,7 @@ pub fn compare_with(
         baseline: arm(baseline, &comparable, comparison.baseline, confidence, |pair| pair.baseline),
         candidate: arm(candidate, &comparable, comparison.candidate, confidence, |pair| pair.candidate),
         sentence: sentence(&comparison, confirming, second_look),
+        gap: None,
         sensitivity: (comparison.cases > 0).then(|| words::sensitivity(&comparison)),
         comparison,
         validity: findings,
@@ -243,7 +245,10 @@ pub fn against(
     let count = u32::try_from(candidates.len()).unwrap_or(u32::MAX).max(1);
     // Bonferroni: whichever of them is picked, and however, the claim about it holds.
     let policy = ComparisonPolicy { alpha: policy.alpha / f64::from(count), ..policy };
-    let compared = candidates.iter().map(|candidate| compare(Across::Models, baseline, candidate, policy));
+    let compared = candidates.iter().map(|candidate| {
+        let compared = compare(Across::Models, baseline, candidate, policy)?;
+        Ok(coverage::held(Across::Models, false, &[baseline.clone(), candidate.clone()], compared))
+    });
     let mut compared = compared.collect::<Result<Vec<_>, _>>()?;
     let cost = |comparison: &ArmComparison| comparison.candidate.cost_per_1000_calls_usd;
     compared.sort_by_key(|comparison| (cost(comparison).is_none(), cost(comparison)));

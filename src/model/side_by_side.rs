@@ -44,6 +44,9 @@ pub struct ArmComparison {
     pub candidate: Arm,
     /// The verdict in one line with its numbers.
     pub sentence: String,
+    /// Why it is undecided, though what is compared is shown to be not worse; `None` where nothing else speaks against it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap: Option<String>,
     /// What could have been seen at all, in one line; `None` where no case was compared.
     pub sensitivity: Option<String>,
     /// The verdict with its numbers.

@@ -81,6 +81,9 @@ pub(crate) fn of_replies(count: Option<u64>) -> String {
 pub(crate) fn statement(comparison: &ArmComparison, name: impl Fn(&str) -> String) -> (String, String) {
     let (candidate, baseline) = (name(&comparison.candidate.name), name(&comparison.baseline.name));
     let sentence = &comparison.sentence;
+    if let (Some(_), Some(why)) = (&comparison.gap, sentence.strip_prefix("undecided ")) {
+        return (format!("undecided whether {candidate} is worse than {baseline}"), why.to_owned());
+    }
     match (comparison.comparison.verdict, sentence.split_once(" on ")) {
         (ComparisonVerdict::Regressed | ComparisonVerdict::NotWorse, Some((verdict, rest))) => {
             (format!("{candidate} is {verdict} than {baseline}"), format!("on {rest}"))

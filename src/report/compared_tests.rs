@@ -72,6 +72,21 @@ fn written(format: Format, compared: &SideBySide) -> String {
 }
 
 #[test]
+fn what_is_not_answered_is_said_before_what_is_not_worse() {
+    let why = "10 cases lack a verdict of claude-haiku-4-5: s::a and 9 more";
+    let mut lacking = compared("undecided", &format!("undecided because {why}; apart from that {SENTENCE}"));
+    lacking.comparisons[0].gap = Some(why.to_owned());
+    lacking.comparisons[0].critical.clear();
+    let claim = "undecided whether claude-haiku-4-5 is worse than claude-sonnet-4-6";
+    let told = format!("{claim} because {why}; apart from that not worse on 60 cases x 3 samples (");
+    assert!(shown(&lacking, false, 1_000).contains(&told), "{}", shown(&lacking, false, 1_000));
+    let page = written(Format::Markdown, &lacking);
+    assert!(page.contains("## ⚠️ undecided whether `claude-haiku-4-5` is worse than `claude-sonnet-4-6`") && page.contains("apart from that not worse on"), "{page}");
+    let html = written(Format::Html, &lacking);
+    assert!(html.contains("? undecided</span>") && !html.contains("✓ not worse"), "{html}");
+}
+
+#[test]
 fn a_screen_of_80_columns() {
     insta::assert_snapshot!(screen(80));
 }
