@@ -1,6 +1,6 @@
 //! `promptkeel calibrate`: how does the gate behave on a suite that did not change, and what would it find?
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -16,7 +16,8 @@ use crate::cli::project::{Failure, Project};
 use crate::cli::session::{self, Session};
 use crate::cli::{caps, earlier, locks, plan, recordings};
 use crate::gate::pairing;
-use crate::gate::statistics::calibration::{self, PassRate, Pool, Sample};
+use crate::gate::statistics::calibration::{self, Gates, PassRate, Pool, Sample};
+use crate::gate::statistics::detection;
 use crate::model::assertion::AssertionSeverity;
 use crate::model::calibration::{Calibration, SCHEMA};
 use crate::model::comparison::{ComparisonPolicy, Counts, LocalPolicy};
@@ -59,7 +60,6 @@ pub(crate) async fn run(
     interrupted: CancellationToken,
     (now, mut session): (DateTime<Utc>, Session),
 ) -> Result<Exit, Failure> {
-    let policy = policy(&session.plan, arguments)?;
     let kept = Kept::of(&project.root, &project.store_folder(), &session.plan.suites);
     let outputs = formats::open_of_calibration(arguments.json.as_deref(), arguments.markdown.as_deref(), &project.current, &kept)?;
     let open = if arguments.answers.cache == CacheArgument::Only { Store::open_to_read } else { Store::open };
@@ -128,7 +128,7 @@ pub(crate) async fn run(
     console.problems(&problems);
     store.settle();
 
-    let calibration = calibrated(&plan, &ran.cells, policy, arguments);
+    let calibration = calibrated(&plan, &ran.cells, arguments);
     let is_empty = calibration.comparison.cases == 0;
     let to_stdout = !outputs.uses_stdout();
     formats::commit_calibration(outputs, &calibration)?;
@@ -198,30 +198,31 @@ fn planned(project: &Project, arguments: &CalibrateArguments, now: DateTime<Utc>
     Ok(session)
 }
 
-/// The gate of the suites, but for what flags say. What is said of a run of several suites is said of one alpha, so they must ask for the same.
-fn policy(plan: &Plan, arguments: &CalibrateArguments) -> Result<ComparisonPolicy, Failure> {
+/// The gate of each suite, but for what flags say; and what is said of a run of all of them: each blocks with its part of its alpha, so together
+/// they block at most the mean of these.
+fn policies(plan: &Plan, arguments: &CalibrateArguments) -> (Gates, ComparisonPolicy) {
     let default = ComparisonPolicy::default();
-    let common = |flag: &str, given: Option<f64>, of: fn(&Suite) -> Option<f64>, usual: f64| {
-        let asked = |suite: &Arc<Suite>| of(suite).unwrap_or(usual);
-        let mut suites = plan.suites.iter();
-        let first = suites.next().map_or(usual, asked);
-        match (given, suites.find(|suite| asked(suite).to_bits() != first.to_bits())) {
-            (Some(given), _) => Ok(given),
-            (None, None) => Ok(first),
-            (None, Some(other)) => {
-                let (name, value) = (&plan.suites[0].name, asked(other));
-                let problem = Problem::error(format!("suite `{name}` has a {flag} of {first}, suite `{}` of {value}", other.name));
-                Err(Failure::from(problem.hint(format!("name one suite, or give `--{flag}`"))))
-            }
-        }
-    };
-    Ok(ComparisonPolicy {
-        margin: common("margin", arguments.margin, |suite| suite.gate.margin, default.margin)?,
-        alpha: common("alpha", arguments.alpha, |suite| suite.gate.alpha, default.alpha)?,
-        local: (!arguments.average_only).then(LocalPolicy::default),
+    let local = (!arguments.average_only).then(LocalPolicy::default);
+    let of_suite = |suite: &Arc<Suite>| ComparisonPolicy {
+        margin: arguments.margin.or(suite.gate.margin).unwrap_or(default.margin),
+        alpha: arguments.alpha.or(suite.gate.alpha).unwrap_or(default.alpha),
+        local,
         look: None,
         family: 1,
-    })
+    };
+    let asked: BTreeSet<&str> = plan.cells.iter().map(|cell| &*cell.variant.suite_name).collect();
+    let of_suites: BTreeMap<String, ComparisonPolicy> =
+        plan.suites.iter().filter(|suite| asked.contains(&*suite.name)).map(|suite| (suite.name.to_string(), of_suite(suite))).collect();
+    let whole = match of_suites.values().next() {
+        Some(first) if of_suites.values().all(|other| other == first) => *first,
+        _ => ComparisonPolicy {
+            alpha: of_suites.values().map(|policy| policy.alpha).sum::<f64>() / of_suites.len().max(1) as f64,
+            margin: of_suites.values().map(|policy| policy.margin).fold(1.0, f64::min),
+            local,
+            ..default
+        },
+    };
+    (Gates::of(whole, of_suites), whole)
 }
 
 /// As many samples as all runs have together; a suite's cap holds for each of them.
@@ -270,11 +271,12 @@ fn store_problem(error: &StoreError) -> Failure {
     Problem::error(error.to_string()).hint(error.hint()).into()
 }
 
-fn calibrated(plan: &Plan, cells: &[CellResult], policy: ComparisonPolicy, arguments: &CalibrateArguments) -> Calibration {
+fn calibrated(plan: &Plan, cells: &[CellResult], arguments: &CalibrateArguments) -> Calibration {
+    let (gates, policy) = policies(plan, arguments);
     let (pools, rates) = (pools(plan, cells, arguments.runs), rates(plan));
     let affordable = MOST_CASES / u32::try_from(pools.len()).unwrap_or(u32::MAX).max(1);
     let losses = (arguments.draws / DEALS_PER_LOSS).min(affordable).max(100);
-    let (comparison, pass_rates) = calibration::unchanged(&pools, &rates, policy, arguments.draws, SEED);
+    let (comparison, pass_rates) = calibration::unchanged(&pools, &rates, &gates, arguments.draws, SEED);
     let drop = arguments.drop.unwrap_or(policy.margin);
     let samples = || cells.iter().flat_map(|cell| &cell.samples);
     let replies = || samples().filter_map(|sample| sample.reply.as_ref());
@@ -296,7 +298,7 @@ fn calibrated(plan: &Plan, cells: &[CellResult], policy: ComparisonPolicy, argum
         seed: SEED,
         comparison,
         pass_rates,
-        detection: calibration::detection(&pools, policy, drop, losses, SEED),
+        detection: detection::detection(&pools, &gates, drop, losses, SEED),
         cases: calibration::noise_of_cases(&pools),
         left_out: too_few.map(|pool| pool.case.clone()).collect(),
     }
@@ -308,7 +310,8 @@ fn pools(plan: &Plan, cells: &[CellResult], runs: u32) -> Vec<Pool> {
         let in_arm = u32::try_from(planned.keys.len()).unwrap_or(u32::MAX) / runs;
         let must_pass = u32::try_from(fold::needed(u64::from(in_arm), planned.variant.suite.pass)).unwrap_or(u32::MAX);
         let suite = planned.variant.suite_name.to_string();
-        Pool { suite, case, cluster: Some(unit), in_arm, must_pass, samples: cell.samples.iter().filter_map(sample).collect() }
+        let (places, samples) = cell.samples.iter().filter_map(|taken| Some((taken.index, sample(taken)?))).unzip();
+        Pool { suite, case, cluster: Some(unit), in_arm, must_pass, samples, places }
     };
     plan.cells.iter().zip(cells).zip(units).map(of_cell).collect()
 }

@@ -29,7 +29,8 @@ pub struct Calibration {
     pub asked: u64,
     /// What these cost.
     pub spent_usd: Money,
-    /// How the gate is set.
+    /// How the gate is set; of several suites that are not set alike the mean of their alphas, which is what a run of all of them may block at most,
+    /// and the smallest margin.
     pub policy: ComparisonPolicy,
     /// What random draws began with: the same samples and seed give the same numbers.
     pub seed: u64,
@@ -101,6 +102,8 @@ pub struct Unchanged {
 pub struct SuiteUnchanged {
     /// The suite.
     pub suite: String,
+    /// How its gate is set, before alpha is shared.
+    pub policy: ComparisonPolicy,
     /// Cases in each comparison.
     pub cases: u32,
     /// Blocked: a false alarm.

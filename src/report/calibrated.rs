@@ -114,7 +114,12 @@ pub(crate) fn notes(calibration: &Calibration) -> Vec<String> {
         ));
     }
     if let [_, _, ..] = comparison.suites.as_slice() {
-        let of_suite = |one: &SuiteUnchanged| format!("{} {}", one.suite, percent(one.blocked.share()));
+        let are_alike = comparison.suites.iter().all(|one| one.policy == comparison.suites[0].policy);
+        let set = |one: &SuiteUnchanged| match are_alike {
+            true => String::new(),
+            false => format!(" (alpha {}, margin {})", percent(one.policy.alpha), points(one.policy.margin)),
+        };
+        let of_suite = |one: &SuiteUnchanged| format!("{} {}{}", one.suite, percent(one.blocked.share()), set(one));
         notes.push(format!(
             "each suite is compared for itself, with its part of alpha; blocked: {}",
             comparison.suites.iter().map(of_suite).collect::<Vec<_>>().join(", ")

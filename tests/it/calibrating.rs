@@ -124,24 +124,40 @@ fn what_cannot_be_calibrated_is_refused_before_anything_is_sent() {
         assert_eq!(ran.code, code, "{arguments:?}: {ran:?}");
         assert!(told == "11000" && ran.stderr.contains("1000 runs of 11 samples") || ran.stderr.contains(told), "{ran:?}");
     }
-    project.rewrite(
-        "suites/others.yaml",
-        &project.read("suites/items.yaml").replace("suite: items\n", "suite: others\ngate: {margin: 0.1}\n"),
-    );
-    let two = project.run(&["calibrate"]);
-    assert!(two.code == 2 && two.stderr.contains("suite `others` of 0.1") && two.stderr.contains("`--margin`"), "{two:?}");
-    let (one, told) = calibrated(&project, &["suites/others.yaml", "--average-only", "--alpha", "0.1"]);
-    assert_eq!(
-        (one.code, &told["policy"]["margin"], &told["policy"]["alpha"]),
-        (0, &0.1.into(), &0.1.into()),
-        "as the suite's gate is set"
-    );
-    assert_eq!(told["detection"]["drop"], 0.1, "the loss to be found is the margin");
-    std::fs::remove_file(project.path("suites/others.yaml")).unwrap();
     project.edit("suites/items.yaml", "models: [claude-haiku-4-5]", "models: [{id: claude-haiku-4-5, gate: false}]");
     let none = project.run(&["calibrate"]);
     assert_eq!(none.code, 4, "{none:?}");
     assert!(none.stderr.contains("no selected cell counts for the gate"), "{}", none.stderr);
+}
+
+#[test]
+fn suites_with_gates_of_their_own_are_calibrated_each_by_its_own() {
+    let project = project();
+    let other = project.read("suites/items.yaml").replace("suite: items\n", "suite: others\ngate: {margin: 0.4, alpha: 0.1}\n");
+    project.rewrite("suites/others.yaml", &other);
+    let (both, told) = calibrated(&project, &["--average-only"]);
+    assert_eq!(both.code, 0, "{both:?}");
+    let suites = told["comparison"]["suites"].as_array().unwrap();
+    let set: Vec<(&str, f64, f64)> = suites
+        .iter()
+        .map(|of| (of["suite"].as_str().unwrap(), of["policy"]["margin"].as_f64().unwrap(), of["policy"]["alpha"].as_f64().unwrap()))
+        .collect();
+    assert_eq!(set, [("items", 0.05, 0.05), ("others", 0.4, 0.1)]);
+    assert_eq!(suites[1]["not_worse"]["count"], 200, "eleven cases that never change are within forty points: {told}");
+    assert_eq!(suites[0]["not_worse"]["count"], 0, "and not within five: {told}");
+    let alpha = told["policy"]["alpha"].as_f64().unwrap();
+    assert!((alpha - 0.075).abs() < 1e-12 && both.stdout.contains("at most 7.5 % may be"), "{both:?}");
+    assert_eq!(told["detection"]["drop"], 0.05, "the smallest margin");
+    assert!(both.stdout.contains("(alpha 10.0 %, margin 40 points)"), "{}", both.stdout);
+    let (one, told) = calibrated(&project, &["suites/others.yaml", "--average-only"]);
+    assert_eq!(
+        (one.code, &told["policy"]["margin"], &told["policy"]["alpha"]),
+        (0, &0.4.into(), &0.1.into()),
+        "as the suite's gate is set"
+    );
+    assert_eq!(told["detection"]["drop"], 0.4, "the loss to be found is the margin");
+    let (flags, told) = calibrated(&project, &["--average-only", "--margin", "0.2", "--alpha", "0.02"]);
+    assert_eq!((flags.code, &told["policy"]["margin"], &told["policy"]["alpha"]), (0, &0.2.into(), &0.02.into()), "flags go before");
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //!
 //! All samples of a case are of one prompt, so any two of them may change places: dealt at random into two arms they are as good as two runs.
 //! One such deal is an unbiased look at the gate, and many of them, from a seed, are its false alarms. What is dealt is never dealt twice within
-//! a comparison, because samples that are drawn again are more alike than new ones. A loss has to be imagined: each case keeps its pass rate,
-//! the candidate's is lower by the loss, and samples are drawn from both.
+//! a comparison, because samples that are drawn again are more alike than new ones. Cases of one cluster may have the very same answers, or fail on the
+//! same day: theirs are dealt together, so that what has the same place among the samples of its case comes into the same arm.
 
 use std::collections::BTreeMap;
 
@@ -12,18 +12,11 @@ use fastrand::Rng;
 use super::proportion::wilson;
 use super::sampling::noise;
 use super::verdict::judge;
-use crate::model::calibration::{CaseNoise, Detection, Found, Frequency, PassRateBlocks, SuiteUnchanged, Unchanged};
+use crate::model::calibration::{CaseNoise, Frequency, PassRateBlocks, SuiteUnchanged, Unchanged};
 use crate::model::comparison::{Comparison, ComparisonPolicy, ComparisonVerdict, Counts, FreshSamples, Need, PairedCase};
 
 /// Of the intervals that are shown.
 const CONFIDENCE: f64 = 0.95;
-/// How often a loss is to be found.
-const POWER: f64 = 0.8;
-/// Most samples per case that are proposed.
-const MOST_SAMPLES: u32 = 100;
-/// Most cases that are proposed, as a multiple of those that there are.
-const MOST_TIMES: usize = 30;
-
 /// Fewer green baselines say nothing.
 const FEWEST_GREEN: u32 = 50;
 
@@ -53,6 +46,34 @@ pub struct Pool {
     pub must_pass: u32,
     /// Those that reached a verdict.
     pub samples: Vec<Sample>,
+    /// The place of each among all samples of the case, with a verdict or without.
+    pub places: Vec<u32>,
+}
+
+/// How the gates of the suites are set: each may have its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gates {
+    common: ComparisonPolicy,
+    of_suites: BTreeMap<String, ComparisonPolicy>,
+}
+
+impl From<ComparisonPolicy> for Gates {
+    fn from(common: ComparisonPolicy) -> Self {
+        Self { common, of_suites: BTreeMap::new() }
+    }
+}
+
+impl Gates {
+    /// The policy of each suite by its name; `common` for the others.
+    #[must_use]
+    pub fn of(common: ComparisonPolicy, of_suites: BTreeMap<String, ComparisonPolicy>) -> Self {
+        Self { common, of_suites }
+    }
+
+    /// Those of these suites, in their order.
+    pub(super) fn of_these(&self, suites: &[&str]) -> Vec<ComparisonPolicy> {
+        suites.iter().map(|suite| self.of_suites.get(*suite).copied().unwrap_or(self.common)).collect()
+    }
 }
 
 impl Pool {
@@ -61,7 +82,7 @@ impl Pool {
         (self.in_arm as usize).min(self.samples.len() / 2)
     }
 
-    fn counts(&self) -> Counts {
+    pub(super) fn counts(&self) -> Counts {
         count(&self.samples)
     }
 }
@@ -85,7 +106,7 @@ fn count(samples: &[Sample]) -> Counts {
     Counts::new(number(passes), number(samples.len()))
 }
 
-fn frequency(count: u32, draws: u32) -> Frequency {
+pub(super) fn frequency(count: u32, draws: u32) -> Frequency {
     Frequency { count, draws, interval: wilson(Counts::new(count, draws), CONFIDENCE) }
 }
 
@@ -117,21 +138,25 @@ fn count_critical(samples: &[Sample]) -> u32 {
     u32::try_from(samples.iter().filter(|sample| **sample == Sample::Critical).count()).unwrap_or(u32::MAX)
 }
 
-/// Deals the samples into two arms, `draws` times, and judges each deal as the gate and the suites' pass rates would.
+/// Deals the samples into two arms, `draws` times, and judges each deal as the gates and the suites' pass rates would.
 #[must_use]
-pub fn unchanged(pools: &[Pool], rates: &[PassRate], policy: ComparisonPolicy, draws: u32, seed: u64) -> (Unchanged, Vec<PassRateBlocks>) {
+pub fn unchanged(pools: &[Pool], rates: &[PassRate], gates: &Gates, draws: u32, seed: u64) -> (Unchanged, Vec<PassRateBlocks>) {
     let mut random = Rng::with_seed(seed);
     let mut decks: Vec<Deck<'_>> = pools.iter().map(Deck::of).collect();
+    let together = together(pools);
     let mut tally = Tally::default();
     let mut blocked = vec![0_u32; rates.len()];
     let (names, suite_of) = suites(pools.iter().map(|pool| pool.suite.as_str()));
-    let policy = ComparisonPolicy { family: policy.family.max(u32::try_from(names.len()).unwrap_or(u32::MAX)), ..policy };
+    let policies = gates.of_these(&names);
     let mut of_suites = vec![(0_u32, 0_u32, 0_u32); names.len()];
     let (mut green, mut green_blocked) = (0, 0);
     let mut units = 0;
     for _ in 0..draws {
-        let cases: Vec<PairedCase> = decks.iter_mut().map(|deck| deck.deal(&mut random)).collect();
-        let comparisons = judged(&cases, &suite_of, names.len(), policy, |need| fresh(&mut decks, need, &mut random));
+        for unit in &together {
+            deal(&mut decks, unit, &mut random);
+        }
+        let cases: Vec<PairedCase> = decks.iter().map(Deck::case).collect();
+        let comparisons = judged(&cases, &suite_of, &policies, |need| fresh(&mut decks, need, &mut random));
         units = comparisons.iter().map(|comparison| comparison.units).sum();
         for (of_suite, comparison) in of_suites.iter_mut().zip(&comparisons) {
             of_suite.0 = comparison.cases;
@@ -148,10 +173,11 @@ pub fn unchanged(pools: &[Pool], rates: &[PassRate], policy: ComparisonPolicy, d
         }
     }
     let in_arm = || decks.iter().map(|deck| deck.arm).filter(|arm| *arm > 0).map(|arm| u32::try_from(arm).unwrap_or(u32::MAX));
-    let wants = policy.local.map_or(0, |local| 2 * local.fresh_samples as usize);
-    let reused = decks.iter().filter(|deck| deck.arm > 0 && deck.left() < wants).count();
-    let of_suite = |(suite, (cases, blocked, not_worse)): (&&str, (u32, u32, u32))| SuiteUnchanged {
+    let wants = |suite: &usize| policies[*suite].local.map_or(0, |local| 2 * local.fresh_samples as usize);
+    let reused = decks.iter().zip(&suite_of).filter(|(deck, suite)| deck.arm > 0 && deck.left() < wants(suite)).count();
+    let of_suite = |((suite, policy), (cases, blocked, not_worse)): ((&&str, &ComparisonPolicy), (u32, u32, u32))| SuiteUnchanged {
         suite: (*suite).to_owned(),
+        policy: *policy,
         cases,
         blocked: frequency(blocked, draws),
         not_worse: frequency(not_worse, draws),
@@ -168,7 +194,7 @@ pub fn unchanged(pools: &[Pool], rates: &[PassRate], policy: ComparisonPolicy, d
         undecided: frequency(tally.undecided, draws),
         reused: u32::try_from(reused).unwrap_or(u32::MAX),
         green: (!rates.is_empty() && green >= FEWEST_GREEN).then(|| frequency(green_blocked, green)),
-        suites: if names.len() > 1 { names.iter().zip(of_suites).map(of_suite).collect() } else { Vec::new() },
+        suites: if names.len() > 1 { names.iter().zip(&policies).zip(of_suites).map(of_suite).collect() } else { Vec::new() },
     };
     let of_rate = |(rate, blocked): (&PassRate, u32)| PassRateBlocks {
         suite: rate.suite.clone(),
@@ -181,7 +207,7 @@ pub fn unchanged(pools: &[Pool], rates: &[PassRate], policy: ComparisonPolicy, d
 }
 
 /// The names of the suites, and the place of each pool's among them.
-fn suites<'a>(of_pools: impl Iterator<Item = &'a str>) -> (Vec<&'a str>, Vec<usize>) {
+pub(super) fn suites<'a>(of_pools: impl Iterator<Item = &'a str>) -> (Vec<&'a str>, Vec<usize>) {
     let mut names: Vec<&str> = Vec::new();
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     let mut place = |suite: &'a str| {
@@ -194,26 +220,56 @@ fn suites<'a>(of_pools: impl Iterator<Item = &'a str>) -> (Vec<&'a str>, Vec<usi
     (names, of)
 }
 
-/// Each suite's comparison, as a run would make it.
-fn judged(
+/// The pools that hang together, by their places.
+pub(super) fn together(pools: &[Pool]) -> Vec<Vec<usize>> {
+    let mut units: Vec<Vec<usize>> = Vec::new();
+    let mut of_cluster: BTreeMap<&str, usize> = BTreeMap::new();
+    for (place, pool) in pools.iter().enumerate() {
+        let unit = pool.cluster.as_deref().map_or(units.len(), |cluster| *of_cluster.entry(cluster).or_insert(units.len()));
+        match units.get_mut(unit) {
+            Some(unit) => unit.push(place),
+            None => units.push(vec![place]),
+        }
+    }
+    units
+}
+
+/// Each suite's comparison, as a run would make it: they share alpha by Holm's steps, and what was asked afresh stays.
+pub(super) fn judged(
     cases: &[PairedCase],
     suite_of: &[usize],
-    suites: usize,
-    policy: ComparisonPolicy,
+    policies: &[ComparisonPolicy],
     mut fresh: impl FnMut(&Need) -> Vec<FreshSamples>,
 ) -> Vec<Comparison> {
-    let of_suite = |suite: usize| -> Vec<PairedCase> {
-        cases.iter().zip(suite_of).filter(|(_, of)| **of == suite).map(|(case, _)| case.clone()).collect()
+    let mut of_suites: Vec<(Vec<PairedCase>, Vec<FreshSamples>)> = vec![Default::default(); policies.len()];
+    for (case, suite) in cases.iter().zip(suite_of) {
+        of_suites[*suite].0.push(case.clone());
+    }
+    let mut family = policies.len();
+    let among = |family: usize, policy: &ComparisonPolicy| {
+        let family = u32::try_from(family).unwrap_or(u32::MAX);
+        ComparisonPolicy { family: policy.family.max(family), ..*policy }
     };
-    let mut decided = |suite: usize| {
-        let cases = if suites == 1 { cases.to_vec() } else { of_suite(suite) };
-        let first = judge(&cases, &[], policy);
-        match &first.need {
-            Some(need) if !need.confirm.is_empty() => judge(&cases, &fresh(need), policy),
-            _ => first,
+    let mut comparisons: Vec<Comparison> = Vec::with_capacity(policies.len());
+    for ((cases, bought), policy) in of_suites.iter_mut().zip(policies) {
+        let policy = among(family, policy);
+        let first = judge(cases, &[], policy);
+        *bought = first.need.as_ref().filter(|need| !need.confirm.is_empty()).map(&mut fresh).unwrap_or_default();
+        comparisons.push(if bought.is_empty() { first } else { judge(cases, bought, policy) });
+    }
+    loop {
+        let is_open = |comparison: &Comparison| comparison.verdict != ComparisonVerdict::Regressed;
+        let left = comparisons.iter().filter(|comparison| is_open(comparison)).count();
+        if left == 0 || left == family {
+            return comparisons;
         }
-    };
-    (0..suites).map(&mut decided).collect()
+        family = left;
+        for ((comparison, (cases, bought)), policy) in comparisons.iter_mut().zip(&of_suites).zip(policies) {
+            if is_open(comparison) {
+                *comparison = judge(cases, bought, among(family, policy));
+            }
+        }
+    }
 }
 
 #[derive(Default)]
@@ -253,11 +309,13 @@ struct Deck<'a> {
     pool: &'a Pool,
     samples: Vec<Sample>,
     arm: usize,
+    /// Of a deck that was dealt with others: what draws again begin with, the same for all of them.
+    shared: Option<u64>,
 }
 
 impl<'a> Deck<'a> {
     fn of(pool: &'a Pool) -> Self {
-        Self { pool, samples: pool.samples.clone(), arm: pool.dealt() }
+        Self { pool, samples: pool.samples.clone(), arm: pool.dealt(), shared: None }
     }
 
     fn left(&self) -> usize {
@@ -272,8 +330,16 @@ impl<'a> Deck<'a> {
         }
     }
 
-    fn deal(&mut self, random: &mut Rng) -> PairedCase {
-        self.shuffle(0, 2 * self.arm, random);
+    /// Puts the samples into the order that is drawn for the places of all decks that hang together.
+    fn follow(&mut self, rank: &[u32], seed: u64) {
+        let rank_of = |place: &u32| rank.get(*place as usize).copied().unwrap_or(u32::MAX);
+        let mut ranked: Vec<(u32, Sample)> = self.pool.places.iter().map(rank_of).zip(self.pool.samples.iter().copied()).collect();
+        ranked.sort_by_key(|(rank, _)| *rank);
+        self.samples = ranked.into_iter().map(|(_, sample)| sample).collect();
+        self.shared = Some(seed);
+    }
+
+    fn case(&self) -> PairedCase {
         PairedCase {
             case: self.pool.case.clone(),
             cluster: self.pool.cluster.clone(),
@@ -299,14 +365,33 @@ impl<'a> Deck<'a> {
         let many = wanted as usize;
         let (baseline, candidate) = if self.left() >= 2 * many {
             let from = 2 * self.arm;
-            self.shuffle(from, 2 * many, random);
+            if self.shared.is_none() {
+                self.shuffle(from, 2 * many, random);
+            }
             (count(&self.samples[from..from + many]), count(&self.samples[from + many..from + 2 * many]))
         } else {
-            let mut again = || count(&(0..many).map(|_| self.samples[random.usize(0..self.samples.len())]).collect::<Vec<_>>());
+            let mut alike = self.shared.map(Rng::with_seed);
+            let random = alike.as_mut().unwrap_or(random);
+            // In the order of the case, so that decks that hang together draw the same places.
+            let samples = &self.pool.samples;
+            let mut again = || count(&(0..many).map(|_| samples[random.usize(0..samples.len())]).collect::<Vec<_>>());
             (again(), again())
         };
         FreshSamples { case: self.pool.case.clone(), baseline, candidate }
     }
+}
+
+/// Deals the decks of one unit: a single one by itself, several by the same order of places.
+fn deal(decks: &mut [Deck<'_>], unit: &[usize], random: &mut Rng) {
+    if let [one] = unit {
+        let deck = &mut decks[*one];
+        return deck.shuffle(0, 2 * deck.arm, random);
+    }
+    let last = unit.iter().flat_map(|place| &decks[*place].pool.places).max().map_or(0, |last| last.saturating_add(1));
+    let mut rank: Vec<u32> = (0..last).collect();
+    random.shuffle(&mut rank);
+    let seed = random.u64(..);
+    unit.iter().for_each(|place| decks[*place].follow(&rank, seed));
 }
 
 fn fresh(decks: &mut [Deck<'_>], need: &Need, random: &mut Rng) -> Vec<FreshSamples> {
@@ -320,146 +405,6 @@ fn falls_short<'a>(rate: &PassRate, decks: &'a [Deck<'a>], arm: fn(&'a Deck<'a>)
     let passes = |deck: &&'a Deck<'a>| count(arm(deck)).passes >= deck.pool.must_pass.min(u32::try_from(deck.arm).unwrap_or(u32::MAX));
     // As the gate of a run rounds it.
     (cells().filter(passes).count() as f64 + 1e-9) < rate.min_pass_rate * cells().count() as f64
-}
-
-/// A suite to imagine losses in: pass rates, in units of cases that stand or fall together.
-struct Imagined {
-    units: Vec<Vec<(f64, u32)>>,
-    /// Each unit's suite.
-    suite_of: Vec<usize>,
-    suites: usize,
-    policy: ComparisonPolicy,
-    draws: u32,
-    seed: u64,
-}
-
-impl Imagined {
-    fn of(pools: &[Pool], policy: ComparisonPolicy, draws: u32, seed: u64) -> Self {
-        let mut units: Vec<Vec<(f64, u32)>> = Vec::new();
-        let (names, of_pools) = suites(pools.iter().map(|pool| pool.suite.as_str()));
-        let mut suite_of = Vec::new();
-        let mut of_cluster: BTreeMap<&str, usize> = BTreeMap::new();
-        for (pool, suite) in pools.iter().zip(of_pools).filter(|(pool, _)| pool.samples.len() > 1) {
-            let place = pool.cluster.as_deref().map_or(units.len(), |cluster| *of_cluster.entry(cluster).or_insert(units.len()));
-            if place == units.len() {
-                units.push(Vec::new());
-                suite_of.push(suite);
-            }
-            units[place].push((pool.counts().rate().unwrap_or_default(), pool.in_arm));
-        }
-        let policy = ComparisonPolicy { family: policy.family.max(u32::try_from(names.len()).unwrap_or(u32::MAX)), ..policy };
-        Self { units, suite_of, suites: names.len(), policy, draws, seed }
-    }
-
-    /// In how many comparisons the loss is found, with so many units and, where it is given, so many samples.
-    fn found(&self, units: usize, samples: Option<u32>, drop: f64) -> Found {
-        let mut random = Rng::with_seed(self.seed);
-        let mut found = 0;
-        let mut cases = 0;
-        for _ in 0..self.draws {
-            let (drawn, truth, suite_of) = self.draw(units, samples, drop, &mut random);
-            cases = drawn.len();
-            let comparisons = judged(&drawn, &suite_of, self.suites, self.policy, |need| imagined_fresh(&drawn, &truth, need, &mut random));
-            found += u32::from(comparisons.iter().any(|comparison| comparison.verdict == ComparisonVerdict::Regressed));
-        }
-        let most = self.units.iter().flatten().map(|(_, in_arm)| samples.unwrap_or(*in_arm)).max().unwrap_or(0);
-        Found { cases: u32::try_from(cases).unwrap_or(u32::MAX), samples: most, found: frequency(found, self.draws) }
-    }
-
-    /// One run of both arms, and the pass rates behind it. Another number of units is drawn from those that there are.
-    fn draw(&self, units: usize, samples: Option<u32>, drop: f64, random: &mut Rng) -> Drawn {
-        let mut cases = Vec::with_capacity(units);
-        let mut truth = Vec::with_capacity(units);
-        let mut suite_of = Vec::with_capacity(units);
-        for unit in 0..units {
-            let place = if units == self.units.len() { unit } else { random.usize(0..self.units.len()) };
-            for (rate, in_arm) in &self.units[place] {
-                let (samples, candidate) = (samples.unwrap_or(*in_arm), (rate - drop).max(0.0));
-                cases.push(PairedCase {
-                    case: cases.len().to_string(),
-                    cluster: (self.units[place].len() > 1).then(|| unit.to_string()),
-                    baseline: tossed(*rate, samples, random),
-                    candidate: tossed(candidate, samples, random),
-                });
-                truth.push((*rate, candidate));
-                suite_of.push(self.suite_of[place]);
-            }
-        }
-        (cases, truth, suite_of)
-    }
-
-    fn suffices(found: &Found) -> bool {
-        found.found.share() >= POWER
-    }
-}
-
-/// Cases, the pass rates behind them, and their suites.
-type Drawn = (Vec<PairedCase>, Vec<(f64, f64)>, Vec<usize>);
-
-fn imagined_fresh(cases: &[PairedCase], truth: &[(f64, f64)], need: &Need, random: &mut Rng) -> Vec<FreshSamples> {
-    let wanted = cases.iter().zip(truth).filter(|(case, _)| need.confirm.contains(&case.case));
-    wanted
-        .map(|(case, (baseline, candidate))| FreshSamples {
-            case: case.case.clone(),
-            baseline: tossed(*baseline, need.fresh_samples, random),
-            candidate: tossed(*candidate, need.fresh_samples, random),
-        })
-        .collect()
-}
-
-fn tossed(probability: f64, samples: u32, random: &mut Rng) -> Counts {
-    let passes = (0..samples).filter(|_| random.f64() < probability).count();
-    Counts::new(u32::try_from(passes).unwrap_or(samples), samples)
-}
-
-/// How often a loss of `drop` in every case would be found, and with how many samples or cases often enough. `None` where no case has two
-/// samples, or the loss is none.
-#[must_use]
-pub fn detection(pools: &[Pool], policy: ComparisonPolicy, drop: f64, draws: u32, seed: u64) -> Option<Detection> {
-    let suite = Imagined::of(pools, policy, draws, seed);
-    let units = suite.units.len();
-    if units == 0 || drop.is_nan() || drop <= 0.0 {
-        return None;
-    }
-    let samples = |samples: u32| suite.found(units, Some(samples), drop);
-    // The fewest cases that are tried cannot show anything; each step of the search draws all of them.
-    let cases = |times: u32| suite.found(times as usize, None, drop);
-    let tenths = |tenths: u32| suite.found(units, None, f64::from(tenths) / 1000.0);
-    let most_units = u32::try_from(units.saturating_mul(MOST_TIMES)).unwrap_or(u32::MAX);
-    Some(Detection {
-        drop,
-        power: POWER,
-        now: suite.found(units, None, drop),
-        by_samples: fewest(1, MOST_SAMPLES, samples).map(|(_, found)| found),
-        by_cases: fewest(2, most_units.max(2), cases).map(|(_, found)| found),
-        smallest: fewest(1, 1000, tenths).map(|(tenths, _)| f64::from(tenths) / 1000.0),
-    })
-}
-
-/// The smallest number with which the loss is found often enough, by doubling and halving: chance finds are few, and more never finds less.
-fn fewest(least: u32, most: u32, found: impl Fn(u32) -> Found) -> Option<(u32, Found)> {
-    let (mut below, mut number) = (least - 1, least);
-    let mut best = loop {
-        let tried = found(number);
-        if Imagined::suffices(&tried) {
-            break (number, tried);
-        }
-        if number >= most {
-            return None;
-        }
-        below = number;
-        number = number.saturating_mul(2).min(most);
-    };
-    while best.0 - below > 1 {
-        let middle = below + (best.0 - below) / 2;
-        let tried = found(middle);
-        if Imagined::suffices(&tried) {
-            best = (middle, tried);
-        } else {
-            below = middle;
-        }
-    }
-    Some(best)
 }
 
 #[cfg(test)]

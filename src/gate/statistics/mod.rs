@@ -17,6 +17,7 @@
 //! | [`power`] | how large a loss would be seen, and how many cases would it take? |
 //! | [`simulated`] | how often does the gate say what where the truth is known? |
 //! | [`calibration`] | how often does it say what, judged by samples that were really taken? |
+//! | [`detection`] | which loss would it find, and with how many samples or cases? |
 //! | [`moved`] | did the model move, and not the prompt? |
 //! | [`sequential`] | may one stop as soon as it is clear? |
 //! | [`bootstrap`] | what would the mean have been with other cases like these? |
@@ -33,6 +34,7 @@ pub mod agreement;
 pub mod bootstrap;
 pub mod calibration;
 pub mod confirm;
+pub mod detection;
 pub mod discordant;
 pub mod distributions;
 pub mod looks;
