@@ -178,30 +178,6 @@ mod tests {
         }
     }
 
-    /// Every table of n cases with its probability: the exact size and power of each form of the test.
-    #[test]
-    fn how_often_mcnemar_finds_a_change_is_as_computed_by_enumeration() {
-        for vector in list("exact_power_mcnemar") {
-            let (n, improve, regress) = (count(&vector, "n"), number(&vector, "p_improve"), number(&vector, "p_regress"));
-            let mut found = [0.0; 4];
-            let mut weight_of_improved = 1.0;
-            for improved in 0..=n {
-                let mut weight = weight_of_improved * (1.0 - improve - regress).powi(i32::try_from(n - improved).unwrap());
-                for regressed in 0..=n - improved {
-                    let test = mcnemar(improved, regressed);
-                    for (found, p) in found.iter_mut().zip([test.exact, test.mid, test.worse_exact, test.worse_mid]) {
-                        *found += if p <= 0.05 { weight } else { 0.0 };
-                    }
-                    weight *= f64::from(n - improved - regressed) / f64::from(regressed + 1) * regress / (1.0 - improve - regress);
-                }
-                weight_of_improved *= f64::from(n - improved) / f64::from(improved + 1) * improve;
-            }
-            for (name, found) in ["exact2", "midp2", "exact1", "midp1"].into_iter().zip(found) {
-                assert_close(found, number(&vector, name), NEAR, &(name, &vector));
-            }
-        }
-    }
-
     proptest! {
         #[test]
         fn every_table_has_intervals_with_width_that_hold_its_difference(

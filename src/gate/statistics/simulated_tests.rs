@@ -1,5 +1,6 @@
 //! Does the gate keep its word where the truth is known? Thousands of decisions from pinned seeds.
 
+use super::super::distributions::normal_cdf;
 use super::*;
 use crate::model::comparison::LocalPolicy;
 
@@ -176,14 +177,85 @@ fn two_looks_keep_every_promise_of_one_and_decide_more() {
     assert_at_most(rates, rates.regressed, policy().alpha, "unchanged");
     assert!(rates.undecided < unchanged.rates(3, policy(), RUNS, 10).undecided, "{rates:?}");
 
+    // One look finds it in 76 % (the operating table).
     let broad = looked_twice(&unchanged.clone().losing(0.1, |_| true));
-    assert!(broad.share(broad.regressed) > 0.8, "six samples of each case nearly always show it: {broad:?}");
+    assert!(broad.share(broad.regressed) > 0.76 + ERRORS * broad.error(0.76), "twice the samples find more: {broad:?}");
 
     let thin = Truth { baseline: vec![1.0; 40], candidate: vec![0.95; 40] };
     for (name, truth) in [("thin", thin), ("mixed", unchanged.losing(0.05, |_| true))] {
         let rates = looked_twice(&truth);
         assert_at_most(rates, rates.not_worse, policy().alpha, name);
     }
+}
+
+/// How likely at least `least` of `n` are hit, each with the same chance.
+fn at_least(least: u32, n: u32, chance: f64) -> f64 {
+    let mut weight = (1.0 - chance).powi(n as i32);
+    let mut below = 0.0;
+    for hits in 0..least {
+        below += weight;
+        weight *= f64::from(n - hits) / f64::from(hits + 1) * chance / (1.0 - chance);
+    }
+    1.0 - below
+}
+
+#[track_caller]
+fn assert_found(rates: Rates, expected: f64, what: &str) {
+    let found = rates.share(rates.regressed);
+    assert!((found - expected).abs() <= ERRORS * rates.error(expected), "{what}: {found}, by itself {expected}; {rates:?}");
+}
+
+#[test]
+fn one_look_at_single_samples_finds_what_mcnemars_exact_power_says() {
+    // `exact_power_mcnemar` of the reference values: of 100 cases 12 % regress and 2 % improve, one-sided mid-p at 5 %. Rates a and b with
+    // a (1 - b) = 0.12 and b (1 - a) = 0.02.
+    let baseline = f64::midpoint(1.1, (1.21_f64 - 0.48).sqrt());
+    let truth = Truth { baseline: vec![baseline; 100], candidate: vec![baseline - 0.1; 100] };
+    assert_found(truth.rates(1, broad_only(), 2 * RUNS, 31), 0.886_500_7, "100 cases x 1");
+}
+
+#[test]
+fn two_looks_find_as_often_as_can_be_counted() {
+    // Where the base always passes, every difference is a loss, and the test a row of coins that all fell alike: at Pocock's level (between 1/64
+    // and 1/32) it shows a loss from five cases on. So few samples cannot show "not worse" at the first look, so what is found in the
+    // end is what five cases have shown by the second.
+    for (cases, second, loss) in [(20_u32, 4, 0.1), (30, 3, 0.08)] {
+        let truth = Truth { baseline: vec![1.0; cases as usize], candidate: vec![1.0 - loss; cases as usize] };
+        let looks = Looks::planned(&truth.cases(1, &mut Rng::with_seed(1)), broad_only()).unwrap();
+        assert_eq!((looks.first, looks.second), (1, second));
+        let rates = Rates::of(2 * RUNS, 32, |random| truth.decide_in_two_looks(1, broad_only(), random));
+        let differs = 1.0 - (1.0_f64 - loss).powi(second as i32);
+        assert_found(rates, at_least(5, cases, differs), &format!("{cases} cases, in two looks of {second}"));
+    }
+}
+
+#[test]
+fn two_looks_at_noisy_cases_find_as_often_as_the_normal_law_says() {
+    // Sums of 200 differences are as good as normal. The test finds Σd ≤ -z √Σd², with z of two looks at half and all of the samples as in
+    // `pocock_two_look_one_sided_05` of the reference values; at one look this is the power of McNemar's test by Miller's formula.
+    let (cases, before, now, z) = (200_u32, 0.5, 0.38, 1.875_423_278_375_839_6_f64);
+    let (n, loss) = (f64::from(cases), before - now);
+    let changed = before * (1.0 - now) + now * (1.0 - before);
+    let variance = changed - loss * loss;
+    let reach = |looks: f64| {
+        let squares = looks * variance + (looks * loss).powi(2);
+        (n * looks * loss - z * (n * squares).sqrt()) / (n * looks * variance).sqrt()
+    };
+    let (first, both) = (reach(1.0), reach(2.0));
+    // Not found at either: the first half's noise x is above, and so is (x + y) / √2.
+    let (steps, most) = (4_000, 8.0);
+    let width = (most - first) / f64::from(steps);
+    let missed = |step: i32| {
+        let x = first + (f64::from(step) + 0.5) * width;
+        (-x * x / 2.0).exp() / std::f64::consts::TAU.sqrt() * normal_cdf(x - std::f64::consts::SQRT_2 * both) * width
+    };
+    let expected = 1.0 - (0..steps).map(missed).sum::<f64>();
+    let truth = Truth { baseline: vec![before; cases as usize], candidate: vec![now; cases as usize] };
+    let rates = Rates::of(RUNS, 33, |random| truth.decide_in_two_looks(1, broad_only(), random));
+    assert_found(rates, expected, "200 cases, in looks of 1 and 2");
+    assert!((0.7..0.95).contains(&expected), "where a power can go wrong both ways: {expected}");
+    let once = truth.rates(1, ComparisonPolicy { alpha: normal_cdf(-z), ..broad_only() }, RUNS, 34);
+    assert_found(once, normal_cdf(first), "the first look alone");
 }
 
 #[test]
