@@ -81,7 +81,11 @@ fn what_is_not_answered_is_said_before_what_is_not_worse() {
     let told = format!("{claim} because {why}; apart from that not worse on 60 cases x 3 samples (");
     assert!(shown(&lacking, false, 1_000).contains(&told), "{}", shown(&lacking, false, 1_000));
     let page = written(Format::Markdown, &lacking);
-    assert!(page.contains("## ⚠️ undecided whether `claude-haiku-4-5` is worse than `claude-sonnet-4-6`") && page.contains("apart from that not worse on"), "{page}");
+    assert!(
+        page.contains("## ⚠️ undecided whether `claude-haiku-4-5` is worse than `claude-sonnet-4-6`")
+            && page.contains("apart from that not worse on"),
+        "{page}"
+    );
     let html = written(Format::Html, &lacking);
     assert!(html.contains("? undecided</span>") && !html.contains("✓ not worse"), "{html}");
 }

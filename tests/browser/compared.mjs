@@ -55,3 +55,45 @@ async function withoutScripts() {
   equal(await page.locator("circle").count(), 2, "and the drawing");
   await context.close();
 }
+
+// The comparisons in the page of a run: what they came to stands above what needs a look, and does not push it away.
+export async function panel() {
+  for (const colorScheme of ["light", "dark"]) {
+    for (const width of [1280, 400]) {
+      const one = await opened("held", "", { colorScheme, viewport: { width, height: 860 } });
+      const { page } = one;
+      const where = `the comparisons of a run, ${colorScheme}, ${width} pixels`;
+      await page.evaluate(axe);
+      const { violations } = await page.evaluate(() => globalThis.axe.run(document.getElementById("compared"), { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"] }));
+      equal(violations.flatMap((one) => one.nodes.slice(0, 3).map((node) => `${one.id}: ${node.target.join(" ")}: ${node.failureSummary.split("\n")[1]}`)), [], `${where}: accessible`);
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      check(wide <= 0, `${where}: the page itself does not scroll sideways`, wide);
+      await page.screenshot({ path: path.join(pictures, `held-${colorScheme}-${width}.png`), fullPage: true });
+      await closed(one, where);
+    }
+  }
+  const one = await opened("held");
+  const { page } = one;
+  const panel = page.locator("#compared");
+  equal(await panel.locator(".said h2").count(), 2, "two models are held against the third");
+  const said = await panel.innerText();
+  for (const told of ["compared with", "pass rate", "difference in points", "cost per 1,000 calls", "refusals", "no verdict"]) check(said.toLowerCase().includes(told), `the panel says: ${told}`, said);
+  const order = await page.evaluate(() => { const [own, look] = [document.getElementById("compared"), [...document.querySelectorAll("h2")].find((title) => title.innerText.startsWith("To look at"))]; return Boolean(look && own.compareDocumentPosition(look) & Node.DOCUMENT_POSITION_FOLLOWING); });
+  check(order, "what needs a look comes below");
+  const folded = panel.locator(".differences > details");
+  equal([await folded.count(), await panel.locator(".differences > details[open]").count()], [1, 0], "the cases that differ are folded");
+  check(!(await folded.locator("details summary").first().isVisible()), "none of them takes a line before it is asked for");
+  await folded.locator("> summary").focus();
+  await page.keyboard.press("Enter");
+  equal(await folded.locator("details summary").evaluateAll((all) => all.filter((node) => node.checkVisibility()).length), 4, "a key unfolds the four that got worse");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  check(await folded.locator("details[open] del").first().isVisible(), "and the words that changed");
+  await page.locator("header.summary a").first().click();
+  await page.waitForFunction(() => !document.querySelector("#compared")?.checkVisibility());
+  await page.goBack();
+  await page.waitForFunction(() => document.querySelector("#compared")?.checkVisibility());
+  equal(await panel.count(), 1, "it is there again, once, after another view");
+  await closed(one, "the comparisons of a run");
+  step("the comparisons in the page of a run are accessible, stand above what needs a look, and unfold by key");
+}

@@ -51,7 +51,7 @@ pub(crate) fn write(side_by_side: &SideBySide, out: &mut dyn Write) -> io::Resul
     arms(comparisons, "Side by side", 0, out)?;
     write!(out, "{}", plot::of(comparisons))?;
     for comparison in comparisons {
-        differences(comparison, comparisons.len() == 1, usize::MAX, out)?;
+        differences(comparison, comparisons.len() == 1, false, out)?;
     }
     writeln!(out, "</main>\n</div>\n</body>\n</html>")
 }
@@ -92,7 +92,7 @@ pub(super) fn of_run(comparisons: &[SuiteComparison], out: &mut dyn Write) -> io
         }
         writeln!(out, "</section>")?;
         arms(std::slice::from_ref(compared), &format!("{}: side by side", name(&comparison.suite)), place, out)?;
-        differences(compared, false, IN_A_RUN, out)?;
+        differences(compared, false, true, out)?;
     }
     writeln!(out, "</div>")
 }
@@ -217,14 +217,21 @@ fn row(arm: &Arm, comparison: Option<&ArmComparison>, out: &mut dyn Write) -> io
     )
 }
 
-fn differences(comparison: &ArmComparison, alone: bool, most: usize, out: &mut dyn Write) -> io::Result<()> {
+fn differences(comparison: &ArmComparison, alone: bool, folded: bool, out: &mut dyn Write) -> io::Result<()> {
+    let most = if folded { IN_A_RUN } else { usize::MAX };
     if comparison.differing.is_empty() && comparison.other_outputs == 0 {
         return Ok(());
     }
     let pair =
         if alone { String::new() } else { format!(": {} and {}", name(&comparison.baseline.name), name(&comparison.candidate.name)) };
     let sum = attribute(&compared::differing(comparison)).into_owned();
-    writeln!(out, "<section class=\"panel case differences\"><h2>Where they differ{pair} <span class=\"number\">{sum}</span></h2>")?;
+    let heading = format!("<h2>Where they differ{pair} <span class=\"number\">{sum}</span></h2>");
+    // In the page of a run what is to be looked at comes below.
+    let (head, foot) = match folded {
+        true => (format!("<details><summary>{heading}</summary>"), "</details>"),
+        false => (heading, ""),
+    };
+    writeln!(out, "<section class=\"panel case differences\">{head}")?;
     for (place, case) in comparison.differing.iter().take(most).enumerate() {
         difference(case, alone && place < OPEN, out)?;
     }
@@ -232,7 +239,7 @@ fn differences(comparison: &ArmComparison, alone: bool, most: usize, out: &mut d
     if left > 0 {
         writeln!(out, "<p class=\"muted\">and {}, in the JSON report</p>", figures::counted(left as u64, "more case", "more cases"))?;
     }
-    writeln!(out, "</section>")
+    writeln!(out, "{foot}</section>")
 }
 
 fn difference(case: &CaseDifference, open: bool, out: &mut dyn Write) -> io::Result<()> {
