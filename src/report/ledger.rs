@@ -276,12 +276,24 @@ fn number<N: std::fmt::Display>(number: Option<N>) -> Cow<'static, str> {
 }
 
 /// A text that a spreadsheet takes as a text. What begins like a formula would be computed where the file is opened, so an apostrophe stands
-/// before it, as the spreadsheets themselves write it.
+/// before it, as the spreadsheets themselves write it: also behind a semicolon, where those begin a cell that are set to a language whose
+/// decimals have a comma.
 fn text(text: &str) -> Cow<'_, str> {
     let line = visible::one_line(text);
-    let is_formula = |first: char| matches!(first, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠');
-    // Blanks before it are skipped by some of them.
-    if line.trim_start().starts_with(is_formula) { Cow::Owned(format!("'{line}")) } else { line }
+    if line.split(CELL_ENDS).any(is_formula) {
+        let guard = |cell: &str| if is_formula(cell) { format!("'{cell}") } else { cell.to_owned() };
+        return Cow::Owned(line.split(CELL_ENDS).map(guard).collect::<Vec<_>>().join(";"));
+    }
+    line
+}
+
+/// Where another spreadsheet ends a cell within a field of ours; line ends and tabs do not get this far.
+const CELL_ENDS: char = ';';
+
+/// Blanks before it are skipped by some of them, and quotes are taken for those of the cell.
+fn is_formula(cell: &str) -> bool {
+    cell.trim_start_matches(|first: char| first.is_whitespace() || first == '"')
+        .starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'])
 }
 
 #[cfg(test)]
@@ -334,7 +346,25 @@ mod tests {
 
     #[test]
     fn no_name_is_a_formula_and_no_name_breaks_a_row() {
-        for name in ["=1+2", "+1", "-1", "@SUM(A1)", "\t=1", " =cmd|' /C calc'!A0", "＝1", "a,b\"c", "two\nlines", "\r=1"] {
+        for name in [
+            "=1+2",
+            "+1",
+            "-1",
+            "@SUM(A1)",
+            "\t=1",
+            " =cmd|' /C calc'!A0",
+            "＝1",
+            "a,b\"c",
+            "two\nlines",
+            "\r=1",
+            ";=1+1",
+            "x;=HYPERLINK(1);y",
+            "a,b; ;\t@SUM(A1)",
+            "a;\"=1",
+            "a\";=1\"",
+            "; ＝1",
+            ";;-1;",
+        ] {
             let mut report = sample::report();
             report.cells.truncate(1);
             report.cells[0].address.case = name.into();
@@ -346,6 +376,20 @@ mod tests {
             for field in [&row[3], &row[9]] {
                 assert!(!field.trim_start().starts_with(['=', '+', '-', '@', '＝']) && !field.contains(['\n', '\r', '\t']), "{field:?}");
             }
+            // As a spreadsheet reads it that ends its cells at semicolons, whatever it makes of quotes within one.
+            for quoting in [true, false] {
+                let mut reader = csv::ReaderBuilder::new().delimiter(b';').flexible(true).quoting(quoting).from_reader(text.as_bytes());
+                for cell in reader.records().flat_map(|row| row.unwrap().iter().map(str::to_owned).collect::<Vec<_>>()) {
+                    let begins = cell.trim_start_matches([' ', '"']);
+                    assert!(!begins.starts_with(['=', '+', '-', '@', '＝']), "{name:?}: {cell:?}");
+                }
+            }
         }
+    }
+
+    #[test]
+    fn a_semicolon_before_anything_else_stays_as_it_is() {
+        assert_eq!(text("a; b;c;\"d\";"), "a; b;c;\"d\";");
+        assert_eq!(text("x;=1;y;-2"), "x;'=1;y;'-2");
     }
 }
