@@ -225,6 +225,7 @@ fn attended(
     let leave = move || {
         screen::give_back();
         watch::give_back();
+        crate::report::files::abandon();
         end_now(Exit::Interrupted.code())
     };
     attention.pay(leave).map_err(|error| Problem::error(format!("cannot listen to signals: {error}")))?;

@@ -327,9 +327,24 @@ fn ours(builder: &tempfile::Builder<'_, '_>, folder: &Path) -> io::Result<NamedT
         // Between its making and its locking somebody may have taken it for a left-over. Where nothing can be locked nobody sweeps.
         let is_taken = matches!(temporary.as_file().try_lock(), Err(TryLockError::WouldBlock));
         if !is_taken && temporary.path().exists() {
+            OPEN.lock().unwrap_or_else(PoisonError::into_inner).insert(temporary.path().to_owned());
             return Ok(temporary);
         }
     }
+}
+
+/// The temporary files that this process has made for reports; those that have their names by now are not there any more.
+static OPEN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// Deletes the reports that are not whole yet, from a thread that is about to end the process: nothing is dropped any more then. It waits for
+/// nobody: what stays, the next run clears away.
+pub fn abandon() {
+    let Ok(open) = OPEN.try_lock() else { return };
+    open.iter().for_each(|path| abandoned(path));
+}
+
+fn abandoned(path: &Path) {
+    let _ = fs::remove_file(path);
 }
 
 /// Deletes what killed runs have left in the root of a project, also where no report is asked for. In every other folder the next report that
@@ -384,6 +399,23 @@ mod tests {
         let mut names: Vec<String> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
+    }
+
+    #[test]
+    fn a_process_that_leaves_at_once_takes_its_unfinished_reports_along_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = folder.path().join("whole.json");
+        Outputs::open(vec![wanted("--json", &whole, JSON)]).unwrap().commit(&sample::report()).unwrap();
+        let outputs = Outputs::open(vec![wanted("--json", folder.path().join("run.json"), JSON)]).unwrap();
+        let of_other = folder.path().join(".promptkeel-other1.tmp");
+        fs::write(&of_other, "{").unwrap();
+        assert_eq!(names(folder.path()).len(), 3);
+        // Of this folder only: other tests of this process have their own.
+        for path in OPEN.lock().unwrap().iter().filter(|path| path.starts_with(fs::canonicalize(folder.path()).unwrap())) {
+            abandoned(path);
+        }
+        assert_eq!(names(folder.path()), [".promptkeel-other1.tmp", "whole.json"]);
+        drop(outputs);
     }
 
     #[test]
