@@ -248,8 +248,44 @@ pub(crate) fn uncompiled(error: CompileError, place: Place) -> Problem {
     if let Some(hint) = error.hint { problem.hint(hint) } else { problem }
 }
 
+/// Whether a path may be left out of a comparison: by the rules and in the words of the `json_path` assertion, and without a filter that
+/// looks at the whole, or filters, for each of its items, as nothing bounds the time of that.
+pub(crate) fn ignored(path: &str, site: Site) -> Result<(), CompileError> {
+    json_path(path, site)?;
+    if !filters_again(path) {
+        return Ok(());
+    }
+    Err(CompileError::new(format!("a filter of `ignore: [{path}]` looks at the whole answer, or filters, for each of its items"))
+        .hint("let it ask for members of its item (`@.id`)"))
+}
+
+/// Whether a filter of a path holds another filter or begins at the root; what stands in quotes is no part of it.
+fn filters_again(path: &str) -> bool {
+    let (mut quote, mut escaped, mut depth, mut filter) = (None, false, 0_usize, None);
+    for character in path.chars() {
+        match (quote, character) {
+            (Some(_), _) if escaped => escaped = false,
+            (Some(_), '\\') => escaped = true,
+            (Some(open), _) if open == character => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(character),
+            (None, '[' | '(') => depth += 1,
+            (None, ']' | ')') => {
+                depth = depth.saturating_sub(1);
+                filter = filter.filter(|begun| *begun <= depth);
+            }
+            // The next selector beside it.
+            (None, ',') => filter = filter.filter(|begun| *begun < depth),
+            (None, '?' | '$') if filter.is_some() => return true,
+            (None, '?') => filter = Some(depth),
+            (None, _) => {}
+        }
+    }
+    false
+}
+
 /// Whether a path is one, by the rules and in the words of the `json_path` assertion.
-pub(crate) fn json_path(path: &str, site: Site) -> Result<(), CompileError> {
+fn json_path(path: &str, site: Site) -> Result<(), CompileError> {
     let check = JsonPathCheck { path: path.to_owned(), exists: Some(true), ..JsonPathCheck::default() };
     let kind = AssertionKind::JsonPath(check);
     let assertion = Assertion { kind, negated: false, name: None, severity: AssertionSeverity::default(), site };

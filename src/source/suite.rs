@@ -376,7 +376,7 @@ impl Reading<'_, '_> {
             self.problems.push(problem.at(self.document.place(none.span)).hint("write `threshold: 0.9`, or `snapshot: off`"));
         }
         for path in &ignore {
-            if let Err(error) = check::json_path(&path.value, self.document.site(path.span)) {
+            if let Err(error) = check::ignored(&path.value, self.document.site(path.span)) {
                 self.problems.push(check::uncompiled(error, self.document.place(path.span)));
             } else if ["$", "$.*", "$[*]", "$..*", "$..[*]"].contains(&path.value.trim()) {
                 let problem = Problem::error(format!("`ignore: [{}]` leaves nothing to compare: this snapshot cannot change", path.value));

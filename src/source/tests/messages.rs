@@ -161,6 +161,14 @@ fn a_snapshot_that_cannot_change_is_refused() {
         assert!(told.contains("this snapshot cannot change") && told.contains("hint: "), "{useless}: {told}");
     }
     assert_eq!(told("{compare: json, ignore: [$.id, '$.items[*].id']}"), "");
+    // A filter that looks at everything for each item would have no end.
+    for hostile in ["$[?$[?$[?@>0]]]", "$.a[?@.b == $.c]", "$[?@.b[?@.c]]", "$[?count(@[?@.a]) > 1]", "$[?search(@.a, 'x') && $.b]"] {
+        let said = told(&format!("{{compare: json, ignore: [\"{hostile}\"]}}"));
+        assert!(said.contains("looks at the whole answer, or filters, for each of its items"), "{hostile}: {said}");
+    }
+    for path in ["$[?@.id == 1, ?@['b?$'] == '$?'].c[?search(@.a, 'x, y?$')]", "$..items[?@.kind == 'time'].at"] {
+        assert_eq!(told(&format!("{{compare: json, ignore: [\"{path}\"]}}")), "", "{path}");
+    }
 }
 
 #[test]
