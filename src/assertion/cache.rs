@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 
 use crate::assertion::compile::CompileError;
+use crate::assertion::deadline::Allowed;
+use crate::assertion::filter::Asked;
 use crate::assertion::held::Held;
 use crate::assertion::json::CompiledSchema;
 use crate::assertion::path::Path;
@@ -25,6 +27,8 @@ pub struct CompileCache {
     held: Arc<Held>,
     /// What compiling regexes may come to; without it, what was read before is compiled again.
     work: Option<Work>,
+    /// What its checks may take.
+    allowed: Allowed,
     paths: Mutex<HashMap<Arc<str>, Arc<Path>>>,
     /// By the address of the schema, which stays taken as long as the schema is kept here.
     schemas: Mutex<HashMap<usize, Schema>>,
@@ -50,6 +54,12 @@ impl CompileCache {
         Self { work: Some(Work::up_to(most)), ..Self::default() }
     }
 
+    /// An empty one, of whose checks each may take so long.
+    #[cfg(test)]
+    pub(super) fn taking(longest: std::time::Duration) -> Self {
+        Self { allowed: Allowed::from(longest), ..Self::default() }
+    }
+
     /// The regexes took more together than they may, which was said: nothing is compiled here any more.
     #[must_use]
     pub fn is_over(&self) -> bool {
@@ -72,19 +82,28 @@ impl CompileCache {
 
     /// `shared`: other cases may ask for the same one.
     pub(super) fn pattern(&self, text: &str, shared: bool) -> Result<Arc<Pattern>, CompileError> {
-        let compiled = || match &self.work {
-            None => Pattern::compile(text, &self.held),
-            Some(work) => work.on(text, shared, || {
-                let made = Pattern::compile(text, &self.held)?;
-                let bytes = made.bytes();
-                Ok((made, bytes))
-            }),
-        };
+        let compiled = || self.counted(text, shared, || Pattern::compile_for(text, &self.held, self.allowed.clone()));
         if shared { get_or(&self.patterns, text, compiled) } else { compiled().map(Arc::new) }
     }
 
+    fn counted(&self, text: &str, shared: bool, compile: impl FnOnce() -> Result<Pattern, CompileError>) -> Result<Pattern, CompileError> {
+        let Some(work) = &self.work else { return compile() };
+        work.on(text, shared, || {
+            let made = compile()?;
+            let bytes = made.bytes();
+            Ok((made, bytes))
+        })
+    }
+
     pub(super) fn path(&self, text: &str, shared: bool) -> Result<Arc<Path>, CompileError> {
-        if shared { get_or(&self.paths, text, || path::parse(text)) } else { path::parse(text).map(Arc::new) }
+        let parsed = || path::parse(text, self.allowed.clone(), |asked| self.in_filter(asked, shared));
+        if shared { get_or(&self.paths, text, parsed) } else { parsed().map(Arc::new) }
+    }
+
+    pub(super) fn in_filter(&self, asked: &Asked, shared: bool) -> Result<Arc<Pattern>, CompileError> {
+        let compiled = || self.counted(&asked.regex, shared, || Pattern::compile_in_filter(asked, &self.held));
+        // As it is compiled it stands among the others: many paths may ask for the same.
+        if shared { get_or(&self.patterns, &asked.written(), compiled) } else { compiled().map(Arc::new) }
     }
 
     pub(super) fn schema(&self, source: &SchemaSource) -> Result<Arc<CompiledSchema>, CompileError> {
@@ -98,13 +117,13 @@ impl CompileCache {
                 let counted = self.pattern(&pattern, true).and_then(|known| work.again(&pattern, known.bytes()));
                 match counted {
                     Err(error) if error.compiled > 0 || self.is_over() => return Err(json::about_pattern(&source.label, error)),
-                    // What is no regex the library says in its own words.
+                    // What is no regex is refused by the library, in its own words.
                     Ok(()) | Err(_) => {}
                 }
             }
         }
         // Compiled without the lock: a large schema takes milliseconds, and twice is better than waiting.
-        let compiled = Arc::new(json::compile(source)?);
+        let compiled = Arc::new(json::compile(source, self.allowed.clone())?);
         lock(&self.schemas).insert(address, (Arc::clone(&source.schema), Arc::clone(&compiled)));
         Ok(compiled)
     }

@@ -2,13 +2,17 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// What one check of one reply may compute: a hundred times what the slowest sensible one needs.
 pub(super) const LONGEST: Duration = Duration::from_secs(10);
+
+/// Checks of a run that are given up. Each costs [`LONGEST`], and its thread goes on computing beside all that follow: after so many, nothing
+/// that needs a thread of its own is tried any more, whatever it is, so that a run of any number of them ends.
+pub(super) const MOST_GIVEN_UP: u32 = 2;
 
 /// Of the thread that tries it: a schema is followed a few calls deeper with every reference.
 const STACK: usize = 64 << 20;
@@ -31,6 +35,8 @@ pub(super) enum GaveUp {
     Waited(Duration),
     /// It was given up before, on as much or less.
     NotTried,
+    /// Too many others of the same run were given up before.
+    OthersBefore,
     /// Its thread ended without an answer, or could not begin.
     Failed,
 }
@@ -41,23 +47,68 @@ impl fmt::Display for GaveUp {
             Self::Computed(longest) => write!(f, "was given up after {} seconds of computing", longest.as_secs()),
             Self::Waited(longest) => write!(f, "was given up after {} seconds", longest.as_secs()),
             Self::NotTried => f.write_str("was not tried: on a text that is no longer than this one it was given up"),
+            Self::OthersBefore => write!(f, "was not tried: {MOST_GIVEN_UP} checks were given up before it"),
             Self::Failed => f.write_str("was given up: the thread that tried it could not begin, or failed"),
         }
+    }
+}
+
+impl GaveUp {
+    /// The same with the next step: `advice` where it was the check's own fault.
+    pub(super) fn advising(self, advice: &str) -> String {
+        match self {
+            Self::OthersBefore => format!("{self}; mend those first"),
+            Self::Computed(_) | Self::Waited(_) | Self::NotTried | Self::Failed => format!("{self}; {advice}"),
+        }
+    }
+}
+
+/// What each check of a run may take, and how many of them may take more.
+#[derive(Debug, Clone)]
+pub(super) struct Allowed {
+    longest: Duration,
+    given_up: Arc<AtomicU32>,
+}
+
+impl Default for Allowed {
+    fn default() -> Self {
+        Self::from(LONGEST)
+    }
+}
+
+impl From<Duration> for Allowed {
+    fn from(longest: Duration) -> Self {
+        Self { longest, given_up: Arc::default() }
+    }
+}
+
+impl Allowed {
+    /// What `work` gives, where it computes no longer than it may and no more were given up than may be.
+    pub(super) fn within<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, GaveUp> {
+        if self.given_up.load(Ordering::Relaxed) >= MOST_GIVEN_UP {
+            return Err(GaveUp::OthersBefore);
+        }
+        within(self.longest, work).inspect_err(|gave_up| {
+            // One that fails costs nothing.
+            if matches!(gave_up, GaveUp::Computed(_) | GaveUp::Waited(_)) {
+                self.given_up.fetch_add(1, Ordering::Relaxed);
+            }
+        })
     }
 }
 
 /// What one check may take, and what it could not do in that time.
 #[derive(Debug)]
 pub(super) struct Bound {
-    longest: Duration,
+    allowed: Allowed,
     /// Bytes of the shortest text on which it was given up. A thread cannot be ended from outside: what was given up on a text is not
     /// tried on as much again. Less may well be answered.
     too_slow: AtomicUsize,
 }
 
 impl Bound {
-    pub(super) const fn new(longest: Duration) -> Self {
-        Self { longest, too_slow: AtomicUsize::new(usize::MAX) }
+    pub(super) fn new(allowed: impl Into<Allowed>) -> Self {
+        Self { allowed: allowed.into(), too_slow: AtomicUsize::new(usize::MAX) }
     }
 
     /// What `work` gives, which looks at a text of `length` bytes.
@@ -65,8 +116,10 @@ impl Bound {
         if length >= self.too_slow.load(Ordering::Relaxed) {
             return Err(GaveUp::NotTried);
         }
-        within(self.longest, work).inspect_err(|_| {
-            self.too_slow.fetch_min(length, Ordering::Relaxed);
+        self.allowed.within(work).inspect_err(|gave_up| {
+            if *gave_up != GaveUp::OthersBefore {
+                self.too_slow.fetch_min(length, Ordering::Relaxed);
+            }
         })
     }
 
@@ -79,7 +132,7 @@ impl Bound {
 
 /// What `work` gives, where it computes no longer than `longest`: on a busy machine it may take its time, for a verdict must not depend on
 /// what else is running. Past that its thread is left to itself until the process ends. With no time at all nothing is begun.
-pub(super) fn within<T: Send + 'static>(longest: Duration, work: impl FnOnce() -> T + Send + 'static) -> Result<T, GaveUp> {
+fn within<T: Send + 'static>(longest: Duration, work: impl FnOnce() -> T + Send + 'static) -> Result<T, GaveUp> {
     let clock = Arc::new(OnceLock::new());
     let of_thread = Arc::clone(&clock);
     let work = move || {
@@ -221,5 +274,29 @@ mod tests {
         assert_eq!(bound.within(100, || panic!("as a library may")), Err::<(), _>(GaveUp::Failed));
         assert_eq!((bound.within(100, || 1), bound.within(101, || 1)), (Err(GaveUp::NotTried), Err(GaveUp::NotTried)));
         assert_eq!(bound.within(99, || 1), Ok(1));
+    }
+
+    #[test]
+    fn after_a_few_checks_that_were_given_up_no_other_of_the_run_is_tried() {
+        let allowed = Allowed::from(Duration::ZERO);
+        let others = Allowed { longest: EVER, given_up: Arc::clone(&allowed.given_up) };
+        // One that fails has cost nothing, and one that is not tried on as much again neither.
+        assert_eq!(Bound::new(others.clone()).within(1, || panic!("as a library may")), Err::<(), _>(GaveUp::Failed));
+        let slow = Bound::new(allowed.clone());
+        assert_eq!(slow.within(1, || ()), Err(GaveUp::Computed(Duration::ZERO)));
+        for _ in 0..100 {
+            assert_eq!(slow.within(1, || ()), Err(GaveUp::NotTried));
+        }
+        for _ in 1..MOST_GIVEN_UP {
+            assert_eq!(Bound::new(others.clone()).within(1, || 1), Ok(1), "as long as there are few, all others are tried");
+            assert_eq!(Bound::new(allowed.clone()).within(1, || ()), Err(GaveUp::Computed(Duration::ZERO)));
+        }
+        let (sender, begun) = mpsc::channel();
+        let other = Bound::new(others);
+        assert_eq!(other.within(1, move || sender.send(())), Err(GaveUp::OthersBefore));
+        assert!(begun.recv().is_err());
+        assert_eq!(GaveUp::OthersBefore.advising("write less"), "was not tried: 2 checks were given up before it; mend those first");
+        // Of another run all are tried.
+        assert_eq!(Bound::new(EVER).within(1, || 1), Ok(1));
     }
 }

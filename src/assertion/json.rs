@@ -4,17 +4,16 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
 use crate::assertion::compile::CompileError;
-use crate::assertion::deadline::{Bound, GaveUp};
+use crate::assertion::deadline::{Allowed, Bound, GaveUp};
 use crate::assertion::pattern::{self, LONGEST_TEXT};
 use crate::assertion::reach::Reach;
-use crate::assertion::{Finding, Subject, claims, deadline, excerpt, recursion, schema};
+use crate::assertion::{Finding, Subject, claims, excerpt, recursion, schema};
 use crate::diff::JsonPathText;
 use crate::model::assertion::SchemaSource;
 use crate::model::verdict::Failure;
@@ -110,13 +109,13 @@ impl JsonCheck {
                         named(label),
                     )),
                     Err(gave_up) => Finding::Unknown(format!(
-                        "{} {gave_up}; {}",
+                        "{} {}",
                         named(label),
-                        if schema.refers {
+                        gave_up.advising(if schema.refers {
                             "its references ask the same of a value again and again: write out what is asked, and refer to it once"
                         } else {
                             "its patterns with look-around read the same again and again: write them without it, which makes them linear"
-                        }
+                        })
                     )),
                 }
             }
@@ -245,11 +244,11 @@ fn written_patterns(schema: &Value) -> BTreeSet<&str> {
     patterns
 }
 
-/// The patterns of a schema, as regexes of ours.
+/// The patterns of a schema, as regexes of ours, each translated when it is asked for.
 ///
 /// # Errors
 /// Where one of them could not even be translated in bounded time.
-pub(super) fn patterns(source: &SchemaSource) -> Result<BTreeSet<Cow<'_, str>>, CompileError> {
+pub(super) fn patterns(source: &SchemaSource) -> Result<impl Iterator<Item = Cow<'_, str>>, CompileError> {
     let written = written_patterns(&source.schema);
     for pattern in &written {
         let found = pattern.bytes().filter(|byte| *byte == b'\\').count();
@@ -260,7 +259,7 @@ pub(super) fn patterns(source: &SchemaSource) -> Result<BTreeSet<Cow<'_, str>>, 
         }
         pattern::of_bearable_length(pattern).map_err(|error| about_pattern(&source.label, error))?;
     }
-    Ok(written.into_iter().map(meant).collect())
+    Ok(written.into_iter().map(meant))
 }
 
 /// What is wrong with one of its patterns.
@@ -268,19 +267,13 @@ pub(super) fn about_pattern(label: &str, error: CompileError) -> CompileError {
     CompileError { message: format!("a `pattern` of {}: {}", named(label), error.message), ..error }
 }
 
-/// Compiles a schema: the draft that `$schema` names (2020-12 where there is none), formats asserted, nothing fetched.
+/// Compiles a schema: the draft that `$schema` names (2020-12 where there is none), formats asserted, nothing fetched. Reading it and
+/// judging one value by it may each take what is `allowed`.
 ///
 /// # Errors
 /// Where it is no valid schema, or refers to something outside of it.
-pub(super) fn compile(source: &SchemaSource) -> Result<CompiledSchema, CompileError> {
-    compile_for(source, deadline::LONGEST)
-}
-
-/// The same, where reading it and judging one value by it may each take `longest`.
-///
-/// # Errors
-/// The same.
-pub(super) fn compile_for(source: &SchemaSource, longest: Duration) -> Result<CompiledSchema, CompileError> {
+pub(super) fn compile(source: &SchemaSource, allowed: impl Into<Allowed>) -> Result<CompiledSchema, CompileError> {
+    let allowed = allowed.into();
     let mut options = jsonschema::options()
         .offline()
         .should_validate_formats(true)
@@ -308,10 +301,15 @@ pub(super) fn compile_for(source: &SchemaSource, longest: Duration) -> Result<Co
     } else {
         // Reading follows every reference, a call each.
         let schema = Arc::clone(&source.schema);
-        let Ok(built) = deadline::within(longest, move || read(&schema)) else {
-            return Err(CompileError::new(format!("{} takes too long to be read", named(&source.label))).hint("use fewer references"));
-        };
-        built
+        match allowed.within(move || read(&schema)) {
+            Ok(built) => built,
+            Err(others @ GaveUp::OthersBefore) => {
+                return Err(CompileError::new(format!("{} {others}", named(&source.label))).hint("mend those first"));
+            }
+            Err(_) => {
+                return Err(CompileError::new(format!("{} takes too long to be read", named(&source.label))).hint("use fewer references"));
+            }
+        }
     };
     let (validator, about) = built.map_err(|error| invalid(&source.label, &error))?;
     if let Some(reference) = about.endless {
@@ -321,7 +319,7 @@ pub(super) fn compile_for(source: &SchemaSource, longest: Duration) -> Result<Co
             .hint("such a reference says nothing of a value: take it away, or let it stand below `properties` or `items`"));
     }
     let About { constant, reach, .. } = about;
-    Ok(CompiledSchema { validator, reach, refers: references > 0, constant, bound: Bound::new(longest) })
+    Ok(CompiledSchema { validator, reach, refers: references > 0, constant, bound: Bound::new(allowed) })
 }
 
 /// What is known of a schema before it judges anything.

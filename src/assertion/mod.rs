@@ -15,6 +15,7 @@ mod compile;
 mod cost;
 mod deadline;
 mod excerpt;
+mod filter;
 mod held;
 mod json;
 mod json_path;

@@ -1,14 +1,16 @@
 //! Which values are at a JSONPath? Found within a bounded time.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use serde_json::Value;
 use serde_json_path::{JsonPath, NormalizedPath, PathElement};
 
 use crate::assertion::compile::CompileError;
-use crate::assertion::deadline::Bound;
-use crate::assertion::{Subject, deadline, excerpt};
+use crate::assertion::deadline::{Allowed, Bound};
+use crate::assertion::filter::{self, Asked, Regexes};
+use crate::assertion::pattern::Pattern;
+use crate::assertion::{Subject, excerpt};
 use crate::diff::JsonPathText;
 
 /// Bytes of a path.
@@ -20,13 +22,19 @@ const MOST_DESCENTS: usize = 2;
 /// Brackets in brackets of a path: reading it takes several calls for each.
 const DEEPEST: usize = 20;
 
+/// Steps of all places together that are noted: each value has as many as it is deep, and a reply of ten megabytes may hold millions of
+/// values below a hundred others.
+const MOST_STEPS: usize = 4 << 20;
+
 /// A path that was read.
 #[derive(Debug)]
 pub(super) struct Path {
     path: Arc<JsonPath>,
     shown: String,
-    /// A filter may ask for the whole value for each of its items, a filter in it again, and a regex in one is read for each; two descents
-    /// look at everything below everything.
+    /// Those of its filters.
+    regexes: Regexes,
+    /// A filter may ask for the whole value for each of its items, and a filter in it again; two descents look at everything below
+    /// everything.
     multiplies: bool,
     /// What looking into one reply may take.
     bound: Bound,
@@ -63,9 +71,14 @@ impl Path {
     }
 
     /// The values with their places; none where that takes too long, which [`Self::values`] has said before.
-    pub(super) fn located<'v>(&self, json: &'v Value, subject: &Subject<'_>) -> Vec<(String, &'v Value)> {
-        let found = if self.multiplies { self.found_in_time(json, subject).unwrap_or_default() } else { Arc::new(found(&self.path, json)) };
-        found.iter().filter_map(|location| Some((shown(location), at(json, location)?))).collect()
+    pub(super) fn located<'s, 'v>(&'s self, json: &'v Value, subject: &Subject<'_>) -> Vec<(Cow<'s, str>, &'v Value)> {
+        let found = if self.multiplies { self.found_in_time(json, subject) } else { found(&self.path, json).map(Arc::new) };
+        match found {
+            Ok(found) => found.iter().filter_map(|location| Some((shown(location).into(), at(json, location)?))).collect(),
+            Err(_) if self.multiplies => Vec::new(),
+            // Where so many are, none has a place of its own.
+            Err(_) => self.path.query(json).all().into_iter().map(|value| (Cow::from(&self.shown), value)).collect(),
+        }
     }
 
     /// From here on no reply of as many bytes is looked into any more.
@@ -80,21 +93,43 @@ impl Path {
         if let Some((_, places)) = known().iter().find(|(path, _)| Arc::ptr_eq(path, &self.path)) {
             return places.clone();
         }
-        let (path, json) = (Arc::clone(&self.path), json.clone());
-        let places = self.bound.within(subject.unfenced().len(), move || found(&path, &json)).map(Arc::new).map_err(|gave_up| {
-            format!(
-                "the JSONPath {} {gave_up}; its filters or descents look at the same again and again: let a filter ask for members of its \
-                 item (`@.id`) instead of `$`, and name members instead of `..`",
-                excerpt::quoted(&self.shown)
-            )
-        });
+        let (path, regexes, json) = (Arc::clone(&self.path), Arc::clone(&self.regexes), json.clone());
+        let places = match self.bound.within(subject.unfenced().len(), move || filter::with(&regexes, || found(&path, &json))) {
+            Ok(found) => found.and_then(|found| found).map(Arc::new),
+            Err(gave_up) => Err(gave_up.advising(
+                "its filters or descents look at the same again and again: let a filter ask for members of its item (`@.id`) instead of \
+                 `$`, and name members instead of `..`",
+            )),
+        };
+        let places = places.map_err(|why| format!("the JSONPath {} {why}", excerpt::quoted(&self.shown)));
         known().push((Arc::clone(&self.path), places.clone()));
         places
     }
 }
 
-fn found(path: &JsonPath, json: &Value) -> Vec<Vec<Step>> {
-    path.query_located(json).iter().map(|node| steps(node.location())).collect()
+/// # Errors
+/// Where that is more than can be noted, as the rest of a sentence about the path.
+fn found(path: &JsonPath, json: &Value) -> Result<Vec<Vec<Step>>, String> {
+    let (values, depth) = extent(json);
+    // Two descents may give each value as often as it is deep.
+    if values.saturating_mul(depth).saturating_mul(depth) > MOST_STEPS {
+        let many = path.query(json).len();
+        if many.saturating_mul(depth) > MOST_STEPS {
+            return Err(format!("was given up: it finds {many} values in a reply that is nested {depth} levels deep; let it find fewer"));
+        }
+    }
+    Ok(path.query_located(json).iter().map(|node| steps(node.location())).collect())
+}
+
+/// How many values there are, and how deep the deepest of them is.
+fn extent(json: &Value) -> (usize, usize) {
+    let sum = |(values, depth): (usize, usize), (more, deeper): (usize, usize)| (values + more, depth.max(deeper));
+    let (values, depth) = match json {
+        Value::Array(items) => items.iter().map(extent).fold((0, 0), sum),
+        Value::Object(members) => members.values().map(extent).fold((0, 0), sum),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => (0, 0),
+    };
+    (values + 1, depth + 1)
 }
 
 fn steps(location: &NormalizedPath<'_>) -> Vec<Step> {
@@ -112,17 +147,15 @@ fn at<'v>(json: &'v Value, location: &[Step]) -> Option<&'v Value> {
     })
 }
 
-/// # Errors
-/// Where it is no JSONPath.
-pub(super) fn parse(path: &str) -> Result<Path, CompileError> {
-    parse_for(path, deadline::LONGEST)
-}
-
-/// The same, where looking into one reply may take `longest`.
+/// A path of which `compile` compiles the regexes, and which may take what is `allowed` to look into one reply.
 ///
 /// # Errors
-/// The same.
-pub(super) fn parse_for(path: &str, longest: Duration) -> Result<Path, CompileError> {
+/// Where it is no JSONPath, and those of `compile`.
+pub(super) fn parse(
+    path: &str,
+    allowed: impl Into<Allowed>,
+    compile: impl Fn(&Asked) -> Result<Arc<Pattern>, CompileError>,
+) -> Result<Path, CompileError> {
     if path.len() > LONGEST_PATH {
         return Err(CompileError::new(format!("a JSONPath of {} bytes is too long: {LONGEST_PATH} may be", path.len()))
             .hint("name fewer places in one path"));
@@ -135,13 +168,19 @@ pub(super) fn parse_for(path: &str, longest: Duration) -> Result<Path, CompileEr
         return Err(CompileError::new(format!("the JSONPath {} is nested deeper than {DEEPEST} levels", excerpt::quoted(path)))
             .hint("take brackets away that change nothing, or write several assertions"));
     }
-    let parsed = JsonPath::parse(path).map_err(|error| {
+    let (parsed, asked) = filter::read(path);
+    let parsed = parsed.map_err(|error| {
         let message = format!("invalid JSONPath {}: {} at character {}", excerpt::quoted(path), error.message(), error.position() + 1);
         let hint = if path.starts_with('$') { "RFC 9535: `$.items[*].id`, `$['odd key']`" } else { "a path begins with `$`: `$.queue`" };
         CompileError::new(message).hint(hint)
     })?;
+    let compiled = asked.into_iter().map(|asked| compile(&asked).map(|pattern| (asked, pattern)));
+    let regexes = compiled.collect::<Result<Regexes, CompileError>>().map_err(|error| CompileError {
+        message: format!("a filter of the JSONPath {}: {}", excerpt::quoted(path), error.message),
+        ..error
+    })?;
     let multiplies = path.contains('?') || path.matches("..").count() > 1;
-    Ok(Path { path: Arc::new(parsed), shown: path.to_owned(), multiplies, bound: Bound::new(longest) })
+    Ok(Path { path: Arc::new(parsed), shown: path.to_owned(), regexes, multiplies, bound: Bound::new(allowed) })
 }
 
 /// Brackets and negations in each other; those in quotes count too, for nobody has so many.

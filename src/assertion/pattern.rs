@@ -2,16 +2,16 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use regex_automata::meta::{BuildError, Builder, Config, Regex};
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input};
 
 use crate::assertion::compile::CompileError;
-use crate::assertion::deadline::Bound;
+use crate::assertion::deadline::{Allowed, Bound};
+use crate::assertion::filter::Asked;
 use crate::assertion::held::{Engine, Held};
-use crate::assertion::{Finding, Subject, deadline, excerpt};
+use crate::assertion::{Finding, Subject, excerpt};
 use crate::model::verdict::Failure;
 
 /// Steps back that a pattern with look-around or back-references may take; past it there is no verdict.
@@ -69,8 +69,8 @@ struct Bounded {
 }
 
 impl Bounded {
-    fn new(pattern: &str, longest: Duration) -> Self {
-        Self { repeats: repeats(pattern), bound: Bound::new(longest) }
+    fn new(pattern: &str, allowed: Allowed) -> Self {
+        Self { repeats: repeats(pattern), bound: Bound::new(allowed) }
     }
 
     /// The steps back that it may take on a text of this length: as many as [`MOST_WORK`] leaves.
@@ -100,8 +100,31 @@ pub(super) fn of_bearable_length(pattern: &str) -> Result<(), CompileError> {
         .hint("use several assertions, or `contains_any` with a list"))
 }
 
+fn too_large(pattern: &str) -> CompileError {
+    CompileError::new(format!("the regex {} is too large when compiled", excerpt::quoted(pattern)))
+        .hint("make counted repetitions such as `{1,1000}` smaller")
+        .compiled(TOO_LARGE)
+}
+
+fn invalid(pattern: &str, cause: &str) -> CompileError {
+    CompileError::new(format!("invalid regex {}: {}", excerpt::quoted(pattern), excerpt::clipped(cause, 300)))
+}
+
+/// The regex crate draws the pattern with a caret and names the cause in the last line.
+fn cause(error: &str) -> String {
+    error.lines().rev().find_map(|line| line.strip_prefix("error: ")).unwrap_or(error).to_owned()
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How many regexes this thread has compiled.
+    pub(super) static COMPILED: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
 /// As the `regex` crate compiles it.
 fn linear(pattern: &str) -> Result<Regex, Box<BuildError>> {
+    #[cfg(test)]
+    COMPILED.set(COMPILED.get() + 1);
     let bounds = Config::new().nfa_size_limit(Some(SIZE_LIMIT)).hybrid_cache_capacity(SEARCH_TABLE).utf8_empty(true);
     Builder::new().configure(bounds).syntax(syntax::Config::new().utf8(true)).build(pattern).map_err(Box::new)
 }
@@ -135,26 +158,17 @@ impl Pattern {
     /// # Errors
     /// Where it is no regular expression, or too large.
     pub(super) fn compile(pattern: &str, held: &Arc<Held>) -> Result<Self, CompileError> {
-        Self::compile_for(pattern, held, deadline::LONGEST)
+        Self::compile_for(pattern, held, Allowed::default())
     }
 
-    /// The same, where trying it on one reply may take `longest`.
+    /// The same, where trying it on one reply may take what is `allowed`.
     ///
     /// # Errors
-    /// The same.
-    pub(super) fn compile_for(pattern: &str, held: &Arc<Held>, longest: Duration) -> Result<Self, CompileError> {
+    /// Where it is no regular expression, or too large.
+    pub(super) fn compile_for(pattern: &str, held: &Arc<Held>, allowed: impl Into<Allowed>) -> Result<Self, CompileError> {
         of_bearable_length(pattern)?;
-        let too_large = || {
-            CompileError::new(format!("the regex {} is too large when compiled", excerpt::quoted(pattern)))
-                .hint("make counted repetitions such as `{1,1000}` smaller")
-                .compiled(TOO_LARGE)
-        };
-        let made = |engine: Engine, size, everything, bounded| {
-            let number = held.number();
-            let made = Self { text: pattern.into(), number, size, held: Arc::clone(held), everything, bounded };
-            held.hold((number, BACKTRACK_LIMIT), made.bytes(), engine);
-            made
-        };
+        let too_large = || too_large(pattern);
+        let made = |engine: Engine, size, everything, bounded| Self::made(pattern.into(), (engine, size), everything, bounded, held);
         let error = match linear(pattern) {
             Ok(regex) => {
                 let (size, everything) = (regex.memory_usage(), matches_everything(&regex));
@@ -167,19 +181,56 @@ impl Pattern {
         }
         let limit = SIZE_LIMIT.min(WHOLE_LIMIT / parts(pattern));
         match smallest(limit, |size| bounded(pattern, BACKTRACK_LIMIT, size), is_size) {
-            Ok((engine, size)) => Ok(made(engine, size, is_empty_look(pattern), Some(Bounded::new(pattern, longest)))),
+            Ok((engine, size)) => Ok(made(engine, size, is_empty_look(pattern), Some(Bounded::new(pattern, allowed.into())))),
             Err(fancy) if is_size(&fancy) => Err(too_large()),
             Err(fancy) => {
-                let linear = error.syntax_error().map_or_else(|| error.to_string(), ToString::to_string);
-                // The regex crate draws the pattern with a caret and names the cause in the last line.
-                let cause = linear.lines().rev().find_map(|line| line.strip_prefix("error: ")).unwrap_or(&linear).to_owned();
+                let cause = cause(&error.syntax_error().map_or_else(|| error.to_string(), ToString::to_string));
                 let needs_fancy = cause.contains("look-around") || cause.contains("backreferences");
                 let cause = if needs_fancy { fancy.to_string() } else { cause };
-                Err(CompileError::new(format!("invalid regex {}: {}", excerpt::quoted(pattern), excerpt::clipped(&cause, 300))).hint(
+                Err(invalid(pattern, &cause).hint(
                     "the syntax is that of Rust's `regex` crate, with look-around; in YAML single quotes keep backslashes as they are",
                 ))
             }
         }
+    }
+
+    /// One that a filter of a JSONPath asks for: without look-around, so that it is linear in the text.
+    ///
+    /// # Errors
+    /// Where it is no such regular expression, or too large.
+    pub(super) fn compile_in_filter(asked: &Asked, held: &Arc<Held>) -> Result<Self, CompileError> {
+        of_bearable_length(&asked.regex)?;
+        let hint = "in a filter the syntax is that of Rust's `regex` crate, without look-around and back-references; a backslash is \
+                    written twice, as the path's quotes take one away";
+        // By itself, too: `a)|(b` is one only between parentheses.
+        syntax::parse(&asked.regex).map_err(|error| invalid(&asked.regex, &cause(&error.to_string())).hint(hint))?;
+        let written = asked.written();
+        match linear(&written) {
+            Ok(regex) => {
+                let size = regex.memory_usage();
+                Ok(Self::made(written.into(), (Engine::Linear(regex), size), false, None, held))
+            }
+            Err(error) if error.size_limit().is_some() => Err(too_large(&asked.regex)),
+            Err(error) => {
+                let said = error.syntax_error().map_or_else(|| error.to_string(), ToString::to_string);
+                Err(invalid(&asked.regex, &cause(&said)).hint(hint))
+            }
+        }
+    }
+
+    fn made(text: Box<str>, (engine, size): (Engine, usize), everything: bool, bounded: Option<Bounded>, held: &Arc<Held>) -> Self {
+        let number = held.number();
+        let made = Self { text, number, size, held: Arc::clone(held), everything, bounded };
+        held.hold((number, BACKTRACK_LIMIT), made.bytes(), engine);
+        made
+    }
+
+    /// In the form in which it searches, for as long as it is needed.
+    ///
+    /// # Errors
+    /// Where it could not be compiled again.
+    pub(super) fn ready(&self) -> Result<Arc<Engine>, String> {
+        self.engine(BACKTRACK_LIMIT)
     }
 
     /// The bytes that it takes: forwards and backwards.
@@ -231,7 +282,7 @@ impl Pattern {
         let found = bounded.bound.within(text.len(), move || search(&engine, &text));
         let found = found.map_err(|gave_up| {
             let regex = excerpt::quoted(&self.text);
-            format!("the regex {regex} {gave_up}; write it without look-around or back-references, which makes it linear")
+            format!("the regex {regex} {}", gave_up.advising("write it without look-around or back-references, which makes it linear"))
         });
         found?.map_err(too_many)
     }

@@ -2,6 +2,7 @@
 
 mod compiling;
 mod families;
+mod filters;
 mod hostile;
 mod promises;
 mod rules;

@@ -11,6 +11,12 @@ pub(super) const MOST: usize = 256 << 20;
 /// The same with all that is small: the largest table, of 250,000 rows, may have a regex of 16 KiB in each.
 const MOST_OF_ALL: u64 = 4 << 30;
 
+/// Bytes of the patterns of all schemas together, which the library that judges by them keeps, each schema its own: small ones too.
+const MOST_KEPT: u64 = 128 << 20;
+
+/// What it takes for the smallest of them.
+const LEAST_KEPT: u64 = 16 << 10;
+
 /// A regex that takes no more counts for nothing but [`MOST_OF_ALL`]: a project may have as many as it has lines.
 const SMALL: usize = 64 << 10;
 
@@ -24,10 +30,13 @@ pub(super) struct Work {
     left: AtomicUsize,
     most_of_all: u64,
     left_of_all: AtomicU64,
+    left_to_keep: AtomicU64,
     /// One did not fit any more.
     is_over: AtomicBool,
     /// It was too much only with the small ones.
     are_many: AtomicBool,
+    /// It was too much for schemas.
+    are_kept: AtomicBool,
 }
 
 impl Work {
@@ -36,8 +45,9 @@ impl Work {
     }
 
     const fn within(most: usize, most_of_all: u64) -> Self {
-        let (left, left_of_all) = (AtomicUsize::new(most), AtomicU64::new(most_of_all));
-        Self { most, left, most_of_all, left_of_all, is_over: AtomicBool::new(false), are_many: AtomicBool::new(false) }
+        let (left, left_of_all, left_to_keep) = (AtomicUsize::new(most), AtomicU64::new(most_of_all), AtomicU64::new(MOST_KEPT));
+        let (is_over, are_many, are_kept) = (AtomicBool::new(false), AtomicBool::new(false), AtomicBool::new(false));
+        Self { most, left, most_of_all, left_of_all, left_to_keep, is_over, are_many, are_kept }
     }
 
     /// What `compile` makes, and how many bytes that took, where it still fits.
@@ -61,12 +71,20 @@ impl Work {
         made.map(|(made, _)| made)
     }
 
-    /// The same regex is compiled once more, and kept.
+    /// The same regex is compiled once more for a schema, and kept.
     ///
     /// # Errors
     /// Where all together are too much.
     pub(super) fn again(&self, pattern: &str, bytes: usize) -> Result<(), CompileError> {
-        self.take(pattern, bytes, SMALL)
+        self.take(pattern, bytes, SMALL)?;
+        let kept = LEAST_KEPT.max(bytes as u64);
+        let taken = self.left_to_keep.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(kept));
+        if taken.is_err() {
+            self.are_kept.store(true, Ordering::Relaxed);
+            self.is_over.store(true, Ordering::Relaxed);
+            return Err(self.too_much(pattern));
+        }
+        Ok(())
     }
 
     fn take(&self, pattern: &str, bytes: usize, small: usize) -> Result<(), CompileError> {
@@ -88,6 +106,16 @@ impl Work {
 
     fn too_much(&self, pattern: &str) -> CompileError {
         let pattern = excerpt::quoted(pattern);
+        if self.are_kept.load(Ordering::Relaxed) {
+            let (most, least) = (MOST_KEPT >> 20, LEAST_KEPT >> 10);
+            return CompileError::new(format!(
+                "with {pattern} the patterns of this project's schemas take more than {most} MiB when compiled"
+            ))
+            .hint(format!(
+                "each takes {least} KiB at the least, in each schema that has it: give what is alike the same `pattern`, or refer to one \
+                     (`$ref`); `\\w{{60}}` and other counted repetitions take more"
+            ));
+        }
         let most = if self.are_many.load(Ordering::Relaxed) { self.most_of_all >> 20 } else { self.most as u64 >> 20 };
         CompileError::new(format!("with {pattern} the regexes of this project take more than {most} MiB when compiled")).hint(
             "make counted repetitions of Unicode classes smaller, or name what they may hold: `\\w{60}` takes 3 MiB, `[A-Za-z0-9_]{60}` \
@@ -146,5 +174,21 @@ mod tests {
         let error = work.on("a", true, || Ok(((), 1))).unwrap_err();
         assert_eq!(error.message, "with `a` the regexes of this project take more than 1024 MiB when compiled");
         assert!(work.is_over());
+    }
+
+    #[test]
+    fn what_schemas_keep_is_counted_however_small_it_is_and_hundreds_are_far_from_too_much() {
+        let work = Work::up_to(MOST);
+        for _ in 0..MOST_KEPT / LEAST_KEPT {
+            work.again("a", 1).unwrap();
+        }
+        let error = work.again("a", 1).unwrap_err();
+        assert_eq!(error.message, "with `a` the patterns of this project's schemas take more than 128 MiB when compiled");
+        assert!(work.is_over());
+        // From now on nothing is compiled at all, wherever it stands.
+        assert_eq!(
+            work.on("b", true, || -> Result<((), usize), CompileError> { panic!("it is not compiled") }).unwrap_err().hint,
+            error.hint
+        );
     }
 }

@@ -20,6 +20,12 @@ fn with(check: Check, negated: bool) -> Compiled {
     Compiled { check, negated, ..compiled(&assertion(json!("json"))) }
 }
 
+/// A path that may take so long.
+fn path_for(path: &str, longest: Duration) -> Result<path::Path, CompileError> {
+    let cache = CompileCache::new();
+    path::parse(path, longest, |asked| cache.in_filter(asked, true))
+}
+
 fn judged(check: &Check, negated: bool, text: &str) -> String {
     let reply = reply(text);
     words(&evaluate(&with(check.clone(), negated), &subject(&reply, Parse::default(), None)))
@@ -52,13 +58,13 @@ fn a_regex_whose_time_has_passed_is_an_error_whatever_it_was_to_show() {
 fn a_schema_whose_time_has_passed_is_an_error_whatever_it_was_to_show() {
     let schema = json!({"properties": {"a": {"$ref": "#/$defs/text"}}, "$defs": {"text": {"type": "string"}}});
     let source = SchemaSource { label: "inline".into(), schema: Arc::new(schema) };
-    let error = json::compile_for(&source, Duration::ZERO).unwrap_err();
+    let error = json::compile(&source, Duration::ZERO).unwrap_err();
     assert_eq!(
         (error.message.as_str(), error.hint.as_deref()),
         ("the inline schema takes too long to be read", Some("use fewer references"))
     );
     let check = |longest| {
-        let mut schema = json::compile_for(&source, Duration::MAX).unwrap();
+        let mut schema = json::compile(&source, Duration::MAX).unwrap();
         schema.bound = deadline::Bound::new(longest);
         Check::Json(json::JsonCheck::Schema { label: "inline".into(), schema: Arc::new(schema) })
     };
@@ -245,7 +251,7 @@ fn a_pattern_with_look_around_is_tried_where_it_stands_and_nowhere_else() {
 #[test]
 fn a_path_whose_time_has_passed_is_an_error_whatever_it_was_to_show() {
     let check = |path: &str, longest| {
-        let path = Arc::new(path::parse_for(path, longest).unwrap());
+        let path = Arc::new(path_for(path, longest).unwrap());
         Check::JsonPath(Arc::new(json_path::PathCheck { path, shown: "$[?...]".into(), checks: Vec::new(), absent: true }))
     };
     for path in ["$[?$[?$[?@>0]]]", r"$[?search(@, '\\w{80}q')]", "$..*..*"] {
@@ -269,7 +275,7 @@ fn a_path_whose_time_has_passed_is_an_error_whatever_it_was_to_show() {
 
 #[test]
 fn a_path_that_was_given_up_is_not_tried_again() {
-    let path = path::parse_for("$[?@ > 0]", Duration::ZERO).unwrap();
+    let path = path_for("$[?@ > 0]", Duration::ZERO).unwrap();
     let reply = reply("[1]");
     let subject = subject(&reply, Parse::default(), None);
     let json = subject.json().unwrap();
@@ -279,7 +285,7 @@ fn a_path_that_was_given_up_is_not_tried_again() {
 #[test]
 fn what_was_given_up_on_a_long_reply_is_judged_on_a_shorter_one() {
     let (short, long) = (r#"[{"id": 1}]"#, r#"[{"id": 1}, {"name": 2}]"#);
-    let path = path::parse_for("$[?count($[?@.id == 1]) == 1]", Duration::MAX).unwrap();
+    let path = path_for("$[?count($[?@.id == 1]) == 1]", Duration::MAX).unwrap();
     path.give_up(long.len());
     let path = Check::JsonPath(Arc::new(json_path::PathCheck {
         path: Arc::new(path),
@@ -289,7 +295,7 @@ fn what_was_given_up_on_a_long_reply_is_judged_on_a_shorter_one() {
     }));
     let reference = json!({"type": "array", "items": {"$ref": "#/$defs/item"}, "$defs": {"item": {"type": "object"}}});
     let source = SchemaSource { label: "inline".into(), schema: Arc::new(reference) };
-    let schema = json::compile_for(&source, Duration::MAX).unwrap();
+    let schema = json::compile(&source, Duration::MAX).unwrap();
     schema.bound.give_up(long.len());
     let schema = Check::Json(json::JsonCheck::Schema { label: "inline".into(), schema: Arc::new(schema) });
     for check in [path, schema] {
@@ -302,7 +308,7 @@ fn what_was_given_up_on_a_long_reply_is_judged_on_a_shorter_one() {
 #[test]
 fn what_a_path_found_in_time_is_looked_for_once() {
     // The second look would be one too many.
-    let path = Arc::new(path::parse_for("$[?@ > 0]", Duration::MAX).unwrap());
+    let path = Arc::new(path_for("$[?@ > 0]", Duration::MAX).unwrap());
     let check = json_path::PathCheck { path, shown: "$[?@ > 0]".into(), checks: Vec::new(), absent: true };
     let reply = reply("[0, 7]");
     let subject = subject(&reply, Parse::default(), None);
@@ -388,4 +394,46 @@ fn a_pattern_that_is_long_as_it_is_written_is_refused_before_it_is_read() {
         assert!(refusal.ends_with("has 201 backslashes: a schema's may have 200"), "{refusal}");
     }
     compile(&schema(json!({"pattern": format!("^{}$", r"\d".repeat(30))})), &Variables::new(), &CompileCache::bounded()).unwrap();
+}
+
+#[test]
+fn a_schema_of_any_number_of_small_patterns_ends_and_one_of_hundreds_is_read() {
+    let of = |properties: usize| {
+        let patterns = (0..properties).map(|nth| (format!("p{nth}"), json!({"pattern": format!("^order {nth}$")})));
+        schema(json!({"properties": patterns.collect::<serde_json::Map<_, _>>()}))
+    };
+    let cache = CompileCache::bounded();
+    compile(&of(800), &Variables::new(), &cache).unwrap();
+    assert!(!cache.is_over());
+    let error = compile(&of(100_000), &Variables::new(), &cache).unwrap_err();
+    assert!(error.message.starts_with("a `pattern` of the inline schema: with `^order "), "{error}");
+    assert!(error.message.ends_with("` the patterns of this project's schemas take more than 128 MiB when compiled"), "{error}");
+    assert!(cache.is_over());
+}
+
+#[test]
+fn after_some_checks_that_were_given_up_the_run_tries_no_more_of_them() {
+    let cache = CompileCache::taking(Duration::ZERO);
+    let case = |nth: usize| Variables::from_iter([("n".to_owned(), Value::from(nth))]);
+    let judged = |kind: Value, nth, text: &str| {
+        let compiled = compile(&assertion(kind), &case(nth), &cache).unwrap();
+        let reply = reply(text);
+        words(&evaluate(&compiled, &subject(&reply, Parse::default(), None)))
+    };
+    let long = format!("{}b", "a".repeat(1_000));
+    for nth in 0..1_000 {
+        let said = judged(json!({"json_path": {"path": "$[?@.id == {{ n }}]", "exists": false}}), nth, "[]");
+        let expected =
+            if nth < 2 { "was given up after 0 seconds of computing; its filters" } else { "was not tried: 2 checks were given up" };
+        assert!(said.starts_with("error: the JSONPath `$[?@.id == ") && said.contains(expected), "{nth} {said}");
+    }
+    // Of whatever kind.
+    let said = judged(json!({"regex": "(?=a)ab"}), 0, &long);
+    assert_eq!(said, "error: the regex `(?=a)ab` was not tried: 2 checks were given up before it; mend those first");
+    let reference = json!({"items": {"$ref": "#/$defs/a"}, "$defs": {"a": {"type": "string"}}});
+    let error = compile(&schema(reference), &Variables::new(), &cache).unwrap_err();
+    assert_eq!(error.to_string(), "the inline schema was not tried: 2 checks were given up before it");
+    // What needs no thread of its own is judged as ever.
+    assert_eq!(judged(json!({"regex": "a+b$"}), 0, &long), "pass");
+    assert_eq!(judged(json!({"json_path": {"path": "$.id", "equals": 1}}), 0, r#"{"id": 1}"#), "pass");
 }
