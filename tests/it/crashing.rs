@@ -296,5 +296,6 @@ fn a_second_signal_leaves_at_once_and_loses_nothing_that_was_stored() {
         signal(&child, second);
         assert_eq!(child.wait().unwrap().code(), Some(130), "{first} {second}");
         assert_eq!((stored(&project), project.exists("report.json")), (1, false));
+        assert_eq!(left_overs(&project), Vec::<PathBuf>::new(), "{first} {second}");
     }
 }
