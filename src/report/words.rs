@@ -57,7 +57,7 @@ pub(crate) fn skip(reason: &SkipReason) -> (&'static str, Option<&str>) {
         SkipReason::Budget => ("it could have passed the budget", None),
         SkipReason::MaxFail => ("`--max-fail` was reached", None),
         SkipReason::ModelUnavailable(words) => ("the model cannot be reached", Some(words)),
-        SkipReason::StoreFailed(words) => ("a paid answer could not be stored, so nothing more was asked", Some(words)),
+        SkipReason::StoreFailed(words) => ("the store takes no more, so nothing more was asked", Some(words)),
         SkipReason::EndpointDown(words) => ("the endpoint is down", Some(words)),
         SkipReason::RunTimeout => ("the run's time limit passed", None),
     }

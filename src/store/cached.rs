@@ -52,6 +52,8 @@ struct Shared<E> {
     batched: Mutex<HashMap<Key, Batched>>,
     uncollected: Uncollected,
     failure: OnceLock<CellError>,
+    /// The disk took no more, and what was under way is stored.
+    full: OnceLock<CellError>,
     /// Cancelled when nothing more may be sent.
     stopped: CancellationToken,
     tracker: TaskTracker,
@@ -114,6 +116,7 @@ impl<E: Endpoint> Cached<E> {
                 batched: Mutex::default(),
                 uncollected: Uncollected::default(),
                 failure: OnceLock::new(),
+                full: OnceLock::new(),
                 stopped,
                 tracker: TaskTracker::new(),
             }),
@@ -129,7 +132,7 @@ impl<E: Endpoint> Cached<E> {
     /// Why nothing more is asked, if the store failed: an answer that cannot be stored would be paid again.
     #[must_use]
     pub fn failure(&self) -> Option<&CellError> {
-        self.shared.failure.get()
+        self.shared.failed()
     }
 
     /// The same, with what an interrupted refresh has asked again already: those answers are read, not asked a third time.
@@ -234,14 +237,13 @@ impl<E: Endpoint> Shared<E> {
 
     /// The first failure of the store ends all asking.
     fn fail(&self, error: &StoreError, what: &str) -> CellError {
-        let error = CellError {
-            kind: ErrorKind::Store,
-            message: format!("an answer {what}: {error}"),
-            hint: Some(error.hint().to_owned()),
-            attempts: Vec::new(),
-        };
+        let error = store_failed(format!("an answer {what}: {error}"), error);
         self.failure.get_or_init(|| error.clone());
         error
+    }
+
+    fn failed(&self) -> Option<&CellError> {
+        self.failure.get().or_else(|| self.full.get())
     }
 
     /// Joins the flight of this key, or starts it.
@@ -277,7 +279,11 @@ impl<E: Endpoint> Shared<E> {
         let answer = self.inner.ask(Call { flight: flight.clone(), ..call.clone() }).await?;
         if answer.served.is_paid() {
             let row = NewAnswer { key, endpoint: &call.endpoint, sample: call.sample, request: &call.request, reply: &answer.reply };
-            match self.store.put(row).await {
+            let put = self.store.put(row).await;
+            if let Some(full) = self.store.filled_up() {
+                self.full.get_or_init(|| store_failed(full.to_string(), &full));
+            }
+            match put {
                 Ok(()) if matches!(self.mode, CacheMode::Refresh | CacheMode::Off) => {
                     lock(&self.answered).insert(key);
                 }
@@ -294,7 +300,7 @@ impl<E: Endpoint> Shared<E> {
 
     /// With the permit in hand, right before money is spent. The claim comes before the look: whoever had it before has stored its answer.
     fn recheck(&self, key: &Key, asking: &mut Asking, patience: Duration) -> Recheck {
-        if let Some(error) = self.failure.get() {
+        if let Some(error) = self.failed() {
             return Recheck::Stop(error.clone());
         }
         let free = self.mode != CacheMode::ReadWrite || asking.claims(&self.store, key);
@@ -376,6 +382,10 @@ impl<E> Drop for Runway<E> {
             self.land(Err(lost()));
         }
     }
+}
+
+fn store_failed(message: String, error: &StoreError) -> CellError {
+    CellError { kind: ErrorKind::Store, message, hint: Some(error.hint().to_owned()), attempts: Vec::new() }
 }
 
 fn stopped() -> CellError {

@@ -20,6 +20,7 @@ pub mod pending;
 pub mod prompts;
 pub mod recent;
 pub mod recordings;
+mod room;
 pub mod trends;
 pub mod upkeep;
 mod writer;
@@ -114,6 +115,25 @@ pub enum StoreError {
         /// What is wrong.
         reason: String,
     },
+    /// Answers would be paid for and lost.
+    #[error(
+        "no room in `{}`: the answers that are under way at once take {} MB there, which cannot be written: {reason}",
+        folder.display(), megabytes(*bytes)
+    )]
+    NoRoom {
+        /// The folder of the file.
+        folder: PathBuf,
+        /// What they take.
+        bytes: u64,
+        /// The system's words.
+        reason: String,
+    },
+    /// What was on the wire is stored, and nothing more could be.
+    #[error("the disk of `{}` is full: what was under way took the room that was kept for it", path.display())]
+    Full {
+        /// The file.
+        path: PathBuf,
+    },
     /// Anything else: disk full, locked for too long, read-only.
     #[error("the store `{}` cannot be used: {reason}", path.display())]
     Database {
@@ -122,6 +142,12 @@ pub enum StoreError {
         /// The database's words.
         reason: String,
     },
+}
+
+/// A figure that is not smaller.
+fn megabytes(bytes: u64) -> String {
+    let tenths = bytes.div_ceil(100_000);
+    format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 impl StoreError {
@@ -138,6 +164,8 @@ impl StoreError {
                 "put the line back as it was committed, or delete it: `promptkeel run --record` asks again and records the answer"
             }
             Self::RecordingFile { .. } => "it is a text file of one answer a line, written by `promptkeel run --record`",
+            Self::NoRoom { .. } => "nothing was asked: free as much disk space, or ask for fewer at once with `--max-concurrency`",
+            Self::Full { .. } => "free disk space and run again: only what is missing is asked",
             Self::Database { .. } => "check free disk space and permissions, and whether another process holds it",
         }
     }
@@ -278,12 +306,20 @@ impl Store {
         self.writer()?.save_run(run.clone())
     }
 
-    /// Makes room for so many bytes of answers, before any is paid for. Blocks until it is there.
+    /// Makes room for so many bytes of answers, before any is paid for: so many can be stored although the disk fills up meanwhile, which
+    /// [`Self::filled_up`] tells. Blocks until it is there.
     ///
     /// # Errors
     /// If they could not be stored.
     pub fn reserve(&self, bytes: usize) -> Result<(), StoreError> {
         self.writer()?.reserve(bytes)
+    }
+
+    /// That the disk took no more, and an answer took the room that was kept.
+    #[must_use]
+    pub fn filled_up(&self) -> Option<StoreError> {
+        let is_full = self.writer.as_ref().is_some_and(Writer::is_full);
+        is_full.then(|| StoreError::Full { path: self.path.clone() })
     }
 
     /// Moves what is in the log into the file, so that the file alone holds everything, on the disk. Blocks until it is done.

@@ -3,7 +3,8 @@
 //! No timer: while one commit runs, the next batch gathers, so a single answer is committed at once and ten thousand share few commits.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -14,6 +15,7 @@ use crate::store::answers::{self, Row};
 use crate::store::batches::{self, Change};
 use crate::store::history::{self, RunRecord};
 use crate::store::open::{explain, identity};
+use crate::store::room::Room;
 
 /// Most jobs in one commit: bounds how long readers of a fresh answer and other processes wait.
 const BATCH: usize = 512;
@@ -24,6 +26,8 @@ pub(super) struct Writer {
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
     path: PathBuf,
+    /// What was stored last went where room was kept for it.
+    is_full: Arc<AtomicBool>,
 }
 
 enum Job {
@@ -40,11 +44,13 @@ impl Writer {
     pub(super) fn start(connection: Connection, path: &Path) -> Result<Self, StoreError> {
         let (jobs, queue) = mpsc::channel();
         let file = path.to_owned();
+        let is_full = Arc::new(AtomicBool::new(false));
+        let room = Room::new(Arc::clone(&is_full));
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || work(connection, &queue, &file))
+            .spawn(move || work(connection, &queue, &file, room))
             .map_err(|error| StoreError::Database { path: path.to_owned(), reason: error.to_string() })?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread), path: path.to_owned() })
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), path: path.to_owned(), is_full })
     }
 
     pub(super) async fn put(&self, row: Row) -> Result<(), StoreError> {
@@ -83,6 +89,10 @@ impl Writer {
         receiver.recv().unwrap_or_else(|_| Err(self.gone()))
     }
 
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full.load(Ordering::Acquire)
+    }
+
     pub(super) fn settle(&self) {
         let (sender, receiver) = mpsc::sync_channel(1);
         if self.send(Job::Settle(sender)).is_ok() {
@@ -112,12 +122,16 @@ impl Drop for Writer {
     }
 }
 
-fn work(mut connection: Connection, queue: &mpsc::Receiver<Job>, path: &Path) {
+fn work(mut connection: Connection, queue: &mpsc::Receiver<Job>, path: &Path, mut room: Room) {
     let opened = identity(path);
     while let Ok(first) = queue.recv() {
         let mut batch = vec![first];
         batch.extend(queue.try_iter().take(BATCH - 1));
-        let result = commit(&mut connection, &batch).map_err(|error| explain(path, &error));
+        let result = match commit(&mut connection, &batch) {
+            Err(error) if room.make_way(&error) => commit(&mut connection, &batch),
+            done => done,
+        };
+        let result = result.map_err(|error| explain(path, &error));
         // A deleted file still takes everything, and nobody will ever read it.
         let result = if identity(path) == opened { result } else { Err(StoreError::Gone { path: path.to_owned() }) };
         for job in batch {
@@ -126,8 +140,8 @@ fn work(mut connection: Connection, queue: &mpsc::Receiver<Job>, path: &Path) {
                 Job::Put(_, waiting) | Job::Batch(_, waiting) => drop(waiting.send(result.clone())),
                 Job::SaveRun(_, waiting) | Job::Forget(_, waiting) | Job::ForgetAnswers(_, waiting) => drop(waiting.send(result.clone())),
                 Job::Reserve(bytes, waiting) => {
-                    let reserved = reserve(&mut connection, bytes).map_err(|error| explain(path, &error));
-                    drop(waiting.send(result.clone().and(reserved)));
+                    let made = result.clone().and_then(|()| room.make(&mut connection, path, bytes));
+                    drop(waiting.send(made));
                 }
                 Job::Settle(waiting) => {
                     // What other processes are reading right now stays in the log, and nothing is missing.
@@ -163,19 +177,4 @@ fn write(connection: &mut Connection, batch: &[Job]) -> rusqlite::Result<()> {
         }
     }
     transaction.commit()
-}
-
-/// Writes so many bytes and lets go of them. They stay free in the file, and once it holds them the log begins anew in the length that it has,
-/// so that as much can be written although the disk takes no more.
-fn reserve(connection: &mut Connection, bytes: usize) -> rusqlite::Result<()> {
-    let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-    // What a file system cannot make smaller. A process that ends between the two leaves the table to the next one.
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    transaction.execute_batch("DROP TABLE IF EXISTS reserve; CREATE TABLE reserve (bytes BLOB NOT NULL) STRICT;")?;
-    transaction.execute("INSERT INTO reserve VALUES (randomblob(?1))", [bytes])?;
-    transaction.commit()?;
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    transaction.execute_batch("DROP TABLE IF EXISTS reserve")?;
-    transaction.commit()?;
-    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }

@@ -4,7 +4,7 @@ use crate::harness::{Project, Server};
 
 /// Refusals that are billed and that are not, the tier of long prompts, requests that fail without being carried out.
 const SCRIPT: &str = r#"
-faults: {rate: 0.2, kinds: [overloaded, server_error, drop], in_a_row: 1}
+faults: {rate: 0.3, kinds: [overloaded, server_error, drop], in_a_row: 1}
 rules:
   - {when: {text: number 7}, then: {refusal: {category: bio}}}
   - {when: {text: number 8}, then: {refusal: {category: cyber}}}
@@ -45,7 +45,7 @@ fn the_bill_of_2000_cells_is_that_of_the_books_to_the_last_pico_dollar() {
     assert_eq!(report["totals"]["planned"], 2_000, "{ran:?}");
     assert_eq!(report["totals"]["errored"], 0, "every cell was answered in the end: {}", ran.stdout);
     let faults = stats["by_fault"].as_object().unwrap();
-    assert!(faults.len() == 3 && faults.values().all(|count| count.as_u64().unwrap() > 20), "{stats}");
+    assert!(faults.len() == 3 && faults.values().all(|count| count.as_u64().unwrap() > 50), "{stats}");
     assert_eq!(stats["batches"]["requests"], 1_000, "{stats}");
     // Half of the price is saved, so as much as is paid.
     assert_eq!(report["bill"]["simulated_saved"]["by_batch_usd"], stats["bill"]["batches_usd"], "{}", report["bill"]);
@@ -62,7 +62,7 @@ fn the_bill_of_2000_cells_is_that_of_the_books_to_the_last_pico_dollar() {
     let unknown = report["bill"]["unknown_attempts"].as_u64().unwrap();
     let about_batches: u64 = stats["batches"]["calls"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
     let beyond = faults["drop"].as_u64().unwrap() - unknown;
-    assert!(unknown > 20 && beyond <= about_batches, "{unknown} unknown: {stats}");
+    assert!(unknown > 50 && beyond <= about_batches, "{unknown} unknown: {stats}");
     assert!(report["bill"]["unknown_at_most_usd"].is_string());
     let total = |of: &str| report["models"].as_array().unwrap().iter().map(|model| pico(model["bill"][of].as_str().unwrap())).sum::<i128>();
     assert_eq!(total("simulated_usd"), pico(stats["bill"]["usd"].as_str().unwrap()), "the models' bills together");

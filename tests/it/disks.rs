@@ -22,7 +22,7 @@ fn json(project: &Project, path: &str) -> Value {
 }
 
 /// Many cells, all answered `Paris`.
-fn many(cells: usize) -> Project {
+pub(crate) fn many(cells: usize) -> Project {
     let project = Project::passing();
     let cases: String = (0..cells).map(|index| format!("  - id: case-{index}\n    vars: {{country: \"France {index}\"}}\n")).collect();
     project.rewrite(
@@ -32,7 +32,7 @@ fn many(cells: usize) -> Project {
     project
 }
 
-fn asking(mut project: Project, server: &Server) -> Project {
+pub(crate) fn asking(mut project: Project, server: &Server) -> Project {
     project.edit("promptkeel.toml", "endpoint = \"simulated\"\n", "endpoint = \"anthropic\"\nmax_concurrency = 2\n");
     project.ask(&server.url());
     project
@@ -47,7 +47,7 @@ fn answered(server: &Server) -> Project {
 }
 
 /// The same command under a shell that lets no file grow beyond so many blocks of 512 bytes, as a full disk would.
-fn on_a_full_disk(project: &Project, blocks: u32, arguments: &[&str]) -> Ran {
+pub(crate) fn on_a_full_disk(project: &Project, blocks: u32, arguments: &[&str]) -> Ran {
     let plain = project.command(arguments);
     #[expect(clippy::disallowed_methods, reason = "only a shell sets this limit without unsafe code")]
     let mut command = Command::new("sh");

@@ -24,6 +24,8 @@ mod documentation;
 mod documented_assertions;
 mod examples;
 mod faults;
+#[cfg(unix)]
+mod filling_disks;
 mod gating;
 mod github;
 mod harness;
@@ -34,6 +36,7 @@ mod hostile_state;
 mod limits;
 mod mistakes;
 mod models;
+mod no_text;
 mod pricing;
 #[expect(unreachable_pub, reason = "the fuzz targets reach it through a library of their own")]
 mod promises;

@@ -14,7 +14,7 @@ const SKIPS = {
   budget: 'it could have passed the budget',
   max_fail: '`--max-fail` was reached',
   model_unavailable: 'the model cannot be reached',
-  store_failed: 'a paid answer could not be stored, so nothing more was asked',
+  store_failed: 'the store takes no more, so nothing more was asked',
   endpoint_down: 'the endpoint is down',
   run_timeout: "the run's time limit passed",
 };
