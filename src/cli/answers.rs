@@ -60,13 +60,15 @@ pub(crate) struct Wanted<'a> {
     pub(crate) stopping: CancellationToken,
     /// More may be asked than the plan has, so that its endpoints are needed even where everything is answered.
     pub(crate) asks_more: bool,
+    /// What a batch under way holds is asked, and paid, again.
+    pub(crate) asks_held: bool,
     /// Seeds the jitter of retries.
     pub(crate) now: DateTime<Utc>,
 }
 
 /// Builds the stack. Only endpoints that something must be asked of need a key or a CA store.
 pub(crate) async fn open(project: &Project, plan: &Plan, wanted: Wanted<'_>) -> Result<Answers, Failure> {
-    let Wanted { store, mode, known, max_cost, spent, max_concurrency, stopping, asks_more, now } = wanted;
+    let Wanted { store, mode, known, max_cost, spent, max_concurrency, stopping, asks_more, asks_held, now } = wanted;
     let asked: BTreeSet<&str> = match mode {
         CacheArgument::Only => BTreeSet::new(),
         CacheArgument::ReadWrite | CacheArgument::Refresh | CacheArgument::Off => plan
@@ -105,6 +107,9 @@ pub(crate) async fn open(project: &Project, plan: &Plan, wanted: Wanted<'_>) -> 
         CacheArgument::Only => CacheMode::Only,
     };
     let mut cached = Cached::until(store, mode, stack, stopping);
+    if asks_held {
+        cached = cached.asking_held();
+    }
     if mode == CacheMode::Refresh {
         cached = cached.resuming(known.iter().copied());
     }

@@ -187,6 +187,17 @@ pub(crate) struct PlanArguments {
     /// Let the endpoints count the tokens of the prompts that must be asked: free, within their rate limits
     #[arg(long)]
     pub(crate) exact: bool,
+    /// What a run would cost that asks in message batches, as run --batch does
+    #[arg(
+        long,
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "on",
+        value_name = "WHEN",
+        help_heading = "Answers"
+    )]
+    pub(crate) batch: Option<run::BatchArgument>,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -12,6 +12,7 @@ use crate::cli::arguments::run::{BatchArgument, RunArguments};
 use crate::cli::console::counted;
 use crate::cli::project::{Failure, Project};
 use crate::cli::session;
+use crate::endpoint::Stack;
 use crate::endpoint::batches::draft;
 use crate::model::assertion::AssertionKind;
 use crate::model::event::RunEvent;
@@ -21,9 +22,10 @@ use crate::model::suite::BatchPolicy;
 use crate::model::verdict::{CellError, ErrorKind};
 use crate::runner::plan::{Plan, PlannedCell};
 use crate::runner::prefixes::Prefixes;
-use crate::store::Store;
 use crate::store::batches::BatchRow;
 use crate::store::batching::{self, Batching, Settled, Wish};
+use crate::store::cached::{Cached, LEFT_TO_BATCH};
+use crate::store::{Store, StoreError};
 
 /// What answering by batches needs to know of a run.
 pub(crate) struct Batched<'a> {
@@ -87,8 +89,7 @@ impl Batched<'_> {
             answered.cached.batched(HashSet::new(), HashSet::new(), failed);
             return Ok(news);
         }
-        let in_process =
-            |name: &str| project.settings.endpoints.get(name).is_some_and(|settings| batching::is_in_process(settings.dialect));
+        let in_process = |name: &str| is_in_process(project, name);
         let request = |wish: usize| plan.cells[cells[wish]].request().ok();
         let batching = Batching {
             store,
@@ -146,11 +147,9 @@ pub(crate) fn expected<'a>(
     plan: &Plan,
     is_known: &dyn Fn(&Key) -> bool,
 ) -> impl Fn(&PlannedCell) -> bool + use<'a> {
-    let in_process =
-        move |name: &str| project.settings.endpoints.get(name).is_some_and(|settings| batching::is_in_process(settings.dialect));
     let wanted = move |cell: &PlannedCell| {
         let policy = policy(project, flag, cell);
-        if in_process(&cell.variant.endpoint) { BatchPolicy::Off } else { policy }
+        if is_in_process(project, &cell.variant.endpoint) { BatchPolicy::Off } else { policy }
     };
     let mut to_ask: HashMap<Arc<str>, usize> = HashMap::new();
     for cell in plan.cells.iter().filter(|cell| wanted(cell) != BatchPolicy::Off) {
@@ -163,13 +162,46 @@ pub(crate) fn expected<'a>(
     }
 }
 
+/// What batches under way hold, of all the answers that a run would wait for. The batches of a simulator in process are gone with it.
+pub(crate) fn under_way(
+    project: &Project,
+    store: &Store,
+    mode: CacheArgument,
+    flag: Option<BatchArgument>,
+) -> Result<HashSet<Key>, Failure> {
+    if mode == CacheArgument::Only || flag == Some(BatchArgument::Off) {
+        return Ok(HashSet::new());
+    }
+    let told = |error: StoreError| Problem::error(error.to_string()).hint(error.hint());
+    let mut keys = HashSet::new();
+    for row in store.pending_batches().map_err(told)? {
+        if !is_in_process(project, &row.endpoint) {
+            keys.extend(store.batch_items(&row.mark).map_err(told)?.into_iter().map(|item| item.key));
+        }
+    }
+    Ok(keys)
+}
+
+/// What was left to batches that began while answers were asked singly.
+pub(crate) fn left(cached: &Cached<Stack>) -> Vec<Problem> {
+    let left = cached.left_to_batches().into_iter();
+    left.map(|(name, answers)| {
+        Problem::warning(format!("{} left to {name}, which holds them", counted(answers, "answer"))).hint(LEFT_TO_BATCH)
+    })
+    .collect()
+}
+
+fn is_in_process(project: &Project, endpoint: &str) -> bool {
+    project.settings.endpoints.get(endpoint).is_some_and(|settings| batching::is_in_process(settings.dialect))
+}
+
 /// What a round of a watch leaves out, because a batch under way holds it.
 fn left_to_batches(store: &Store, pending: &[BatchRow], needed: &HashSet<Key>) -> (HashMap<Key, CellError>, Vec<Problem>) {
     let mut failed = HashMap::new();
     let mut news = Vec::new();
     for row in pending {
         let Ok(items) = store.batch_items(&row.mark) else { continue };
-        let name = row.id.as_ref().map_or_else(|| "a batch that may have been created".to_owned(), |id| format!("batch {id}"));
+        let name = row.name();
         let held: Vec<Key> = items.iter().map(|item| item.key).filter(|key| needed.contains(key)).collect();
         if held.is_empty() {
             continue;

@@ -12,9 +12,10 @@ use crate::cli::arguments::run::BatchArgument;
 use crate::cli::arguments::{AnswerArguments, CacheArgument, SelectionArguments};
 use crate::cli::console::Console;
 use crate::cli::formats::{self, Kept};
+use crate::cli::plan::There;
 use crate::cli::project::{Failure, Project};
 use crate::cli::session::{self, Session};
-use crate::cli::{caps, earlier, locks, plan, recordings};
+use crate::cli::{batching, caps, earlier, locks, plan, recordings};
 use crate::gate::pairing;
 use crate::gate::statistics::calibration::{self, Gates, PassRate, Pool, Sample};
 use crate::gate::statistics::detection;
@@ -74,7 +75,12 @@ pub(crate) async fn run(
     };
     let earlier = earlier::of(&session.plan, &known, &store);
     let conditions = answers::conditions(project, arguments.max_concurrency, now);
-    let (price, _) = plan::priced(project, &session.plan, |key| known.contains(key), &earlier, &conditions, Some(BatchArgument::Off));
+    let under_way = match arguments.answers.cache {
+        CacheArgument::ReadWrite => batching::under_way(project, &store, arguments.answers.cache, None)?,
+        CacheArgument::Refresh | CacheArgument::Off | CacheArgument::Only => HashSet::new(),
+    };
+    let there = There { known: &known, under_way: &under_way };
+    let (price, _) = plan::priced(project, &session.plan, there, &earlier, &conditions, Some(BatchArgument::Off));
     if arguments.max_cost.is_some() {
         caps::refuse(&session.plan, &project.catalog, |_| Some("`--max-cost`"))?;
     }
@@ -88,6 +94,7 @@ pub(crate) async fn run(
         max_concurrency: arguments.max_concurrency,
         stopping: stopping.clone(),
         asks_more: false,
+        asks_held: false,
         now,
     };
     let Answers { cached, simulators, .. } = answers::open(project, &session.plan, wanted).await?;
@@ -124,7 +131,9 @@ pub(crate) async fn run(
         simulator.stop().await;
     }
     progress.finish();
-    let problems: Vec<Problem> = caps::left_out(plan.cells.iter().zip(&ran.cells), arguments.max_cost).into_iter().collect();
+    let left = batching::left(&cached);
+    let problems: Vec<Problem> =
+        caps::left_out(plan.cells.iter().zip(&ran.cells), arguments.max_cost).into_iter().chain(left.clone()).collect();
     console.problems(&problems);
     store.settle();
 
@@ -147,6 +156,7 @@ pub(crate) async fn run(
         let problem = Problem::error("no case has two samples with a verdict, so nothing can be compared");
         let problem = match ran.cells.iter().flat_map(|cell| &cell.samples).find_map(|sample| sample.error.as_ref()) {
             Some(error) => problem.hint(format!("the first error: {}", error.message)),
+            None if !left.is_empty() => problem.hint("run `promptkeel run` first: it waits for the batch that holds the answers"),
             None => problem.hint("run again with a larger `--max-cost`: what is answered is not paid again"),
         };
         let exit = if skipped(&SkipReason::Budget) { Exit::Budget } else { Exit::MissingVerdicts };
@@ -258,6 +268,7 @@ fn started(plan: &Plan, price: &PlanPrice, now: DateTime<Utc>) -> RunEvent {
         cells: plan.cells.len() as u64,
         samples: price.samples,
         cached: price.answered,
+        under_way: price.under_way,
         upper_bound_usd: (price.unpriced == 0).then_some(price.upper_bound_usd),
         estimate_usd: (price.unpriced == 0).then_some(price.estimate.usd),
     }

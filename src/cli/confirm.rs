@@ -40,7 +40,8 @@ pub(crate) async fn ask(project: &Project, price: &PlanPrice, interrupted: &Canc
     if goes_on {
         return Ok(());
     }
-    let problem = Problem::note("nothing was sent, and nothing was paid")
+    let more = if price.under_way > 0 { " more" } else { "" };
+    let problem = Problem::note(format!("nothing{more} was sent, and nothing{more} was paid"))
         .hint("`--yes` does not ask, `confirm_above` in the settings sets the amount, `--max-cost` a limit");
     Err(Failure::of(Exit::Interrupted, problem))
 }

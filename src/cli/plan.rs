@@ -18,7 +18,7 @@ use crate::model::money::Money;
 use crate::model::problem::Problem;
 use crate::report::figures;
 use crate::runner::estimate::Earlier;
-use crate::runner::plan::Plan;
+use crate::runner::plan::{Plan, PlannedCell};
 use crate::runner::prefixes::{Conditions, Group, Prefixes};
 use crate::runner::price::{self, PlanPrice};
 use crate::runner::select;
@@ -35,7 +35,7 @@ pub(crate) struct Begun {
 pub(crate) fn load(project: &Project, arguments: &PlanArguments) -> Result<Begun, Failure> {
     let now = session::now();
     let session = session::open(project, &arguments.selection, &arguments.answers, now)?;
-    let stored = stored(project, &session, arguments.answers.cache)?;
+    let stored = stored(project, &session, arguments)?;
     Ok(Begun { session, stored, now })
 }
 
@@ -47,13 +47,14 @@ pub(crate) async fn run(
     interrupted: &CancellationToken,
     begun: Begun,
 ) -> Result<Exit, Failure> {
-    let Begun { mut session, stored: Stored { known, recorded, mut earlier }, now } = begun;
-    let is_known = |key: &Key| known.contains(key);
+    let Begun { mut session, stored: Stored { known, under_way, recorded, mut earlier }, now } = begun;
     if arguments.exact {
+        let is_known = |key: &Key| known.contains(key) || under_way.contains(key);
         let noticed = exact::count(project, &session.plan, is_known, &mut earlier, now, interrupted, console).await?;
         session.problems.extend(noticed);
     }
-    let (price, prefixes) = priced(project, &session.plan, is_known, &earlier, &answers::conditions(project, None, now), None);
+    let there = There { known: &known, under_way: &under_way };
+    let (price, prefixes) = priced(project, &session.plan, there, &earlier, &answers::conditions(project, None, now), arguments.batch);
     let missing_keys = missing_keys(project, &price);
     if arguments.json {
         console.json(&Printed { price: &price, recorded, prompt_cache: prefixes.groups(), missing_keys: &missing_keys })?;
@@ -84,28 +85,40 @@ struct Printed<'a> {
     missing_keys: &'a BTreeSet<&'a str>,
 }
 
-/// Environment variables that hold no key, of endpoints that something must be asked of.
+/// Environment variables that hold no key, of endpoints that something must be asked of, a batch under way or an answer.
 pub(crate) fn missing_keys<'a>(project: &'a Project, price: &PlanPrice) -> BTreeSet<&'a str> {
-    let asked = price.models.iter().filter(|model| model.to_ask > 0);
+    let asked = price.models.iter().filter(|model| model.to_ask + model.under_way > 0);
     let endpoints = asked.filter_map(|model| project.settings.endpoints.get(&model.endpoint));
     let variables = endpoints.filter_map(|endpoint| endpoint.api_key_env.as_deref());
     variables.filter(|name| project.environment.secret(name).is_none()).collect()
+}
+
+/// What is paid for already.
+#[derive(Clone, Copy)]
+pub(crate) struct There<'a> {
+    /// Answers.
+    pub(crate) known: &'a HashSet<Key>,
+    /// What batches hold that have not ended.
+    pub(crate) under_way: &'a HashSet<Key>,
 }
 
 /// What a plan costs, and where the provider's prompt cache is to take something off.
 pub(crate) fn priced(
     project: &Project,
     plan: &Plan,
-    is_known: impl Fn(&Key) -> bool,
+    there: There<'_>,
     earlier: &Earlier,
     conditions: &Conditions,
     batch: Option<BatchArgument>,
 ) -> (PlanPrice, Prefixes) {
     let (catalog, day) = (&project.catalog, conditions.day);
-    let is_batched = batching::expected(project, batch, plan, &is_known);
-    let mut price = price::price(plan, &is_known, |cell| earlier.guess(catalog, cell, day), is_batched);
-    let prefixes = Prefixes::of(plan, &is_known, catalog, conditions);
-    price.save(plan, &prefixes, catalog, day);
+    let There { known, under_way } = there;
+    let is_paid = |key: &Key| known.contains(key) || under_way.contains(key);
+    let is_batched = batching::expected(project, batch, plan, &is_paid);
+    let guess = |cell: &PlannedCell| earlier.guess(catalog, cell, day);
+    let mut price = price::price(plan, |key| known.contains(key), |key| under_way.contains(key), guess, &is_batched);
+    let prefixes = Prefixes::of(plan, is_paid, catalog, conditions);
+    price.save(plan, &prefixes, catalog, day, is_batched);
     price.halve();
     (price, prefixes)
 }
@@ -113,13 +126,15 @@ pub(crate) fn priced(
 /// What is there before anything is asked.
 struct Stored {
     known: HashSet<Key>,
+    under_way: HashSet<Key>,
     recorded: u64,
     earlier: Earlier,
 }
 
 /// Which samples are answered already, and what earlier answers tell of the others. A project without a store knows none, and none is created
 /// for it.
-fn stored(project: &Project, session: &Session, mode: CacheArgument) -> Result<Stored, Failure> {
+fn stored(project: &Project, session: &Session, arguments: &PlanArguments) -> Result<Stored, Failure> {
+    let mode = arguments.answers.cache;
     let folder = project.store_folder();
     let recordings = recordings::of(project, &session.plan.suites)?;
     let failed = |error: crate::store::StoreError| Failure::from(Problem::error(error.to_string()).hint(error.hint()));
@@ -128,7 +143,7 @@ fn stored(project: &Project, session: &Session, mode: CacheArgument) -> Result<S
     let replays = matches!(mode, CacheArgument::ReadWrite | CacheArgument::Only);
     if !folder.exists() {
         let known = if replays { recorded.clone() } else { HashSet::new() };
-        return Ok(Stored { recorded: known.len() as u64, known, earlier: Earlier::default() });
+        return Ok(Stored { recorded: known.len() as u64, known, under_way: HashSet::new(), earlier: Earlier::default() });
     }
     let store = Store::open_to_read(&folder).map_err(failed)?.over(recordings);
     let known: HashSet<Key> = match replays {
@@ -136,7 +151,8 @@ fn stored(project: &Project, session: &Session, mode: CacheArgument) -> Result<S
         false => HashSet::new(),
     };
     let earlier = earlier::of(&session.plan, &known, &store);
-    Ok(Stored { recorded: known.intersection(&recorded).count() as u64, known, earlier })
+    let under_way = batching::under_way(project, &store, mode, arguments.batch)?;
+    Ok(Stored { recorded: known.intersection(&recorded).count() as u64, known, under_way, earlier })
 }
 
 fn text(session: &Session, price: &PlanPrice, recorded: u64) -> Result<String, Failure> {
@@ -163,6 +179,10 @@ fn write(session: &Session, price: &PlanPrice, recorded: u64, out: &mut String) 
     writeln!(out, "{:width$}  {:>7}  {:>9}  {:>7}  {about:>12}  {bound:>12}", "all", price.cells, price.answered, price.to_ask())?;
     if recorded > 0 {
         writeln!(out, "\n{recorded} of the answered samples are recorded in {}/", recordings::FOLDER)?;
+    }
+    if price.under_way > 0 {
+        let samples = figures::counted(price.under_way, "sample is", "samples are");
+        writeln!(out, "\n{samples} in batches under way, paid already at half price: a run waits for them")?;
     }
     if price.unpriced > 0 {
         writeln!(out, "\n{} samples to ask have no known price: they are in neither sum", price.unpriced)?;
@@ -192,6 +212,9 @@ fn estimated(price: &PlanPrice) -> String {
     };
     let cached = match estimate.saved_by_prompt_cache_usd {
         Money::ZERO => String::new(),
+        loss if loss < Money::ZERO => {
+            format!("; prompt caching is expected to cost {} more than it saves", figures::dollars(Money::ZERO - loss))
+        }
         saving => format!("; prompt caching is expected to save {}", figures::dollars(saving)),
     };
     let batched = match estimate.saved_by_batch_usd {

@@ -10,15 +10,16 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::answers::{self, Answers, Wanted};
 use crate::cli::arguments::CacheArgument;
 use crate::cli::arguments::reports::GithubArgument;
-use crate::cli::arguments::run::{RunArguments, Unreferenced, WithoutKey};
+use crate::cli::arguments::run::{BatchArgument, RunArguments, Unreferenced, WithoutKey};
 use crate::cli::baseline::Compared;
 use crate::cli::baseline::deciding::Deciding;
 use crate::cli::baseline::planned::Asking;
-use crate::cli::batching::Batched;
+use crate::cli::batching::{self, Batched};
 use crate::cli::console::{Console, counted};
 use crate::cli::decisions::{Decided, Decisions};
 use crate::cli::formats::{self, Kept};
 use crate::cli::github::Github;
+use crate::cli::plan::There;
 use crate::cli::project::{Failure, Project};
 use crate::cli::prompts::Texts;
 use crate::cli::session::{self, Session};
@@ -144,7 +145,9 @@ pub(crate) async fn round(
     let mut known = answers::known(&session.plan, &store, arguments)?;
     let earlier = earlier::of(&session.plan, &known, &store);
     let conditions = answers::conditions(project, arguments.max_concurrency, now);
-    let (price, _) = plan::priced(project, &session.plan, |key| known.contains(key), &earlier, &conditions, arguments.batch);
+    let under_way = batching::under_way(project, &store, arguments.answers.cache, arguments.batch)?;
+    let there = There { known: &known, under_way: &under_way };
+    let (price, _) = plan::priced(project, &session.plan, there, &earlier, &conditions, arguments.batch);
     if arguments.max_cost.is_some() {
         caps::refuse(&session.plan, &project.catalog, |_| Some("`--max-cost`"))?;
     }
@@ -169,6 +172,7 @@ pub(crate) async fn round(
         max_concurrency: arguments.max_concurrency,
         stopping: stopping.clone(),
         asks_more: arguments.comparison.decide,
+        asks_held: arguments.batch == Some(BatchArgument::Off),
         now,
     };
     let answers = answers::open(project, &session.plan, wanted).await?;
@@ -289,6 +293,7 @@ pub(crate) async fn round(
         unwritten: unwritten_snapshots,
         rejected_orphans: if arguments.unreferenced == Unreferenced::Reject { orphans.len() } else { 0 },
         shard: arguments.selection.shard,
+        passed_caps: budget.passed(),
         ..RunFacts::default()
     };
     let variants = held.variants(&plan);
@@ -296,6 +301,7 @@ pub(crate) async fn round(
     let (doubtful, doubts) = doubt::doubts(&project.catalog, variants.iter().map(|variant| &**variant).zip(&cells));
     let mut noticed: Vec<Problem> = store.warnings().into_iter().filter(|warning| !told.contains(warning)).collect();
     noticed.extend(cached.failure().map(unstored));
+    noticed.extend(batching::left(&cached));
     noticed.extend(doubts);
     session.problems.extend(noticed.iter().cloned());
     let parts = Parts {
@@ -451,6 +457,7 @@ fn started(info: &RunInfo, cells: u64, price: &PlanPrice) -> RunEvent {
         cells,
         samples: price.samples,
         cached: price.answered,
+        under_way: price.under_way,
         upper_bound_usd: (price.unpriced == 0).then_some(price.upper_bound_usd),
         estimate_usd: (price.unpriced == 0).then_some(price.estimate.usd),
     }

@@ -131,6 +131,8 @@ pub enum FaultKind {
     Later,
     /// Not at all: nothing was done, and asking again cannot help.
     Refused,
+    /// Not so much at once: nothing was done.
+    TooLarge,
     /// Nobody knows whether it was done.
     Unknown,
 }
@@ -293,7 +295,7 @@ impl Batches {
                 Err(fault) => fault,
             };
             tried += 1;
-            let is_final = matches!(fault.kind, FaultKind::NotFound | FaultKind::Refused);
+            let is_final = matches!(fault.kind, FaultKind::NotFound | FaultKind::Refused | FaultKind::TooLarge);
             if is_final || tried == TRIES {
                 return Err(fault);
             }
@@ -366,13 +368,14 @@ impl Batches {
         let fault = fault::of_status(status, headers, &body, asked);
         let kind = match (status, fault.kind) {
             (404 | 405 | 410 | 501, _) => FaultKind::NotFound,
+            (413, _) => FaultKind::TooLarge,
             (_, ErrorKind::RateLimited) => FaultKind::Later,
             (408 | 409 | 500..=599, _) => FaultKind::Unknown,
             _ => FaultKind::Refused,
         };
         let hint = match kind {
             FaultKind::NotFound | FaultKind::Unsent => None,
-            FaultKind::Later | FaultKind::Refused | FaultKind::Unknown => fault.hint,
+            FaultKind::Later | FaultKind::Refused | FaultKind::TooLarge | FaultKind::Unknown => fault.hint,
         };
         BatchFault {
             kind,

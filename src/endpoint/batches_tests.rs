@@ -156,7 +156,7 @@ async fn a_failed_creation_says_whether_it_may_have_happened() {
         (answer(401, "", &error("authentication_error")), FaultKind::Refused),
         (answer(404, "", &error("not_found_error")), FaultKind::NotFound),
         (answer(405, "", "<html>"), FaultKind::NotFound),
-        (answer(413, "", "too large"), FaultKind::Refused),
+        (answer(413, "", "too large"), FaultKind::TooLarge),
         (answer(429, "retry-after: 7\r\n", &error("rate_limit_error")), FaultKind::Later),
         (answer(500, "", &error("api_error")), FaultKind::Unknown),
         (answer(504, "", "<html>"), FaultKind::Unknown),

@@ -80,6 +80,23 @@ impl Budget {
         self.state().run.spent
     }
 
+    /// What to say of caps that more was spent of than they allow. Only what an earlier run sent can do that: a batch whose results came in this one.
+    #[must_use]
+    pub fn passed(&self) -> Vec<String> {
+        let state = self.state();
+        let said = |name: &str, spent: Money, cap: Money| {
+            format!("what a batch of an earlier run cost is over {name}: {} of {}", spent.display(4), cap.display(4))
+        };
+        let run = self.run_cap.filter(|cap| state.run.spent > *cap);
+        let mut passed: Vec<_> = run.into_iter().map(|cap| said("`--max-cost`", state.run.spent, cap)).collect();
+        let mut suites: Vec<_> =
+            self.suite_caps.iter().filter_map(|(suite, cap)| Some((suite, *cap, state.suites.get(suite)?.spent))).collect();
+        suites.sort_unstable();
+        let suites = suites.into_iter().filter(|(_, cap, spent)| spent > cap);
+        passed.extend(suites.map(|(suite, cap, spent)| said(&format!("`max_cost_usd` of suite `{suite}`"), spent, cap)));
+        passed
+    }
+
     /// Takes the most that a request of a batch can cost out of what is left, or says which cap it does not fit under. Nobody waits: whatever
     /// is under way comes back only when the whole batch has ended.
     ///

@@ -22,6 +22,8 @@ pub struct RunFacts {
     pub rejected_orphans: usize,
     /// A shard defers rates to the merge.
     pub shard: Option<Shard>,
+    /// Caps on money that more was spent of than they allow, one message each.
+    pub passed_caps: Vec<String>,
     /// Shards that a merge misses, one message each.
     pub missing_shards: Vec<String>,
 }
@@ -59,6 +61,7 @@ pub fn judge(cells: &[CellResult], suites: &[SuitePolicy], facts: &RunFacts) -> 
         let message = format!("{} snapshot files that no case owns (`--unreferenced reject`)", facts.rejected_orphans);
         gates.push(whole(GateKind::Snapshots, GateOutcome::Fail, &message));
     }
+    gates.extend(facts.passed_caps.iter().map(|message| whole(GateKind::Budget, GateOutcome::Missing, message)));
     gates.extend(facts.missing_shards.iter().map(|message| whole(GateKind::Verdicts, GateOutcome::Missing, message)));
     gates.extend(facts.unwritten.iter().map(|message| whole(GateKind::Written, GateOutcome::Fail, message)));
     gates

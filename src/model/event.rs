@@ -82,6 +82,9 @@ pub enum RunEvent {
         samples: u64,
         /// Samples that are already answered.
         cached: u64,
+        /// Samples that batches under way hold: they are paid already.
+        #[serde(default, skip_serializing_if = "is_none")]
+        under_way: u64,
         /// The most that the rest can cost; `None` where a model is unpriced.
         upper_bound_usd: Option<Money>,
         /// What the rest will probably cost; `None` where a model is unpriced, or where it was not estimated.
@@ -179,4 +182,10 @@ pub enum RunEvent {
         /// What the gates come to.
         exit: Exit,
     },
+}
+
+/// Whether there are none.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_none(number: &u64) -> bool {
+    *number == 0
 }

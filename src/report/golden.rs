@@ -110,7 +110,15 @@ fn events_are_one_line_each() {
     let cell = &CellResult { request: None, ..report.cells[1].clone() };
     let address = cell.address.clone();
     let all = [
-        RunEvent::Started { run: report.run.clone(), cells: 26, samples: 31, cached: 9, upper_bound_usd: None, estimate_usd: None },
+        RunEvent::Started {
+            run: report.run.clone(),
+            cells: 26,
+            samples: 31,
+            cached: 9,
+            under_way: 0,
+            upper_bound_usd: None,
+            estimate_usd: None,
+        },
         RunEvent::Sent { cell: address.clone(), sample: 0 },
         RunEvent::Retrying { cell: address, sample: 0, message: "529\nOverloaded".to_owned(), delay_ms: 1_200 },
         RunEvent::CoolingDown { endpoint: cell.endpoint.clone(), model: cell.model_id.clone(), delay_ms: 12_000 },

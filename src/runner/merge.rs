@@ -248,9 +248,9 @@ fn merged_info(reports: &[RunReport]) -> Result<RunInfo, MergeError> {
 fn carried_gates(reports: &[RunReport]) -> Vec<GateResult> {
     let only_theirs = |gate: &&GateResult| match gate.kind {
         GateKind::Interrupted | GateKind::Written => true,
-        // That a shard's time limit passed.
-        GateKind::Verdicts => gate.suite.is_none(),
-        GateKind::PassRate | GateKind::Critical | GateKind::Snapshots | GateKind::Budget | GateKind::Comparison => false,
+        // That a shard's time limit passed, or a batch of an earlier run cost more than its cap.
+        GateKind::Verdicts | GateKind::Budget => gate.suite.is_none(),
+        GateKind::PassRate | GateKind::Critical | GateKind::Snapshots | GateKind::Comparison => false,
     };
     let mut carried: Vec<GateResult> = Vec::new();
     for gate in reports.iter().flat_map(|report| &report.gates).filter(only_theirs) {

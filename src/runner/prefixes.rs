@@ -132,7 +132,22 @@ impl Group {
         let rates = Rates::of(catalog, &self.model, day, self.tokens, self.life)?;
         Some(Money::from_pico(rates.gain(self.requests) * i128::from(self.written()) / 1_000_000))
     }
+
+    /// The same in a batch, where nobody waits for the one that writes, and what is written lives for an hour. Below nothing where too few read.
+    #[must_use]
+    pub fn saving_in_batch(&self, catalog: &Catalog, day: NaiveDate) -> Option<Money> {
+        let rates = Rates::of(catalog, &self.model, day, self.tokens, Life::Hour)?;
+        let (all, others) = (i128::from(self.requests), i128::from(self.requests.saturating_sub(1)));
+        let reads = others * HITS_IN_BATCHES;
+        let writes = all * 100 - reads;
+        let gain = all * 100 * rates.plain - writes * rates.write - reads * rates.read;
+        Some(Money::from_pico(gain * i128::from(self.written()) / 100_000_000))
+    }
 }
+
+/// Of a hundred requests of a batch that could read from the provider's cache, so many do: the middle of what is documented, 30 to 98 (wire
+/// reference, 5).
+const HITS_IN_BATCHES: i128 = 64;
 
 /// What tokens cost, in pico-dollars per million.
 #[derive(Debug, Clone, Copy)]

@@ -20,6 +20,8 @@ pub struct PlanPrice {
     pub samples: u64,
     /// Samples that are already answered, or share a request with one that is asked.
     pub answered: u64,
+    /// Samples that a batch under way holds: they are paid already.
+    pub under_way: u64,
     /// The most that the rest can cost: one attempt each, every byte of the prompt a token, every output as long as `max_tokens`.
     pub upper_bound_usd: Money,
     /// What the rest will probably cost.
@@ -43,6 +45,8 @@ pub struct ModelPrice {
     pub to_ask: u64,
     /// Samples that are already answered.
     pub answered: u64,
+    /// Samples that a batch under way holds.
+    pub under_way: u64,
     /// The most that the samples to ask can cost.
     pub upper_bound_usd: Money,
     /// What they will probably cost.
@@ -111,7 +115,7 @@ impl PlanPrice {
     /// Samples that must be asked.
     #[must_use]
     pub const fn to_ask(&self) -> u64 {
-        self.samples - self.answered
+        self.samples - self.answered - self.under_way
     }
 
     /// Takes off the estimate what batches are expected to save: half of what is left of the part that is asked in them.
@@ -123,12 +127,16 @@ impl PlanPrice {
         }
     }
 
-    /// Takes off the estimate what the marks for the provider's prompt cache are expected to save.
-    pub fn save(&mut self, plan: &Plan, prefixes: &Prefixes, catalog: &Catalog, day: NaiveDate) {
+    /// Takes off the estimate what the marks for the provider's prompt cache are expected to save; `is_batched` says which cells are asked in a
+    /// batch, where not every request that could read finds what was written.
+    pub fn save(&mut self, plan: &Plan, prefixes: &Prefixes, catalog: &Catalog, day: NaiveDate, is_batched: impl Fn(&PlannedCell) -> bool) {
+        let batched = plan.cells.iter().enumerate().filter(|(_, cell)| is_batched(cell));
+        let in_batches: HashSet<usize> = batched.flat_map(|(place, _)| prefixes.groups_of(place)).collect();
         let names: BTreeMap<(&str, &str), &str> =
             plan.cells.iter().rev().map(|cell| ((&*cell.variant.endpoint, &*cell.variant.model_id), &*cell.variant.model_name)).collect();
-        for group in prefixes.groups() {
-            let (Some(saving), Some(name)) = (group.saving(catalog, day), names.get(&(&*group.endpoint, &*group.model))) else { continue };
+        for (place, group) in prefixes.groups().iter().enumerate() {
+            let saving = if in_batches.contains(&place) { group.saving_in_batch(catalog, day) } else { group.saving(catalog, day) };
+            let (Some(saving), Some(name)) = (saving, names.get(&(&*group.endpoint, &*group.model))) else { continue };
             let mut models = self.models.iter_mut();
             if let Some(model) = models.find(|model| model.model == **name && *model.endpoint == *group.endpoint) {
                 let before = model.estimate.saved_by_prompt_cache_usd;
@@ -139,11 +147,12 @@ impl PlanPrice {
     }
 }
 
-/// Prices a plan; `is_answered` says whether a sample's reply is known already, `guess` what one sample of a cell probably costs, `is_batched` whether
-/// it is asked in a batch.
+/// Prices a plan; `is_answered` says whether a sample's reply is known already, `is_under_way` whether a batch holds it, `guess` what one sample of a
+/// cell probably costs, `is_batched` whether it is asked in a batch.
 pub fn price(
     plan: &Plan,
     is_answered: impl Fn(&Key) -> bool,
+    is_under_way: impl Fn(&Key) -> bool,
     guess: impl Fn(&PlannedCell) -> Option<Guess>,
     is_batched: impl Fn(&PlannedCell) -> bool,
 ) -> PlanPrice {
@@ -158,16 +167,20 @@ pub fn price(
         });
         let share = &mut total.models[position];
         // Equal requests have one key, and are asked once.
-        let to_ask = cell.keys.iter().filter(|key| !is_answered(key) && seen.insert(**key)).count() as u64;
-        let answered = cell.keys.len() as u64 - to_ask;
+        let open = cell.keys.iter().filter(|key| !is_answered(key) && seen.insert(**key));
+        let (under_way, to_ask): (Vec<&Key>, Vec<&Key>) = open.partition(|key| is_under_way(key));
+        let (under_way, to_ask) = (under_way.len() as u64, to_ask.len() as u64);
+        let answered = cell.keys.len() as u64 - to_ask - under_way;
         let bound = cell.worst_case.unwrap_or_default().times(to_ask);
         share.cells += 1;
         share.to_ask += to_ask;
         share.answered += answered;
+        share.under_way += under_way;
         share.upper_bound_usd += bound;
         total.cells += 1;
         total.samples += cell.keys.len() as u64;
         total.answered += answered;
+        total.under_way += under_way;
         total.upper_bound_usd += bound;
         if cell.worst_case.is_none() {
             total.unpriced += to_ask;

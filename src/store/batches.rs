@@ -4,11 +4,14 @@
 //! one, another machine with the same store. What a batch holds is forgotten when its results are stored; that it was stays for people.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 
 use crate::model::key::Key;
 use crate::store::{Store, StoreError};
+
+/// What [`row`] reads.
+const COLUMNS: &str = "mark, endpoint, intended_at, requests, newest, newest_at, id, ended";
 
 /// Batches that have ended and are still told of.
 const KEPT: u32 = 100;
@@ -80,10 +83,19 @@ pub struct BatchRow {
     pub end: Option<BatchEnd>,
 }
 
+impl BatchRow {
+    /// What it is called where people read it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.id.as_ref().map_or_else(|| "a batch that may have been created".to_owned(), |id| format!("batch {id}"))
+    }
+}
+
 /// A change of one row.
 #[derive(Debug)]
 pub(super) enum Change {
     Intend(Intent),
+    Trim { mark: String, items: Vec<Item> },
     Created { mark: String, id: String },
     Ended { mark: String, end: BatchEnd },
 }
@@ -113,12 +125,33 @@ impl Store {
         self.read(|connection| items(connection, mark))
     }
 
+    /// The batch that is waited for and holds the answer under this key.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn batch_holding(&self, key: &Key) -> Result<Option<BatchRow>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM batches WHERE ended IS NULL AND number IN (SELECT batch FROM batch_items WHERE key = ?1)"
+            ))?;
+            statement.query_row([key.as_bytes()], row).optional()
+        })
+    }
+
     /// Remembers a batch that is about to be created. Returns when it is committed, and on the disk.
     ///
     /// # Errors
     /// If it could not be stored: then nothing may be sent.
     pub async fn intend_batch(&self, intent: Intent) -> Result<(), StoreError> {
         self.writer()?.change_batch(Change::Intend(intent)).await
+    }
+
+    /// Leaves requests out of a batch that is not created yet. The others are remembered without a pause.
+    ///
+    /// # Errors
+    /// If it could not be stored: then nothing may be sent.
+    pub(super) async fn trim_batch(&self, mark: &str, items: Vec<Item>) -> Result<(), StoreError> {
+        self.writer()?.change_batch(Change::Trim { mark: mark.to_owned(), items }).await
     }
 
     /// Remembers under which id a batch was created.
@@ -146,11 +179,13 @@ pub(super) fn change(connection: &Connection, change: &Change) -> rusqlite::Resu
                 "INSERT INTO batches (mark, endpoint, intended_at, requests, newest, newest_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 params![intent.mark, intent.endpoint, intent.at.timestamp_millis(), count(intent.items.len()), newest, newest_at],
             )?;
-            let number = connection.last_insert_rowid();
-            let mut insert = connection.prepare_cached("INSERT INTO batch_items (batch, place, key, sample) VALUES (?1, ?2, ?3, ?4)")?;
-            for (place, item) in intent.items.iter().enumerate() {
-                insert.execute(params![number, count(place), item.key.as_bytes(), item.sample])?;
-            }
+            insert(connection, connection.last_insert_rowid(), &intent.items)?;
+        }
+        Change::Trim { mark, items } => {
+            let number: i64 = connection.query_row("SELECT number FROM batches WHERE mark = ?1", [mark], |row| row.get(0))?;
+            connection.execute("UPDATE batches SET requests = ?2 WHERE number = ?1", params![number, count(items.len())])?;
+            connection.execute("DELETE FROM batch_items WHERE batch = ?1", [number])?;
+            insert(connection, number, items)?;
         }
         Change::Created { mark, id } => {
             connection.execute("UPDATE batches SET id = ?2 WHERE mark = ?1 AND ended IS NULL", params![mark, id])?;
@@ -165,6 +200,14 @@ pub(super) fn change(connection: &Connection, change: &Change) -> rusqlite::Resu
     Ok(())
 }
 
+fn insert(connection: &Connection, batch: i64, items: &[Item]) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached("INSERT INTO batch_items (batch, place, key, sample) VALUES (?1, ?2, ?3, ?4)")?;
+    for (place, item) in items.iter().enumerate() {
+        insert.execute(params![batch, count(place), item.key.as_bytes(), item.sample])?;
+    }
+    Ok(())
+}
+
 fn count(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
@@ -174,8 +217,7 @@ fn rows(connection: &Connection, which: &str) -> rusqlite::Result<Vec<BatchRow>>
     if !connection.table_exists(None, "batches")? {
         return Ok(Vec::new());
     }
-    let columns = "mark, endpoint, intended_at, requests, newest, newest_at, id, ended";
-    let mut statement = connection.prepare(&format!("SELECT {columns} FROM batches {which}"))?;
+    let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM batches {which}"))?;
     let rows = statement.query_map([], row)?;
     rows.collect()
 }

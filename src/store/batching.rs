@@ -30,6 +30,7 @@ use crate::model::request::{Dialect, Request};
 use crate::model::suite::BatchPolicy;
 use crate::model::verdict::{CellError, ErrorKind};
 use crate::store::batches::{BatchEnd, BatchRow, Item};
+use crate::store::batching::creating::Room;
 use crate::store::batching::seeking::Sought;
 use crate::store::claim::{Claim, Claimed};
 use crate::store::{Store, StoreError};
@@ -123,6 +124,8 @@ struct Work<'a> {
     strangers: HashSet<String>,
     /// Endpoints without batches.
     without: HashSet<Arc<str>>,
+    /// Endpoints that refused a batch as too large.
+    room: HashMap<Arc<str>, Room>,
     /// How often an endpoint had no room for another batch.
     refused: u32,
     tell: &'a mut dyn FnMut(BatchNews),
@@ -173,6 +176,7 @@ impl Batching<'_> {
             looks: HashMap::new(),
             strangers: HashSet::new(),
             without: HashSet::new(),
+            room: HashMap::new(),
             refused: 0,
             tell,
         };
@@ -403,7 +407,7 @@ impl Work<'_> {
     /// Whether a failed look is no reason to stop waiting.
     fn bears(&mut self, row: &BatchRow, fault: &BatchFault, items: &[Item]) -> bool {
         let Some(look) = self.looks.get_mut(&row.mark) else { return false };
-        let hopeless = matches!(fault.kind, FaultKind::NotFound | FaultKind::Refused);
+        let hopeless = matches!(fault.kind, FaultKind::NotFound | FaultKind::Refused | FaultKind::TooLarge);
         if !hopeless && look.heard.elapsed() < PATIENCE {
             return true;
         }
@@ -479,3 +483,7 @@ fn unstored(error: &StoreError) -> Problem {
 pub const fn is_in_process(dialect: Dialect) -> bool {
     matches!(dialect, Dialect::Simulated)
 }
+
+#[cfg(test)]
+#[path = "batching_tests.rs"]
+mod tests;

@@ -1,7 +1,7 @@
 //! Is it answered already? Stored answers first, one request per key in flight, and every paid answer stored before it is returned.
 //! Where the disk refuses one, it is returned all the same, and nothing more is asked.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -16,8 +16,12 @@ use crate::model::key::Key;
 use crate::model::reply::{Answer, Served};
 use crate::model::verdict::{CellError, ErrorKind};
 use crate::store::answers::NewAnswer;
+use crate::store::batches::BatchRow;
 use crate::store::claim::{Claim, Claimed};
 use crate::store::{Store, StoreError};
+
+/// What to do about an answer that a batch under way holds.
+pub const LEFT_TO_BATCH: &str = "`promptkeel run` waits for it and stores what it holds; `run --batch=off` asks, and pays, a second time";
 
 /// What the store is used for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -51,6 +55,10 @@ struct Shared<E> {
     /// What message batches came to before: answers that are stored and paid, and whether they were handed out; and what is not to be asked.
     batched: Mutex<HashMap<Key, Batched>>,
     uncollected: Uncollected,
+    /// What batches hold that somebody created meanwhile, by what they are called.
+    held: Mutex<BTreeMap<String, HashSet<Key>>>,
+    /// Somebody wants to pay for that a second time.
+    asks_held: bool,
     failure: OnceLock<CellError>,
     /// The disk took no more, and what was under way is stored.
     full: OnceLock<CellError>,
@@ -115,6 +123,8 @@ impl<E: Endpoint> Cached<E> {
                 answered: Mutex::default(),
                 batched: Mutex::default(),
                 uncollected: Uncollected::default(),
+                held: Mutex::default(),
+                asks_held: false,
                 failure: OnceLock::new(),
                 full: OnceLock::new(),
                 stopped,
@@ -140,6 +150,19 @@ impl<E: Endpoint> Cached<E> {
     pub fn resuming(self, answered: impl IntoIterator<Item = Key>) -> Self {
         lock(&self.shared.answered).extend(answered);
         self
+    }
+
+    /// The same, which asks also for what a batch under way holds, and pays for it a second time.
+    #[must_use]
+    pub fn asking_held(mut self) -> Self {
+        Arc::get_mut(&mut self.shared).expect("it is handed out only when it is asked").asks_held = true;
+        self
+    }
+
+    /// What was left to batches under way: how many answers to which.
+    #[must_use]
+    pub fn left_to_batches(&self) -> Vec<(String, usize)> {
+        lock(&self.shared.held).iter().map(|(name, keys)| (name.clone(), keys.len())).collect()
     }
 
     /// Takes in what message batches came to: what they answered is read from the store, `paid` by this run, once each, or `shared` with another
@@ -304,12 +327,34 @@ impl<E: Endpoint> Shared<E> {
             return Recheck::Stop(error.clone());
         }
         let free = self.mode != CacheMode::ReadWrite || asking.claims(&self.store, key);
-        match self.stored(key) {
-            Ok(Some(answer)) => Recheck::Found(answer.reply),
-            Ok(None) if free || asking.has_waited(patience) => Recheck::Ask,
-            Ok(None) => Recheck::Busy,
-            Err(error) => Recheck::Stop(error),
+        // Before the answers: a batch lets go of one only when it is stored.
+        let holding = match self.holding(key) {
+            Ok(holding) => holding,
+            Err(error) => return Recheck::Stop(error),
+        };
+        match (self.stored(key), holding) {
+            (Ok(Some(answer)), _) => Recheck::Found(answer.reply),
+            (Ok(None), Some(batch)) => Recheck::Stop(self.left_to(&batch, key)),
+            (Ok(None), None) if free || asking.has_waited(patience) => Recheck::Ask,
+            (Ok(None), None) => Recheck::Busy,
+            (Err(error), _) => Recheck::Stop(error),
         }
+    }
+
+    /// The batch under way that was paid for this answer, where that counts.
+    fn holding(&self, key: &Key) -> Result<Option<BatchRow>, CellError> {
+        if self.asks_held || self.mode != CacheMode::ReadWrite {
+            return Ok(None);
+        }
+        self.store.batch_holding(key).map_err(|error| self.fail(&error, "could not be looked for"))
+    }
+
+    /// What a batch holds is not asked: it may take a day, and whoever goes on with it stores the answer.
+    fn left_to(&self, batch: &BatchRow, key: &Key) -> CellError {
+        let name = batch.name();
+        let message = format!("{name} holds this answer");
+        lock(&self.held).entry(name).or_default().insert(*key);
+        CellError { kind: ErrorKind::Unavailable, message, hint: Some(LEFT_TO_BATCH.to_owned()), attempts: Vec::new() }
     }
 }
 

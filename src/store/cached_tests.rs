@@ -11,6 +11,7 @@ use crate::endpoint::patience::Patience;
 use crate::endpoint::retry::Retrying;
 use crate::endpoint::testing::{Scripted, call, config, failed, fresh};
 use crate::endpoint::wire::{Advice, Attempted, Wire};
+use crate::store::batches::{BatchEnd, Intent, Item};
 
 type TestStack = Cached<Retrying<Limited<Arc<Scripted>>>>;
 
@@ -327,6 +328,39 @@ async fn an_answer_is_in_flight_until_it_is_stored() {
     join_all((0..40).map(|number| cached.ask(call(number)))).await;
     let most = looks.lock().unwrap().iter().copied().max();
     assert_eq!((wire.count(), most), (40, Some(1)), "a kill at any moment loses at most what may be under way at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_batch_holds_is_left_to_it_though_it_began_after_the_run() {
+    let folder = folder();
+    let wire = numbering();
+    let asks = cached(&folder, CacheMode::ReadWrite, &wire);
+    assert_eq!(asks.ask(call(1)).await.unwrap().served, Served::Fresh);
+    let other = Store::open(folder.path()).unwrap();
+    let intent = |mark: &str, numbers: &[usize]| Intent {
+        mark: mark.to_owned(),
+        endpoint: "anthropic".to_owned(),
+        at: chrono::DateTime::UNIX_EPOCH,
+        newest: None,
+        items: numbers.iter().map(|number| Item { key: call(*number).key, sample: 0 }).collect(),
+    };
+    other.intend_batch(intent("first", &[1, 2, 3])).await.unwrap();
+    assert_eq!(asks.ask(call(1)).await.unwrap().served, Served::Stored, "what is answered is answered");
+    let held = asks.ask(call(2)).await.unwrap_err();
+    assert_eq!((held.kind, held.message.as_str()), (ErrorKind::Unavailable, "a batch that may have been created holds this answer"));
+    other.batch_created("first", "msgbatch_1").await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(asks.ask(call(3)).await.unwrap_err().message, "batch msgbatch_1 holds this answer");
+    }
+    assert_eq!(wire.count(), 1, "neither is asked");
+    assert_eq!(asks.left_to_batches(), [("a batch that may have been created".to_owned(), 1), ("batch msgbatch_1".to_owned(), 1)]);
+    assert!(cached(&folder, CacheMode::ReadWrite, &wire).asking_held().ask(call(2)).await.is_ok(), "somebody wants to pay again");
+    assert!(cached(&folder, CacheMode::Off, &wire).ask(call(2)).await.is_ok(), "it wants an answer of its own");
+    other.trim_batch("first", vec![Item { key: call(2).key, sample: 0 }]).await.unwrap();
+    assert_eq!(asks.ask(call(3)).await.unwrap().served, Served::Fresh, "it was left out of the batch");
+    other.intend_batch(intent("second", &[4])).await.unwrap();
+    other.batch_ended("second", BatchEnd::NeverCreated).await.unwrap();
+    assert_eq!(asks.ask(call(4)).await.unwrap().served, Served::Fresh);
 }
 
 /// Locks belong to the open file there, so that two stores of one process keep each other off as two processes do.

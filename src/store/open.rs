@@ -12,7 +12,7 @@ use crate::model::problem::Problem;
 use crate::store::StoreError;
 
 /// The format that this version writes, in SQLite's `user_version`.
-const FORMAT: i64 = 4;
+const FORMAT: i64 = 5;
 
 /// From format 1 to 2: what a verdict was reached with, to tell a flaky cell from a changed one. Runs of before have none.
 const TO_2: &str = "
@@ -45,6 +45,9 @@ CREATE TABLE batch_items (
     PRIMARY KEY (batch, place)
 ) STRICT, WITHOUT ROWID;
 ";
+
+/// From format 4 to 5: which batch holds an answer is looked up before each request.
+const TO_5: &str = "CREATE INDEX batch_items_by_key ON batch_items (key);";
 
 /// Marks the file as ours, in SQLite's `application_id`: `pkel` in ASCII.
 const APPLICATION: i64 = 0x706b_656c;
@@ -192,6 +195,7 @@ pub(super) fn reader(path: &Path, access: Access) -> rusqlite::Result<Connection
             let empty = Connection::open_in_memory()?;
             empty.execute_batch(SCHEMA)?;
             empty.execute_batch(TO_4)?;
+            empty.execute_batch(TO_5)?;
             empty
         }
     };
@@ -268,6 +272,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
             }
             transaction.execute_batch(SCHEMA).map_err(explained)?;
             transaction.execute_batch(TO_4).map_err(explained)?;
+            transaction.execute_batch(TO_5).map_err(explained)?;
             transaction.pragma_update(None, "application_id", APPLICATION).map_err(explained)?;
             transaction.pragma_update(None, "user_version", FORMAT).map_err(explained)?;
         }
@@ -288,7 +293,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
         // Another process may have done it since.
         let format = pragma(&transaction, "user_version").map_err(explained)?;
         if format < FORMAT {
-            for (step, change) in [(2, TO_2), (3, TO_3), (4, TO_4)] {
+            for (step, change) in [(2, TO_2), (3, TO_3), (4, TO_4), (5, TO_5)] {
                 if format < step {
                     transaction.execute_batch(change).map_err(explained)?;
                 }

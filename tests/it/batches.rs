@@ -305,6 +305,110 @@ fn a_watch_asks_for_nothing_that_a_batch_under_way_holds() {
 }
 
 #[test]
+fn a_batch_that_begins_while_a_run_asks_singly_and_that_run_pay_for_nothing_twice() {
+    let server = server("{when: {text: answer}, then: {text: '{{ prompt }}', delay: 1s}}", "polls: 100000");
+    let project = project(10, &server);
+    let single = spawn(&project, &["run", "--max-concurrency", "1", "--json", "report.json"]);
+    until(&server, |_| server.requests() >= 1);
+    // It stands still in the middle of a request until the batch is there.
+    signal(&single, "-STOP");
+    let batch = spawn(&project, &["run", "--batch"]);
+    until(&server, |stats| stats["batches"]["created"] == 1);
+    signal(&batch, "-INT");
+    ended(batch);
+    let plan = project.run(&["plan"]);
+    signal(&single, "-CONT");
+    let (code, stderr) = ended(single);
+    assert_eq!(code, 3, "{stderr}");
+    let stats = server.stats();
+    let (singly, held) = (stats["tokens"]["billed"]["replies"].as_u64().unwrap(), count(&stats, "requests"));
+    assert_eq!((count(&stats, "created"), singly + held), (1, 10), "{stats}");
+    let report: Value = serde_json::from_str(&project.read("report.json")).unwrap();
+    assert_eq!((&report["totals"]["passed"], &report["totals"]["skipped"]), (&singly.into(), &held.into()), "{stderr}");
+    assert!(
+        stderr.contains(&format!("{held} answers left to batch msgbatch_01SIM")) && stderr.contains("`promptkeel run` waits for it"),
+        "{stderr}"
+    );
+    assert!(plan.stdout.contains(&format!("{held} samples are in batches under way")), "{plan:?}");
+    // Nor does anything else ask for them.
+    let calibrated = project.run(&["calibrate", "--runs", "2"]);
+    assert_eq!(calibrated.code, 3, "{calibrated:?}");
+    assert!(calibrated.stderr.contains(&format!("{held} answers left to batch")), "{calibrated:?}");
+    assert_eq!(server.stats()["tokens"]["billed"]["replies"], singly + 10, "the second run of each cell alone: {calibrated:?}");
+}
+
+#[test]
+fn a_plan_and_the_first_line_of_a_run_leave_out_what_a_batch_under_way_was_paid_for() {
+    let server = server("", "polls: 100000");
+    let project = project(5, &server);
+    let price = |arguments: &[&str]| -> Value {
+        let ran = project.run(&[&["plan", "--json"], arguments].concat());
+        serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"))
+    };
+    let before = price(&[]);
+    assert_eq!(
+        (&before["under_way"], &price(&["--batch"])["estimate"]["saved_by_batch_usd"]),
+        (&0.into(), &price(&["--batch"])["estimate"]["usd"])
+    );
+    assert_eq!(project.run(&["run", "--batch", "--case", "case-[0-2]", "--run-timeout", "2s"]).code, 3);
+    insta::assert_snapshot!("plan_with_a_batch_under_way", project.run(&["plan"]).transcript());
+    let told = price(&[]);
+    assert_eq!((&told["under_way"], &told["answered"], &told["models"][0]["to_ask"]), (&3.into(), &0.into(), &2.into()), "{told}");
+    // Whoever asks for it again pays for it again.
+    assert_eq!(price(&["--batch=off"]), before);
+    let ran = project.run(&["run", "--run-timeout", "1s"]);
+    let said = ran.stderr.lines().find(|line| line.starts_with("running ")).unwrap_or_else(|| panic!("{ran:?}"));
+    insta::assert_snapshot!(said, @"running 5 cells (5 samples, 0 already answered, 3 in batches under way, about $0.000522, at most $0.0011)");
+    // All of it is paid: nothing is left to be asked about.
+    assert_eq!(project.run(&["run", "--batch", "--run-timeout", "2s"]).code, 3);
+    let told = price(&[]);
+    assert_eq!(
+        (&told["under_way"], &told["estimate"]["usd"], &told["upper_bound_usd"]),
+        (&5.into(), &"0.00".into(), &"0.00".into()),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_batch_of_an_earlier_run_that_cost_more_than_the_cap_ends_with_6_and_its_verdicts_stand() {
+    let server = server("", "takes: 3s");
+    let project = project(3, &server);
+    assert_eq!(project.run(&["run", "--batch", "--run-timeout", "1s"]).code, 3);
+    let (ran, report) = project.report(&["--batch", "--max-cost", "0.000001"]);
+    assert_eq!((ran.code, &report["totals"]["passed"]), (6, &3.into()), "{ran:?}");
+    let gate = report["gates"].as_array().unwrap().iter().find(|gate| gate["kind"] == "budget").unwrap_or_else(|| panic!("{report}"));
+    assert!(gate["message"].as_str().unwrap().starts_with("what a batch of an earlier run cost is over `--max-cost`"), "{gate}");
+    paid_once(&server, &report, 3);
+    let (ran, _) = project.report(&["--batch", "--max-cost", "0"]);
+    assert_eq!(ran.code, 0, "answers from the store cost nothing: {ran:?}");
+}
+
+#[test]
+fn a_batch_that_is_too_large_for_a_gateway_is_asked_in_halves() {
+    let server = server("", "polls: 1, rules: [{when: {on: create, call: 1}, then: {status: 413}}]");
+    let (ran, report) = project(9, &server).report(&["--batch"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(served(&report), ["batch"; 9]);
+    let stats = server.stats();
+    assert_eq!((count(&stats, "requests"), &stats["bill"]["messages_usd"]), (9, &Value::from("0.00")), "{stats}");
+    assert!((2..=3).contains(&count(&stats, "created")), "{stats}");
+    assert_eq!(report["bill"]["simulated_usd"], stats["bill"]["usd"]);
+}
+
+#[test]
+fn what_is_too_large_for_a_batch_all_alone_is_asked_singly() {
+    let server = server("", "polls: 1, rules: [{when: {on: create}, then: {status: 413}}]");
+    let (ran, report) = project(9, &server).report(&["--batch"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(served(&report), ["fresh"; 9]);
+    assert!(ran.stderr.contains("a batch of a single request is too large for endpoint `anthropic`"), "{ran:?}");
+    let stats = server.stats();
+    assert_eq!((count(&stats, "created"), &report["bill"]["simulated_usd"]), (0, &stats["bill"]["usd"]), "{stats}");
+    // All nine, a half, perhaps a quarter, and three alone.
+    assert!(stats["batches"]["calls"]["create"].as_u64() <= Some(6), "{stats}");
+}
+
+#[test]
 fn a_canceled_batch_keeps_what_it_answered_and_the_next_run_asks_the_rest() {
     let server = server("", "takes: 5s");
     let project = project(10, &server);

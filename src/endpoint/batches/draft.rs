@@ -65,6 +65,12 @@ impl Draft {
         self.count
     }
 
+    /// How many bytes it has.
+    #[must_use]
+    pub const fn length(&self) -> usize {
+        self.body.len() + CLOSES.len()
+    }
+
     /// Whether it has none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

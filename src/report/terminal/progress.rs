@@ -138,7 +138,7 @@ impl Progress {
             self.print(&line);
         }
         match event {
-            RunEvent::Started { cells, samples, cached, upper_bound_usd, estimate_usd, run } => {
+            RunEvent::Started { cells, samples, cached, under_way, upper_bound_usd, estimate_usd, run } => {
                 self.facts = Facts { cells: *cells, samples: *samples, cached: *cached, ..Facts::default() };
                 let kind = if run.simulated { "simulated, " } else { "" };
                 let most = match upper_bound_usd {
@@ -151,7 +151,8 @@ impl Progress {
                 };
                 let cells = figures::counted(*cells, "cell", "cells");
                 let samples = figures::counted(*samples, "sample", "samples");
-                let text = format!("running {cells} ({kind}{samples}, {} already answered{most})", figures::count(*cached));
+                let batched = if *under_way > 0 { format!(", {} in batches under way", figures::count(*under_way)) } else { String::new() };
+                let text = format!("running {cells} ({kind}{samples}, {} already answered{batched}{most})", figures::count(*cached));
                 self.line(&[span(PLAIN, text)]);
                 self.start_bar();
             }
@@ -410,8 +411,15 @@ mod tests {
         let mut progress = Progress::new(show, Box::new(log.clone()), Style::PLAIN);
         let (cells, samples) = (report.totals.planned * times as u64, report.totals.samples * times as u64);
         let bound = Some(Money::from_pico(410_000_000_000));
-        let started =
-            RunEvent::Started { run: report.run.clone(), cells, samples, cached: 12, upper_bound_usd: bound, estimate_usd: bound };
+        let started = RunEvent::Started {
+            run: report.run.clone(),
+            cells,
+            samples,
+            cached: 12,
+            under_way: 0,
+            upper_bound_usd: bound,
+            estimate_usd: bound,
+        };
         progress.hear_at(&started, Duration::ZERO);
         let address = report.cells[0].address.clone();
         progress.hear_at(&RunEvent::Sent { cell: address.clone(), sample: 0 }, Duration::from_secs(1));

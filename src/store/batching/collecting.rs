@@ -69,7 +69,7 @@ impl Work<'_> {
                 Err(fault) => fault,
             };
             tried += 1;
-            let hopeless = matches!(fault.kind, FaultKind::NotFound | FaultKind::Refused);
+            let hopeless = matches!(fault.kind, FaultKind::NotFound | FaultKind::Refused | FaultKind::TooLarge);
             if hopeless || tried == TRIES || self.with.stopped.is_cancelled() {
                 let (paid, left): (Vec<_>, Vec<_>) = (0..items.len()).partition(|place| matches!(came.get(place), Some(Came::Paid(_))));
                 for place in paid {

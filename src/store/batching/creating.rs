@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Look, WORTH_A_BATCH, Waited, Work, half, unstored};
-use crate::endpoint::batches::draft::{self, Draft};
+use crate::endpoint::batches::draft::{self, Draft, Limits};
 use crate::endpoint::batches::{Batch, BatchFault, Batches, FaultKind};
 use crate::model::event::BatchStage;
 use crate::model::key::{Key, digest};
@@ -23,11 +23,22 @@ const TRIES: u32 = 5;
 /// How often an endpoint may have no room for another batch before the requests are left out.
 const MOST_REFUSALS: u32 = 30;
 
+/// Single requests that an endpoint may refuse as a batch that is too large; it is asked for no other batch then.
+const MOST_TOO_LARGE: u32 = 3;
+
 /// A batch that is written and not yet created.
 struct Written {
     draft: Draft,
     mark: String,
     items: Vec<Item>,
+}
+
+/// What an endpoint's gateway let through so far.
+pub(super) struct Room {
+    /// A body of twice as many bytes was refused as too large.
+    bytes: usize,
+    /// Requests that were too large all alone.
+    alone: u32,
 }
 
 /// What came of a creation.
@@ -37,6 +48,8 @@ enum Created {
     Perhaps,
     /// It is not there, and there may be room later.
     Later,
+    /// It is not there, and fits in halves.
+    TooLarge(Vec<usize>),
     /// It is not there.
     Not,
 }
@@ -56,9 +69,9 @@ impl Work<'_> {
                 }
             };
             let mut queue = VecDeque::from(places);
-            while !self.with.stopped.is_cancelled() {
-                let Some(written) = self.write(&mut queue) else { break };
-                let row = BatchRow {
+            while !self.with.stopped.is_cancelled() && !self.without.contains(&endpoint) {
+                let Some(written) = self.write(&endpoint, &mut queue) else { break };
+                let mut row = BatchRow {
                     mark: written.mark.clone(),
                     endpoint: endpoint.to_string(),
                     intended_at: (self.with.now)(),
@@ -68,7 +81,7 @@ impl Work<'_> {
                     end: None,
                 };
                 let is_first = self.refused == 0;
-                match self.send(client, &row, written).await? {
+                match self.send(client, &mut row, written).await? {
                     Created::Batch(batch) => {
                         self.refused = 0;
                         self.tell_of(&row, Some(&batch.id), BatchStage::Created, Some(&batch));
@@ -101,6 +114,7 @@ impl Work<'_> {
                         }
                         break;
                     }
+                    Created::TooLarge(places) => places.into_iter().rev().for_each(|place| queue.push_front(place)),
                     Created::Not => {}
                 }
             }
@@ -153,9 +167,10 @@ impl Work<'_> {
     }
 
     /// Writes as much into one batch as fits; `None` where nothing is left to write.
-    fn write(&mut self, queue: &mut VecDeque<usize>) -> Option<Written> {
+    fn write(&mut self, endpoint: &str, queue: &mut VecDeque<usize>) -> Option<Written> {
         let mark = mark();
-        let mut draft = Draft::new(&mark, self.with.limits);
+        let limits = self.limits(endpoint);
+        let mut draft = Draft::new(&mark, limits);
         let mut items = Vec::new();
         while let Some(place) = queue.front().copied() {
             let wish = &self.wishes[place];
@@ -173,10 +188,19 @@ impl Work<'_> {
                 queue.pop_front();
                 continue;
             }
-            if draft.push(&wish.key, &request, &wish.marks) {
+            let mut fits = draft.push(&wish.key, &request, &wish.marks);
+            if !fits && draft.is_empty() && limits != self.with.limits {
+                // Alone, then.
+                draft = Draft::new(&mark, self.with.limits);
+                fits = draft.push(&wish.key, &request, &wish.marks);
+            }
+            if fits {
                 self.taken.insert(wish.key, amount);
                 items.push(Item { key: wish.key, sample: wish.sample });
                 queue.pop_front();
+                if draft.length() > limits.bytes {
+                    break;
+                }
                 continue;
             }
             self.with.budget.settle(&wish.suite, amount, Money::ZERO);
@@ -191,18 +215,57 @@ impl Work<'_> {
         (!draft.is_empty()).then_some(Written { draft, mark, items })
     }
 
+    fn limits(&self, endpoint: &str) -> Limits {
+        let bytes = self.room.get(endpoint).map_or(usize::MAX, |room| room.bytes);
+        Limits { bytes: self.with.limits.bytes.min(bytes), ..self.with.limits }
+    }
+
+    /// Leaves out what somebody else asked singly, or stored, before the batch stood in the store. Whoever looks from then on finds it there and
+    /// leaves its answers to it, so that nothing is asked twice though nobody holds a claim on all of it.
+    async fn trimmed(&mut self, written: Written) -> Result<Written, Problem> {
+        let store = self.with.store;
+        let is_asked = |item: &&Item| matches!(store.claim(&item.key), Claimed::Theirs);
+        let asked: HashSet<Key> = written.items.iter().filter(is_asked).map(|item| item.key).collect();
+        // After the claims: who gave one back since has stored the answer.
+        let keys: Vec<Key> = written.items.iter().map(|item| item.key).collect();
+        let known = store.known(&keys).map_err(|error| unstored(&error))?;
+        let (left, kept): (Vec<Item>, Vec<Item>) =
+            written.items.iter().copied().partition(|item| asked.contains(&item.key) || known.contains_key(&item.key));
+        if left.is_empty() {
+            return Ok(written);
+        }
+        for item in left {
+            self.settle(&item.key, Money::ZERO);
+            self.single.insert(item.key);
+        }
+        let Written { mark, .. } = written;
+        let mut draft = Draft::new(&mark, self.with.limits);
+        for item in &kept {
+            let place = self.places[&item.key];
+            let request = (self.with.request)(place).expect("it was rendered a moment ago");
+            draft.push(&item.key, &request, &self.wishes[place].marks);
+        }
+        store.trim_batch(&mark, kept.clone()).await.map_err(|error| unstored(&error))?;
+        Ok(Written { draft, mark, items: kept })
+    }
+
     /// Remembers the batch, asks for it, remembers its id.
-    async fn send(&mut self, client: &Batches, row: &BatchRow, written: Written) -> Result<Created, Problem> {
-        let Written { draft, mark, items } = written;
-        let keys: Vec<Key> = items.iter().map(|item| item.key).collect();
+    async fn send(&mut self, client: &Batches, row: &mut BatchRow, written: Written) -> Result<Created, Problem> {
         let intent = Intent {
-            mark: mark.clone(),
+            mark: written.mark.clone(),
             endpoint: row.endpoint.clone(),
             at: row.intended_at,
             newest: row.newest.clone(),
-            items: items.clone(),
+            items: written.items.clone(),
         };
         self.with.store.intend_batch(intent).await.map_err(|error| unstored(&error))?;
+        let Written { draft, mark, items } = if self.with.reads { self.trimmed(written).await? } else { written };
+        if items.is_empty() {
+            self.with.store.batch_ended(&mark, BatchEnd::NeverCreated).await.map_err(|error| unstored(&error))?;
+            return Ok(Created::Not);
+        }
+        row.requests = items.len() as u64;
+        let keys: Vec<Key> = items.iter().map(|item| item.key).collect();
         self.items.insert(mark.clone(), Arc::new(items));
         let body = draft.finish();
         let mut tried = 0;
@@ -232,8 +295,33 @@ impl Work<'_> {
             return Ok(Created::Later);
         }
         let places: Vec<usize> = keys.iter().filter_map(|key| self.places.get(key).copied()).collect();
+        if fault.kind == FaultKind::TooLarge {
+            return Ok(self.too_large(client.endpoint(), places, body.len(), &fault));
+        }
         self.refused(client, &places, &fault)?;
         Ok(Created::Not)
+    }
+
+    /// A gateway takes no body of so many bytes (wire reference, 3.1): it is tried in halves, and what is too large all alone is asked singly.
+    fn too_large(&mut self, endpoint: &str, places: Vec<usize>, bytes: usize, fault: &BatchFault) -> Created {
+        let room = self.room.entry(Arc::from(endpoint)).or_insert(Room { bytes: usize::MAX, alone: 0 });
+        if places.len() > 1 {
+            room.bytes = bytes / 2;
+            return Created::TooLarge(places);
+        }
+        room.alone += 1;
+        let alone = room.alone;
+        self.single.extend(places.iter().map(|place| self.wishes[*place].key));
+        let is_last = alone == MOST_TOO_LARGE;
+        if is_last {
+            self.without.insert(Arc::from(endpoint));
+        }
+        if alone == 1 || is_last {
+            let message = format!("a batch of a single request is too large for endpoint `{endpoint}`: {}", fault.message);
+            let what = if is_last { "what is left is" } else { "it is" };
+            self.settled.problems.push(Problem::warning(message).hint(format!("{what} asked singly, at the whole price")));
+        }
+        Created::Not
     }
 
     fn begun(&mut self, mark: &str) {
