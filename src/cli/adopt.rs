@@ -12,9 +12,9 @@ use crate::cli::arguments::{AnswerArguments, SelectionArguments};
 use crate::cli::console::{Console, counted};
 use crate::cli::formats;
 use crate::cli::project::{Failure, Project};
-use crate::cli::session;
+use crate::cli::{recordings, session};
 use crate::model::gate::Exit;
-use crate::model::problem::Problem;
+use crate::model::problem::{Problem, Severity};
 use crate::model::run::{CellResult, ReplyFacts, RunReport};
 use crate::model::suite::SourceFile;
 use crate::runner::fingerprint;
@@ -28,6 +28,7 @@ use crate::snapshot::policy::Action;
 /// An output to be written.
 struct Adopted<'a> {
     cell: &'a PlannedCell,
+    result: &'a CellResult,
     path: &'a str,
     output: Snapshot,
 }
@@ -73,26 +74,28 @@ pub(crate) fn run(
         return Err(problems.into());
     }
     let mut unwritten = Vec::new();
-    let mut accepted = 0;
+    let mut accepted = Vec::new();
     let action = if add { Action::Extend } else { Action::Accept };
-    for Adopted { cell, path, output } in &adopted {
+    for Adopted { cell, result, path, output } in &adopted {
         let owner = Owner { suite: &cell.variant.suite.name, path, version: &cell.variant.version };
         match folder.carry_out(action, owner, output, &cell.variant.comparison) {
             Ok(_) => {
-                accepted += 1;
+                accepted.push((*cell, *result));
                 console.line(format_args!("accepted {path}"))?;
             }
             Err(error) => unwritten.push(Problem::from(&error)),
         }
     }
-    console.line(format_args!("{} accepted from run {}", counted(accepted, "output"), report.run.id.escape_debug()))?;
+    console.line(format_args!("{} accepted from run {}", counted(accepted.len(), "output"), report.run.id.escape_debug()))?;
+    unwritten.extend(recordings::of_adopted(project, &accepted, console));
     console.problems(&unwritten);
+    unwritten.retain(|problem| problem.severity == Severity::Error);
     Ok(if unwritten.is_empty() { Exit::Holds } else { Exit::NotWritten })
 }
 
 /// The output of a cell, if the cell is still what the run asked.
 fn adopt<'a>(
-    result: &CellResult,
+    result: &'a CellResult,
     report: &RunReport,
     planned: &BTreeMap<String, &'a PlannedCell>,
     folder: &Folder,
@@ -136,7 +139,7 @@ fn adopt<'a>(
             Ok(_) => {}
         }
     }
-    Ok(Adopted { cell, path, output })
+    Ok(Adopted { cell, result, path, output })
 }
 
 /// What of an output is not what its replies say, by the report's names. A report is passed from machine to machine, and may be edited on

@@ -30,6 +30,7 @@ use crate::model::run::{Bill, CellResult, RunReport, Shard};
 use crate::runner::plan::{Plan, PlannedCell};
 use crate::runner::run::Ran;
 use crate::runner::{execute, totals};
+use crate::store::recordings::Recordings;
 use crate::store::{Store, StoreError};
 
 /// Accepted loss and chance of an error where neither flag nor suite says them.
@@ -49,6 +50,8 @@ pub(crate) struct Compared {
     pub(crate) fresh: Bill,
     /// What is not compared, or not as was asked, and somebody may think it is.
     pub(crate) told: Vec<Problem>,
+    /// What git revisions have recorded of them.
+    pub(crate) recordings: Vec<Recordings>,
 }
 
 impl Compared {
@@ -87,7 +90,7 @@ impl Compared {
         let mut references: Vec<&str> = asked.values().map(|asked| asked.baseline.as_str()).collect();
         references.sort_unstable();
         references.dedup();
-        let mut baselines = Vec::new();
+        let (mut baselines, mut recorded) = (Vec::new(), Vec::new());
         for reference in references {
             let suites: HashSet<&str> =
                 asked.iter().filter(|(_, asked)| asked.baseline == reference).map(|(suite, _)| suite.as_str()).collect();
@@ -101,7 +104,9 @@ impl Compared {
                 git if git.starts_with(GIT) => Some(asking.revision(git, &suites)?),
                 _ => None,
             };
-            if let Some(PlannedBaseline { baseline, cells: of_baseline, gone, unbounded: of_them }) = planned {
+            if let Some(PlannedBaseline { baseline, cells: of_baseline, gone, unbounded: of_them, recordings, told: unused }) = planned {
+                told.extend(unused);
+                recorded.extend(recordings);
                 told.extend(gone.iter().map(|suite| {
                     let problem = Problem::warning(format!(
                         "suite `{suite}` is in the baseline `{reference}`, and not in this run: nothing of it is compared"
@@ -132,7 +137,7 @@ impl Compared {
         }
         beside(plan, cells);
         plan.unbounded.extend(unbounded);
-        Ok(Self { asked, baselines, fresh: Bill::default(), told })
+        Ok(Self { asked, baselines, fresh: Bill::default(), told, recordings: recorded })
     }
 
     /// A watch judges what was edited, again and again; held against a baseline it would be judged as often.

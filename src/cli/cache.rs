@@ -35,7 +35,7 @@ fn export(project: &Project, arguments: &ExportArguments, console: &Console) -> 
     }
     let store = Store::open(&project.store_folder()).map_err(told)?;
     let recorded = recordings::save(project, &loaded.suites, &store, &Whose::All)?;
-    for Recorded { file, written } in &recorded {
+    for Recorded { file, written } in recorded.iter().filter(|recorded| !recorded.written.stays) {
         let answers = counted(usize::try_from(written.answers).unwrap_or(usize::MAX), "answer");
         let missing = match written.missing.len() {
             0 => String::new(),
@@ -63,16 +63,20 @@ fn stats(project: &Project, arguments: &StatsArguments, console: &Console) -> Re
         return Ok(Exit::Holds);
     }
     let Facts { answers, keys, simulated, bytes, runs, oldest, newest } = &store;
+    let count = |count: u64, what: &str| counted(usize::try_from(count).unwrap_or(usize::MAX), what);
     let between = match oldest.zip(*newest) {
         Some((oldest, newest)) => format!(", paid from {} to {}", oldest.format("%Y-%m-%d"), newest.format("%Y-%m-%d")),
         None => String::new(),
     };
     console.line(format_args!(
-        "store: {answers} answers to {keys} requests, {simulated} simulated{between}; {runs} runs; {} KB",
+        "store: {} to {}, {simulated} simulated{between}; {}; {} KB",
+        count(*answers, "answer"),
+        count(*keys, "request"),
+        count(*runs, "run"),
         bytes / 1024
     ))?;
     for FileFacts { file, answers, simulated, bytes } in &recordings {
-        console.line(format_args!("{file}: {answers} answers, {simulated} simulated, {} KB", bytes / 1024))?;
+        console.line(format_args!("{file}: {}, {simulated} simulated, {} KB", count(*answers, "answer"), bytes / 1024))?;
     }
     Ok(Exit::Holds)
 }
@@ -91,7 +95,7 @@ fn verify(project: &Project, console: &Console) -> Result<Exit, Failure> {
     for file in files(project)? {
         match Recordings::open([file]) {
             Ok(recordings) => recorded += recordings.len(),
-            Err(errors) => problems.extend(errors.iter().map(recordings::problem)),
+            Err(errors) => problems.extend(recordings::problems(&errors)),
         }
     }
     console.problems(&problems);
@@ -110,10 +114,19 @@ async fn import(project: &Project, arguments: &ImportArguments, console: &Consol
     }
     let file = RecordingFile { path, name: arguments.file.display().to_string() };
     let recorded = Recordings::open([file]).map_err(all_told)?;
+    if recorded.is_empty() {
+        console.line(format_args!("{} holds no answer: nothing was stored", arguments.file.display()))?;
+        return Ok(Exit::Holds);
+    }
     let store = Store::open(&project.store_folder()).map_err(told)?;
     let imported = store.import(&recorded).await.map_err(told)?;
     store.settle();
-    console.line(format_args!("{imported} of {} answers stored; the others were stored already", recorded.len()))?;
+    let others = match recorded.len() as u64 - imported {
+        0 => "",
+        1 => "; the other was stored already",
+        _ => "; the others were stored already",
+    };
+    console.line(format_args!("{imported} of {} stored{others}", counted(recorded.len(), "answer")))?;
     Ok(Exit::Holds)
 }
 
@@ -137,7 +150,11 @@ fn prune(project: &Project, arguments: &PruneArguments, console: &Console) -> Re
         store.settle();
     }
     let would = if arguments.dry_run { "would be " } else { "" };
-    let recorded = if kept == 0 { String::new() } else { format!("; {kept} stay because they are recorded") };
+    let recorded = match kept {
+        0 => String::new(),
+        1 => "; 1 stays because it is recorded".to_owned(),
+        kept => format!("; {kept} stay because they are recorded"),
+    };
     console.line(format_args!(
         "{count} ({} KB) {would}deleted, {left} ({} KB) left{recorded}; the file keeps its size, and the room is used again",
         bytes / 1024,
@@ -184,5 +201,5 @@ fn told(error: StoreError) -> Failure {
 }
 
 fn all_told(errors: Vec<StoreError>) -> Failure {
-    Failure::from(errors.iter().map(recordings::problem).collect::<Vec<_>>())
+    Failure::from(recordings::problems(&errors))
 }

@@ -6,9 +6,10 @@ use crate::cli::arguments::{AnswerArguments, CheckArguments, SelectionArguments}
 use crate::cli::console::{Console, counted};
 use crate::cli::github::Github;
 use crate::cli::project::{Failure, Project};
-use crate::cli::{locks, session};
+use crate::cli::{locks, recordings, session};
 use crate::model::gate::Exit;
 use crate::model::problem::Severity;
+use crate::store::recordings::Recordings;
 
 /// Validates everything; errors are exit 2, warnings and notes are exit 0.
 pub(crate) fn run(project: &Project, arguments: &CheckArguments, console: &Console) -> Result<Exit, Failure> {
@@ -19,7 +20,11 @@ pub(crate) fn run(project: &Project, arguments: &CheckArguments, console: &Conso
             let cases: usize = session.plan.suites.iter().map(|suite| suite.cases.len()).sum();
             let mut problems = session.problems;
             problems.extend(locks::check(project, &session.plan.suites));
-            problems.extend(crate::cli::advice::advice(&session.plan));
+            let recordings = recordings::of(project, &session.plan.suites).unwrap_or_else(|failure| {
+                problems.extend(failure.problems);
+                Recordings::default()
+            });
+            problems.extend(crate::cli::advice::advice(&session.plan, &recordings));
             (Some((suites, cases, session.plan.cells.len())), problems)
         }
         Err(failure) if failure.exit == Exit::Invalid => (None, failure.problems),

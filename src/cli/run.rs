@@ -25,6 +25,7 @@ use crate::cli::prompts::Texts;
 use crate::cli::session::{self, Session};
 use crate::cli::{caps, compare, confirm, earlier, locks, orphans, plan, recordings};
 use crate::gate::judge::RunFacts;
+use crate::model::bill::Unanswered;
 use crate::model::catalog::Catalog;
 use crate::model::cost;
 use crate::model::event::RunEvent;
@@ -133,7 +134,7 @@ pub(crate) async fn round(
     let mut outputs = formats::open(&arguments.formats, arguments.events.as_deref(), &project.current, &kept)?;
     let open = if arguments.answers.cache == CacheArgument::Only { Store::open_to_read } else { Store::open };
     let recordings = recordings::of(project, &session.plan.suites)?;
-    let store = Arc::new(open(&project.store_folder()).map_err(|error| store_problem(&error))?.over(recordings));
+    let store = open(&project.store_folder()).map_err(|error| store_problem(&error))?.over(recordings);
     let told = store.warnings();
     session.problems.extend(told.iter().cloned());
     let judged = session.plan.cells.len() as u64;
@@ -142,6 +143,7 @@ pub(crate) async fn round(
         Some(_) => Compared::of_watch(arguments, &session.plan)?,
     };
     session.problems.append(&mut compared.told);
+    let store = Arc::new(std::mem::take(&mut compared.recordings).into_iter().fold(store, Store::over));
     let mut known = answers::known(&session.plan, &store, arguments)?;
     let earlier = earlier::of(&session.plan, &known, &store);
     let conditions = answers::conditions(project, arguments.max_concurrency, now);
@@ -159,8 +161,10 @@ pub(crate) async fn round(
         let told = format!("without {names} only stored answers are judged: a cell without one has no verdict");
         session.problems.push(Problem::warning(told).hint("pull requests of forks get no key; elsewhere set it"));
     }
+    let mut unanswered = Unanswered::default();
     if mode == CacheArgument::Only {
-        session.problems.extend(recordings::missing(&session.plan, &known, &price));
+        unanswered = recordings::missing(&session.plan, &known, &price);
+        session.problems.extend(recordings::told_missing(&unanswered));
     }
     let stopping = interrupted.child_token();
     let wanted = Wanted {
@@ -319,6 +323,7 @@ pub(crate) async fn round(
     compare::tell_all_apart(&mut report);
     report.prompt_changes = prompts.changes(&plan.suites, &report.cells);
     report.bill.doubtful_samples = doubtful;
+    report.bill.unanswered = unanswered;
     report.right_size = right_size::of_run(&report, &plan.suites, &project.catalog);
     report.improved = before(&store, &report.run).and_then(|before| history::improved(&before, &report)).into_iter().collect();
     add_late(&mut report, &plan, &project.catalog, &late);

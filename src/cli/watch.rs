@@ -155,13 +155,14 @@ impl Watch<'_> {
     /// Runs a round if what is seen asks for one.
     async fn take(&mut self, look: Look, also: Also) -> Result<(), Failure> {
         let is_first = self.picture.is_none() && !self.broken;
-        let (differs, settings_differ) = (look.seen.differs(&self.seen), look.seen.settings_differ(&self.seen));
+        let differs = look.seen.differs(&self.seen);
+        // Which cells a recording answers is found by answering them: that costs nothing.
+        let all_differ = look.seen.settings_differ(&self.seen) || look.seen.recordings_differ(&self.seen);
         let is_touched = match (&look.ready, &self.picture) {
             (Ok(ready), Some(picture)) => picture.differs(&ready.session.plan, &ready.marks),
             (Err(_), _) | (Ok(_), None) => false,
         };
-        let is_due =
-            is_first || is_touched || settings_differ || also != Also::Nothing || (differs && (self.broken || look.ready.is_err()));
+        let is_due = is_first || is_touched || all_differ || also != Also::Nothing || (differs && (self.broken || look.ready.is_err()));
         let Look { seen, project, ready } = look;
         let changes = if is_first { Vec::new() } else { seen.changes(&self.seen) };
         self.seen = seen;
@@ -171,7 +172,7 @@ impl Watch<'_> {
             }
             return Ok(());
         }
-        let also = if settings_differ && !is_first { Also::Everything } else { also };
+        let also = if all_differ && !is_first { Also::Everything } else { also };
         let ended = match ready {
             Ok(ready) => self.round(&project, ready, &changes, also).await,
             Err(failure) => {
@@ -216,6 +217,8 @@ impl Watch<'_> {
         if self.arguments.update || self.arguments.add {
             self.seen.look_at_snapshots(project, &ended.plan);
         }
+        // Nor is what we recorded.
+        self.seen.look_at_recordings(project, &ended.plan);
         // The summary says again, and better, what was told on the way.
         if self.console.clear()? {
             self.head(changes, cells)?;

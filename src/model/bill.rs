@@ -24,6 +24,29 @@ impl SimulatedSavings {
     }
 }
 
+/// What only replayed (`--cache only`) and had no answer for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Unanswered {
+    /// Cells that lack an answer, those of a baseline included.
+    pub cells: u64,
+    /// Requests that would be asked.
+    pub requests: u64,
+    /// What they would probably cost.
+    pub about_usd: Money,
+    /// The most that they could cost.
+    pub at_most_usd: Money,
+    /// Requests among them whose price is unknown: they are in neither sum.
+    pub unpriced: u64,
+}
+
+impl Unanswered {
+    /// Everything had its answer, or was asked.
+    #[must_use]
+    pub const fn is_nothing(&self) -> bool {
+        self.cells == 0
+    }
+}
+
 /// What took something off the price of one reply.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Discounts {
@@ -106,6 +129,7 @@ impl Bill {
             unknown_at_most_usd,
             doubtful_samples,
             compared_usd,
+            unanswered: Unanswered { cells, requests, about_usd, at_most_usd, unpriced },
         } = other;
         self.spent_usd += *spent_usd;
         self.saved_by_store_usd += *saved_by_store_usd;
@@ -119,6 +143,12 @@ impl Bill {
         self.unknown(*unknown_attempts, *unknown_at_most_usd);
         self.doubtful_samples = self.doubtful_samples.saturating_add(*doubtful_samples);
         self.compared_usd += *compared_usd;
+        let unanswered = &mut self.unanswered;
+        unanswered.cells = unanswered.cells.saturating_add(*cells);
+        unanswered.requests = unanswered.requests.saturating_add(*requests);
+        unanswered.about_usd += *about_usd;
+        unanswered.at_most_usd += *at_most_usd;
+        unanswered.unpriced = unanswered.unpriced.saturating_add(*unpriced);
     }
 }
 

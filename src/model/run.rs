@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::model::baseline::{Baseline, SuiteComparison};
-use crate::model::bill::SimulatedSavings;
+use crate::model::bill::{SimulatedSavings, Unanswered};
 use crate::model::gate::{Exit, GateResult, SuitePolicy};
 use crate::model::money::Money;
 use crate::model::problem::{Problem, Site};
@@ -236,6 +236,9 @@ pub struct Bill {
     /// The part of what was spent that the baseline and fresh samples cost: it stands in no cell of the run.
     #[serde(default, skip_serializing_if = "Money::is_zero")]
     pub compared_usd: Money,
+    /// What a replay lacked, and what it would cost to ask for it.
+    #[serde(default, skip_serializing_if = "Unanswered::is_nothing")]
+    pub unanswered: Unanswered,
 }
 
 /// Totals of some of the cells.

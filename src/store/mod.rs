@@ -53,7 +53,8 @@ pub struct Store {
     claims: Claims,
     warnings: Mutex<Vec<Problem>>,
     /// What is committed, beneath what is stored.
-    recordings: Recordings,
+    /// The first that has an answer counts.
+    recordings: Vec<Recordings>,
 }
 
 /// Why the store cannot be used.
@@ -107,7 +108,17 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A file of recordings cannot be read or written.
+    /// Two lines of a file of recordings hold different answers to one request.
+    #[error("{file}:{line}: another answer than line {first} has under the same key")]
+    RecordedTwice {
+        /// The file, relative to the project.
+        file: String,
+        /// The second line, from 1.
+        line: u32,
+        /// The first.
+        first: u32,
+    },
+    /// A file of recordings cannot be read.
     #[error("the recordings `{file}`: {reason}")]
     RecordingFile {
         /// The file, relative to the project.
@@ -133,6 +144,14 @@ pub enum StoreError {
     Full {
         /// The file.
         path: PathBuf,
+    },
+    /// A file of recordings cannot be written; it is as it was.
+    #[error("the recordings `{file}` cannot be written: {reason}")]
+    UnwrittenRecording {
+        /// The file, relative to the project.
+        file: String,
+        /// The system's words.
+        reason: String,
     },
     /// Anything else: disk full, locked for too long, read-only.
     #[error("the store `{}` cannot be used: {reason}", path.display())]
@@ -163,9 +182,13 @@ impl StoreError {
             Self::Recording { .. } => {
                 "put the line back as it was committed, or delete it: `promptkeel run --record` asks again and records the answer"
             }
+            Self::RecordedTwice { .. } => "as two branches recorded them: delete the line whose answer you do not want",
             Self::RecordingFile { .. } => "it is a text file of one answer a line, written by `promptkeel run --record`",
             Self::NoRoom { .. } => "nothing was asked: free as much disk space, or ask for fewer at once with `--max-concurrency`",
             Self::Full { .. } => "free disk space and run again: only what is missing is asked",
+            Self::UnwrittenRecording { .. } => {
+                "what was recorded is as it was, and the answers are stored: make room, or the folder writable, then `promptkeel cache export`"
+            }
             Self::Database { .. } => "check free disk space and permissions, and whether another process holds it",
         }
     }
@@ -185,7 +208,7 @@ impl Store {
             readers: Mutex::default(),
             claims: Claims::of(folder),
             warnings: Mutex::new(opened.warnings),
-            recordings: Recordings::default(),
+            recordings: Vec::new(),
         })
     }
 
@@ -212,14 +235,15 @@ impl Store {
             writer: None,
             claims: Claims::of(folder),
             warnings: Mutex::new(vec![problem.hint("this run is not remembered for `--failed`")]),
-            recordings: Recordings::default(),
+            recordings: Vec::new(),
         })
     }
 
-    /// The same, with these recordings beneath it.
+    /// The same, with these recordings beneath it, and beneath those that it has.
     #[must_use]
-    pub fn over(self, recordings: Recordings) -> Self {
-        Self { recordings, ..self }
+    pub fn over(mut self, recordings: Recordings) -> Self {
+        self.recordings.push(recordings);
+        self
     }
 
     /// Whether answers and runs can be stored.
@@ -248,8 +272,12 @@ impl Store {
         if let Some(reply) = self.get(key)? {
             return Ok(Some(Answer { reply, served: Served::Stored }));
         }
-        let recorded = self.recordings.get(key)?;
-        Ok(recorded.map(|reply| Answer { reply: Arc::new(reply), served: Served::Recorded }))
+        for recordings in &self.recordings {
+            if let Some(reply) = recordings.get(key)? {
+                return Ok(Some(Answer { reply: Arc::new(reply), served: Served::Recorded }));
+            }
+        }
+        Ok(None)
     }
 
     /// The newest stored answer of a key. Takes some ten microseconds where the file is in the system's cache.
@@ -267,9 +295,9 @@ impl Store {
     /// If the file cannot be read.
     pub fn known(&self, keys: &[Key]) -> Result<HashMap<Key, Known>, StoreError> {
         let mut known = self.read(|connection| answers::known(connection, keys))?;
-        if !self.recordings.is_empty() {
+        for recordings in self.recordings.iter().filter(|recordings| !recordings.is_empty()) {
             for key in keys {
-                if let Some((created_at, simulated)) = self.recordings.known(key) {
+                if let Some((created_at, simulated)) = recordings.known(key) {
                     known.entry(*key).or_insert(Known { generation: 0, created_at, simulated });
                 }
             }

@@ -205,6 +205,19 @@ fn a_creation_whose_answer_was_lost_is_found_and_not_repeated() {
 }
 
 #[test]
+fn a_batch_whose_results_came_without_a_line_is_not_taken_for_somebody_elses() {
+    // Of the one line that there is, half comes.
+    let server = server(
+        "",
+        "polls: 1, rules: [{when: {on: create, call: 1}, then: {fault: lost}}, {when: {on: results, call: 1}, then: {fault: invalid_json}}]",
+    );
+    let (ran, report) = project(1, &server).report(&["--batch"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    paid_once(&server, &report, 1);
+    assert_eq!(server.stats()["batches"]["calls"]["create"], 1);
+}
+
+#[test]
 fn a_creation_that_failed_is_repeated_only_when_it_did_not_happen() {
     for then in ["{fault: drop}", "{status: 500}", "{status: 529}", "{status: 429}"] {
         let server = server("", &format!("polls: 2, rules: [{{when: {{on: create, call: 1}}, then: {then}}}]"));

@@ -36,12 +36,15 @@ mod hostile_state;
 mod limits;
 mod mistakes;
 mod models;
+mod multipliers;
 mod no_text;
 mod pricing;
 #[expect(unreachable_pub, reason = "the fuzz targets reach it through a library of their own")]
 mod promises;
 mod raw_server;
+mod recorded;
 mod recording;
+mod recording_told;
 mod reviewing;
 mod running;
 mod rust_source;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::termios::{LocalModes, tcgetattr};
 
-use crate::harness::Project;
+use crate::harness::{CAPITALS_SCRIPT, Project, Server};
 
 /// Longer than anything takes on a busy machine; nothing waits so long but a failure.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -396,6 +396,27 @@ fn without_colour_there_are_marks_and_no_colours() {
     assert!(!coloured);
     terminal.press("q");
     terminal.end();
+}
+
+#[test]
+fn what_a_review_accepts_is_recorded_where_answers_are() {
+    let server = Server::start(CAPITALS_SCRIPT);
+    let mut project = Project::passing();
+    project.ask(&server.url());
+    project.edit("promptkeel.toml", "endpoint = \"simulated\"", "endpoint = \"anthropic\"");
+    std::fs::create_dir(project.path("recordings")).unwrap();
+    project.run(&["run"]);
+    let mut terminal = Terminal::open(&project, &["review"], (24, 100));
+    terminal.wait(&["review 1 of 2"]);
+    terminal.press("r");
+    terminal.wait(&["review 2 of 2", "1 rejected"]);
+    terminal.press("a");
+    terminal.wait(&["1 accepted"]);
+    terminal.press("q");
+    let (_, screen) = terminal.end();
+    assert!(screen.contains("recorded 1 answer in recordings/capitals.jsonl: 1 new, 0 changed, 0 gone"), "{screen}");
+    assert!(project.read("recordings/capitals.jsonl").contains("Tokyo"), "and nothing of what was rejected");
+    assert_eq!(project.read("recordings/capitals.jsonl").lines().count(), 1);
 }
 
 #[test]

@@ -393,3 +393,36 @@ impl Watch {
         self.until("no cell is touched")
     }
 }
+
+#[test]
+fn an_edit_of_the_recordings_is_seen_and_what_we_record_is_none() {
+    const FILE: &str = "recordings/capitals.jsonl";
+    let (server, project) = project();
+    assert_eq!(project.run(&["run", "--record", "--quiet"]).code, 0);
+    let written = project.read(FILE);
+    std::fs::remove_file(project.path(FILE)).unwrap();
+    std::fs::remove_dir_all(project.path(".promptkeel")).unwrap();
+    let watch = Watch::start(&project, &["--cache", "only"]);
+    let first = watch.round();
+    assert!(first.contains("2 cells without an answer"), "{first}");
+    // As a pull brings it.
+    project.rewrite(FILE, &written);
+    let second = watch.round();
+    assert!(second.contains("recordings/capitals.jsonl is new") && second.contains("4 planned = 4 passed"), "{second}");
+    project.rewrite(FILE, &written.replace("Tokyo", "Kyoto, damaged"));
+    let third = watch.round();
+    assert!(third.contains("recordings/capitals.jsonl:2: edited or damaged"), "{third}");
+    project.rewrite(FILE, &written);
+    let fourth = watch.round();
+    assert!(fourth.contains("4 planned = 4 passed"), "{fourth}");
+    watch.rests(&project);
+    assert_eq!((watch.end(), server.requests()), (0, 4));
+
+    let watch = Watch::start(&project, &["--record"]);
+    watch.round();
+    project.edit("suites/prompts/capital/1.md", "Name", "Tell");
+    watch.until("recorded 2 answers in recordings/capitals.jsonl: 2 new, 0 changed, 2 gone");
+    watch.round();
+    watch.rests(&project);
+    assert_eq!((watch.end(), server.requests()), (0, 6));
+}

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::cli::arguments::{AnswerArguments, SelectionArguments};
 use crate::cli::project::{Failure, Project};
-use crate::cli::session;
+use crate::cli::{recordings, session};
 pub(crate) use crate::model::baseline::PREVIOUS;
 use crate::model::baseline::{Baseline, KnownSuite};
 use crate::model::problem::{Problem, Severity};
@@ -15,6 +15,7 @@ use crate::model::suite::{Prompt, Suite};
 use crate::runner::plan::{Everything, Plan, PlannedCell, Variant};
 use crate::source::tree::Tree;
 use crate::source::{earlier, git};
+use crate::store::recordings::Recordings;
 
 /// How a git revision is: `git:main`.
 pub(crate) const GIT: &str = "git:";
@@ -29,6 +30,10 @@ pub(crate) struct PlannedBaseline {
     pub(crate) gone: Vec<String>,
     /// Those of which nobody knows what they can cost.
     pub(crate) unbounded: Vec<Arc<Variant>>,
+    /// What that revision has recorded.
+    pub(crate) recordings: Vec<Recordings>,
+    /// What of it is not used.
+    pub(crate) told: Vec<Problem>,
 }
 
 /// What the run knows that asks for it.
@@ -98,9 +103,10 @@ impl Asking<'_> {
         if let Some(samples) = self.answers.samples {
             session::resample(&mut before, samples)?;
         }
+        let (recordings, unused) = recordings::of_revision(reference, &tree, &before);
         let plan =
             session::built(self.project, &before, self.answers, self.now, &mut Everything).map_err(|failure| told(failure.problems))?;
-        Ok(PlannedBaseline { gone, ..self.planned(reference, Some(commit), plan) })
+        Ok(PlannedBaseline { gone, recordings, told: unused, ..self.planned(reference, Some(commit), plan) })
     }
 
     /// What the suite's gate asked for then and does not now: who loosens it should be seen to.
@@ -166,6 +172,8 @@ impl Asking<'_> {
         PlannedBaseline {
             baseline: Baseline { reference: reference.to_owned(), revision, dropped, informing, suites: known, ..Baseline::default() },
             gone: Vec::new(),
+            recordings: Vec::new(),
+            told: Vec::new(),
             unbounded: before.unbounded,
             // Nothing is accepted from it, and no snapshot is its own.
             cells: cells.map(|cell| PlannedCell { snapshot_path: None, ..cell }).collect(),

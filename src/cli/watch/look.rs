@@ -9,8 +9,8 @@ use chrono::{DateTime, Utc};
 use crate::cli::arguments::run::RunArguments;
 use crate::cli::project::{Failure, Project};
 use crate::cli::session::{self, Session};
-use crate::cli::settings;
 use crate::cli::watch::files::Wanted;
+use crate::cli::{recordings, settings};
 use crate::model::key;
 use crate::model::run::Address;
 use crate::runner::plan::{Plan, PlannedCell};
@@ -31,6 +31,8 @@ pub(super) struct Seen {
     settings: Files,
     /// Accepted snapshots, and the locks of prompt versions.
     snapshots: Files,
+    /// Committed answers: any cell may be answered from them.
+    recordings: Files,
 }
 
 /// A look at everything that a round is made of.
@@ -84,7 +86,7 @@ impl Look {
                 wanted.trees.insert(suite)
             };
         }
-        wanted.trees.insert(root.join("snapshots"));
+        wanted.trees.extend(["snapshots", recordings::FOLDER].map(|folder| root.join(folder)));
         let formats = &arguments.formats;
         let own = [&formats.json, &formats.junit, &formats.markdown, &formats.html].into_iter().flatten();
         wanted.own = own.map(|path| self.project.current.join(path)).collect();
@@ -101,8 +103,10 @@ fn ready(project: &Project, arguments: &RunArguments, seen: &mut Seen, last: &Se
     }
     // Where the suites are wrong nobody knows which snapshots there are.
     seen.snapshots.clone_from(&last.snapshots);
+    seen.recordings.clone_from(&last.recordings);
     let session = session::of(project, loaded, &arguments.selection, answers, now)?;
     seen.look_at_snapshots(project, &session.plan);
+    seen.look_at_recordings(project, &session.plan);
     let folder = session::folder(project);
     let marks = session.plan.cells.iter().map(|cell| (cell.address(), mark(cell, &folder))).collect();
     Ok(Ready { now, session, marks })
@@ -145,6 +149,15 @@ impl Seen {
         }
     }
 
+    /// The same of recordings. They can be large, and only whoever wants an answer reads them: their size and time tell enough.
+    pub(super) fn look_at_recordings(&mut self, project: &Project, plan: &Plan) {
+        for file in plan.suites.iter().map(|suite| recordings::file(project, &suite.name)) {
+            let facts = std::fs::metadata(&file.path).ok().filter(std::fs::Metadata::is_file);
+            let mark = facts.map(|facts| Arc::from(format!("{} {:?}", facts.len(), facts.modified().ok())));
+            self.recordings.insert(file.name, mark);
+        }
+    }
+
     /// Files that matter and are there.
     pub(super) fn count(&self) -> usize {
         self.suites.values().chain(self.settings.values()).flatten().count()
@@ -152,7 +165,12 @@ impl Seen {
 
     /// Anything is other than before.
     pub(super) fn differs(&self, before: &Self) -> bool {
-        self.suites != before.suites || self.settings_differ(before) || self.snapshots != before.snapshots
+        self.suites != before.suites || self.settings_differ(before) || self.snapshots != before.snapshots || self.recordings_differ(before)
+    }
+
+    /// Other answers than before may be there without asking.
+    pub(super) fn recordings_differ(&self, before: &Self) -> bool {
+        self.recordings != before.recordings
     }
 
     /// Something changed that can change everything.
@@ -163,7 +181,13 @@ impl Seen {
     /// The files that are other than before, and how.
     pub(super) fn changes(&self, before: &Self) -> Vec<(String, &'static str)> {
         let mut changes = Vec::new();
-        for (now, before) in [(&self.settings, &before.settings), (&self.suites, &before.suites), (&self.snapshots, &before.snapshots)] {
+        let kinds = [
+            (&self.settings, &before.settings),
+            (&self.suites, &before.suites),
+            (&self.snapshots, &before.snapshots),
+            (&self.recordings, &before.recordings),
+        ];
+        for (now, before) in kinds {
             let there = |files: &Files, name: &String| files.get(name).is_some_and(Option::is_some);
             // What is not named any more may well be there.
             let is_gone = |name: &&String| there(before, name) && now.get(*name).is_some_and(Option::is_none);

@@ -88,6 +88,9 @@ fn table(page: &mut Page, title: &str, groups: &[&Group], rates: &GatedRates<'_>
 fn bill(report: &RunReport) -> String {
     let missing = billed::missing(&report.bill).map(|missing| format!("**incomplete**, {missing}"));
     let doubtful = billed::doubtful(&report.bill).map(|doubtful| format!("**may be wrong**: {doubtful}"));
-    let parts: Vec<String> = [billed::spent(report), billed::simulated(report), missing, doubtful].into_iter().flatten().collect();
+    let parts: Vec<String> = [billed::spent(report), billed::simulated(report), missing, doubtful, billed::unanswered(&report.bill)]
+        .into_iter()
+        .flatten()
+        .collect();
     parts.join("; ").replace('$', "\\$")
 }

@@ -140,7 +140,7 @@ fn sums(report: &RunReport, standings: &Standings<'_>) -> Vec<(&'static str, Str
 fn bill(report: &RunReport) -> Vec<String> {
     let missing = billed::missing(&report.bill).map(|missing| format!("incomplete, {missing}"));
     let doubtful = billed::doubtful(&report.bill).map(|doubtful| format!("may be wrong: {doubtful}"));
-    [billed::spent(report), billed::simulated(report), missing, doubtful].into_iter().flatten().collect()
+    [billed::spent(report), billed::simulated(report), missing, doubtful, billed::unanswered(&report.bill)].into_iter().flatten().collect()
 }
 
 fn retried(report: &RunReport, screen: &mut Screen<'_>) -> io::Result<()> {

@@ -32,12 +32,14 @@ pub(super) async fn seek(
 ) -> Result<Sought, BatchFault> {
     let is_older = |batch: &Batch| row.newest.as_ref().is_some_and(|(id, at)| batch.id == *id || batch.created_at < *at);
     let mut unclear = false;
+    // One of them may be it: nothing may be asked again before its results say whose it is.
+    let mut unread: Option<BatchFault> = None;
     let mut after: Option<String> = None;
-    for _ in 0..MOST_PAGES {
+    'pages: for _ in 0..MOST_PAGES {
         let (page, more) = client.list(PAGE, after.as_deref()).await?;
         for batch in &page {
             if is_older(batch) {
-                return Ok(if unclear { Sought::Unclear } else { Sought::Nothing });
+                break 'pages;
             }
             // `processing` has all of them until the end, and the sum never changes.
             let fits = batch.counts.sum() == row.requests && !known.contains(&batch.id) && !strangers.contains(&batch.id);
@@ -49,12 +51,13 @@ pub(super) async fn seek(
                 Err(fault) if fault.kind == FaultKind::NotFound => continue,
                 looked => looked?,
             };
-            match (batch.status, batch.status == Status::Ended && is_ours(client, &batch, &row.mark).await?) {
-                (Status::Ended, true) => return Ok(Sought::Found(batch)),
-                (Status::Ended, false) => {
-                    strangers.insert(batch.id);
-                }
-                (Status::InProgress | Status::Canceling, _) => unclear = true,
+            match batch.status {
+                Status::InProgress | Status::Canceling => unclear = true,
+                Status::Ended => match whose(client, &batch, &row.mark).await? {
+                    Whose::Ours => return Ok(Sought::Found(batch)),
+                    Whose::Others => drop(strangers.insert(batch.id)),
+                    Whose::Unread => unread = Some(nameless(&batch)),
+                },
             }
         }
         after = page.last().map(|batch| batch.id.clone()).filter(|_| more);
@@ -62,20 +65,42 @@ pub(super) async fn seek(
             break;
         }
     }
-    Ok(if unclear { Sought::Unclear } else { Sought::Nothing })
+    match unread {
+        Some(fault) => Err(fault),
+        None if unclear => Ok(Sought::Unclear),
+        None => Ok(Sought::Nothing),
+    }
+}
+
+/// What the results of a batch tell.
+enum Whose {
+    Ours,
+    Others,
+    /// They came without any line that names a request, as a gateway cuts them: every request of a batch that has ended has a line.
+    Unread,
 }
 
 /// One line is enough: the mark stands in every `custom_id` of a batch of ours, and of no other.
-async fn is_ours(client: &Batches, batch: &Batch, mark: &str) -> Result<bool, BatchFault> {
+async fn whose(client: &Batches, batch: &Batch, mark: &str) -> Result<Whose, BatchFault> {
     let mut results = match client.results(batch).await {
         // Whoever's it was, nothing of it can be had any more.
-        Err(fault) if fault.kind == FaultKind::NotFound => return Ok(false),
+        Err(fault) if fault.kind == FaultKind::NotFound => return Ok(Whose::Others),
         results => results?,
     };
     while let Some(line) = results.next().await? {
         if let Ok(line) = line {
-            return Ok(draft::place(mark, &line.custom_id).is_some());
+            return Ok(if draft::place(mark, &line.custom_id).is_some() { Whose::Ours } else { Whose::Others });
         }
     }
-    Ok(false)
+    Ok(Whose::Unread)
+}
+
+fn nameless(batch: &Batch) -> BatchFault {
+    let Batch { id, .. } = batch;
+    BatchFault {
+        kind: FaultKind::Unknown,
+        message: format!("batch {id} may be it, and no line of its results can be read"),
+        hint: Some("`promptkeel run --batch` looks again, and asks nothing twice".to_owned()),
+        after: None,
+    }
 }

@@ -10,7 +10,7 @@ pub mod write;
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -94,6 +94,26 @@ impl Recordings {
         if errors.is_empty() { Ok(recordings) } else { Err(errors) }
     }
 
+    /// The same of a file that stands elsewhere, such as in a commit: its name, and what is in it.
+    ///
+    /// # Errors
+    /// As those of [`Recordings::open`].
+    pub fn of_text(name: String, text: &[u8]) -> Result<Self, Vec<StoreError>> {
+        let mut recordings = Self::default();
+        // Answers are read when they are needed, and from a file: nobody holds all of them.
+        let copied = || -> std::io::Result<File> {
+            let mut file = tempfile::tempfile()?;
+            file.write_all(text)?;
+            file.seek(SeekFrom::Start(0))?;
+            Ok(file)
+        };
+        let errors = match copied() {
+            Ok(file) => recordings.read(file, name),
+            Err(error) => vec![StoreError::RecordingFile { file: name, reason: error.to_string() }],
+        };
+        if errors.is_empty() { Ok(recordings) } else { Err(errors) }
+    }
+
     /// Whether nothing is recorded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -154,7 +174,8 @@ impl Recordings {
         let mut reader = BufReader::with_capacity(1 << 16, &file);
         let (mut offset, mut count) = (0_u64, 0_u32);
         let mut found: HashMap<Key, Entry> = HashMap::new();
-        let mut errors: Vec<(u32, String)> = Vec::new();
+        let mut errors: Vec<(u32, StoreError)> = Vec::new();
+        let wrong = |line, reason| (line, StoreError::Recording { file: name.clone(), line, reason });
         let mut conflicts: Vec<(Entry, Entry)> = Vec::new();
         let mut buffer = Vec::new();
         let unreadable = loop {
@@ -168,7 +189,7 @@ impl Recordings {
             }
             count = count.saturating_add(1);
             if read > LONGEST_LINE {
-                errors.push((count, format!("longer than {} MB", LONGEST_LINE >> 20)));
+                errors.push(wrong(count, format!("longer than {} MB", LONGEST_LINE >> 20)));
                 break None;
             }
             let text = trimmed(&buffer);
@@ -188,7 +209,7 @@ impl Recordings {
                         }
                     }
                 }
-                Err(reason) => errors.push((count, reason)),
+                Err(reason) => errors.push(wrong(count, reason)),
             }
             if errors.len() > MOST_TOLD {
                 break None;
@@ -201,9 +222,10 @@ impl Recordings {
         }
         errors.extend(conflicts.iter().filter_map(|(first, second)| {
             let same = self.text(first).is_ok_and(|text| self.text(second).is_ok_and(|other| is_same(&text, &other)));
-            (!same).then(|| (second.line, format!("another answer than line {} has under the same key", first.line)))
+            let (line, first) = (second.line, first.line);
+            (!same).then(|| (line, StoreError::RecordedTwice { file: name.clone(), line, first }))
         }));
-        errors.sort();
+        errors.sort_by_key(|(line, _)| *line);
         let hidden = errors.len() > MOST_TOLD;
         errors.truncate(MOST_TOLD);
         for (key, entry) in found {
@@ -212,8 +234,7 @@ impl Recordings {
                 *known = entry;
             }
         }
-        let mut errors: Vec<StoreError> =
-            errors.into_iter().map(|(line, reason)| StoreError::Recording { file: name.clone(), line, reason }).collect();
+        let mut errors: Vec<StoreError> = errors.into_iter().map(|(_, error)| error).collect();
         if hidden {
             errors.push(StoreError::RecordingFile { file: name, reason: format!("more than {MOST_TOLD} lines are wrong") });
         }

@@ -42,6 +42,8 @@ pub struct Written {
     pub mixed: u64,
     /// Answers that are needed and wanted from the store, and neither stored nor recorded.
     pub missing: Vec<Key>,
+    /// The file was left as it is: all of it would have gone, and nothing was there to take its place.
+    pub stays: bool,
 }
 
 /// Writes the answers that are needed, and no other. Nothing is written where nothing is different, and no file is left where nothing is
@@ -50,7 +52,7 @@ pub struct Written {
 /// # Errors
 /// A recorded answer is needed that is damaged, or the disk refuses. Then the file is as it was.
 pub fn write(file: &RecordingFile, needed: Vec<Needed>, store: &Store, lock_folder: &Path) -> Result<Written, StoreError> {
-    let unwritable = |error: &io::Error| StoreError::RecordingFile { file: file.name.clone(), reason: error.to_string() };
+    let unwritable = |error: &io::Error| StoreError::UnwrittenRecording { file: file.name.clone(), reason: error.to_string() };
     let folder = file.path.parent().unwrap_or(Path::new("."));
     let lock = File::options().read(true).write(true).create(true).truncate(false).open(lock_folder.join("recordings.lock"));
     let lock = lock.map_err(|error| unwritable(&error))?;
@@ -76,6 +78,9 @@ pub fn write(file: &RecordingFile, needed: Vec<Needed>, store: &Store, lock_fold
     }
     written.answers = lines.len() as u64;
     written.gone = (recorded.len() as u64 + written.added).saturating_sub(written.answers);
+    if lines.is_empty() && !recorded.is_empty() && !written.missing.is_empty() {
+        return Ok(Written { answers: recorded.len() as u64, stays: true, ..written });
+    }
     if lines.is_empty() {
         return match fs::remove_file(&file.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unwritable(&error)),
