@@ -138,31 +138,27 @@ pub(crate) fn save(project: &Project, suites: &[Arc<Suite>], store: &Store, whos
 }
 
 /// What a replay lacks, and what it would cost.
-pub(crate) fn missing(plan: &Plan, known: &HashSet<Key>, price: &PlanPrice) -> Unanswered {
+pub(crate) fn missing(plan: &Plan, known: &HashSet<Key>, price: &PlanPrice) -> Option<Unanswered> {
     let lacks = |cell: &&PlannedCell| cell.keys.iter().any(|key| !known.contains(key));
-    match plan.cells.iter().filter(lacks).count() {
-        0 => Unanswered::default(),
-        cells => Unanswered {
-            cells: cells as u64,
-            requests: price.to_ask(),
-            about_usd: price.estimate.usd,
-            at_most_usd: price.upper_bound_usd,
-            unpriced: price.unpriced,
-        },
-    }
+    let cells = plan.cells.iter().filter(lacks).count() as u64;
+    (cells > 0).then(|| Unanswered {
+        cells,
+        requests: price.to_ask(),
+        about_usd: price.estimate.usd,
+        at_most_usd: price.upper_bound_usd,
+        unpriced: price.unpriced,
+    })
 }
 
 /// The same before the run, for whoever waits for it.
-pub(crate) fn told_missing(missing: &Unanswered) -> Option<Problem> {
+pub(crate) fn told_missing(missing: &Unanswered) -> Problem {
     let Unanswered { cells, requests, about_usd, at_most_usd, unpriced } = missing;
     let unpriced = if *unpriced > 0 { format!(", {unpriced} of them at an unknown price") } else { String::new() };
-    (*cells > 0).then(|| {
-        let [cells, requests] =
-            [(*cells, "cell"), (*requests, "request")].map(|(count, what)| counted(usize::try_from(count).unwrap_or(usize::MAX), what));
-        let (about, at_most) = (dollars(*about_usd), dollars(*at_most_usd));
-        Problem::warning(format!("{cells} without an answer, about {about} to ask ({requests}, at most {at_most}{unpriced})"))
-            .hint("run with a key to record them: `promptkeel run --record` asks only what is missing")
-    })
+    let [cells, requests] =
+        [(*cells, "cell"), (*requests, "request")].map(|(count, what)| counted(usize::try_from(count).unwrap_or(usize::MAX), what));
+    let (about, at_most) = (dollars(*about_usd), dollars(*at_most_usd));
+    Problem::warning(format!("{cells} without an answer, about {about} to ask ({requests}, at most {at_most}{unpriced})"))
+        .hint("run with a key to record them: `promptkeel run --record` asks only what is missing")
 }
 
 /// Records what a run with `--record` answered, or, where a folder says that answers are recorded, what it accepted. Returns what could not

@@ -25,7 +25,6 @@ use crate::cli::prompts::Texts;
 use crate::cli::session::{self, Session};
 use crate::cli::{caps, compare, confirm, earlier, locks, orphans, plan, recordings};
 use crate::gate::judge::RunFacts;
-use crate::model::bill::Unanswered;
 use crate::model::catalog::Catalog;
 use crate::model::cost;
 use crate::model::event::RunEvent;
@@ -161,10 +160,10 @@ pub(crate) async fn round(
         let told = format!("without {names} only stored answers are judged: a cell without one has no verdict");
         session.problems.push(Problem::warning(told).hint("pull requests of forks get no key; elsewhere set it"));
     }
-    let mut unanswered = Unanswered::default();
+    let mut unanswered = None;
     if mode == CacheArgument::Only {
         unanswered = recordings::missing(&session.plan, &known, &price);
-        session.problems.extend(recordings::told_missing(&unanswered));
+        session.problems.extend(unanswered.as_ref().map(recordings::told_missing));
     }
     let stopping = interrupted.child_token();
     let wanted = Wanted {
@@ -323,7 +322,7 @@ pub(crate) async fn round(
     compare::tell_all_apart(&mut report);
     report.prompt_changes = prompts.changes(&plan.suites, &report.cells);
     report.bill.doubtful_samples = doubtful;
-    report.bill.unanswered = unanswered;
+    report.bill.unanswered = unanswered.map(Box::new);
     report.right_size = right_size::of_run(&report, &plan.suites, &project.catalog);
     report.improved = before(&store, &report.run).and_then(|before| history::improved(&before, &report)).into_iter().collect();
     add_late(&mut report, &plan, &project.catalog, &late);

@@ -40,10 +40,14 @@ pub struct Unanswered {
 }
 
 impl Unanswered {
-    /// Everything had its answer, or was asked.
-    #[must_use]
-    pub const fn is_nothing(&self) -> bool {
-        self.cells == 0
+    /// Adds what another part of the same run lacked.
+    fn add(&mut self, other: &Self) {
+        let Self { cells, requests, about_usd, at_most_usd, unpriced } = other;
+        self.cells = self.cells.saturating_add(*cells);
+        self.requests = self.requests.saturating_add(*requests);
+        self.about_usd += *about_usd;
+        self.at_most_usd += *at_most_usd;
+        self.unpriced = self.unpriced.saturating_add(*unpriced);
     }
 }
 
@@ -129,7 +133,7 @@ impl Bill {
             unknown_at_most_usd,
             doubtful_samples,
             compared_usd,
-            unanswered: Unanswered { cells, requests, about_usd, at_most_usd, unpriced },
+            unanswered,
         } = other;
         self.spent_usd += *spent_usd;
         self.saved_by_store_usd += *saved_by_store_usd;
@@ -143,12 +147,9 @@ impl Bill {
         self.unknown(*unknown_attempts, *unknown_at_most_usd);
         self.doubtful_samples = self.doubtful_samples.saturating_add(*doubtful_samples);
         self.compared_usd += *compared_usd;
-        let unanswered = &mut self.unanswered;
-        unanswered.cells = unanswered.cells.saturating_add(*cells);
-        unanswered.requests = unanswered.requests.saturating_add(*requests);
-        unanswered.about_usd += *about_usd;
-        unanswered.at_most_usd += *at_most_usd;
-        unanswered.unpriced = unanswered.unpriced.saturating_add(*unpriced);
+        if let Some(unanswered) = unanswered {
+            self.unanswered.get_or_insert_default().add(unanswered);
+        }
     }
 }
 

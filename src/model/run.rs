@@ -236,9 +236,9 @@ pub struct Bill {
     /// The part of what was spent that the baseline and fresh samples cost: it stands in no cell of the run.
     #[serde(default, skip_serializing_if = "Money::is_zero")]
     pub compared_usd: Money,
-    /// What a replay lacked, and what it would cost to ask for it.
-    #[serde(default, skip_serializing_if = "Unanswered::is_nothing")]
-    pub unanswered: Unanswered,
+    /// What a replay lacked, and what it would cost to ask for it; absent where it lacked nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unanswered: Option<Box<Unanswered>>,
 }
 
 /// Totals of some of the cells.

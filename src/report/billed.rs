@@ -61,13 +61,11 @@ pub(super) fn missing(bill: &Bill) -> Option<String> {
 
 /// What a replay lacked: `12 cells without an answer, about $0.3125 to ask (at most $0.3577): run with a key to record them`.
 pub(super) fn unanswered(bill: &Bill) -> Option<String> {
-    let Unanswered { cells, requests: _, about_usd, at_most_usd, unpriced } = bill.unanswered;
+    let Unanswered { cells, requests: _, about_usd, at_most_usd, unpriced } = **bill.unanswered.as_ref()?;
     let unpriced = if unpriced > 0 { format!(", and {unpriced} requests at an unknown price") } else { String::new() };
-    (cells > 0).then(|| {
-        let cells = counted(cells, "cell", "cells");
-        let (about, at_most) = (dollars(about_usd), dollars(at_most_usd));
-        format!("{cells} without an answer, about {about} to ask (at most {at_most}{unpriced}): run with a key to record them")
-    })
+    let cells = counted(cells, "cell", "cells");
+    let (about, at_most) = (dollars(about_usd), dollars(at_most_usd));
+    Some(format!("{cells} without an answer, about {about} to ask (at most {at_most}{unpriced}): run with a key to record them"))
 }
 
 /// What the endpoint's own counts may make wrong.
@@ -78,6 +76,7 @@ pub(super) fn doubtful(bill: &Bill) -> Option<String> {
 
 /// Every amount by its name in the JSON report, exact; only what was spent is there where it is nothing.
 pub(super) fn members(bill: &Bill) -> Vec<(&'static str, String)> {
+    let lacking = bill.unanswered.as_deref().copied().unwrap_or_default();
     let amounts = [
         ("saved_by_store_usd", bill.saved_by_store_usd),
         ("saved_by_prompt_cache_usd", bill.saved_by_prompt_cache_usd),
@@ -88,14 +87,14 @@ pub(super) fn members(bill: &Bill) -> Vec<(&'static str, String)> {
         ("simulated_saved_by_batch_usd", bill.simulated_saved.by_batch_usd),
         ("compared_usd", bill.compared_usd),
         ("unknown_at_most_usd", bill.unknown_at_most_usd.unwrap_or_default()),
-        ("unanswered_about_usd", bill.unanswered.about_usd),
-        ("unanswered_at_most_usd", bill.unanswered.at_most_usd),
+        ("unanswered_about_usd", lacking.about_usd),
+        ("unanswered_at_most_usd", lacking.at_most_usd),
     ];
     let counts = [
         ("unpriced_samples", bill.unpriced_samples),
         ("unknown_attempts", bill.unknown_attempts),
         ("doubtful_samples", bill.doubtful_samples),
-        ("unanswered_cells", bill.unanswered.cells),
+        ("unanswered_cells", lacking.cells),
     ];
     let amounts = amounts.into_iter().filter(|(_, amount)| *amount != Money::ZERO).map(|(name, amount)| (name, amount.to_string()));
     let counts = counts.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| (name, count.to_string()));

@@ -125,7 +125,7 @@ mod tests {
     fn simulated_money_is_always_marked() {
         let bill = Bill { simulated_usd: "0.5".parse().unwrap(), ..Bill::default() };
         assert_eq!(worth(&bill, 4), "$0.5000 sim");
-        let both = Bill { spent_usd: "1".parse().unwrap(), unpriced_samples: 2, ..bill };
+        let both = Bill { spent_usd: "1".parse().unwrap(), unpriced_samples: 2, ..bill.clone() };
         assert_eq!(worth(&both, 2), "$1.00+, $0.50 sim");
         assert_eq!(worth(&Bill { unpriced_samples: 1, ..Bill::default() }, 2), "unpriced");
         assert_eq!(worth_decimals([&bill, &both].into_iter()), 4);

@@ -226,7 +226,7 @@ fn a_replay_prices_what_is_missing() {
     let project = Project::passing();
     let ran = project.run(&["run", "--cache", "only"]);
     assert_eq!(ran.code, 3);
-    assert!(ran.stderr.contains("2 cells without an answer, about $0.0005 to ask (2 requests, at most $"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("2 cells without an answer, about $0.000536 to ask (2 requests, at most $"), "{}", ran.stderr);
 }
 
 #[test]
