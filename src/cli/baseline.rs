@@ -3,22 +3,26 @@
 mod against;
 pub(crate) mod blessed;
 pub(crate) mod deciding;
+pub(crate) mod gone;
 pub(crate) mod planned;
 mod remembered;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use crate::cli::arguments::CacheArgument;
 use crate::cli::arguments::baseline::ComparisonArguments;
 use crate::cli::arguments::run::RunArguments;
+use crate::cli::baseline::gone::{Before, Present};
 use crate::cli::baseline::planned::{Asking, GIT, PREVIOUS, PlannedBaseline};
 use crate::cli::baseline::remembered::Remembered;
 use crate::cli::formats;
 use crate::cli::history;
 use crate::cli::project::{Failure, Project};
+use crate::cli::settings::gate::GateSettings;
 use crate::gate::models;
 use crate::model::baseline::{Baseline, ComparisonAsked, KeptCell, KnownSuite, MODEL};
 use crate::model::catalog::Catalog;
@@ -27,6 +31,7 @@ use crate::model::gate::{Exit, SuitePolicy};
 use crate::model::problem::{Problem, Severity};
 use crate::model::reply::Served;
 use crate::model::run::{Bill, CellResult, RunReport, Shard};
+use crate::model::suite::Suite;
 use crate::runner::plan::{Plan, PlannedCell};
 use crate::runner::run::Ran;
 use crate::runner::{execute, totals};
@@ -60,12 +65,13 @@ impl Compared {
         project: &Project,
         arguments: &RunArguments,
         plan: &mut Plan,
+        all_suites: Option<&[Arc<Suite>]>,
         store: &Store,
         now: DateTime<Utc>,
     ) -> Result<Self, Failure> {
         let of_run = arguments;
         let arguments = &arguments.comparison;
-        let (mut asked, mut told) = asked(arguments, plan)?;
+        let (mut asked, mut told) = asked(arguments, &project.settings.gate, plan)?;
         if of_run.selection.failed {
             if let Some(reference) = of_flag(arguments) {
                 let problem = Problem::error(format!("`--failed` cannot be compared with `{reference}`"));
@@ -91,6 +97,8 @@ impl Compared {
         references.sort_unstable();
         references.dedup();
         let (mut baselines, mut recorded) = (Vec::new(), Vec::new());
+        let present = Present { suites: all_suites, meant: &project.settings.gate.gone };
+        told.extend(present.contradicted().filter(|_| !references.is_empty()));
         for reference in references {
             let suites: HashSet<&str> =
                 asked.iter().filter(|(_, asked)| asked.baseline == reference).map(|(suite, _)| suite.as_str()).collect();
@@ -101,18 +109,13 @@ impl Compared {
             let asking = Asking { project, plan, selection: &of_run.selection, answers: &of_run.answers, now };
             let planned = match reference {
                 PREVIOUS => Some(asking.previous_version(&suites)?),
-                git if git.starts_with(GIT) => Some(asking.revision(git, &suites)?),
+                git if git.starts_with(GIT) => Some(asking.revision(git, &suites, present)?),
                 _ => None,
             };
-            if let Some(PlannedBaseline { baseline, cells: of_baseline, gone, unbounded: of_them, recordings, told: unused }) = planned {
+            if let Some(PlannedBaseline { baseline, cells: of_baseline, unbounded: of_them, recordings, told: unused }) = planned {
                 told.extend(unused);
                 recorded.extend(recordings);
-                told.extend(gone.iter().map(|suite| {
-                    let problem = Problem::warning(format!(
-                        "suite `{suite}` is in the baseline `{reference}`, and not in this run: nothing of it is compared"
-                    ));
-                    problem.hint("what a suite that is gone or renamed asked for is gated no more")
-                }));
+                told.extend(gone::told(reference, &baseline.gone));
                 if reference == PREVIOUS && of_baseline.is_empty() && arguments.baseline.is_some() && of_run.selection.shard.is_none() {
                     let problem = Problem::error(format!("baseline `{PREVIOUS}`: no prompt of these suites has an earlier version"));
                     return Err(problem
@@ -128,7 +131,8 @@ impl Compared {
             // A flag's path starts where the user stands, a suite's at the project's root.
             let folder = if arguments.baseline.is_some() { &project.current } else { &project.root };
             let replays = matches!(of_run.answers.cache, CacheArgument::ReadWrite | CacheArgument::Only);
-            let mut found = Finding { project, plan, store, replays, folder }.find(reference, &suites)?;
+            let mut found = Finding { project, plan, store, replays, folder, present }.find(reference, &suites)?;
+            told.extend(found.iter().flat_map(|baseline| gone::told(reference, &baseline.gone)));
             for baseline in &mut found {
                 baseline.cells.retain(|cell| suites.contains(&*cell.address.suite));
             }
@@ -141,8 +145,8 @@ impl Compared {
     }
 
     /// A watch judges what was edited, again and again; held against a baseline it would be judged as often.
-    pub(crate) fn of_watch(arguments: &RunArguments, plan: &Plan) -> Result<Self, Failure> {
-        let (asked, _) = asked(&arguments.comparison, plan)?;
+    pub(crate) fn of_watch(project: &Project, arguments: &RunArguments, plan: &Plan) -> Result<Self, Failure> {
+        let (asked, _) = asked(&arguments.comparison, &project.settings.gate, plan)?;
         let told = uncompared("a watch judges after each edit", &asked).into_iter().collect();
         Ok(Self { told, ..Self::default() })
     }
@@ -202,7 +206,7 @@ fn beside(plan: &mut Plan, cells: Vec<PlannedCell>) {
 }
 
 /// What each suite with gated cells asks for, and which cannot have it.
-fn asked(arguments: &ComparisonArguments, plan: &Plan) -> Result<(BTreeMap<String, ComparisonAsked>, Vec<Problem>), Failure> {
+fn asked(arguments: &ComparisonArguments, of_settings: &GateSettings, plan: &Plan) -> Result<(BTreeMap<String, ComparisonAsked>, Vec<Problem>), Failure> {
     let gated = plan.cells.iter().filter(|cell| cell.variant.gated);
     let suites: HashSet<&str> = gated.map(|cell| &*cell.variant.suite_name).collect();
     let (mut asked, mut told) = (BTreeMap::new(), Vec::new());
@@ -222,8 +226,8 @@ fn asked(arguments: &ComparisonArguments, plan: &Plan) -> Result<(BTreeMap<Strin
                 }
             },
         };
-        let margin = arguments.margin.or(suite.gate.margin).unwrap_or(DEFAULT);
-        let alpha = arguments.alpha.or(suite.gate.alpha).unwrap_or(DEFAULT);
+        let margin = arguments.margin.or(suite.gate.margin).or(of_settings.margin).unwrap_or(DEFAULT);
+        let alpha = arguments.alpha.or(suite.gate.alpha).or(of_settings.alpha).unwrap_or(DEFAULT);
         asked.insert(suite.name.clone(), ComparisonAsked { baseline, margin, alpha, decides: arguments.decide });
     }
     // Where one suite can, the others are told of.
@@ -280,17 +284,18 @@ struct Finding<'a> {
     /// Stored answers are read.
     replays: bool,
     folder: &'a Path,
+    present: Present<'a>,
 }
 
 impl Finding<'_> {
     /// What the reference names: of remembered runs perhaps several, each for some of the suites.
     fn find(&self, reference: &str, suites: &HashSet<&str>) -> Result<Vec<Baseline>, Failure> {
-        let Self { project, plan, store, replays, .. } = *self;
+        let Self { project, plan, store, replays, present, .. } = *self;
         if history::names_run(reference) {
-            return Remembered { project, plan, store, replays, reference }.find(suites);
+            return Remembered { project, plan, store, replays, present, reference }.find(suites);
         }
         if reference == blessed::REFERENCE {
-            return Ok(vec![blessed::baseline(project, store, suites)?]);
+            return Ok(vec![blessed::baseline(project, store, suites, present)?]);
         }
         let report = formats::read(self.folder, Path::new(reference)).map_err(|mut failure| {
             for problem in &mut failure.problems {
@@ -308,12 +313,17 @@ impl Finding<'_> {
             return Err(problem.hint("`promptkeel merge` makes one report of all shards: name that one").into());
         }
         let of_suites = |suite: &KnownSuite| suites.contains(suite.name.as_str());
+        let mut gated = Before::default();
+        for cell in report.cells.iter().filter(|cell| cell.gated) {
+            gated.add(&cell.address.suite, &cell.address.case, &cell.digests.variables);
+        }
         let known = report.policies.iter().map(|policy| KnownSuite { name: policy.name.clone(), ..KnownSuite::default() });
         Ok(vec![Baseline {
             reference: reference.to_owned(),
             run: Some(report.run.id),
             part: report.run.filtered || report.exit == Exit::Interrupted,
             suites: known.filter(of_suites).collect(),
+            gone: present.gone(&gated),
             revision: report.run.revision,
             started_at: Some(report.run.started_at),
             cells: report.cells.into_iter().map(without_request).collect(),
@@ -351,7 +361,10 @@ fn in_common(reference: &str, baselines: &[Baseline], plan: &Plan) -> Result<(),
     if plan.cells.iter().any(|cell| known.contains(&(&*cell.variant.suite_name, &*cell.case_id))) {
         return Ok(());
     }
-    let problem = Problem::error(format!("baseline `{reference}` has no case in common with what is run"));
+    let gone = baselines.iter().flat_map(|baseline| &baseline.gone).next();
+    let renamed = gone.map(|suite| format!(": suite `{}` is not in this project{}", suite.name, crate::gate::gone::like(suite)));
+    let renamed = renamed.unwrap_or_default();
+    let problem = Problem::error(format!("baseline `{reference}` has no case in common with what is run{renamed}"));
     Err(problem.hint("cases are paired by suite and id; name another baseline, or `--baseline none`").into())
 }
 

@@ -14,6 +14,7 @@ use crate::cli::console::Console;
 use crate::cli::formats::{self, Kept};
 use crate::cli::plan::There;
 use crate::cli::project::{Failure, Project};
+use crate::cli::settings::gate::GateSettings;
 use crate::cli::session::{self, Session};
 use crate::cli::{batching, caps, earlier, locks, plan, recordings};
 use crate::gate::pairing;
@@ -137,7 +138,7 @@ pub(crate) async fn run(
     console.problems(&problems);
     store.settle();
 
-    let calibration = calibrated(&plan, &ran.cells, arguments);
+    let calibration = calibrated(&project.settings.gate, &plan, &ran.cells, arguments);
     let is_empty = calibration.comparison.cases == 0;
     let to_stdout = !outputs.uses_stdout();
     formats::commit_calibration(outputs, &calibration)?;
@@ -210,12 +211,12 @@ fn planned(project: &Project, arguments: &CalibrateArguments, now: DateTime<Utc>
 
 /// The gate of each suite, but for what flags say; and what is said of a run of all of them: each blocks with its part of its alpha, so together
 /// they block at most the mean of these.
-fn policies(plan: &Plan, arguments: &CalibrateArguments) -> (Gates, ComparisonPolicy) {
+fn policies(of_settings: &GateSettings, plan: &Plan, arguments: &CalibrateArguments) -> (Gates, ComparisonPolicy) {
     let default = ComparisonPolicy::default();
     let local = (!arguments.average_only).then(LocalPolicy::default);
     let of_suite = |suite: &Arc<Suite>| ComparisonPolicy {
-        margin: arguments.margin.or(suite.gate.margin).unwrap_or(default.margin),
-        alpha: arguments.alpha.or(suite.gate.alpha).unwrap_or(default.alpha),
+        margin: arguments.margin.or(suite.gate.margin).or(of_settings.margin).unwrap_or(default.margin),
+        alpha: arguments.alpha.or(suite.gate.alpha).or(of_settings.alpha).unwrap_or(default.alpha),
         local,
         look: None,
         family: 1,
@@ -282,8 +283,8 @@ fn store_problem(error: &StoreError) -> Failure {
     Problem::error(error.to_string()).hint(error.hint()).into()
 }
 
-fn calibrated(plan: &Plan, cells: &[CellResult], arguments: &CalibrateArguments) -> Calibration {
-    let (gates, policy) = policies(plan, arguments);
+fn calibrated(of_settings: &GateSettings, plan: &Plan, cells: &[CellResult], arguments: &CalibrateArguments) -> Calibration {
+    let (gates, policy) = policies(of_settings, plan, arguments);
     let (pools, rates) = (pools(plan, cells, arguments.runs), rates(plan));
     let affordable = MOST_CASES / u32::try_from(pools.len()).unwrap_or(u32::MAX).max(1);
     let losses = (arguments.draws / DEALS_PER_LOSS).min(affordable).max(100);

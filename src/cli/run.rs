@@ -138,8 +138,8 @@ pub(crate) async fn round(
     session.problems.extend(told.iter().cloned());
     let judged = session.plan.cells.len() as u64;
     let mut compared = match arguments.watch {
-        None => Compared::open(project, arguments, &mut session.plan, &store, now)?,
-        Some(_) => Compared::of_watch(arguments, &session.plan)?,
+        None => Compared::open(project, arguments, &mut session.plan, session.all_suites.as_deref(), &store, now)?,
+        Some(_) => Compared::of_watch(project, arguments, &session.plan)?,
     };
     session.problems.append(&mut compared.told);
     let store = Arc::new(std::mem::take(&mut compared.recordings).into_iter().fold(store, Store::over));

@@ -1,5 +1,7 @@
 //! Which settings hold? The embedded defaults, then `promptkeel.toml`, then the environment, then flags.
 
+pub(crate) mod gate;
+
 use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
@@ -38,6 +40,8 @@ pub(crate) const FILE: &str = "promptkeel.toml";
 pub(crate) struct SettingsFile {
     /// How suites run.
     run: RunSection,
+    /// The comparisons of all suites.
+    gate: gate::GateSettings,
     /// Named places that answer.
     endpoints: BTreeMap<String, EndpointSection>,
     /// Prices of models that the catalog does not know, or other prices than the catalog's.
@@ -204,6 +208,7 @@ pub(crate) struct Settings {
     pub(crate) run_timeout: Option<Duration>,
     pub(crate) confirm_above: Money,
     pub(crate) batch: BatchPolicy,
+    pub(crate) gate: gate::GateSettings,
     pub(crate) allow_outside: bool,
     pub(crate) env_file: Option<String>,
     pub(crate) endpoints: BTreeMap<String, EndpointSettings>,
@@ -376,6 +381,7 @@ fn resolve(defaults: SettingsFile, file: SettingsFile, written: Option<&Written>
         run_timeout: run.run_timeout.map(|span| span.0),
         confirm_above: run.confirm_above.expect(expect),
         batch: run.batch.unwrap_or_default(),
+        gate: file.gate,
         allow_outside: run.allow_outside.unwrap_or(false),
         env_file: run.env_file,
         endpoints: resolved,
@@ -553,6 +559,8 @@ mod tests {
             ("[run]\ncase_timeout = \"0s\"\n", "`0s` is not a duration"),
             ("[run]\nmax_concurrency = 0\n", "nonzero"),
             ("[run]\nstream = true\n", "stream"),
+            ("[gate]\nmargin = 5\n", "`margin` is a share from 0 to 1"),
+            ("[gate]\nalpha = 0.5\n", "`alpha` is a share above 0 and below 0.5"),
             ("[endpoints.anthropic]\nstream = \"sometimes\"\n", "sometimes"),
             ("[prices.\"m\"]\ninput = \"-1\"\noutput = \"1\"\n", "-1"),
             ("[endpoints.mine]\ndialect = \"messages\"\n", "endpoint `mine` has no `base_url`"),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::coverage;
+use super::gone;
 use super::models;
 use super::pairing::{Across, Pair};
 use super::side_by_side::{self, ArmCells, Bought, Incomparable};
@@ -73,6 +74,8 @@ pub fn compare(cells: &[CellResult], policies: &[SuitePolicy], baselines: &[Base
             all.push(one);
         }
     }
+    let gone = gone::of(baselines, &all, partial);
+    all.extend(gone);
     all
 }
 

@@ -3,6 +3,7 @@
 pub mod against;
 pub mod coverage;
 pub mod exit;
+pub mod gone;
 pub mod judge;
 pub mod models;
 pub mod pairing;

@@ -68,6 +68,9 @@ pub struct Baseline {
     /// Suites that it knows, though it may have no cell of them that stands against one of this run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub suites: Vec<KnownSuite>,
+    /// Suites that it gates, and that the project has no more: gone or renamed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<GoneSuite>,
     /// Cases that only it has, where its cells were answered in this run: they were not asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<String>,
@@ -116,6 +119,27 @@ pub struct KnownSuite {
     /// What its gate asks for there and not here, where that is known: `margin 0.05 -> 0.5`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gate: Vec<String>,
+}
+
+/// A suite that a baseline gates, and that the project has no more.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct GoneSuite {
+    /// Its name in the baseline.
+    pub name: String,
+    /// How many cases of it are gated there.
+    pub cases: u32,
+    /// The suite that is perhaps the same under another name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub like: Option<LikeSuite>,
+}
+
+/// A suite that the baseline does not know, with most cases of one that is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct LikeSuite {
+    /// Its name.
+    pub name: String,
+    /// How many of those cases it has: the same id, the same variables.
+    pub cases: u32,
 }
 
 impl Baseline {

@@ -64,7 +64,9 @@ pub fn fingerprint(cell: &PlannedCell, accepted: Option<&str>) -> Arc<str> {
     digests(cell, accepted).fingerprint
 }
 
-fn variables(case: &Case) -> Arc<str> {
+/// Digest of a case's variables: two cases of the same ask the same.
+#[must_use]
+pub fn variables(case: &Case) -> Arc<str> {
     digest(&*case.variables)
 }
 

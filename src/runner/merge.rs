@@ -139,6 +139,11 @@ fn baselines(reports: &mut [RunReport]) -> Result<Vec<Baseline>, MergeError> {
         known.cells.extend(one.cells.drain(..).filter(|cell| !there.contains(&cell.address)));
         known.part |= one.part;
         known.failed |= one.failed;
+        for suite in one.gone {
+            if !known.gone.contains(&suite) {
+                known.gone.push(suite);
+            }
+        }
         for case in one.dropped {
             if !known.dropped.contains(&case) {
                 known.dropped.push(case);

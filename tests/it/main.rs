@@ -45,6 +45,7 @@ mod raw_server;
 mod recorded;
 mod recording;
 mod recording_told;
+mod renamed;
 mod reviewing;
 mod running;
 mod rust_source;

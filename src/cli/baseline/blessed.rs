@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::cli::arguments::baseline::{BaselineArguments, BaselineCommand};
+use crate::cli::baseline::gone::{Before, Present};
 use crate::cli::console::{Console, counted};
 use crate::cli::project::{Failure, Project};
 use crate::cli::{formats, history};
@@ -37,12 +38,16 @@ pub(crate) fn run(project: &Project, arguments: &BaselineArguments, console: &Co
 }
 
 /// What is blessed, for a run to be compared with; the replies that the store has are known again.
-pub(crate) fn baseline(project: &Project, store: &Store, suites: &HashSet<&str>) -> Result<Baseline, Failure> {
+pub(crate) fn baseline(project: &Project, store: &Store, suites: &HashSet<&str>, present: Present<'_>) -> Result<Baseline, Failure> {
     let catalog: &Catalog = &project.catalog;
     let Some(blessed) = read(project)? else {
         let problem = Problem::error(format!("baseline `{REFERENCE}`: there is no {FILE}"));
         return Err(problem.hint("`promptkeel baseline set` writes it; `--baseline none` compares with nothing").into());
     };
+    let mut gated = Before::default();
+    for cell in blessed.cells.iter().filter(|cell| cell.gated) {
+        gated.add(&cell.address.suite, &cell.address.case, &cell.variables);
+    }
     let cells = blessed.cells.iter().filter(|cell| suites.contains(&*cell.address.suite));
     Ok(Baseline {
         reference: REFERENCE.to_owned(),
@@ -50,6 +55,7 @@ pub(crate) fn baseline(project: &Project, store: &Store, suites: &HashSet<&str>)
         revision: blessed.revision.clone(),
         started_at: Some(blessed.started_at),
         part: blessed.part,
+        gone: present.gone(&gated),
         cells: cells.map(|cell| super::known_again(store, catalog, cell)).collect::<Result<_, _>>()?,
         ..Baseline::default()
     })

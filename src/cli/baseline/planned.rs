@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::cli::arguments::{AnswerArguments, SelectionArguments};
+use crate::cli::baseline::gone::{Before, Present};
 use crate::cli::project::{Failure, Project};
 use crate::cli::{recordings, session};
 pub(crate) use crate::model::baseline::PREVIOUS;
@@ -26,8 +27,6 @@ pub(crate) struct PlannedBaseline {
     /// Without cells, until they are answered.
     pub(crate) baseline: Baseline,
     pub(crate) cells: Vec<PlannedCell>,
-    /// Suites that are not there any more.
-    pub(crate) gone: Vec<String>,
     /// Those of which nobody knows what they can cost.
     pub(crate) unbounded: Vec<Arc<Variant>>,
     /// What that revision has recorded.
@@ -78,7 +77,7 @@ impl Asking<'_> {
     }
 
     /// Prompts, fixtures and suites as they stand in that revision; settings are those of today.
-    pub(crate) fn revision(self, reference: &str, suites: &HashSet<&str>) -> Result<PlannedBaseline, Failure> {
+    pub(crate) fn revision(self, reference: &str, suites: &HashSet<&str>, present: Present<'_>) -> Result<PlannedBaseline, Failure> {
         let revision = reference.strip_prefix(GIT).unwrap_or(reference);
         let commit = git::commit(&self.project.root, revision).map_err(|error| {
             let problem = Problem::error(format!("baseline `{reference}`: {error}"));
@@ -96,9 +95,7 @@ impl Asking<'_> {
         if loaded.problems.iter().any(|problem| problem.severity == Severity::Error) {
             return Err(told(loaded.problems));
         }
-        let is_here = |suite: &Arc<Suite>| self.plan.suites.iter().any(|one| one.name == suite.name);
-        let all = self.selection.suites.is_empty();
-        let gone = loaded.suites.iter().filter(|suite| all && !is_here(suite)).map(|suite| suite.name.clone()).collect();
+        let gone = present.gone(&Before::of(&loaded.suites));
         let mut before: Vec<Arc<Suite>> = loaded.suites.into_iter().filter(|suite| suites.contains(suite.name.as_str())).collect();
         if let Some(samples) = self.answers.samples {
             session::resample(&mut before, samples)?;
@@ -106,7 +103,8 @@ impl Asking<'_> {
         let (recordings, unused) = recordings::of_revision(reference, &tree, &before);
         let plan =
             session::built(self.project, &before, self.answers, self.now, &mut Everything).map_err(|failure| told(failure.problems))?;
-        Ok(PlannedBaseline { gone, recordings, told: unused, ..self.planned(reference, Some(commit), plan) })
+        let planned = self.planned(reference, Some(commit), plan);
+        Ok(PlannedBaseline { baseline: Baseline { gone, ..planned.baseline }, recordings, told: unused, ..planned })
     }
 
     /// What the suite's gate asked for then and does not now: who loosens it should be seen to.
@@ -171,7 +169,6 @@ impl Asking<'_> {
         let cells = before.cells.into_iter().filter(|cell| cell.variant.gated && judged.contains(&place(cell)));
         PlannedBaseline {
             baseline: Baseline { reference: reference.to_owned(), revision, dropped, informing, suites: known, ..Baseline::default() },
-            gone: Vec::new(),
             recordings: Vec::new(),
             told: Vec::new(),
             unbounded: before.unbounded,

@@ -6,9 +6,10 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
+use crate::cli::baseline::gone::{Before, Present};
 use crate::cli::baseline::{known_again, told};
 use crate::cli::project::{Failure, Project};
-use crate::model::baseline::{Baseline, KeptCell, KnownSuite};
+use crate::model::baseline::{Baseline, GoneSuite, KeptCell, KnownSuite};
 use crate::model::gate::Exit;
 use crate::model::key::Key;
 use crate::model::problem::Problem;
@@ -26,6 +27,8 @@ pub(crate) struct Remembered<'a> {
     pub(crate) store: &'a Store,
     /// Stored answers are read, so that what was asked before is not asked again.
     pub(crate) replays: bool,
+    /// What the project has.
+    pub(crate) present: Present<'a>,
     pub(crate) reference: &'a str,
 }
 
@@ -51,7 +54,8 @@ impl Remembered<'_> {
             id => {
                 let record = self.store.run(id).map_err(told)?;
                 let record = record.ok_or_else(|| self.missing(&format!("no run `{id}`")))?;
-                Ok(vec![self.of_record(record, suites)?])
+                let gone = self.present.gone(&gated(&record));
+                Ok(vec![Baseline { gone, ..self.of_record(record, suites)? }])
             }
         }
     }
@@ -101,8 +105,22 @@ impl Remembered<'_> {
         let without = without.map(|suite| KnownSuite { name: (*suite).to_owned(), ..KnownSuite::default() });
         if let Some(first) = baselines.first_mut() {
             first.suites.extend(without);
+            first.gone = self.gone(&runs)?;
         }
         Ok(baselines)
+    }
+
+    /// What the newest whole run gated and the project has no more. One whose gate held goes before all others: a run that was not green because a
+    /// suite is gone must not become the reason why the next one is.
+    fn gone(&self, runs: &[&RunHead]) -> Result<Vec<GoneSuite>, Failure> {
+        let mut whole: Vec<&RunHead> = runs.iter().copied().filter(|run| !run.filtered && run.exit != Exit::Interrupted).collect();
+        whole.sort_by_key(|run| run.exit != Exit::Holds);
+        for run in whole {
+            if let Some(record) = self.store.run(&run.id).map_err(told)?.filter(|record| !record.is_unfinished()) {
+                return Ok(self.present.gone(&gated(&record)));
+            }
+        }
+        Ok(Vec::new())
     }
 
     fn of_record(&self, record: RunRecord, suites: &HashSet<&str>) -> Result<Baseline, Failure> {
@@ -141,6 +159,15 @@ impl Remembered<'_> {
             .hint("`promptkeel history` lists what is; the first run has nothing to be compared with: make it with `--baseline none`")
             .into()
     }
+}
+
+/// What a run gated, as far as it was kept.
+fn gated(record: &RunRecord) -> Before {
+    let mut gated = Before::default();
+    for kept in record.cells.iter().filter_map(|cell| cell.kept.as_ref()).filter(|kept| kept.gated) {
+        gated.add(&kept.address.suite, &kept.address.case, &kept.variables);
+    }
+    gated
 }
 
 /// The gated cells of this run, and what of their answers is known before it begins.

@@ -1,0 +1,111 @@
+//! Did a suite that the baseline gates go, or get another name?
+//!
+//! What is there no more fails nothing, and what has another name is new: a suite that got worse would pass by being renamed. So it is undecided,
+//! until somebody says that it is meant.
+
+use std::collections::BTreeSet;
+
+use super::side_by_side::cases;
+use crate::model::baseline::{Baseline, ComparisonStanding, GoneSuite, SuiteComparison};
+
+/// One comparison that is undecided for each suite that is gone. `partial`: cells were left out on purpose; then only where a suite is new,
+/// which may be the same one.
+pub(super) fn of(baselines: &[Baseline], compared: &[SuiteComparison], partial: bool) -> Vec<SuiteComparison> {
+    let mut told: BTreeSet<&str> = BTreeSet::new();
+    let mut all = Vec::new();
+    for baseline in baselines {
+        let is_new = |one: &SuiteComparison| one.baseline == baseline.reference && one.standing == ComparisonStanding::New;
+        if partial && !compared.iter().any(is_new) {
+            continue;
+        }
+        for suite in baseline.gone.iter().filter(|suite| told.insert(&suite.name)) {
+            all.push(SuiteComparison {
+                suite: suite.name.clone(),
+                baseline: baseline.reference.clone(),
+                model: None,
+                standing: ComparisonStanding::Undecided,
+                compared: None,
+                gap: None,
+                left_out: Vec::new(),
+                cheapest: None,
+                message: message(suite, &baseline.reference),
+            });
+        }
+    }
+    all
+}
+
+fn message(suite: &GoneSuite, reference: &str) -> String {
+    let of_it = cases(usize::try_from(suite.cases).unwrap_or(usize::MAX));
+    format!(
+        "undecided whether it is worse than {reference}: the baseline gates {of_it} of `{}`, and this project has no suite of that name{}; rename it \
+         back, or where that is meant put it under `gone` in the [gate] section of promptkeel.toml{}",
+        suite.name,
+        like(suite),
+        otherwise(reference)
+    )
+}
+
+/// `, but `other` has the same 30 cases`.
+#[must_use]
+pub fn like(suite: &GoneSuite) -> String {
+    let Some(like) = &suite.like else { return String::new() };
+    match like.cases {
+        1 if suite.cases == 1 => format!(", but `{}` has the same case", like.name),
+        all if all == suite.cases => format!(", but `{}` has the same {all} cases", like.name),
+        some => format!(", but `{}` has {some} of them", like.name),
+    }
+}
+
+/// How the baseline itself moves on, where it is not the file that says what is gone.
+fn otherwise(reference: &str) -> &'static str {
+    match reference {
+        "last" | "last-green" => ", or make a run without it with `--baseline none`: where that holds, later ones are held against it",
+        "blessed" => ", or bless a run without it: `promptkeel run --baseline none`, then `promptkeel baseline set`",
+        git if git.starts_with("git:") => "",
+        _ => ", or name a run that was made without it",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate::against::gates;
+    use crate::model::baseline::LikeSuite;
+    use crate::model::gate::GateOutcome;
+
+    fn gone(cases: u32, like: Option<(&str, u32)>) -> Baseline {
+        let like = like.map(|(name, cases)| LikeSuite { name: name.to_owned(), cases });
+        let suite = GoneSuite { name: "tri".to_owned(), cases, like };
+        Baseline { reference: "git:main".to_owned(), gone: vec![suite], ..Baseline::default() }
+    }
+
+    #[test]
+    fn a_suite_that_is_gone_is_undecided_with_the_name_that_it_may_have_now() {
+        let found = of(&[gone(30, Some(("other", 30)))], &[], false);
+        assert_eq!(gates(&found)[0].outcome, GateOutcome::Undecided);
+        assert_eq!(
+            found[0].message,
+            "undecided whether it is worse than git:main: the baseline gates 30 cases of `tri`, and this project has no suite of that name, but \
+             `other` has the same 30 cases; rename it back, or where that is meant put it under `gone` in the [gate] section of promptkeel.toml"
+        );
+        for (baseline, told) in [
+            (gone(30, None), "no suite of that name; rename"),
+            (gone(30, Some(("other", 20))), "but `other` has 20 of them"),
+            (gone(1, Some(("other", 1))), "but `other` has the same case"),
+        ] {
+            let found = of(&[baseline], &[], false);
+            assert!(found[0].message.contains(told), "{}", found[0].message);
+        }
+    }
+
+    #[test]
+    fn it_is_told_once_and_in_a_part_of_a_run_only_where_something_is_new() {
+        let twice = [gone(30, None), Baseline { reference: "last".to_owned(), ..gone(30, None) }];
+        assert_eq!(of(&twice, &[], false).len(), 1);
+        assert_eq!(of(&twice, &[], true), []);
+        let mut new = of(&twice[..1], &[], false);
+        new[0].standing = ComparisonStanding::New;
+        assert_eq!(of(&twice, &new, true).len(), 1);
+    }
+}
