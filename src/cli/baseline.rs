@@ -71,7 +71,7 @@ impl Compared {
     ) -> Result<Self, Failure> {
         let of_run = arguments;
         let arguments = &arguments.comparison;
-        let (mut asked, mut told) = asked(arguments, &project.settings.gate, plan)?;
+        let (mut asked, mut told) = asked(of_run, &project.settings.gate, plan)?;
         if of_run.selection.failed {
             if let Some(reference) = of_flag(arguments) {
                 let problem = Problem::error(format!("`--failed` cannot be compared with `{reference}`"));
@@ -103,7 +103,7 @@ impl Compared {
             let suites: HashSet<&str> =
                 asked.iter().filter(|(_, asked)| asked.baseline == reference).map(|(suite, _)| suite.as_str()).collect();
             if let Some(base) = models::named(reference) {
-                baselines.extend(against::beside(plan, reference, base, &suites));
+                baselines.extend(against::beside(plan, reference, base, &suites, &of_run.selection));
                 continue;
             }
             let asking = Asking { project, plan, selection: &of_run.selection, answers: &of_run.answers, now };
@@ -146,7 +146,7 @@ impl Compared {
 
     /// A watch judges what was edited, again and again; held against a baseline it would be judged as often.
     pub(crate) fn of_watch(project: &Project, arguments: &RunArguments, plan: &Plan) -> Result<Self, Failure> {
-        let (asked, _) = asked(&arguments.comparison, &project.settings.gate, plan)?;
+        let (asked, _) = asked(arguments, &project.settings.gate, plan)?;
         let told = uncompared("a watch judges after each edit", &asked).into_iter().collect();
         Ok(Self { told, ..Self::default() })
     }
@@ -206,7 +206,12 @@ fn beside(plan: &mut Plan, cells: Vec<PlannedCell>) {
 }
 
 /// What each suite with gated cells asks for, and which cannot have it.
-fn asked(arguments: &ComparisonArguments, of_settings: &GateSettings, plan: &Plan) -> Result<(BTreeMap<String, ComparisonAsked>, Vec<Problem>), Failure> {
+fn asked(
+    of_run: &RunArguments,
+    of_settings: &GateSettings,
+    plan: &Plan,
+) -> Result<(BTreeMap<String, ComparisonAsked>, Vec<Problem>), Failure> {
+    let arguments = &of_run.comparison;
     let gated = plan.cells.iter().filter(|cell| cell.variant.gated);
     let suites: HashSet<&str> = gated.map(|cell| &*cell.variant.suite_name).collect();
     let (mut asked, mut told) = (BTreeMap::new(), Vec::new());
@@ -216,7 +221,7 @@ fn asked(arguments: &ComparisonArguments, of_settings: &GateSettings, plan: &Pla
         let Some(baseline) = baseline.filter(|baseline| *baseline != NONE) else { continue };
         let baseline = match models::named(baseline) {
             None => baseline.clone(),
-            Some(model) => match against::base(plan, &suite.name, model) {
+            Some(model) => match against::base(plan, &suite.name, model, &of_run.selection) {
                 Ok(label) => format!("{MODEL}{label}"),
                 // What a suite asks for itself is a slip where it cannot be; a flag means those that can.
                 Err(problem) if arguments.against.is_none() => return Err(problem.into()),

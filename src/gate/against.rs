@@ -18,6 +18,9 @@ use crate::model::verdict::{ErrorKind, SkipReason, Verdict};
 
 use super::statistics::{second_look, verdict};
 
+/// Answers that are so many days older than others are said to be.
+const OLD: i64 = 7;
+
 /// Compares each suite that asks for it with its baseline: its gated cells alone, all of a suite together. `partial`: cells were left out on
 /// purpose, so that the baseline has more of them says nothing.
 ///
@@ -197,9 +200,21 @@ fn of_one(
             Some(ref gap) => format!("{said}{}; {gap}", unasked(&compared, suite, baseline)),
             None => format!("{said}{}", unasked(&compared, suite, baseline)),
         },
-        ComparisonStanding::Regressed | ComparisonStanding::NotWorse | ComparisonStanding::Unchanged | ComparisonStanding::New => said,
+        ComparisonStanding::Regressed => format!("{said}{}", may_have_moved(&compared)),
+        ComparisonStanding::NotWorse | ComparisonStanding::Unchanged | ComparisonStanding::New => said,
     };
     SuiteComparison { gap, ..end(standing, Some(compared), message) }
+}
+
+/// Providers change what stands behind a name: whatever is worse than old answers may be the model, and not the prompt.
+fn may_have_moved(compared: &ArmComparison) -> String {
+    let (Some(before), Some(now)) = (compared.baseline.answered, compared.candidate.answered) else { return String::new() };
+    match before.days_before(now) {
+        days @ OLD.. => format!(
+            "; the baseline's answers are {days} days older, and the model may have changed since: `--baseline git:REVISION --cache refresh` asks both anew"
+        ),
+        _ => String::new(),
+    }
 }
 
 fn place(cell: &CellResult) -> (&str, &str) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::pairing::{self, Across, Pair};
-use super::side_by_side::{self, ArmCells, Bought};
+use super::side_by_side::{self, ArmCells, Bought, Held};
 use super::{against, coverage};
 use crate::model::baseline::{Baseline, ComparisonAsked, ComparisonStanding, MODEL, SuiteComparison};
 use crate::model::comparison::{ComparisonPolicy, ComparisonVerdict};
@@ -38,11 +38,34 @@ pub(super) fn compare(
         held.map(|(baseline, model)| of_one(suite, (policy, asked.decides), base, model, cells, baseline)).collect();
     let cost = |one: &SuiteComparison| one.compared.as_ref().and_then(|compared| compared.candidate.cost_per_1000_calls_usd);
     compared.sort_by_key(|one| (cost(one).is_none(), cost(one)));
-    let does = |one: &&SuiteComparison| one.standing == ComparisonStanding::NotWorse && one.compared.as_ref().and_then(saved).is_some();
-    let model = compared.iter().find(does).and_then(|one| one.model.clone());
-    let cheapest = Cheapest { against: base.to_owned(), model, candidates: count };
+    // Whatever left them out, what is compared with nothing must not pass.
+    if compared.is_empty() {
+        let message = format!("undecided whether another model does as well as {base}: nothing of this run was answered by one");
+        return vec![undecided(suite, &asked.baseline, message)];
+    }
+    let held = |one: &SuiteComparison| match (one.standing, one.gap.is_some()) {
+        (ComparisonStanding::NotWorse, _) => Held::Does,
+        (ComparisonStanding::Missing | ComparisonStanding::Undecided, true) => Held::Lacks,
+        _ => Held::Not,
+    };
+    let found: Vec<_> = compared.iter().map(|one| (one.model.as_deref().unwrap_or_default(), one.compared.as_ref(), held(one))).collect();
+    let cheapest = Cheapest { candidates: count, ..side_by_side::cheapest(base, &found) };
     compared.iter_mut().for_each(|one| one.cheapest = Some(cheapest.clone()));
     compared
+}
+
+fn undecided(suite: &str, reference: &str, message: String) -> SuiteComparison {
+    SuiteComparison {
+        suite: suite.to_owned(),
+        baseline: reference.to_owned(),
+        model: None,
+        standing: ComparisonStanding::Undecided,
+        compared: None,
+        gap: None,
+        left_out: Vec::new(),
+        cheapest: None,
+        message,
+    }
 }
 
 /// The pairs of a suite, by the names that a comparison gives them.
@@ -67,16 +90,9 @@ fn of_one(
     let arms = [base, model].map(|name| ArmCells { name: name.to_owned(), run: String::new(), cells: of_model(cells, name) });
     let bought = Bought::of(baseline, decides);
     let compared = side_by_side::compare_with(Across::Models, &arms[0], &arms[1], bought, policy);
-    let end = |standing, compared, message| SuiteComparison {
-        suite: suite.to_owned(),
-        baseline: baseline.reference.clone(),
-        model: Some(model.to_owned()),
-        standing,
-        compared,
-        gap: None,
-        left_out: Vec::new(),
-        cheapest: None,
-        message,
+    let end = |standing, compared, message| {
+        let model = Some(model.to_owned());
+        SuiteComparison { model, standing, compared, ..undecided(suite, &baseline.reference, message) }
     };
     let mut compared = match compared {
         Ok(compared) => compared,
@@ -87,7 +103,8 @@ fn of_one(
     let fresh: Vec<String> = fresh.cloned().collect();
     compared.critical.extend(fresh);
     let missing = coverage::unanswered(Across::Models, compared.comparison.policy, &arms, bought.second);
-    let gap = coverage::gap(Across::Models, baseline, &arms).filter(|_| compared.comparison.verdict == ComparisonVerdict::NotWorse);
+    let is_not_worse = compared.comparison.verdict == ComparisonVerdict::NotWorse && compared.critical.is_empty();
+    let gap = coverage::gap(Across::Models, baseline, &arms).filter(|_| is_not_worse);
     let said = against::said(&compared);
     let (standing, message) = match compared.comparison.verdict {
         _ if !compared.critical.is_empty() => {
@@ -101,8 +118,14 @@ fn of_one(
             (ComparisonStanding::Budget, format!("{said}; but the budget left out what would decide it"))
         }
         ComparisonVerdict::Regressed => (ComparisonStanding::Missing, format!("{said}; but verdicts are missing that could change it")),
-        ComparisonVerdict::NotWorse | ComparisonVerdict::Undecided if missing.is_some() => {
-            let missing = missing.unwrap_or_default();
+        // What it is in the others must not stand as what it is.
+        ComparisonVerdict::NotWorse if missing.is_some() => {
+            let missing = missing.as_deref().unwrap_or_default();
+            let message = format!("undecided: {said} by what was answered, but verdicts are missing that could change it: {missing}");
+            (ComparisonStanding::Missing, message)
+        }
+        ComparisonVerdict::Undecided if missing.is_some() => {
+            let missing = missing.as_deref().unwrap_or_default();
             (ComparisonStanding::Missing, format!("{said}; but verdicts are missing that could change it: {missing}"))
         }
         ComparisonVerdict::NotWorse => match &gap {
@@ -111,14 +134,18 @@ fn of_one(
         },
         ComparisonVerdict::Undecided => (ComparisonStanding::Undecided, format!("{said}{}", against::unasked(&compared, suite, baseline))),
     };
-    let gap = gap.filter(|_| standing == ComparisonStanding::Undecided);
+    let gap = match standing {
+        ComparisonStanding::Undecided => gap,
+        ComparisonStanding::Missing if is_not_worse => missing,
+        _ => None,
+    };
     SuiteComparison { gap, ..end(standing, Some(compared), message) }
 }
 
 /// What a thousand calls cost, and what they would, where that is less.
 fn saved(compared: &ArmComparison) -> Option<(Money, Money)> {
-    let (before, now) = (compared.baseline.cost_per_1000_calls_usd?, compared.candidate.cost_per_1000_calls_usd?);
-    (now < before && compared.candidate.unpriced == 0).then_some((before, now))
+    let both = (compared.baseline.cost_per_1000_calls_usd?, compared.candidate.cost_per_1000_calls_usd?);
+    (side_by_side::costs_less(compared) == Some(true)).then_some(both)
 }
 
 /// One gate for the models of a suite: it holds where one of them is shown to do, fails where all are shown not to, and is undecided between.

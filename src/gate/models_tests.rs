@@ -33,7 +33,16 @@ fn the_cheapest_of_the_models_that_do_is_named_and_holds_the_gate() {
     let found = held(&cells, &beside(&["small", "tiny"]), false);
     let standings: Vec<_> = found.iter().map(|one| (one.model.as_deref().unwrap(), one.standing)).collect();
     assert_eq!(standings, [("tiny", ComparisonStanding::Regressed), ("small", ComparisonStanding::NotWorse)], "the cheapest first");
-    assert_eq!(found[0].cheapest, Some(Cheapest { against: "large".to_owned(), model: Some("small".to_owned()), candidates: 2 }));
+    assert_eq!(
+        found[0].cheapest,
+        Some(Cheapest {
+            against: "large".to_owned(),
+            model: Some("small".to_owned()),
+            candidates: 2,
+            cheaper: Some(2),
+            ..Cheapest::default()
+        })
+    );
     let alpha = found[0].compared.as_ref().unwrap().comparison.policy.alpha;
     assert!((alpha - 0.025).abs() < 1e-12, "two candidates share alpha");
     let gates = gates(&found);
@@ -59,6 +68,37 @@ fn a_worse_model_fails_the_gate_and_an_undecided_one_says_what_it_wants() {
         "{}",
         gate.message
     );
+}
+
+#[test]
+fn asked_against_the_cheapest_the_answer_is_about_the_dearer_ones() {
+    let dear = ["middle", "high"];
+    let cells = [cells("large", 100, 0, "0.001"), cells("middle", 100, 0, "0.002"), cells("high", 100, 40, "0.004")].concat();
+    let found = held(&cells, &beside(&dear), false);
+    let cheapest = found[0].cheapest.as_ref().unwrap();
+    assert_eq!((&cheapest.model, cheapest.cheaper, &cheapest.dearer), (&None, Some(0), &vec!["middle".to_owned()]));
+    assert_eq!(gates(&found)[0].outcome, GateOutcome::Pass);
+}
+
+#[test]
+fn what_lacks_verdicts_is_not_said_to_be_not_worse() {
+    let mut all = [cells("large", 100, 0, "0.004"), cells("small", 100, 0, "0.002")].concat();
+    all[100 + 7] = cell(("s", "c7", 1, "small"), "small", &["error", "error", "error"]);
+    let found = held(&all, &beside(&["small"]), false);
+    assert_eq!(
+        (found[0].standing, found[0].gap.as_deref()),
+        (ComparisonStanding::Missing, Some("1 case lacks a verdict of small: s::c7"))
+    );
+    assert!(found[0].message.starts_with("undecided: small is not worse than large on 99 cases"), "{}", found[0].message);
+    assert_eq!(found[0].cheapest.as_ref().unwrap().lacking, ["small"]);
+}
+
+#[test]
+fn a_run_without_another_model_is_undecided_and_never_holds() {
+    for baselines in [beside(&["small"]), Vec::new()] {
+        let found = held(&cells("large", 40, 0, "0.004"), &baselines, false);
+        assert_eq!((found.len(), gates(&found)[0].outcome), (1, GateOutcome::Undecided));
+    }
 }
 
 #[test]

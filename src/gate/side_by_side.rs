@@ -14,7 +14,7 @@ use crate::model::money::Money;
 use crate::model::reply::StopReason;
 use crate::model::run::{CellResult, SampleResult, Tokens};
 use crate::model::side_by_side::{
-    Arm, ArmComparison, CaseDifference, Cheapest, FailedAssertion, FindingKind, Price, SecondLook, ShownPair,
+    Answered, Arm, ArmComparison, CaseDifference, Cheapest, FailedAssertion, FindingKind, Price, SecondLook, ShownPair,
 };
 use crate::model::verdict::{Outcome, Verdict};
 
@@ -252,13 +252,53 @@ pub fn against(
     let mut compared = compared.collect::<Result<Vec<_>, _>>()?;
     let cost = |comparison: &ArmComparison| comparison.candidate.cost_per_1000_calls_usd;
     compared.sort_by_key(|comparison| (cost(comparison).is_none(), cost(comparison)));
-    let saves = |comparison: &&ArmComparison| match (cost(comparison), comparison.baseline.cost_per_1000_calls_usd) {
-        (Some(candidate), Some(baseline)) => candidate < baseline && comparison.candidate.unpriced == 0,
-        _ => false,
+    let held = |comparison: &ArmComparison| match comparison.comparison.verdict {
+        ComparisonVerdict::NotWorse if comparison.critical.is_empty() => Held::Does,
+        ComparisonVerdict::Undecided if comparison.critical.is_empty() && comparison.gap.is_some() => Held::Lacks,
+        ComparisonVerdict::NotWorse | ComparisonVerdict::Regressed | ComparisonVerdict::Undecided => Held::Not,
     };
-    let does = |comparison: &&ArmComparison| comparison.comparison.verdict == ComparisonVerdict::NotWorse && comparison.critical.is_empty();
-    let model = compared.iter().filter(saves).find(does).map(|comparison| comparison.candidate.name.clone());
-    Ok((Cheapest { against: baseline.name.clone(), model, candidates: count }, compared))
+    let found: Vec<_> = compared.iter().map(|one| (one.candidate.name.as_str(), Some(one), held(one))).collect();
+    let cheapest = cheapest(&baseline.name, &found);
+    Ok((cheapest, compared))
+}
+
+/// What a candidate was shown to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Held {
+    /// Not worse.
+    Does,
+    /// Not worse in what is compared, which is too little.
+    Lacks,
+    /// Worse, or nothing.
+    Not,
+}
+
+/// Which of the candidates will do; they come with the cheapest first.
+pub(super) fn cheapest(against: &str, candidates: &[(&str, Option<&ArmComparison>, Held)]) -> Cheapest {
+    let saves = |compared: &Option<&ArmComparison>| compared.is_some_and(|one| costs_less(one) == Some(true));
+    let is_dearer = |compared: &Option<&ArmComparison>| compared.is_some_and(|one| costs_less(one) == Some(false));
+    let named = |keep: &dyn Fn(&Option<&ArmComparison>, Held) -> bool| {
+        let kept = candidates.iter().filter(|(_, compared, held)| keep(compared, *held));
+        kept.map(|(name, ..)| (*name).to_owned()).collect::<Vec<_>>()
+    };
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    Cheapest {
+        against: against.to_owned(),
+        model: named(&|compared, held| held == Held::Does && saves(compared)).into_iter().next(),
+        candidates: count(candidates.len()).max(1),
+        cheaper: Some(count(candidates.iter().filter(|(_, compared, _)| !is_dearer(compared)).count())),
+        dearer: named(&|compared, held| held == Held::Does && !saves(compared)),
+        lacking: named(&|_, held| held == Held::Lacks),
+    }
+}
+
+/// Whether a call costs less than with the baseline; `None` where nobody knows.
+pub(super) fn costs_less(compared: &ArmComparison) -> Option<bool> {
+    let (before, now) = (compared.baseline.cost_per_1000_calls_usd?, compared.candidate.cost_per_1000_calls_usd?);
+    match now < before {
+        true => (compared.candidate.unpriced == 0).then_some(true),
+        false => (compared.baseline.unpriced == 0).then_some(false),
+    }
 }
 
 /// What a comparison comes to where it is asked to be a gate: what broke counts before what is not known.
@@ -318,7 +358,11 @@ fn arm<'a>(arm: &ArmCells<'_>, pairs: &[Pair<'a>], counts: Counts, confidence: f
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     // No reply that is known is not the same as none that did it.
     let is_known = !replies.is_empty();
+    // What is compared is as old as it is, also where only its verdicts are known.
+    let compared = pairs.iter().filter(|pair| is_compared(pair)).flat_map(|pair| &side(pair).samples);
+    let answered = || compared.clone().filter_map(|sample| sample.reply.as_ref()).map(|reply| reply.answered_at);
     Arm {
+        answered: answered().min().zip(answered().max()).map(|(first, last)| Answered { first, last }),
         name: arm.name.clone(),
         run: arm.run.clone(),
         prompts: distinct(&|cell| format!("{}@{}", cell.address.prompt, cell.address.version)),

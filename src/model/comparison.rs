@@ -241,3 +241,10 @@ pub struct Need {
     /// do, or all cases hang together, so that nobody knows what others would say.
     pub cases: Option<u32>,
 }
+
+/// A share in per cent with one decimal, none where it is zero; what is nearly all keeps as many as tell it from all: `90`, `93.9`, `99.998`.
+#[must_use]
+pub fn percent(share: f64) -> String {
+    let told = (1..=12).map(|decimals| format!("{:.decimals$}", share * 100.0)).find(|text| share >= 1.0 || !text.starts_with("100"));
+    told.unwrap_or_else(|| "100.0".to_owned()).trim_end_matches(".0").to_owned()
+}

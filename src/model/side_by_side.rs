@@ -1,5 +1,6 @@
 //! How do two arms (runs, models, versions of a prompt) stand side by side: quality with its verdict, cost, speed, and where they differ?
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::model::comparison::{Comparison, Counts, Interval};
@@ -25,7 +26,7 @@ pub struct SideBySide {
 }
 
 /// Which of several models is the cheapest that will do?
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Cheapest {
     /// The model that the others are held against.
     pub against: String,
@@ -33,6 +34,32 @@ pub struct Cheapest {
     pub model: Option<String>,
     /// So many candidates share alpha, so that together they are wrong no more often than one would be.
     pub candidates: u32,
+    /// How many of them may cost less than it: all but those that are known to cost as much or more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cheaper: Option<u32>,
+    /// Candidates that are not worse, and do not cost less.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dearer: Vec<String>,
+    /// Candidates that are not worse in what is compared, which is too little: verdicts are missing, or cases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lacking: Vec<String>,
+}
+
+/// When the answers of an arm came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Answered {
+    /// The first of them.
+    pub first: DateTime<Utc>,
+    /// The last.
+    pub last: DateTime<Utc>,
+}
+
+impl Answered {
+    /// So many whole days lie between its last answer and the first of the other.
+    #[must_use]
+    pub fn days_before(self, other: Self) -> i64 {
+        (other.first - self.last).num_days()
+    }
 }
 
 /// A candidate beside its baseline.
@@ -94,6 +121,9 @@ pub struct Price {
 /// One side. All its numbers are those of the compared cases alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Arm {
+    /// When its answers came; `None` where nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered: Option<Answered>,
     /// What tells it from the other: a model, `prompt@version`, or the run.
     pub name: String,
     /// The run that it is read from.

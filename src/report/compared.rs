@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use chrono::{DateTime, Utc};
+
 use crate::model::comparison::{Comparison, ComparisonVerdict, Counts, Interval};
 use crate::model::gate::{GateKind, GateResult};
 use crate::model::money::Money;
@@ -108,7 +110,28 @@ pub(crate) fn cheapest(cheapest: &Cheapest, margin: f64, name: impl Fn(&str) -> 
         Some(model) => {
             format!("the cheapest model that is not worse than {against} by more than {points} points: {}{shared}", name(model))
         }
-        None => format!("no cheaper model is shown to be not worse than {against} by more than {points} points{shared}"),
+        None => {
+            let names = |models: &[String]| models.iter().map(|model| name(model)).collect::<Vec<_>>().join(", ");
+            let lacking = match cheapest.lacking.as_slice() {
+                [] => String::new(),
+                some => format!("; of {} too little was answered to say it", names(some)),
+            };
+            let said = match (cheapest.cheaper, cheapest.dearer.as_slice()) {
+                (Some(0), []) => format!(
+                    "no model here costs less than {against}, and none that costs as much or more is shown to be not worse by more than {points} points"
+                ),
+                (Some(0), dearer) => {
+                    format!("no model here costs less than {against}; not worse than it by more than {points} points: {}", names(dearer))
+                }
+                (_, []) => format!("no cheaper model is shown to be not worse than {against} by more than {points} points"),
+                (_, dearer) => format!(
+                    "no cheaper model is shown to be not worse than {against} by more than {points} points; without costing less, {} {} shown to be",
+                    names(dearer),
+                    if dearer.len() == 1 { "is" } else { "are" }
+                ),
+            };
+            format!("{said}{lacking}{shared}")
+        }
     }
 }
 
@@ -157,8 +180,23 @@ pub(crate) fn names(cases: &[String]) -> String {
     text
 }
 
-/// Where an arm comes from: prompts, models, run.
-pub(crate) fn origin(arm: &Arm) -> String {
+/// `; answered 2026-11-02, 21 days before the other`.
+fn answered(arm: &Arm, other: Option<&Arm>) -> String {
+    let Some(own) = arm.answered else { return String::new() };
+    let day = |at: DateTime<Utc>| at.format("%Y-%m-%d").to_string();
+    let (first, last) = (day(own.first), day(own.last));
+    let when = if first == last { first } else { format!("{first} to {last}") };
+    let age = other.and_then(|other| other.answered).map_or(0, |other| own.days_before(other));
+    let age = match age {
+        1 => ", a day before the candidate".to_owned(),
+        days @ 2.. => format!(", {} days before the candidate", figures::count(days.unsigned_abs())),
+        _ => String::new(),
+    };
+    format!("; answered {when}{age}")
+}
+
+/// Where an arm comes from: prompts, models, run, and when it was answered; `other`: what is held against it.
+pub(crate) fn origin(arm: &Arm, other: Option<&Arm>) -> String {
     let listed = |names: &[String]| if names.len() > NAMED { format!("{} of them", names.len()) } else { names.join(", ") };
     // The arm of the run that is looked at has no other name for it.
     let run = if arm.run.is_empty() { String::new() } else { format!(", run {}", arm.run) };
@@ -174,7 +212,7 @@ pub(crate) fn origin(arm: &Arm) -> String {
         }
         _ => String::new(),
     };
-    visible::brief(&format!("{}, {}{run}{known}", listed(&arm.prompts), listed(&arm.models)), 400)
+    visible::brief(&format!("{}, {}{run}{}{known}", listed(&arm.prompts), listed(&arm.models), answered(arm, other)), 400)
 }
 
 /// `2 worse, 1 better; the outputs of 4 other cases are not the same`.

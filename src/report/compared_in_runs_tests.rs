@@ -37,7 +37,8 @@ fn report() -> RunReport {
         said("claude-haiku-4-5 is not worse than claude-sonnet-4-6 on"),
     );
     haiku.model = Some("claude-haiku-4-5".to_owned());
-    haiku.cheapest = Some(Cheapest { against: "claude-sonnet-4-6".to_owned(), model: haiku.model.clone(), candidates: 1 });
+    haiku.cheapest =
+        Some(Cheapest { against: "claude-sonnet-4-6".to_owned(), model: haiku.model.clone(), candidates: 1, ..Cheapest::default() });
     let comparisons = vec![
         of(
             "ticket-triage",

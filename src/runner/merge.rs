@@ -42,7 +42,7 @@ pub enum MergeError {
     DifferentBaselines(String),
     /// One part of a suite asks for another comparison than the other, or for none.
     #[error(
-        "shard {1} compares suite `{0}` with {2}, and shard {3} with {4}: give every shard the same `--baseline`, `--margin` and `--alpha`"
+        "shard {1} compares suite `{0}` with {2}, and shard {3} with {4}: give every shard the same `--baseline` or `--against`, `--margin` and `--alpha`"
     )]
     DifferentComparisons(String, u32, String, u32, String),
 }

@@ -238,3 +238,28 @@ fn a_revision_is_read_from_git_asked_in_the_same_run_and_billed() {
     let unknown = project.run(&["run", "--baseline", "git:nowhere"]);
     assert!(unknown.code == 2 && unknown.stderr.contains("`nowhere` names no commit"), "{unknown:?}");
 }
+
+#[test]
+fn what_is_worse_than_old_answers_may_be_the_model() {
+    let project = project(40, &broken(20));
+    project.run(&["run", "--json", "main.json"]);
+    let today = project.read("main.json");
+    let at = today.split("\"answered_at\":").nth(1).and_then(|rest| rest.split('"').nth(1)).unwrap().to_owned();
+    project.rewrite("old.json", &today.replace(&at[..10], "2026-01-05"));
+    second_version(&project);
+    let (ran, report) = project.report(&["--baseline", "old.json", "--markdown", "page.md"]);
+    assert_eq!((ran.code, &comparison(&report)["standing"]), (1, &json!("regressed")), "{ran:?}");
+    let told = flat(&ran);
+    assert!(told.contains("; answered 2026-01-05, ") && told.contains(" days before the candidate"), "{told}");
+    assert!(
+        told.contains("days older, and the model may have changed since: `--baseline git:REVISION --cache refresh` asks both anew"),
+        "{told}"
+    );
+    assert!(project.read("page.md").contains("; answered 2026-01-05, "), "{}", project.read("page.md"));
+    assert_eq!(
+        comparison(&report)["compared"]["baseline"]["answered"]["last"].as_str().map(|at| at[..10].to_owned()).as_deref(),
+        Some("2026-01-05")
+    );
+    let (fresh, _) = project.report(&["--baseline", "main.json"]);
+    assert!(fresh.code == 1 && !flat(&fresh).contains("days older") && flat(&fresh).contains("; answered 20"), "{fresh:?}");
+}

@@ -124,3 +124,57 @@ fn a_model_that_no_suite_asks_is_said_with_those_that_are() {
     let alone: Value = json!(project.run(&["run", "--against", "claude-haiku-4-5", "--model", "claude-haiku-4-5"]).stderr);
     assert!(alone.as_str().unwrap().contains("suite `items` asks no other model than `claude-haiku-4-5`"), "{alone}");
 }
+
+#[test]
+fn shards_that_are_held_against_a_model_come_to_what_one_run_comes_to() {
+    let broken = "  - when: {text: 'item 07', model: claude-haiku-*}\n    then: {text: 'item 07 is lost'}\n";
+    for (rules, code) in [("", 0), (broken, 7)] {
+        let server = Server::start(&script(40, rules));
+        let mut project = project(40, 3);
+        project.ask(&server.url());
+        let (whole, report) = project.report(&AGAINST[..4]);
+        assert_eq!(whole.code, code, "{whole:?}");
+        // Two models, two shards: each has the cells of one model alone.
+        for shard in ["1/2", "2/2"] {
+            let file = format!("{}.json", &shard[..1]);
+            let ran = project.run(&[&["run", "--shard", shard, "--json", &file], &AGAINST[..4]].concat());
+            assert_eq!(ran.code, 0, "a shard compares nothing: {ran:?}");
+        }
+        let merged = project.run(&["merge", "1.json", "2.json", "--json", "merged.json"]);
+        let told: Value = serde_json::from_str(&project.read("merged.json")).unwrap();
+        assert_eq!((merged.code, &told["comparisons"]), (code, &report["comparisons"]), "{merged:?}");
+        let missing = project.run(&["merge", "1.json"]);
+        assert_eq!(missing.code, 3, "half of it is no answer: {missing:?}");
+        // What no shard can know is still said by each.
+        let alone = project.run(&["run", "--shard", "1/2", "--endpoint", "anthropic", "--against", "claude-opus-4-8"]);
+        assert!(alone.code == 2 && alone.stderr.contains("suite `items` does not ask `claude-opus-4-8`"), "{alone:?}");
+        let filtered = project.run(&[&["run", "--shard", "1/2", "--model", "*sonnet*"], &AGAINST[..4]].concat());
+        assert!(filtered.code == 2 && filtered.stderr.contains("asks no other model than `claude-sonnet-4-6`"), "{filtered:?}");
+    }
+}
+
+#[test]
+fn asked_against_the_cheapest_model_the_dearer_ones_are_the_answer() {
+    let server = Server::start(&script(60, ""));
+    let mut project = project(60, 3);
+    project.ask(&server.url());
+    let (ran, _) = project.report(&["--endpoint", "anthropic", "--against", "claude-haiku-4-5", "--markdown", "page.md"]);
+    let said = "no model here costs less than claude-haiku-4-5; not worse than it by more than 5 points: claude-sonnet-4-6";
+    assert!(ran.code == 0 && flat(&ran).contains(said), "{ran:?}");
+    assert!(project.read("page.md").contains("no model here costs less than `claude-haiku-4-5`"), "{}", project.read("page.md"));
+}
+
+#[test]
+fn what_has_no_verdict_is_said_before_what_the_others_come_to() {
+    let refused = "  - when: {text: 'item 07', model: claude-haiku-*}\n    then: {status: 400, message: no}\n";
+    let server = Server::start(&script(60, refused));
+    let mut project = project(60, 3);
+    project.ask(&server.url());
+    let (ran, report) = project.report(&AGAINST[..4]);
+    assert_eq!((ran.code, &report["comparisons"][0]["standing"]), (3, &json!("missing")), "{ran:?}");
+    let told = flat(&ran);
+    assert!(told.contains("by more than 5 points; of claude-haiku-4-5 too little was answered to say it"), "{told}");
+    assert!(told.contains("undecided: 1 case lacks a verdict of claude-haiku-4-5: items::case-07; apart from that: claude-haiku-4-5 is not worse"), "{told}");
+    let compared = project.run(&["compare", "report.json", "--against", "claude-sonnet-4-6"]);
+    assert!(flat(&compared).contains("by more than 5 points; of claude-haiku-4-5 too little was answered to say it"), "{compared:?}");
+}

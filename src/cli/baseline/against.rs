@@ -2,16 +2,31 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use crate::cli::arguments::SelectionArguments;
 use crate::model::baseline::Baseline;
 use crate::model::problem::Problem;
 use crate::runner::plan::Plan;
+use crate::runner::select::Pattern;
+
+/// Name and id of each model that answers a suite in this run. Shards are dealt cell by cell, and one may have cells of one model alone: what all
+/// of them ask stands in the suite, as far as `--model` leaves it.
+fn models<'a>(plan: &'a Plan, suite: &str, selection: &SelectionArguments) -> BTreeSet<(&'a str, &'a str)> {
+    if selection.shard.is_none() {
+        let of_suite = plan.cells.iter().filter(|cell| cell.baseline.is_none() && &*cell.variant.suite_name == suite);
+        return of_suite.map(|cell| (&*cell.variant.model_name, &*cell.variant.model_id)).collect();
+    }
+    let patterns: Vec<Pattern> = selection.models.iter().filter_map(|text| Pattern::new("--model", text).ok()).collect();
+    let is_selected = |name: &str, id: &str| patterns.is_empty() || patterns.iter().any(|one| one.matches(name) || one.matches(id));
+    let of_suite = plan.suites.iter().filter(|one| one.name == suite).flat_map(|one| &one.models);
+    of_suite.map(|model| (model.name(), model.id.as_str())).filter(|(name, id)| is_selected(name, id)).collect()
+}
 
 /// The name that the suite has for this model, which may be given by its id. A suite without it, or without any other, cannot be compared.
-pub(super) fn base(plan: &Plan, suite: &str, model: &str) -> Result<String, Problem> {
-    let of_suite = || plan.cells.iter().filter(|cell| cell.baseline.is_none() && &*cell.variant.suite_name == suite);
-    let models: BTreeSet<&str> = of_suite().map(|cell| &*cell.variant.model_name).collect();
+pub(super) fn base(plan: &Plan, suite: &str, model: &str, selection: &SelectionArguments) -> Result<String, Problem> {
+    let of_suite = models(plan, suite, selection);
+    let models: BTreeSet<&str> = of_suite.iter().map(|(name, _)| *name).collect();
     let listed = models.iter().copied().collect::<Vec<_>>().join(", ");
-    let by_id: BTreeSet<&str> = of_suite().filter(|cell| &*cell.variant.model_id == model).map(|cell| &*cell.variant.model_name).collect();
+    let by_id: BTreeSet<&str> = of_suite.iter().filter(|(_, id)| *id == model).map(|(name, _)| *name).collect();
     let mut names = by_id.into_iter();
     let label = match (models.get(model).copied(), names.next(), names.next()) {
         (Some(label), _, _) | (None, Some(label), None) => label,
@@ -32,9 +47,9 @@ pub(super) fn base(plan: &Plan, suite: &str, model: &str) -> Result<String, Prob
 }
 
 /// A place for what is asked beside each model that is held against this one. Their cells are cells of the run.
-pub(super) fn beside(plan: &Plan, reference: &str, base: &str, suites: &HashSet<&str>) -> Vec<Baseline> {
-    let of_suites = plan.cells.iter().filter(|cell| cell.baseline.is_none() && suites.contains(&*cell.variant.suite_name));
-    let others: BTreeSet<&str> = of_suites.map(|cell| &*cell.variant.model_name).filter(|model| *model != base).collect();
+pub(super) fn beside(plan: &Plan, reference: &str, base: &str, suites: &HashSet<&str>, selection: &SelectionArguments) -> Vec<Baseline> {
+    let of_suites = suites.iter().flat_map(|suite| models(plan, suite, selection));
+    let others: BTreeSet<&str> = of_suites.map(|(model, _)| model).filter(|model| *model != base).collect();
     let of_model = |model: &str| Baseline { reference: reference.to_owned(), model: Some(model.to_owned()), ..Baseline::default() };
     others.into_iter().map(of_model).collect()
 }

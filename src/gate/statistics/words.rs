@@ -7,7 +7,7 @@
 //! ```
 
 use super::sign_flip::fewest_units;
-use crate::model::comparison::{Comparison, ComparisonVerdict, Confirmed, Counts, Need, ScreenedCase};
+use crate::model::comparison::{Comparison, ComparisonVerdict, Confirmed, Counts, Need, ScreenedCase, percent};
 
 /// So many cases are named; the report has all of them.
 const NAMED: usize = 3;
@@ -30,7 +30,7 @@ pub fn verdict(comparison: &Comparison) -> String {
     let numbers = format!(
         "difference {} points, {} % interval {} to {}, margin {}",
         signed(comparison.difference),
-        plain(comparison.confidence * 100.0),
+        percent(comparison.confidence),
         signed(comparison.interval.low),
         signed(comparison.interval.high),
         plain(comparison.policy.margin * 100.0),
@@ -238,6 +238,14 @@ mod tests {
     fn what_could_be_seen_is_said_in_points() {
         let comparison = compare(&suite(60, &[2; 4]), &[], ComparisonPolicy::default());
         insta::assert_snapshot!(sensitivity(&comparison));
+    }
+
+    #[test]
+    fn a_confidence_that_is_nearly_all_is_not_said_to_be_all() {
+        let told = [0.9, 0.939, 0.95, 0.9995, 0.99998, 1.0 - 2e-9, 1.0].map(percent);
+        assert_eq!(told, ["90", "93.9", "95", "99.95", "99.998", "99.9999998", "100"]);
+        let strict = ComparisonPolicy { alpha: 0.00001, ..ComparisonPolicy::default() };
+        assert!(verdict(&compare(&suite(60, &[]), &[], strict)).contains("99.998 % interval"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use super::{attribute, hash, lean, plot};
 use crate::model::baseline::{ComparisonStanding, SuiteComparison};
-use crate::model::comparison::ComparisonVerdict;
+use crate::model::comparison::{ComparisonVerdict, percent};
 use crate::model::side_by_side::{Arm, ArmComparison, CaseDifference, SideBySide};
 use crate::report::difference::{self, Sign};
 use crate::report::{compared, figures, visible, words};
@@ -102,6 +102,7 @@ fn title(side_by_side: &SideBySide) -> String {
     let said = match (&side_by_side.cheapest, side_by_side.comparisons.first()) {
         (Some(cheapest), _) => match &cheapest.model {
             Some(model) => format!("{} will do", visible::name(model)),
+            None if cheapest.cheaper == Some(0) => "no model is cheaper".to_owned(),
             None => "no cheaper model will do".to_owned(),
         },
         (None, Some(comparison)) => compared::statement(comparison, visible::name).0,
@@ -154,7 +155,7 @@ fn headline(side_by_side: &SideBySide, out: &mut dyn Write) -> io::Result<()> {
 
 fn arms(comparisons: &[ArmComparison], title: &str, place: usize, out: &mut dyn Write) -> io::Result<()> {
     let Some(first) = comparisons.first() else { return Ok(()) };
-    let confidence = (first.comparison.confidence * 1000.0).round() / 10.0;
+    let confidence = percent(first.comparison.confidence);
     writeln!(
         out,
         "<section class=\"panel\" aria-labelledby=\"arms-{place}\"><h2 id=\"arms-{place}\">{title}</h2>\n\
@@ -171,9 +172,9 @@ fn arms(comparisons: &[ArmComparison], title: &str, place: usize, out: &mut dyn 
     }
     writeln!(out, "</tbody></table></div>")?;
     writeln!(out, "<dl class=\"pairs muted\">")?;
-    writeln!(out, "<dt>baseline</dt><dd><bdi>{}</bdi></dd>", attribute(&compared::origin(&first.baseline)))?;
+    writeln!(out, "<dt>baseline</dt><dd><bdi>{}</bdi></dd>", attribute(&compared::origin(&first.baseline, Some(&first.candidate))))?;
     for comparison in comparisons {
-        writeln!(out, "<dt>candidate</dt><dd><bdi>{}</bdi></dd>", attribute(&compared::origin(&comparison.candidate)))?;
+        writeln!(out, "<dt>candidate</dt><dd><bdi>{}</bdi></dd>", attribute(&compared::origin(&comparison.candidate, None)))?;
     }
     writeln!(out, "</dl>")?;
     for comparison in comparisons {

@@ -23,8 +23,12 @@ fn several() -> SideBySide {
     other.candidate.name = "claude-opus-4-8".to_owned();
     other.candidate.cost_per_1000_calls_usd = Some("12.5".parse().unwrap());
     several.comparisons.push(other);
-    several.cheapest =
-        Some(Cheapest { against: "claude-sonnet-4-6".to_owned(), model: Some("claude-haiku-4-5".to_owned()), candidates: 2 });
+    several.cheapest = Some(Cheapest {
+        against: "claude-sonnet-4-6".to_owned(),
+        model: Some("claude-haiku-4-5".to_owned()),
+        candidates: 2,
+        ..Cheapest::default()
+    });
     several
 }
 

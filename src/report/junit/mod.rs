@@ -20,6 +20,7 @@ use std::io;
 use quick_xml::events::BytesStart;
 
 use crate::model::baseline::SuiteComparison;
+use crate::model::comparison::percent;
 use crate::model::gate::{Exit, GateOutcome, GateResult};
 use crate::model::run::{Group, RunReport};
 use crate::report::standing::Standings;
@@ -247,9 +248,12 @@ fn compared_properties(xml: &mut Xml<'_>, comparison: &SuiteComparison) -> io::R
     if let Some(compared) = &comparison.compared {
         let told = &compared.comparison;
         let points = |share: f64| format!("{:+.1}", share * 100.0);
+        if let Some(answered) = compared.baseline.answered {
+            xml.property("baseline_answered", &answered.last.to_rfc3339())?;
+        }
         xml.property("compared_cases", &told.cases.to_string())?;
         xml.property("difference_points", &points(told.difference))?;
-        let confidence = (told.confidence * 1000.0).round() / 10.0;
+        let confidence = percent(told.confidence);
         xml.property("difference_interval", &format!("{} to {} ({confidence} %)", points(told.interval.low), points(told.interval.high)))?;
         xml.property("margin_points", &format!("{:.1}", told.policy.margin * 100.0))?;
         if let Some(detectable) = told.detectable {

@@ -6,7 +6,7 @@ use std::io;
 use super::escaped::{cell_code, code, fenced, html, prose};
 use super::{FRAME, NOTICES, PAGE, Page};
 use crate::model::baseline::{ComparisonStanding, SuiteComparison};
-use crate::model::comparison::ComparisonVerdict;
+use crate::model::comparison::{ComparisonVerdict, percent};
 use crate::model::side_by_side::{Arm, ArmComparison, CaseDifference, SideBySide};
 use crate::report::{compared, difference, figures, visible};
 
@@ -117,7 +117,7 @@ fn verdict(comparison: &ArmComparison, alone: bool) -> String {
 }
 
 fn details(comparison: &ArmComparison, page: &mut Page) {
-    let confidence = (comparison.comparison.confidence * 1000.0).round() / 10.0;
+    let confidence = percent(comparison.comparison.confidence);
     let mut table =
         format!("\n| | pass rate | {confidence} % interval | cost per 1,000 calls | p50/p95 | tokens in/out | refusals | cut |\n");
     table.push_str("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n");
@@ -126,6 +126,10 @@ fn details(comparison: &ArmComparison, page: &mut Page) {
     }
     table.push('\n');
     let fits = page.add(&table);
+    let (baseline, candidate) = (&comparison.baseline, &comparison.candidate);
+    if fits && baseline.answered.is_some() {
+        page.add(&format!("- baseline: {}\n", prose(&compared::origin(baseline, Some(candidate)), SENTENCE)));
+    }
     for finding in &comparison.validity {
         if fits {
             page.add(&format!("- {}\n", prose(&compared::finding(finding), SENTENCE)));

@@ -15,7 +15,7 @@ use super::details;
 use super::paint::{BAD, BOLD, DIM, GOOD, ODD, PLAIN, Screen, span};
 use super::table::{self, Column, Field, Row, field};
 use crate::model::baseline::{ComparisonStanding, SuiteComparison};
-use crate::model::comparison::ComparisonVerdict;
+use crate::model::comparison::{ComparisonVerdict, percent};
 use crate::model::side_by_side::{Arm, ArmComparison, CaseDifference, Finding, SideBySide};
 use crate::report::{compared, figures, visible};
 
@@ -41,6 +41,12 @@ pub(super) fn show(side_by_side: &SideBySide, all: bool, screen: &mut Screen<'_>
         let line = compared::cheapest(cheapest, first.comparison.policy.margin, visible::name);
         let style = if cheapest.model.is_some() { GOOD } else { ODD };
         screen.wrapped(&[span(PLAIN, "")], &[span(style.bold(), line)], 6)?;
+        let is_open = comparisons.iter().any(|one| one.comparison.verdict == ComparisonVerdict::Undecided);
+        if cheapest.model.is_none() && is_open {
+            let asked = visible::name(&cheapest.against);
+            let hint = format!("`promptkeel run --against {asked} --decide --max-cost DOLLARS` buys the samples that the answer wants");
+            screen.wrapped(&[span(DIM, "hint: ")], &[span(PLAIN, hint)], 6)?;
+        }
     }
     for comparison in comparisons {
         verdict(comparison, screen)?;
@@ -105,8 +111,8 @@ fn figures_of(comparison: &ArmComparison, most: Most, screen: &mut Screen<'_>) -
     let (baseline, candidate) = (&comparison.baseline, &comparison.candidate);
     let rows = [baseline, candidate].map(|arm| Row::Fields(fields(arm)));
     table::show(screen, &columns(comparison.comparison.confidence, baseline.simulated || candidate.simulated), &rows)?;
-    for (label, arm) in [("baseline", baseline), ("candidate", candidate)] {
-        screen.wrapped(&[span(DIM, format!("  {label:<9}  "))], &[span(DIM, compared::origin(arm))], 2)?;
+    for (label, arm, other) in [("baseline", baseline, Some(candidate)), ("candidate", candidate, None)] {
+        screen.wrapped(&[span(DIM, format!("  {label:<9}  "))], &[span(DIM, compared::origin(arm, other))], 2)?;
     }
     findings(&comparison.validity, screen)?;
     if comparison.differing.is_empty() {
@@ -134,10 +140,10 @@ fn columns(confidence: f64, simulated: bool) -> [Column; 9] {
     const fn number(title: &'static str, short: &'static str) -> Column {
         Column { title, short, right: true }
     }
-    let (interval, short) = match (confidence * 100.0).round() as u32 {
-        90 => ("90 % interval", "90 %"),
-        95 => ("95 % interval", "95 %"),
-        99 => ("99 % interval", "99 %"),
+    let (interval, short) = match percent(confidence).as_str() {
+        "90" => ("90 % interval", "90 %"),
+        "95" => ("95 % interval", "95 %"),
+        "99" => ("99 % interval", "99 %"),
         _ => ("interval", "interval"),
     };
     [
