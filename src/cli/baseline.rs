@@ -97,7 +97,8 @@ impl Compared {
         references.sort_unstable();
         references.dedup();
         let (mut baselines, mut recorded) = (Vec::new(), Vec::new());
-        let present = Present { suites: all_suites, meant: &project.settings.gate.gone };
+        let selected = plan.suites.clone();
+        let present = Present { suites: all_suites, selected: &selected, meant: &project.settings.gate.gone };
         told.extend(present.contradicted().filter(|_| !references.is_empty()));
         for reference in references {
             let suites: HashSet<&str> =
@@ -329,6 +330,7 @@ impl Finding<'_> {
             part: report.run.filtered || report.exit == Exit::Interrupted,
             suites: known.filter(of_suites).collect(),
             gone: present.gone(&gated),
+            renamed: present.renamed(&gated),
             revision: report.run.revision,
             started_at: Some(report.run.started_at),
             cells: report.cells.into_iter().map(without_request).collect(),

@@ -185,7 +185,7 @@ fn of_one(
         _ if is_broken => ComparisonStanding::Regressed,
         found => lacking(&compared, suite, baseline).unwrap_or(found),
     };
-    let gap = coverage::gap(Across::Runs, baseline, &arms);
+    let gap = coverage::gap(Across::Runs, baseline, &arms).or_else(|| gone::renamed(suite, baseline, &arms[1]));
     let standing = if gap.is_some() && standing == ComparisonStanding::NotWorse { ComparisonStanding::Undecided } else { standing };
     let gap = gap.filter(|_| standing == ComparisonStanding::Undecided);
     let said = said(&compared);
@@ -287,17 +287,19 @@ fn incomparable(
             (ComparisonStanding::New, message)
         }
         Incomparable::AllLeftOut { same: None, .. } => undecided(error.to_string()),
-        Incomparable::AllLeftOut { same: Some(same), .. } => match coverage::gap(Across::Runs, baseline, arms) {
-            Some(gap) => undecided(format!("{same} {} the very same answers in both, and {gap}", have(same))),
-            None if baseline.failed => undecided(format!(
-                "it has the very same answers in {same}, and the gate of that run did not hold; nothing else is remembered to compare with"
-            )),
-            None => {
-                let rest: Vec<Finding> = left_out.iter().filter(|finding| finding.kind != FindingKind::SameAnswers).cloned().collect();
-                let message = format!("unchanged since {reference}: the very same answers in {same}, nothing to compare");
-                (ComparisonStanding::Unchanged, format!("{message}{}", not_compared(&rest)))
+        Incomparable::AllLeftOut { same: Some(same), .. } => {
+            match coverage::gap(Across::Runs, baseline, arms).or_else(|| gone::renamed(suite, baseline, &arms[1])) {
+                Some(gap) => undecided(format!("{same} {} the very same answers in both, and {gap}", have(same))),
+                None if baseline.failed => undecided(format!(
+                    "it has the very same answers in {same}, and the gate of that run did not hold; nothing else is remembered to compare with"
+                )),
+                None => {
+                    let rest: Vec<Finding> = left_out.iter().filter(|finding| finding.kind != FindingKind::SameAnswers).cloned().collect();
+                    let message = format!("unchanged since {reference}: the very same answers in {same}, nothing to compare");
+                    (ComparisonStanding::Unchanged, format!("{message}{}", not_compared(&rest)))
+                }
             }
-        },
+        }
     }
 }
 

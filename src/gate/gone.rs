@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use super::side_by_side::cases;
-use crate::model::baseline::{Baseline, ComparisonStanding, GoneSuite, SuiteComparison};
+use super::side_by_side::{ArmCells, cases};
+use crate::model::baseline::{Baseline, ComparisonStanding, GoneSuite, RenamedCase, SuiteComparison};
 
 /// One comparison that is undecided for each suite that is gone. `partial`: cells were left out on purpose; then only where a suite is new,
 /// which may be the same one.
@@ -55,6 +55,23 @@ pub fn like(suite: &GoneSuite) -> String {
         all if all == suite.cases => format!(", but `{}` has the same {all} cases", like.name),
         some => format!(", but `{}` has {some} of them", like.name),
     }
+}
+
+/// Why a comparison must not pass whose cases are partly the baseline's under other ids: they are compared with nothing.
+pub(super) fn renamed(suite: &str, baseline: &Baseline, candidate: &ArmCells<'_>) -> Option<String> {
+    let runs = |case: &&RenamedCase| case.suite == suite && candidate.cells.iter().any(|cell| *cell.address.case == *case.now);
+    let found: Vec<&RenamedCase> = baseline.renamed.iter().filter(runs).collect();
+    let first = found.first()?;
+    let more = if found.len() > 1 { format!(" and {} more", found.len() - 1) } else { String::new() };
+    let verb = if found.len() == 1 { "has another id" } else { "have other ids" };
+    Some(format!(
+        "{} {verb} than in the baseline, and so nothing to be compared with: `{}` is `{}` now{more}; where that is meant put `{suite}::{}` under `gone` \
+         in the [gate] section of promptkeel.toml, and so each",
+        cases(found.len()),
+        first.before,
+        first.now,
+        first.before
+    ))
 }
 
 /// How the baseline itself moves on, where it is not the file that says what is gone.

@@ -71,6 +71,9 @@ pub struct Baseline {
     /// Suites that it gates, and that the project has no more: gone or renamed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gone: Vec<GoneSuite>,
+    /// Cases that have another id now: what is new by its id alone is not new.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub renamed: Vec<RenamedCase>,
     /// Cases that only it has, where its cells were answered in this run: they were not asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<String>,
@@ -131,6 +134,17 @@ pub struct GoneSuite {
     /// The suite that is perhaps the same under another name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub like: Option<LikeSuite>,
+}
+
+/// A case of a baseline that the suite has under another id: the same variables.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct RenamedCase {
+    /// The suite.
+    pub suite: String,
+    /// The id in the baseline.
+    pub before: String,
+    /// The id now.
+    pub now: String,
 }
 
 /// A suite that the baseline does not know, with most cases of one that is gone.

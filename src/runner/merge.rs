@@ -144,6 +144,11 @@ fn baselines(reports: &mut [RunReport]) -> Result<Vec<Baseline>, MergeError> {
                 known.gone.push(suite);
             }
         }
+        for case in one.renamed {
+            if !known.renamed.contains(&case) {
+                known.renamed.push(case);
+            }
+        }
         for case in one.dropped {
             if !known.dropped.contains(&case) {
                 known.dropped.push(case);

@@ -126,3 +126,37 @@ fn the_settings_say_what_suites_do_not() {
     let (_, report) = project.report(&["--baseline", "git:main", "--margin", "0.05"]);
     assert_eq!(policies(&report), [(0.05, 0.1), (0.05, 0.1)]);
 }
+
+#[test]
+fn a_case_that_has_another_id_is_not_new() {
+    let project = project(40, "");
+    project.git(&["init", "-q"]);
+    project.rewrite(".gitignore", ".promptkeel\n*.json\n");
+    project.git(&["add", "."]);
+    project.git(&["commit", "-qm", "as it stands"]);
+    assert_eq!(project.report(&[]).0.code, 0);
+    project.rewrite("main.json", &project.read("report.json"));
+    assert_eq!(project.run(&["baseline", "set"]).code, 0);
+    project.edit("suites/items.yaml", "id: case-07", "id: other-07");
+    for reference in ["git:main", "last-green", "blessed", "main.json"] {
+        let (ran, report) = project.report(&["--baseline", reference]);
+        assert_eq!(
+            (ran.code, &of(&report, "items")["standing"]),
+            (7, &json!("undecided")),
+            "the others are the same, {reference}: {ran:?}"
+        );
+        assert!(
+            flat(&ran).contains("1 case has another id than in the baseline") && flat(&ran).contains("`case-07` is `other-07` now"),
+            "{ran:?}"
+        );
+    }
+    second_version(&project);
+    let wide = ["--baseline", "git:main", "--margin", "0.2"];
+    let (ran, _) = project.report(&wide);
+    assert!(ran.code == 7 && flat(&ran).contains("`case-07` is `other-07` now; where that is meant"), "{ran:?}");
+    assert_eq!(project.run(&["run", "suites/items.yaml", "--baseline", "git:main", "--margin", "0.2"]).code, 7);
+    let settings = project.read("promptkeel.toml");
+    project.rewrite("promptkeel.toml", &format!("{settings}\n[gate]\ngone = [\"items::case-07\"]\n"));
+    let (ran, _) = project.report(&wide);
+    assert_eq!(ran.code, 0, "{ran:?}");
+}

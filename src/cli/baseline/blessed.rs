@@ -56,6 +56,7 @@ pub(crate) fn baseline(project: &Project, store: &Store, suites: &HashSet<&str>,
         started_at: Some(blessed.started_at),
         part: blessed.part,
         gone: present.gone(&gated),
+        renamed: present.renamed(&gated),
         cells: cells.map(|cell| super::known_again(store, catalog, cell)).collect::<Result<_, _>>()?,
         ..Baseline::default()
     })

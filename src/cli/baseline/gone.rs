@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::model::baseline::{GoneSuite, LikeSuite};
+use crate::model::baseline::{GoneSuite, LikeSuite, RenamedCase};
 use crate::model::problem::Problem;
 use crate::model::suite::Suite;
 use crate::runner::fingerprint;
@@ -13,6 +13,8 @@ use crate::runner::fingerprint;
 pub(crate) struct Present<'a> {
     /// All of them; `None` where only some were asked for: then nobody knows what the others are.
     pub(crate) suites: Option<&'a [Arc<Suite>]>,
+    /// Those of which something runs, with all their cases.
+    pub(crate) selected: &'a [Arc<Suite>],
     /// What the settings say is gone on purpose.
     pub(crate) meant: &'a [String],
 }
@@ -62,6 +64,28 @@ impl Present<'_> {
             (shared * 2 >= cases.len() && shared > 0).then(|| LikeSuite { name: name.clone(), cases: count(shared) })
         };
         gone.into_iter().map(|(name, cases)| GoneSuite { name: name.clone(), cases: count(cases.len()), like: like(cases) }).collect()
+    }
+
+    /// Cases that the selected suites have under another id than the baseline: what asks the very same is not new.
+    pub(crate) fn renamed(self, before: &Before) -> Vec<RenamedCase> {
+        let mut found = Vec::new();
+        for suite in self.selected {
+            let Some(known) = before.0.get(&suite.name) else { continue };
+            let ids: BTreeSet<&str> = known.iter().map(|(id, _)| id.as_str()).collect();
+            let here: BTreeSet<&str> = suite.cases.iter().map(|case| case.id.as_str()).collect();
+            let is_meant = |id: &str| self.meant.iter().any(|meant| meant.split_once("::") == Some((&suite.name, id)));
+            let lost = known.iter().filter(|(id, _)| !here.contains(id.as_str()) && !is_meant(id));
+            let lost: BTreeMap<&str, &str> = lost.map(|(id, variables)| (&**variables, id.as_str())).collect();
+            if lost.is_empty() {
+                continue;
+            }
+            for case in suite.cases.iter().filter(|case| !ids.contains(case.id.as_str())) {
+                if let Some(before) = lost.get(&*fingerprint::variables(case)) {
+                    found.push(RenamedCase { suite: suite.name.clone(), before: (*before).to_owned(), now: case.id.clone() });
+                }
+            }
+        }
+        found
     }
 
     /// What the settings say is gone, and is there.

@@ -95,7 +95,8 @@ impl Asking<'_> {
         if loaded.problems.iter().any(|problem| problem.severity == Severity::Error) {
             return Err(told(loaded.problems));
         }
-        let gone = present.gone(&Before::of(&loaded.suites));
+        let gated = Before::of(&loaded.suites);
+        let (gone, renamed) = (present.gone(&gated), present.renamed(&gated));
         let mut before: Vec<Arc<Suite>> = loaded.suites.into_iter().filter(|suite| suites.contains(suite.name.as_str())).collect();
         if let Some(samples) = self.answers.samples {
             session::resample(&mut before, samples)?;
@@ -104,7 +105,7 @@ impl Asking<'_> {
         let plan =
             session::built(self.project, &before, self.answers, self.now, &mut Everything).map_err(|failure| told(failure.problems))?;
         let planned = self.planned(reference, Some(commit), plan);
-        Ok(PlannedBaseline { baseline: Baseline { gone, ..planned.baseline }, recordings, told: unused, ..planned })
+        Ok(PlannedBaseline { baseline: Baseline { gone, renamed, ..planned.baseline }, recordings, told: unused, ..planned })
     }
 
     /// What the suite's gate asked for then and does not now: who loosens it should be seen to.

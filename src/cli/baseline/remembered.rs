@@ -140,6 +140,8 @@ impl Remembered<'_> {
         let mut names: Vec<&str> = of_suites().map(|cell| &*cell.address.suite).collect();
         names.sort_unstable();
         names.dedup();
+        let mut renamed = self.present.renamed(&gated(&record));
+        renamed.retain(|case| suites.contains(case.suite.as_str()));
         let known = names.into_iter().map(|name| KnownSuite { name: name.to_owned(), ..KnownSuite::default() }).collect();
         Ok(Baseline {
             reference: reference.to_owned(),
@@ -148,6 +150,7 @@ impl Remembered<'_> {
             started_at: Some(record.head.started_at),
             part: record.head.filtered || record.head.exit == Exit::Interrupted,
             suites: known,
+            renamed,
             cells,
             ..Baseline::default()
         })

@@ -15,7 +15,8 @@ pub(crate) struct GateSettings {
     #[serde(deserialize_with = "alpha")]
     #[schemars(range(min = 0.0, max = 0.5))]
     pub(crate) alpha: Option<f64>,
-    /// Suites that were renamed or deleted on purpose: that a baseline still has them leaves nothing undecided.
+    /// Suites that were renamed or deleted on purpose, and cases (`suite::case`) that were renamed: that a baseline still has them leaves nothing
+    /// undecided.
     pub(crate) gone: Vec<String>,
 }
 
