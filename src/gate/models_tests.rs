@@ -85,10 +85,7 @@ fn what_lacks_verdicts_is_not_said_to_be_not_worse() {
     let mut all = [cells("large", 100, 0, "0.004"), cells("small", 100, 0, "0.002")].concat();
     all[100 + 7] = cell(("s", "c7", 1, "small"), "small", &["error", "error", "error"]);
     let found = held(&all, &beside(&["small"]), false);
-    assert_eq!(
-        (found[0].standing, found[0].gap.as_deref()),
-        (ComparisonStanding::Missing, Some("1 case lacks a verdict of small: s::c7"))
-    );
+    assert_eq!((found[0].standing, found[0].gap.as_deref()), (ComparisonStanding::Missing, Some("1 case lacks a verdict of small: s::c7")));
     assert!(found[0].message.starts_with("undecided: small is not worse than large on 99 cases"), "{}", found[0].message);
     assert_eq!(found[0].cheapest.as_ref().unwrap().lacking, ["small"]);
 }

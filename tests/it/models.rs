@@ -174,7 +174,12 @@ fn what_has_no_verdict_is_said_before_what_the_others_come_to() {
     assert_eq!((ran.code, &report["comparisons"][0]["standing"]), (3, &json!("missing")), "{ran:?}");
     let told = flat(&ran);
     assert!(told.contains("by more than 5 points; of claude-haiku-4-5 too little was answered to say it"), "{told}");
-    assert!(told.contains("undecided: 1 case lacks a verdict of claude-haiku-4-5: items::case-07; apart from that: claude-haiku-4-5 is not worse"), "{told}");
+    assert!(
+        told.contains(
+            "undecided: 1 case lacks a verdict of claude-haiku-4-5: items::case-07; apart from that: claude-haiku-4-5 is not worse"
+        ),
+        "{told}"
+    );
     let compared = project.run(&["compare", "report.json", "--against", "claude-sonnet-4-6"]);
     assert!(flat(&compared).contains("by more than 5 points; of claude-haiku-4-5 too little was answered to say it"), "{compared:?}");
 }
