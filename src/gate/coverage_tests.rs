@@ -24,7 +24,7 @@ fn priced(mut cells: Vec<CellResult>, cost: &str) -> Vec<CellResult> {
 /// The first so many cases got no answer.
 fn unanswered_first(mut cells: Vec<CellResult>, count: usize) -> Vec<CellResult> {
     for (index, lost) in cells.iter_mut().enumerate().take(count) {
-        *lost = cell(("s", &format!("c{index}"), 1, &lost.address.model.to_string()), "lost", &["error"; 3]);
+        *lost = cell(("s", &format!("c{index}"), 1, lost.address.model.as_ref()), "lost", &["error"; 3]);
     }
     cells
 }
@@ -94,7 +94,7 @@ fn a_model_that_was_asked_only_some_of_the_cases_is_undecided() {
     // A later run need not ask what an earlier one did.
     assert_eq!(compared(Across::Runs, &cells("m", 100), &second_run(97)).gap, None);
     let run = of_run(&[cells("large", 100), cells("small", 97)].concat());
-    assert_eq!((run.standing, gates(&[run.clone()])[0].outcome), (ComparisonStanding::Missing, GateOutcome::Missing));
+    assert_eq!((run.standing, gates(std::slice::from_ref(&run))[0].outcome), (ComparisonStanding::Missing, GateOutcome::Missing));
     assert!(
         run.message.ends_with("verdicts are missing that could change it: 3 cases were never asked of small: s::c97, s::c98, s::c99"),
         "{}",
