@@ -206,12 +206,12 @@ fn left_to_batches(store: &Store, pending: &[BatchRow], needed: &HashSet<Key>) -
         if held.is_empty() {
             continue;
         }
-        let message = format!("{name} holds this answer, and a watch does not wait for it");
+        let message = format!("{name} holds this request, and a watch does not wait for it");
         let hint = "`promptkeel run` without `--watch` stores its results; `--batch=off` asks, and pays, again";
         news.push(Problem::warning(format!("{} left to {name}: a watch does not wait for it", counted(held.len(), "answer"))).hint(hint));
         failed.extend(held.into_iter().map(|key| {
             let hint = Some(hint.to_owned());
-            (key, CellError { kind: ErrorKind::Unavailable, message: message.clone(), hint, attempts: Vec::new() })
+            (key, CellError { kind: ErrorKind::Batch, message: message.clone(), hint, attempts: Vec::new() })
         }));
     }
     (failed, news)

@@ -45,9 +45,13 @@ pub(crate) const fn sign(kind: ErrorKind) -> Sign {
     match kind {
         ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::Overloaded | ErrorKind::Server | ErrorKind::MalformedReply => Sign::Down,
         ErrorKind::RateLimited | ErrorKind::SpendLimit | ErrorKind::Denied | ErrorKind::NotFound | ErrorKind::InvalidRequest => Sign::Alive,
-        ErrorKind::Budget | ErrorKind::Unavailable | ErrorKind::CacheMiss | ErrorKind::Store | ErrorKind::Judging | ErrorKind::Template => {
-            Sign::Silent
-        }
+        ErrorKind::Budget
+        | ErrorKind::Unavailable
+        | ErrorKind::Batch
+        | ErrorKind::CacheMiss
+        | ErrorKind::Store
+        | ErrorKind::Judging
+        | ErrorKind::Template => Sign::Silent,
     }
 }
 

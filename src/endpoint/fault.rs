@@ -198,6 +198,7 @@ fn hint(kind: ErrorKind, status: u16, headers: &HeaderMap, asked: Asked<'_>) -> 
         | ErrorKind::MalformedReply
         | ErrorKind::Budget
         | ErrorKind::Unavailable
+        | ErrorKind::Batch
         | ErrorKind::CacheMiss
         | ErrorKind::Store
         | ErrorKind::Judging

@@ -125,6 +125,7 @@ impl<W: Wire> Limited<W> {
                 | ErrorKind::MalformedReply
                 | ErrorKind::Budget
                 | ErrorKind::Unavailable
+                | ErrorKind::Batch
                 | ErrorKind::CacheMiss
                 | ErrorKind::Store
                 | ErrorKind::Judging

@@ -47,6 +47,7 @@ pub const fn class(kind: ErrorKind) -> Class {
         ErrorKind::InvalidRequest
         | ErrorKind::Budget
         | ErrorKind::Unavailable
+        | ErrorKind::Batch
         | ErrorKind::CacheMiss
         | ErrorKind::Store
         | ErrorKind::Judging

@@ -183,6 +183,7 @@ impl Attempt {
                 | ErrorKind::InvalidRequest
                 | ErrorKind::Budget
                 | ErrorKind::Unavailable
+                | ErrorKind::Batch
                 | ErrorKind::CacheMiss
                 | ErrorKind::Store
                 | ErrorKind::Judging

@@ -313,6 +313,8 @@ pub enum ErrorKind {
     Budget,
     /// The endpoint was given up, because it answered nothing for too long.
     Unavailable,
+    /// A message batch that has not ended holds the request, or nothing came of one.
+    Batch,
     /// `--cache only` and nothing stored.
     CacheMiss,
     /// The store could not be read or written.
@@ -355,6 +357,8 @@ pub enum SkipReason {
     StoreFailed(String),
     /// The endpoint answered nothing for too long and was given up; says for how long, and where to look.
     EndpointDown(String),
+    /// A message batch that has not ended holds the request, or nothing came of one; says which, and what to do.
+    Batch(String),
     /// The run's own time limit passed first.
     RunTimeout,
 }

@@ -103,7 +103,7 @@ pub(crate) fn error_line(error: &CellError) -> String {
 /// `nothing was asked: the model cannot be reached: 404 ...`.
 pub(crate) fn skip_line(reason: &crate::model::verdict::SkipReason) -> String {
     match words::skip(reason) {
-        (reason, None) => format!("nothing was asked: {reason}"),
+        (reason, None) => format!("nothing was asked: {}", visible::brief(reason, 400)),
         (reason, Some(words)) => format!("nothing was asked: {reason}: {}", visible::brief(words, 400)),
     }
 }

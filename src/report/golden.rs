@@ -88,6 +88,18 @@ fn where_the_store_failed_nobody_is_told_that_answers_are_stored() {
 }
 
 #[test]
+fn what_a_batch_holds_is_told_in_its_own_words_and_no_endpoint_is_said_to_be_down() {
+    let mut report = sample::report();
+    let words = "batch msgbatch_01 holds this request: run again to wait for it";
+    for sample in report.cells.iter_mut().flat_map(|cell| &mut cell.samples).filter(|sample| sample.skipped.is_some()) {
+        sample.skipped = Some(crate::model::verdict::SkipReason::Batch(format!("{words}\u{1b}[2J")));
+    }
+    let summary = summary(&report, 200, false);
+    assert!(summary.contains(&format!("nothing was asked: {words}")), "{summary}");
+    assert!(!summary.contains("is down") && !summary.contains('\u{1b}'), "{summary}");
+}
+
+#[test]
 fn terminal_of_a_simulated_run() {
     insta::assert_snapshot!(summary(&sample::simulated(), 100, false));
 }

@@ -21,6 +21,7 @@ pub(crate) const fn error_kind(kind: ErrorKind) -> &'static str {
         ErrorKind::MalformedReply => "malformed reply",
         ErrorKind::Budget => "over budget",
         ErrorKind::Unavailable => "endpoint down",
+        ErrorKind::Batch => "batch",
         ErrorKind::CacheMiss => "not recorded",
         ErrorKind::Store => "store",
         ErrorKind::Judging => "judging",
@@ -43,6 +44,7 @@ pub(crate) const fn error_type(kind: ErrorKind) -> &'static str {
         ErrorKind::MalformedReply => "malformed_reply",
         ErrorKind::Budget => "budget",
         ErrorKind::Unavailable => "unavailable",
+        ErrorKind::Batch => "batch",
         ErrorKind::CacheMiss => "cache_miss",
         ErrorKind::Store => "store",
         ErrorKind::Judging => "judging",
@@ -51,7 +53,7 @@ pub(crate) const fn error_type(kind: ErrorKind) -> &'static str {
 }
 
 /// Why nothing was asked: a short reason, and somebody else's words on it.
-pub(crate) fn skip(reason: &SkipReason) -> (&'static str, Option<&str>) {
+pub(crate) fn skip(reason: &SkipReason) -> (&str, Option<&str>) {
     match reason {
         SkipReason::Interrupted => ("interrupted", None),
         SkipReason::Budget => ("it could have passed the budget", None),
@@ -59,6 +61,7 @@ pub(crate) fn skip(reason: &SkipReason) -> (&'static str, Option<&str>) {
         SkipReason::ModelUnavailable(words) => ("the model cannot be reached", Some(words)),
         SkipReason::StoreFailed(words) => ("the store takes no more, so nothing more was asked", Some(words)),
         SkipReason::EndpointDown(words) => ("the endpoint is down", Some(words)),
+        SkipReason::Batch(words) => (words, None),
         SkipReason::RunTimeout => ("the run's time limit passed", None),
     }
 }

@@ -381,6 +381,7 @@ fn stopped_by(error: &CellError) -> Option<SkipReason> {
         ErrorKind::Store => Some(SkipReason::StoreFailed(error.message.clone())),
         ErrorKind::Budget => Some(SkipReason::Budget),
         ErrorKind::Unavailable => Some(SkipReason::EndpointDown(with_hint(error))),
+        ErrorKind::Batch => Some(SkipReason::Batch(with_hint(error))),
         ErrorKind::Connection
         | ErrorKind::Timeout
         | ErrorKind::RateLimited

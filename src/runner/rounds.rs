@@ -178,6 +178,8 @@ fn runs_again(result: &CellResult, also: Also) -> bool {
         let reasons = result.samples.iter().filter_map(|sample| sample.skipped.as_ref());
         reasons.into_iter().any(|reason| match reason {
             SkipReason::MaxFail | SkipReason::RunTimeout | SkipReason::Interrupted => true,
+            // Whether one still holds it is looked up in the store, and costs nothing.
+            SkipReason::Batch(_) => true,
             // It would be refused again, and asking whether it still is costs time or money: that is for a person to say.
             SkipReason::Budget | SkipReason::ModelUnavailable(_) | SkipReason::StoreFailed(_) | SkipReason::EndpointDown(_) => false,
         })

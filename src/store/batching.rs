@@ -433,12 +433,8 @@ impl Work<'_> {
     /// These are not asked, and this is why.
     fn give_up(&mut self, keys: impl Iterator<Item = Key>, message: &str, hint: Option<&str>) {
         for key in keys {
-            let error = CellError {
-                kind: ErrorKind::Unavailable,
-                message: message.to_owned(),
-                hint: hint.map(str::to_owned),
-                attempts: Vec::new(),
-            };
+            let error =
+                CellError { kind: ErrorKind::Batch, message: message.to_owned(), hint: hint.map(str::to_owned), attempts: Vec::new() };
             self.settled.failed.insert(key, error);
         }
     }

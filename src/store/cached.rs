@@ -352,9 +352,9 @@ impl<E: Endpoint> Shared<E> {
     /// What a batch holds is not asked: it may take a day, and whoever goes on with it stores the answer.
     fn left_to(&self, batch: &BatchRow, key: &Key) -> CellError {
         let name = batch.name();
-        let message = format!("{name} holds this answer");
+        let message = format!("{name} holds this request: run again to wait for it");
         lock(&self.held).entry(name).or_default().insert(*key);
-        CellError { kind: ErrorKind::Unavailable, message, hint: Some(LEFT_TO_BATCH.to_owned()), attempts: Vec::new() }
+        CellError { kind: ErrorKind::Batch, message, hint: None, attempts: Vec::new() }
     }
 }
 

@@ -347,10 +347,13 @@ async fn what_a_batch_holds_is_left_to_it_though_it_began_after_the_run() {
     other.intend_batch(intent("first", &[1, 2, 3])).await.unwrap();
     assert_eq!(asks.ask(call(1)).await.unwrap().served, Served::Stored, "what is answered is answered");
     let held = asks.ask(call(2)).await.unwrap_err();
-    assert_eq!((held.kind, held.message.as_str()), (ErrorKind::Unavailable, "a batch that may have been created holds this answer"));
+    assert_eq!(
+        (held.kind, held.message.as_str()),
+        (ErrorKind::Batch, "a batch that may have been created holds this request: run again to wait for it")
+    );
     other.batch_created("first", "msgbatch_1").await.unwrap();
     for _ in 0..2 {
-        assert_eq!(asks.ask(call(3)).await.unwrap_err().message, "batch msgbatch_1 holds this answer");
+        assert_eq!(asks.ask(call(3)).await.unwrap_err().message, "batch msgbatch_1 holds this request: run again to wait for it");
     }
     assert_eq!(wire.count(), 1, "neither is asked");
     assert_eq!(asks.left_to_batches(), [("a batch that may have been created".to_owned(), 1), ("batch msgbatch_1".to_owned(), 1)]);

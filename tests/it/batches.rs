@@ -321,7 +321,8 @@ fn a_watch_asks_for_nothing_that_a_batch_under_way_holds() {
 fn a_batch_that_begins_while_a_run_asks_singly_and_that_run_pay_for_nothing_twice() {
     let server = server("{when: {text: answer}, then: {text: '{{ prompt }}', delay: 1s}}", "polls: 100000");
     let project = project(10, &server);
-    let single = spawn(&project, &["run", "--max-concurrency", "1", "--json", "report.json"]);
+    let single =
+        spawn(&project, &["run", "--max-concurrency", "1", "--json", "report.json", "--junit", "junit.xml", "--markdown", "summary.md"]);
     until(&server, |_| server.requests() >= 1);
     // It stands still in the middle of a request until the batch is there.
     signal(&single, "-STOP");
@@ -338,6 +339,15 @@ fn a_batch_that_begins_while_a_run_asks_singly_and_that_run_pay_for_nothing_twic
     assert_eq!((count(&stats, "created"), singly + held), (1, 10), "{stats}");
     let report: Value = serde_json::from_str(&project.read("report.json")).unwrap();
     assert_eq!((&report["totals"]["passed"], &report["totals"]["skipped"]), (&singly.into(), &held.into()), "{stderr}");
+    let skipped: Vec<&str> =
+        report["cells"].as_array().unwrap().iter().filter_map(|cell| cell["samples"][0]["skipped"]["batch"].as_str()).collect();
+    let said = skipped[0];
+    assert!(said.starts_with("batch msgbatch_01SIM") && said.ends_with(" holds this request: run again to wait for it"), "{said}");
+    assert_eq!(skipped, vec![said; usize::try_from(held).unwrap()], "{report:#}");
+    let (junit, markdown) = (project.read("junit.xml"), project.read("summary.md"));
+    for (text, words) in [(&junit, "<skipped type=\"batch\" message=\"nothing was asked: "), (&markdown, "")] {
+        assert!(text.contains(&format!("{words}{said}")) && !text.contains("is down"), "{text}");
+    }
     assert!(
         stderr.contains(&format!("{held} answers left to batch msgbatch_01SIM")) && stderr.contains("`promptkeel run` waits for it"),
         "{stderr}"
@@ -436,6 +446,8 @@ fn a_canceled_batch_keeps_what_it_answered_and_the_next_run_asks_the_rest() {
     let left = stats["batches"]["results"]["canceled"].as_u64().unwrap();
     assert!(left > 0, "{stats}");
     let first: Value = serde_json::from_str(&project.read("first.json")).unwrap();
+    let skipped = first["cells"].as_array().unwrap().iter().find_map(|cell| cell["samples"][0]["skipped"]["batch"].as_str());
+    assert!(skipped.is_some_and(|words| words.contains("was canceled") && words.contains("; run again")), "{first:#}");
     assert_eq!((&first["totals"]["skipped"], &first["bill"]["simulated_usd"]), (&left.into(), &stats["bill"]["usd"]), "{first}");
     let again = project.run(&["batch", "cancel"]);
     assert!(again.code == 2 && again.stderr.contains("no batch is under way"), "{again:?}");

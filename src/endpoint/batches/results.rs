@@ -211,6 +211,7 @@ impl<'a> Results<'a> {
             | ErrorKind::Timeout
             | ErrorKind::Budget
             | ErrorKind::Unavailable
+            | ErrorKind::Batch
             | ErrorKind::CacheMiss
             | ErrorKind::Store
             | ErrorKind::Judging

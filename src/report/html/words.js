@@ -16,6 +16,7 @@ const SKIPS = {
   model_unavailable: 'the model cannot be reached',
   store_failed: 'the store takes no more, so nothing more was asked',
   endpoint_down: 'the endpoint is down',
+  batch: '',
   run_timeout: "the run's time limit passed",
 };
 
@@ -29,7 +30,7 @@ function plain(name) {
 function skipWords(reason) {
   if (typeof reason === 'string') return SKIPS[reason] ?? plain(reason);
   const [kind, words] = Object.entries(reason)[0] ?? ['', ''];
-  return `${SKIPS[kind] ?? plain(kind)}: ${words}`;
+  return [SKIPS[kind] ?? plain(kind), words].filter(Boolean).join(': ');
 }
 
 function count(number) {

@@ -206,6 +206,7 @@ const fn skip_type(reason: &SkipReason) -> &'static str {
         SkipReason::ModelUnavailable(_) => "model_unavailable",
         SkipReason::StoreFailed(_) => "store_failed",
         SkipReason::EndpointDown(_) => "endpoint_down",
+        SkipReason::Batch(_) => "batch",
         SkipReason::RunTimeout => "run_timeout",
     }
 }
