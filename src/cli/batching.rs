@@ -21,7 +21,7 @@ use crate::model::problem::Problem;
 use crate::model::suite::BatchPolicy;
 use crate::model::verdict::{CellError, ErrorKind};
 use crate::runner::plan::{Plan, PlannedCell};
-use crate::runner::prefixes::Prefixes;
+use crate::runner::prefixes::{Asked, Prefixes};
 use crate::store::batches::BatchRow;
 use crate::store::batching::{self, Batching, Settled, Wish};
 use crate::store::cached::{Cached, LEFT_TO_BATCH};
@@ -60,7 +60,9 @@ impl Batched<'_> {
             return Ok(Vec::new());
         }
         let conditions = answers::conditions(project, arguments.max_concurrency, session::now());
-        let prefixes = Prefixes::of(plan, |key| known.contains(key), &project.catalog, &conditions);
+        let is_batched = |cell: &PlannedCell| policy(cell) != BatchPolicy::Off;
+        let is_known = |key: &Key| known.contains(key);
+        let prefixes = Prefixes::asked(plan, Asked::InBatches, is_batched, is_known, &project.catalog, &conditions);
         let mut seen: HashSet<Key> = HashSet::new();
         for (place, cell) in plan.cells.iter().enumerate() {
             for (sample, key) in (cell.first_sample..).zip(&cell.keys) {

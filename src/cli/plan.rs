@@ -19,7 +19,7 @@ use crate::model::problem::Problem;
 use crate::report::figures;
 use crate::runner::estimate::Earlier;
 use crate::runner::plan::{Plan, PlannedCell};
-use crate::runner::prefixes::{Conditions, Group, Prefixes};
+use crate::runner::prefixes::{Asked, Conditions, Group, Prefixes};
 use crate::runner::price::{self, PlanPrice};
 use crate::runner::select;
 use crate::store::Store;
@@ -54,10 +54,10 @@ pub(crate) async fn run(
         session.problems.extend(noticed);
     }
     let there = There { known: &known, under_way: &under_way };
-    let (price, prefixes) = priced(project, &session.plan, there, &earlier, &answers::conditions(project, None, now), arguments.batch);
+    let (price, groups) = priced(project, &session.plan, there, &earlier, &answers::conditions(project, None, now), arguments.batch);
     let missing_keys = missing_keys(project, &price);
     if arguments.json {
-        console.json(&Printed { price: &price, recorded, prompt_cache: prefixes.groups(), missing_keys: &missing_keys })?;
+        console.json(&Printed { price: &price, recorded, prompt_cache: &groups, missing_keys: &missing_keys })?;
     } else {
         console.text(&text(&session, &price, recorded)?)?;
     }
@@ -110,17 +110,21 @@ pub(crate) fn priced(
     earlier: &Earlier,
     conditions: &Conditions,
     batch: Option<BatchArgument>,
-) -> (PlanPrice, Prefixes) {
+) -> (PlanPrice, Vec<Group>) {
     let (catalog, day) = (&project.catalog, conditions.day);
     let There { known, under_way } = there;
     let is_paid = |key: &Key| known.contains(key) || under_way.contains(key);
     let is_batched = batching::expected(project, batch, plan, &is_paid);
     let guess = |cell: &PlannedCell| earlier.guess(catalog, cell, day);
     let mut price = price::price(plan, |key| known.contains(key), |key| under_way.contains(key), guess, &is_batched);
-    let prefixes = Prefixes::of(plan, is_paid, catalog, conditions);
-    price.save(plan, &prefixes, catalog, day, is_batched);
+    let marked = |asked: Asked| {
+        let is_so = |cell: &PlannedCell| is_batched(cell) == (asked == Asked::InBatches);
+        Prefixes::asked(plan, asked, is_so, is_paid, catalog, conditions)
+    };
+    let groups = marked(Asked::Singly).groups_with(marked(Asked::InBatches));
+    price.save(plan, &groups, catalog, day);
     price.halve();
-    (price, prefixes)
+    (price, groups)
 }
 
 /// What is there before anything is asked.

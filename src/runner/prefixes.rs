@@ -87,6 +87,26 @@ fn reply(params: &Params) -> Duration {
     Duration::from_secs(params.max_tokens.unwrap_or(0) / TOKENS_PER_SECOND)
 }
 
+/// How requests are asked, as far as it decides what a mark is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// The one that writes first, the others when it has begun to be answered.
+    Singly,
+    /// In a batch, where nobody waits for the one that writes, and what is written lives for an hour.
+    InBatches,
+}
+
+impl Asked {
+    /// Of a hundred requests that could read from the provider's cache, so many do. In batches: the middle of what is documented, 30 to 98 (wire
+    /// reference, 5).
+    const fn hits(self) -> i128 {
+        match self {
+            Self::Singly => 100,
+            Self::InBatches => 64,
+        }
+    }
+}
+
 /// Requests that share a marked prefix.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Group {
@@ -107,6 +127,8 @@ pub struct Group {
     /// The group around it, by its place in the list.
     pub outer: Option<usize>,
     #[serde(skip)]
+    asked: Asked,
+    #[serde(skip)]
     digest: Digest,
     /// Members that stand further apart are brought together.
     #[serde(skip)]
@@ -126,28 +148,14 @@ impl Group {
         self.written().saturating_mul(self.requests.saturating_sub(1))
     }
 
-    /// What the marks take off the bill, beside the group around it; `None` without a price.
+    /// What the marks take off the bill, beside the group around it; `None` without a price. Below nothing where too few read what an author
+    /// has marked.
     #[must_use]
     pub fn saving(&self, catalog: &Catalog, day: NaiveDate) -> Option<Money> {
         let rates = Rates::of(catalog, &self.model, day, self.tokens, self.life)?;
-        Some(Money::from_pico(rates.gain(self.requests) * i128::from(self.written()) / 1_000_000))
-    }
-
-    /// The same in a batch, where nobody waits for the one that writes, and what is written lives for an hour. Below nothing where too few read.
-    #[must_use]
-    pub fn saving_in_batch(&self, catalog: &Catalog, day: NaiveDate) -> Option<Money> {
-        let rates = Rates::of(catalog, &self.model, day, self.tokens, Life::Hour)?;
-        let (all, others) = (i128::from(self.requests), i128::from(self.requests.saturating_sub(1)));
-        let reads = others * HITS_IN_BATCHES;
-        let writes = all * 100 - reads;
-        let gain = all * 100 * rates.plain - writes * rates.write - reads * rates.read;
-        Some(Money::from_pico(gain * i128::from(self.written()) / 100_000_000))
+        Some(Money::from_pico(rates.gain(self.requests, self.asked) * i128::from(self.written()) / 100_000_000))
     }
 }
-
-/// Of a hundred requests of a batch that could read from the provider's cache, so many do: the middle of what is documented, 30 to 98 (wire
-/// reference, 5).
-const HITS_IN_BATCHES: i128 = 64;
 
 /// What tokens cost, in pico-dollars per million.
 #[derive(Debug, Clone, Copy)]
@@ -176,10 +184,11 @@ impl Rates {
         Self { plain: 100, write, read: 10 }
     }
 
-    /// What a token saves that the first of so many requests writes and the others read.
-    const fn gain(self, requests: u64) -> i128 {
-        let requests = requests as i128;
-        requests * self.plain - self.write - (requests - 1) * self.read
+    /// What a hundred tokens save that so many requests begin with: some write them, the others read them.
+    const fn gain(self, requests: u64, asked: Asked) -> i128 {
+        let reads = requests.saturating_sub(1) as i128 * asked.hits();
+        let all = requests as i128 * 100;
+        all * self.plain - (all - reads) * self.write - reads * self.read
     }
 }
 
@@ -209,17 +218,30 @@ impl Prefixes {
     /// The marks of a plan, of which `is_answered` says what is not asked any more.
     #[must_use]
     pub fn of(plan: &Plan, is_answered: impl Fn(&Key) -> bool, catalog: &Catalog, conditions: &Conditions) -> Self {
+        Self::asked(plan, Asked::Singly, |_| true, is_answered, catalog, conditions)
+    }
+
+    /// The same, of those cells only that are asked in this way.
+    #[must_use]
+    pub fn asked(
+        plan: &Plan,
+        asked: Asked,
+        is_so: impl Fn(&PlannedCell) -> bool,
+        is_answered: impl Fn(&Key) -> bool,
+        catalog: &Catalog,
+        conditions: &Conditions,
+    ) -> Self {
         let mut seen: HashSet<Key> = HashSet::new();
-        let asked: Vec<u64> = plan
+        let requests: Vec<u64> = plan
             .cells
             .iter()
             .map(|cell| match cell.path {
-                Some(_) => cell.keys.iter().filter(|key| !is_answered(key) && seen.insert(**key)).count() as u64,
-                None => 0,
+                Some(_) if is_so(cell) => cell.keys.iter().filter(|key| !is_answered(key) && seen.insert(**key)).count() as u64,
+                Some(_) | None => 0,
             })
             .collect();
-        let tree = Tree::of(plan, &asked);
-        let chosen = tree.choose(plan, catalog, conditions);
+        let tree = Tree::of(plan, &requests);
+        let chosen = tree.choose(plan, asked, catalog, conditions);
         let mut prefixes = Self::default();
         for (place, chosen) in chosen.iter().enumerate().filter_map(|(place, chosen)| Some((place, chosen.as_ref()?))) {
             let node = &tree.nodes[place];
@@ -235,6 +257,7 @@ impl Prefixes {
                 life: chosen.life,
                 authored: node.is_authored(),
                 outer,
+                asked,
                 digest: node.digest,
                 apart: conditions.endpoints.get(&*variant.endpoint).copied().unwrap_or_default().apart(&variant.params, chosen.life),
             });
@@ -287,6 +310,16 @@ impl Prefixes {
     #[must_use]
     pub fn groups(&self) -> &[Group] {
         &self.groups
+    }
+
+    /// Every group of these, and behind them those of others.
+    #[must_use]
+    pub fn groups_with(self, others: Self) -> Vec<Group> {
+        let mut groups = self.groups;
+        let before = groups.len();
+        let others = others.groups.into_iter();
+        groups.extend(others.map(|group| Group { outer: group.outer.map(|outer| before + outer), ..group }));
+        groups
     }
 
     /// The marks of a cell, by its place in the plan.

@@ -9,7 +9,7 @@ use crate::model::key::Key;
 use crate::model::money::Money;
 use crate::runner::estimate::{Guess, Known};
 use crate::runner::plan::{Plan, PlannedCell};
-use crate::runner::prefixes::Prefixes;
+use crate::runner::prefixes::Group;
 
 /// The price of a plan before anything is sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -127,16 +127,12 @@ impl PlanPrice {
         }
     }
 
-    /// Takes off the estimate what the marks for the provider's prompt cache are expected to save; `is_batched` says which cells are asked in a
-    /// batch, where not every request that could read finds what was written.
-    pub fn save(&mut self, plan: &Plan, prefixes: &Prefixes, catalog: &Catalog, day: NaiveDate, is_batched: impl Fn(&PlannedCell) -> bool) {
-        let batched = plan.cells.iter().enumerate().filter(|(_, cell)| is_batched(cell));
-        let in_batches: HashSet<usize> = batched.flat_map(|(place, _)| prefixes.groups_of(place)).collect();
+    /// Takes off the estimate what the marks of these groups for the provider's prompt cache are expected to save.
+    pub fn save(&mut self, plan: &Plan, groups: &[Group], catalog: &Catalog, day: NaiveDate) {
         let names: BTreeMap<(&str, &str), &str> =
             plan.cells.iter().rev().map(|cell| ((&*cell.variant.endpoint, &*cell.variant.model_id), &*cell.variant.model_name)).collect();
-        for (place, group) in prefixes.groups().iter().enumerate() {
-            let saving = if in_batches.contains(&place) { group.saving_in_batch(catalog, day) } else { group.saving(catalog, day) };
-            let (Some(saving), Some(name)) = (saving, names.get(&(&*group.endpoint, &*group.model))) else { continue };
+        for group in groups {
+            let (Some(saving), Some(name)) = (group.saving(catalog, day), names.get(&(&*group.endpoint, &*group.model))) else { continue };
             let mut models = self.models.iter_mut();
             if let Some(model) = models.find(|model| model.model == **name && *model.endpoint == *group.endpoint) {
                 let before = model.estimate.saved_by_prompt_cache_usd;

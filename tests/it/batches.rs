@@ -377,6 +377,8 @@ fn a_plan_and_the_first_line_of_a_run_leave_out_what_a_batch_under_way_was_paid_
     insta::assert_snapshot!("plan_with_a_batch_under_way", project.run(&["plan"]).transcript());
     let told = price(&[]);
     assert_eq!((&told["under_way"], &told["answered"], &told["models"][0]["to_ask"]), (&3.into(), &0.into(), &2.into()), "{told}");
+    let counted = price(&["--exact"]);
+    assert_eq!((&counted["under_way"], &counted["estimate"]["prompts_counted"]), (&3.into(), &2.into()), "{counted}");
     // Whoever asks for it again pays for it again.
     assert_eq!(price(&["--batch=off"]), before);
     let ran = project.run(&["run", "--run-timeout", "1s"]);
@@ -384,7 +386,7 @@ fn a_plan_and_the_first_line_of_a_run_leave_out_what_a_batch_under_way_was_paid_
     insta::assert_snapshot!(said, @"running 5 cells (5 samples, 0 already answered, 3 in batches under way, about $0.000522, at most $0.0011)");
     // All of it is paid: nothing is left to be asked about.
     assert_eq!(project.run(&["run", "--batch", "--run-timeout", "2s"]).code, 3);
-    let told = price(&[]);
+    let told = price(&["--exact"]);
     assert_eq!(
         (&told["under_way"], &told["estimate"]["usd"], &told["upper_bound_usd"]),
         (&5.into(), &"0.00".into(), &"0.00".into()),

@@ -55,6 +55,23 @@ fn two_hundred_cases_that_share_a_prompt_write_it_once() {
 }
 
 #[test]
+fn a_batch_marks_what_six_requests_share_and_not_what_five_do() {
+    // Dollars per million tokens: 5 at 2.00 are 10.00; 2.56 reads at 0.10 and 2.44 writes for an hour at 4.00 are 10.016. 6 are 12.00 or 11.52.
+    for (cases, marked) in [(5, false), (6, true)] {
+        let server = Server::start(&format!("batches: {{polls: 1}}\n{ECHO}"));
+        let project = project(&server.url(), cases, "");
+        let planned = project.run(&["plan", "--json", "--endpoint", "anthropic", "--batch"]);
+        let planned: Value = serde_json::from_str(&planned.stdout).unwrap_or_else(|error| panic!("{error}: {planned:?}"));
+        let saving = &planned["estimate"]["saved_by_prompt_cache_usd"];
+        assert_eq!((saving != "0.00", saving.as_str().unwrap().starts_with('-')), (marked, false), "{planned}");
+        let ran = project.report(&["--endpoint", "anthropic", "--batch"]);
+        passes(&ran, cases as u64);
+        let tokens = &ran.1["totals"]["tokens"];
+        assert_eq!(tokens["cache_write"].as_u64() > Some(0), marked, "{cases}: {tokens}");
+    }
+}
+
+#[test]
 fn samples_write_each_whole_request_once_and_models_write_their_own() {
     let server = Server::start(ECHO);
     let project = project(&server.url(), 10, "samples: 4\nmodels: [claude-sonnet-5-5, claude-haiku-5-5]\n");

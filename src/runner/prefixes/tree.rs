@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::model::catalog::Catalog;
 use crate::model::prefix::{Digest, Life, MOST_MARKS, may_be_kept};
 use crate::runner::plan::Plan;
-use crate::runner::prefixes::{Conditions, Rates};
+use crate::runner::prefixes::{Asked, Conditions, Rates};
 
 /// Prefixes within prefixes that are weighed against each other; what is nested deeper is marked at a shorter one.
 const DEEPEST: usize = 24;
@@ -83,12 +83,12 @@ impl Tree {
     ///
     /// For every candidate, every number of marks that are left and every marked prefix around it: what it and all that goes on from it can
     /// save. Computed from the longest prefixes to the shortest, and read off the other way round.
-    pub(super) fn choose(&self, plan: &Plan, catalog: &Catalog, conditions: &Conditions) -> Vec<Option<Chosen>> {
+    pub(super) fn choose(&self, plan: &Plan, asked: Asked, catalog: &Catalog, conditions: &Conditions) -> Vec<Option<Chosen>> {
         let mut candidates: Vec<Option<Candidate>> = Vec::with_capacity(self.nodes.len());
         for (place, node) in self.nodes.iter().enumerate() {
             let outer = nearest(&candidates, &self.nodes, place);
             let depth = outer.and_then(|outer| candidates[outer].as_ref()).map_or(0, |outer| outer.depth + 1);
-            let candidate = self.candidate(node, plan, catalog, conditions).filter(|_| depth < DEEPEST);
+            let candidate = self.candidate(node, plan, asked, catalog, conditions).filter(|_| depth < DEEPEST);
             let below = || vec![[0; MOST_MARKS + 1]; depth + 2];
             candidates.push(candidate.map(|(life, gain)| Candidate { depth, outer, life, gain, below: below() }));
         }
@@ -126,8 +126,8 @@ impl Tree {
         chosen
     }
 
-    /// How long an entry of this node lives and what a token of it saves, where it may be marked at all.
-    fn candidate(&self, node: &Node, plan: &Plan, catalog: &Catalog, conditions: &Conditions) -> Option<(Life, i128)> {
+    /// How long an entry of this node lives and what a hundred tokens of it save, where it may be marked at all.
+    fn candidate(&self, node: &Node, plan: &Plan, asked: Asked, catalog: &Catalog, conditions: &Conditions) -> Option<(Life, i128)> {
         let cell = &plan.cells[node.cell];
         let path = cell.path.as_ref()?;
         // One that all requests go on from in the same way shares less than the next one does.
@@ -136,9 +136,12 @@ impl Tree {
             return None;
         }
         let variant = &cell.variant;
-        let life = conditions.endpoints.get(&*variant.endpoint).copied().unwrap_or_default().life(&variant.params);
+        let life = match asked {
+            Asked::Singly => conditions.endpoints.get(&*variant.endpoint).copied().unwrap_or_default().life(&variant.params),
+            Asked::InBatches => Life::Hour,
+        };
         let rates = Rates::of(catalog, &variant.model_id, conditions.day, node.tokens, life).unwrap_or(Rates::usual(life));
-        let gain = rates.gain(node.requests);
+        let gain = rates.gain(node.requests, asked);
         (node.is_authored() || gain > 0).then_some((life, gain))
     }
 
@@ -191,7 +194,7 @@ struct Candidate {
     depth: usize,
     pub(super) outer: Option<usize>,
     pub(super) life: Life,
-    /// What a token of it saves.
+    /// What a hundred tokens of it save.
     gain: i128,
     /// What can be saved below it, by the marked prefix around (the last one: itself) and the marks that are left.
     below: Vec<[i128; MOST_MARKS + 1]>,
