@@ -22,9 +22,10 @@ use crate::cli::baseline::remembered::Remembered;
 use crate::cli::formats;
 use crate::cli::history;
 use crate::cli::project::{Failure, Project};
+use crate::cli::session;
 use crate::cli::settings::gate::GateSettings;
 use crate::gate::models;
-use crate::model::baseline::{Baseline, ComparisonAsked, KeptCell, KnownSuite, MODEL};
+use crate::model::baseline::{Baseline, ComparisonAsked, How, KeptCell, KnownSuite, MODEL};
 use crate::model::catalog::Catalog;
 use crate::model::cost;
 use crate::model::gate::{Exit, SuitePolicy};
@@ -98,8 +99,10 @@ impl Compared {
         references.dedup();
         let (mut baselines, mut recorded) = (Vec::new(), Vec::new());
         let selected = plan.suites.clone();
-        let present = Present { suites: all_suites, selected: &selected, meant: &project.settings.gate.gone };
-        told.extend(present.contradicted().filter(|_| !references.is_empty()));
+        // Which suites there are does not depend on those that are named.
+        let of_project = if all_suites.is_none() && !references.is_empty() { session::all_suites(project) } else { None };
+        let present = Present { suites: all_suites.or(of_project.as_deref()), selected: &selected, meant: &project.settings.gate.gone };
+        told.extend(present.contradicted(|suite| asked.contains_key(suite)));
         for reference in references {
             let suites: HashSet<&str> =
                 asked.iter().filter(|(_, asked)| asked.baseline == reference).map(|(suite, _)| suite.as_str()).collect();
@@ -331,6 +334,7 @@ impl Finding<'_> {
             suites: known.filter(of_suites).collect(),
             gone: present.gone(&gated),
             renamed: present.renamed(&gated),
+            not_held: matches!(report.exit, Exit::Fails | Exit::Undecided),
             revision: report.run.revision,
             started_at: Some(report.run.started_at),
             cells: report.cells.into_iter().map(without_request).collect(),
@@ -368,7 +372,7 @@ fn in_common(reference: &str, baselines: &[Baseline], plan: &Plan) -> Result<(),
     if plan.cells.iter().any(|cell| known.contains(&(&*cell.variant.suite_name, &*cell.case_id))) {
         return Ok(());
     }
-    let gone = baselines.iter().flat_map(|baseline| &baseline.gone).next();
+    let gone = baselines.iter().flat_map(|baseline| &baseline.gone).find(|suite| suite.how == How::Gone);
     let renamed = gone.map(|suite| format!(": suite `{}` is not in this project{}", suite.name, crate::gate::gone::like(suite)));
     let renamed = renamed.unwrap_or_default();
     let problem = Problem::error(format!("baseline `{reference}` has no case in common with what is run{renamed}"));

@@ -91,8 +91,18 @@ pub(crate) fn report(current: &Path, arguments: &ReportArguments, console: &Cons
 /// `promptkeel merge`: the shards of one run, judged as a whole.
 pub(crate) fn merge(current: &Path, arguments: &MergeArguments, console: &Console) -> Result<Exit, Failure> {
     let reports = arguments.runs.iter().map(|path| read(current, path)).collect::<Result<Vec<_>, _>>()?;
-    let mut report = merge::merge(reports, arguments.unreferenced == MergeUnreferenced::Reject)
-        .map_err(|error| Problem::error(error.to_string()).hint("give every `--json` report of one `--shard I/N` run, each once"))?;
+    let parts: Vec<Option<u32>> = reports.iter().map(|report| report.run.shard.map(|shard| shard.index)).collect();
+    let file = |part: u32| parts.iter().zip(&arguments.runs).find(|(index, _)| **index == Some(part)).map(|(_, path)| path.display());
+    let refused = |error: merge::MergeError| {
+        let problem = Problem::error(error.to_string());
+        match error.parts().map(|pair| pair.map(file)) {
+            Some([Some(one), Some(other)]) => {
+                problem.hint(format!("one of `{one}` and `{other}` was made before an edit: run that shard again, on the same files"))
+            }
+            _ => problem.hint("give every `--json` report of one `--shard I/N` run, each once"),
+        }
+    };
+    let mut report = merge::merge(reports, arguments.unreferenced == MergeUnreferenced::Reject).map_err(refused)?;
     // The settings' prices stand in no report, so that hints which need prices are left to the parts.
     let known = right_size::Known { catalog: None, uncached: &HashSet::new(), texts: &report.texts };
     report.right_size = right_size::hints(&report.cells, known);

@@ -173,7 +173,14 @@ fn of_one(
         Err(error) => {
             let mut left_out = super::pairing::pair(Across::Runs, &arms[0].cells, &arms[1].cells).findings;
             left_out.extend(lost);
-            let (standing, message) = incomparable(suite, baseline, &arms, &error, &left_out);
+            let (standing, message) =
+                match (incomparable(suite, baseline, &arms, &error, &left_out), gone::renamed(suite, baseline, &arms[1])) {
+                    // What is new only where it stands is not new.
+                    ((ComparisonStanding::New, _), Some(gap)) => {
+                        (ComparisonStanding::Undecided, format!("undecided whether it is worse than {}: {gap}", baseline.reference))
+                    }
+                    (found, _) => found,
+                };
             return SuiteComparison { left_out, ..end(standing, None, message) };
         }
     };
@@ -201,6 +208,9 @@ fn of_one(
             None => format!("{said}{}", unasked(&compared, suite, baseline)),
         },
         ComparisonStanding::Regressed => format!("{said}{}", may_have_moved(&compared)),
+        ComparisonStanding::NotWorse if baseline.not_held => {
+            format!("{said}; but the gate of that run did not hold (`last-green` takes one whose gate did)")
+        }
         ComparisonStanding::NotWorse | ComparisonStanding::Unchanged | ComparisonStanding::New => said,
     };
     SuiteComparison { gap, ..end(standing, Some(compared), message) }

@@ -3,7 +3,7 @@
 //! What is compared with nothing cannot be shown to be worse, so by itself it would always pass. It may, where it is a small part, where it is
 //! really new, and where it needs nobody's failures to excuse its own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::pairing::{self, Across, LeftOut};
 use super::side_by_side::{ArmCells, cases};
@@ -39,6 +39,9 @@ pub fn gap(across: Across, baseline: &Baseline, [before, now]: &[ArmCells<'_>; 2
     if !unknown.is_empty() {
         return Some(format!("nothing of {} is compared: {}", unknown.join(", "), other_models(baseline, before, &unknown)));
     }
+    if let Some(why) = other_prompts(across, baseline, [before, now], &covered, &alone) {
+        return Some(why);
+    }
     if baseline.part {
         let new: Vec<&LeftOut<'_>> = alone.iter().filter(|one| is_unknown(one.kind)).collect();
         if !new.is_empty() {
@@ -49,6 +52,9 @@ pub fn gap(across: Across, baseline: &Baseline, [before, now]: &[ArmCells<'_>; 2
     if covered.len() <= alone.len() {
         let all = covered.len() + alone.len();
         return Some(format!("only {} of {all} can be held against the baseline", cases(covered.len())));
+    }
+    if let Some(why) = thin(across, [before, now], &covered, &alone) {
+        return Some(why);
     }
     // More samples of an unchanged request are no other answers of the baseline.
     let grown = same.iter().filter(|one| !one.is_replay);
@@ -118,6 +124,69 @@ pub fn held(across: Across, part: bool, arms: &[ArmCells<'_>; 2], mut compared: 
         compared.gap = Some(why);
     }
     compared
+}
+
+fn has_several_prompts(across: Across, arms: [&ArmCells<'_>; 2]) -> bool {
+    across != Across::Versions && arms.iter().any(|arm| pairing::has_several_prompts(&arm.cells))
+}
+
+/// Those that stand beside cells of the baseline: a suite that it has not is new as a whole.
+fn of_known_suites<'a>(before: &ArmCells<'_>, alone: &[LeftOut<'a>]) -> Vec<&'a CellResult> {
+    let suites: BTreeSet<&str> = before.cells.iter().map(|cell| &*cell.address.suite).collect();
+    alone.iter().map(|one| one.cell).filter(|cell| suites.contains(&*cell.address.suite)).collect()
+}
+
+/// A prompt of a list with another name is a model with another name: not new.
+fn other_prompts(
+    across: Across,
+    baseline: &Baseline,
+    [before, now]: [&ArmCells<'_>; 2],
+    covered: &[&CellResult],
+    alone: &[LeftOut<'_>],
+) -> Option<String> {
+    if !has_several_prompts(across, [before, now]) {
+        return None;
+    }
+    let names = |cells: &[&CellResult]| -> BTreeSet<(String, String)> {
+        cells.iter().map(|cell| (cell.address.suite.to_string(), cell.address.prompt.to_string())).collect()
+    };
+    let unknown: BTreeSet<(String, String)> = names(&of_known_suites(before, alone)).difference(&names(covered)).cloned().collect();
+    if unknown.is_empty() {
+        return None;
+    }
+    let suites: BTreeSet<&str> = unknown.iter().map(|(suite, _)| suite.as_str()).collect();
+    let known = baseline.suites.iter().flat_map(|suite| suite.prompts.iter().map(|prompt| (suite.name.clone(), prompt.clone())));
+    let known: BTreeSet<(String, String)> = names(&before.cells).into_iter().chain(known).collect();
+    let listed =
+        |prompts: &mut dyn Iterator<Item = &(String, String)>| prompts.map(|(_, prompt)| prompt.as_str()).collect::<Vec<_>>().join(", ");
+    let now = names(&now.cells);
+    let instead = listed(&mut known.difference(&now).filter(|(suite, _)| suites.contains(suite.as_str())));
+    let noun = if unknown.len() == 1 { "prompt" } else { "prompts" };
+    let step = "or bless a run as it is now (`promptkeel baseline set`)";
+    let why = if unknown.iter().any(|prompt| known.contains(prompt)) {
+        "what it answers is not the same in both".to_owned()
+    } else if instead.is_empty() {
+        format!("the baseline has no such prompt: give it a suite of its own until one has it, {step}")
+    } else {
+        format!("the baseline has {instead} in its place: name it as it was, {step}")
+    };
+    Some(format!("nothing of the {noun} {} is compared; {why}", listed(&mut unknown.iter())))
+}
+
+/// Much of the others is no reason to let one prompt or model pass of which little is compared.
+fn thin(across: Across, [before, now]: [&ArmCells<'_>; 2], covered: &[&CellResult], alone: &[LeftOut<'_>]) -> Option<String> {
+    let with_prompt = has_several_prompts(across, [before, now]);
+    let of = |cell: &CellResult| (with_prompt.then(|| cell.address.prompt.to_string()), cell.address.model.to_string());
+    let mut groups: BTreeMap<(Option<String>, String), [usize; 2]> = BTreeMap::new();
+    for cell in covered {
+        groups.entry(of(cell)).or_default()[0] += 1;
+    }
+    for cell in of_known_suites(before, alone) {
+        groups.entry(of(cell)).or_default()[1] += 1;
+    }
+    let ((prompt, model), [covered, alone]) = groups.into_iter().find(|(_, [covered, alone])| covered <= alone)?;
+    let name = prompt.map_or_else(|| model.clone(), |prompt| format!("{prompt} x {model}"));
+    Some(format!("only {} of {} of {name} can be held against the baseline", cases(covered), covered + alone))
 }
 
 const fn is_unknown(kind: FindingKind) -> bool {

@@ -132,3 +132,39 @@ fn two_runs_are_not_compared_by_the_smaller_part_of_their_cases_or_beside_failur
 fn second_run(cases: usize) -> Vec<CellResult> {
     (0..cases).map(|index| cell(("s", &format!("c{index}"), 1, "m"), "two", &["pass"; 3])).collect()
 }
+
+/// So many passing cases of this prompt.
+fn of_prompt(prompt: &str, run: &str, cases: usize) -> Vec<CellResult> {
+    let of = |index: usize| {
+        let mut cell = cell(("s", &format!("c{index}"), 1, "m"), &format!("{run}{prompt}"), &["pass"; 3]);
+        cell.address.prompt = prompt.into();
+        cell
+    };
+    (0..cases).map(of).collect()
+}
+
+#[test]
+fn a_prompt_of_a_list_is_no_more_new_than_a_model() {
+    let before = [of_prompt("pa", "one", 40), of_prompt("pb", "one", 40), of_prompt("pc", "one", 40)].concat();
+    let now = |third: &str, cases: usize| [of_prompt("pa", "two", 40), of_prompt("pb", "two", 40), of_prompt(third, "two", cases)].concat();
+    let gap =
+        |before: &[CellResult], now: &[CellResult]| gap(Across::Runs, &Baseline::default(), &[arm("before", before), arm("now", now)]);
+    assert_eq!(gap(&before, &now("pc", 40)), None);
+    assert_eq!(
+        gap(&before, &now("pd", 40)).unwrap(),
+        "nothing of the prompt pd is compared; the baseline has pc in its place: name it as it was, or bless a run as it is now \
+         (`promptkeel baseline set`)"
+    );
+    assert!(
+        gap(&before[..80], &now("pc", 40)).unwrap().contains("prompt pc is compared; the baseline has no such prompt: give it a suite")
+    );
+    // One prompt under another name is compared with what it was.
+    assert_eq!(gap(&of_prompt("pa", "one", 40), &of_prompt("pb", "two", 40)), None);
+    // Two of three that are compared hide no third of which little is.
+    assert_eq!(gap(&before[..90], &now("pc", 40)).unwrap(), "only 10 cases of 40 of pc x m can be held against the baseline");
+    assert_eq!(gap(&before[..105], &now("pc", 40)), None, "more than half of each");
+    // A suite that is new is so with its prompts.
+    let other =
+        CellResult { address: crate::model::run::Address { suite: "t".into(), ..before[100].address.clone() }, ..before[100].clone() };
+    assert_eq!(gap(&before, &[now("pc", 40), vec![other]].concat()), None);
+}

@@ -1,4 +1,4 @@
-//! Did a suite that the baseline gates go, or get another name?
+//! Did something that the baseline gates go, move, or get another name?
 //!
 //! What is there no more fails nothing, and what has another name is new: a suite that got worse would pass by being renamed. So it is undecided,
 //! until somebody says that it is meant.
@@ -6,19 +6,19 @@
 use std::collections::BTreeSet;
 
 use super::side_by_side::{ArmCells, cases};
-use crate::model::baseline::{Baseline, ComparisonStanding, GoneSuite, RenamedCase, SuiteComparison};
+use crate::model::baseline::{Baseline, ComparisonStanding, GoneSuite, How, RenamedCase, SuiteComparison};
 
-/// One comparison that is undecided for each suite that is gone. `partial`: cells were left out on purpose; then only where a suite is new,
-/// which may be the same one.
+/// One comparison that is undecided for each suite that nothing gates any more. `partial`: cells were left out on purpose; then one that is gone
+/// counts only where a suite is new, which may be the same one.
 pub(super) fn of(baselines: &[Baseline], compared: &[SuiteComparison], partial: bool) -> Vec<SuiteComparison> {
     let mut told: BTreeSet<&str> = BTreeSet::new();
     let mut all = Vec::new();
     for baseline in baselines {
         let is_new = |one: &SuiteComparison| one.baseline == baseline.reference && one.standing == ComparisonStanding::New;
-        if partial && !compared.iter().any(is_new) {
-            continue;
-        }
-        for suite in baseline.gone.iter().filter(|suite| told.insert(&suite.name)) {
+        let all_gone = !partial || compared.iter().any(is_new);
+        let gone = baseline.gone.iter().filter(|suite| all_gone || suite.how != How::Gone);
+        let is_compared = |suite: &GoneSuite| suite.how != How::Gone && compared.iter().any(|one| one.suite == suite.name);
+        for suite in gone.filter(|suite| !is_compared(suite) && told.insert(&suite.name)) {
             all.push(SuiteComparison {
                 suite: suite.name.clone(),
                 baseline: baseline.reference.clone(),
@@ -37,11 +37,14 @@ pub(super) fn of(baselines: &[Baseline], compared: &[SuiteComparison], partial: 
 
 fn message(suite: &GoneSuite, reference: &str) -> String {
     let of_it = cases(usize::try_from(suite.cases).unwrap_or(usize::MAX));
+    let became = match suite.how {
+        How::Gone => format!("this project has no suite of that name{}; rename it back", like(suite)),
+        How::Informs => "nothing of it counts for the gate now (`gate: false`); let one of its models count".to_owned(),
+        How::Uncompared => "it names no baseline now, so nothing is compared; name one under its `gate`".to_owned(),
+    };
     format!(
-        "undecided whether it is worse than {reference}: the baseline gates {of_it} of `{}`, and this project has no suite of that name{}; rename it \
-         back, or where that is meant put it under `gone` in the [gate] section of promptkeel.toml{}",
+        "undecided whether it is worse than {reference}: the baseline gates {of_it} of `{}`, and {became}, or where that is meant put it under `gone` in the [gate] section of promptkeel.toml{}",
         suite.name,
-        like(suite),
         otherwise(reference)
     )
 }
@@ -57,12 +60,25 @@ pub fn like(suite: &GoneSuite) -> String {
     }
 }
 
-/// Why a comparison must not pass whose cases are partly the baseline's under other ids: they are compared with nothing.
+/// Why a comparison must not pass whose cases are partly the baseline's elsewhere: they are compared with nothing.
 pub(super) fn renamed(suite: &str, baseline: &Baseline, candidate: &ArmCells<'_>) -> Option<String> {
     let runs = |case: &&RenamedCase| case.suite == suite && candidate.cells.iter().any(|cell| *cell.address.case == *case.now);
     let found: Vec<&RenamedCase> = baseline.renamed.iter().filter(runs).collect();
     let first = found.first()?;
     let more = if found.len() > 1 { format!(" and {} more", found.len() - 1) } else { String::new() };
+    if let Some(moved) = found.iter().find(|case| case.from.is_some()) {
+        let (from, reference) = (moved.from.as_deref().unwrap_or(suite), &baseline.reference);
+        let verb = if found.len() == 1 { "stands elsewhere now, and so is" } else { "stand elsewhere now, and so are" };
+        return Some(format!(
+            "{} of the baseline {verb} compared with nothing: `{from}::{}` is `{suite}::{}` now{more}; move back what moved, or where that is meant put \
+             `{from}::{}` under `gone` in the [gate] section of promptkeel.toml, and so each{}",
+            cases(found.len()),
+            moved.before,
+            moved.now,
+            moved.before,
+            otherwise(reference)
+        ));
+    }
     let verb = if found.len() == 1 { "has another id" } else { "have other ids" };
     Some(format!(
         "{} {verb} than in the baseline, and so nothing to be compared with: `{}` is `{}` now{more}; where that is meant put `{suite}::{}` under `gone` \
@@ -77,10 +93,10 @@ pub(super) fn renamed(suite: &str, baseline: &Baseline, candidate: &ArmCells<'_>
 /// How the baseline itself moves on, where it is not the file that says what is gone.
 fn otherwise(reference: &str) -> &'static str {
     match reference {
-        "last" | "last-green" => ", or make a run without it with `--baseline none`: where that holds, later ones are held against it",
-        "blessed" => ", or bless a run without it: `promptkeel run --baseline none`, then `promptkeel baseline set`",
+        "last" | "last-green" => ", or make a run as it is now with `--baseline none`: where that holds, later ones are held against it",
+        "blessed" => ", or bless a run as it is now: `promptkeel run --baseline none`, then `promptkeel baseline set`",
         git if git.starts_with("git:") => "",
-        _ => ", or name a run that was made without it",
+        _ => ", or name a run that was made so",
     }
 }
 
@@ -93,7 +109,7 @@ mod tests {
 
     fn gone(cases: u32, like: Option<(&str, u32)>) -> Baseline {
         let like = like.map(|(name, cases)| LikeSuite { name: name.to_owned(), cases });
-        let suite = GoneSuite { name: "tri".to_owned(), cases, like };
+        let suite = GoneSuite { name: "tri".to_owned(), cases, like, how: How::Gone };
         Baseline { reference: "git:main".to_owned(), gone: vec![suite], ..Baseline::default() }
     }
 
@@ -114,6 +130,33 @@ mod tests {
             let found = of(&[baseline], &[], false);
             assert!(found[0].message.contains(told), "{}", found[0].message);
         }
+    }
+
+    #[test]
+    fn a_suite_that_is_there_and_gates_nothing_is_undecided_in_a_part_of_a_run_too() {
+        for (how, told) in [
+            (How::Informs, "and nothing of it counts for the gate now (`gate: false`); let one"),
+            (How::Uncompared, "and it names no baseline now, so nothing is compared; name one"),
+        ] {
+            let mut baseline = gone(30, None);
+            baseline.gone[0].how = how;
+            let found = of(&[baseline], &[], true);
+            assert_eq!(gates(&found)[0].outcome, GateOutcome::Undecided);
+            assert!(found[0].message.contains(told), "{}", found[0].message);
+        }
+    }
+
+    #[test]
+    fn a_case_that_stands_in_another_suite_is_named_with_both_addresses() {
+        use crate::gate::pairing::tests::cell;
+        let cells = [cell(("other", "c1", 1, "m"), "two", &["pass"])];
+        let arm = ArmCells { name: String::new(), run: String::new(), cells: cells.iter().collect() };
+        let case = RenamedCase { suite: "other".to_owned(), from: Some("tri".to_owned()), before: "c1".to_owned(), now: "c1".to_owned() };
+        let baseline = Baseline { reference: "blessed".to_owned(), renamed: vec![case], ..Baseline::default() };
+        let told = renamed("other", &baseline, &arm).unwrap();
+        let says = "1 case of the baseline stands elsewhere now, and so is compared with nothing: `tri::c1` is `other::c1` now; move back what moved";
+        assert!(told.starts_with(says) && told.contains("`promptkeel baseline set`"), "{told}");
+        assert_eq!(renamed("tri", &baseline, &arm), None);
     }
 
     #[test]

@@ -217,7 +217,7 @@ fn newest<'a>(across: Across, cells: &[&'a CellResult]) -> Vec<&'a CellResult> {
     cells.iter().filter(|cell| last.get(&prompt(cell)) == Some(&cell.address.version)).copied().collect()
 }
 
-fn has_several_prompts(cells: &[&CellResult]) -> bool {
+pub(super) fn has_several_prompts(cells: &[&CellResult]) -> bool {
     let mut prompt: HashMap<&str, &str> = HashMap::new();
     cells.iter().any(|cell| **prompt.entry(&cell.address.suite).or_insert(&cell.address.prompt) != *cell.address.prompt)
 }

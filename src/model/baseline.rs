@@ -65,13 +65,16 @@ pub struct Baseline {
     /// It answers the very same as this run, and its own gate did not hold.
     #[serde(default, skip_serializing_if = "is_false")]
     pub failed: bool,
+    /// Its own gate did not hold, whatever it answers.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub not_held: bool,
     /// Suites that it knows, though it may have no cell of them that stands against one of this run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub suites: Vec<KnownSuite>,
-    /// Suites that it gates, and that the project has no more: gone or renamed.
+    /// Suites that it gates, and that nothing gates any more: gone, renamed, or informing only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gone: Vec<GoneSuite>,
-    /// Cases that have another id now: what is new by its id alone is not new.
+    /// Cases that stand elsewhere now, under another id or in another suite: what is new by its address alone is not new.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub renamed: Vec<RenamedCase>,
     /// Cases that only it has, where its cells were answered in this run: they were not asked.
@@ -119,12 +122,15 @@ pub struct KnownSuite {
     /// The models that count for its gate there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,
+    /// The prompts that count for its gate there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prompts: Vec<String>,
     /// What its gate asks for there and not here, where that is known: `margin 0.05 -> 0.5`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gate: Vec<String>,
 }
 
-/// A suite that a baseline gates, and that the project has no more.
+/// A suite that a baseline gates, and that nothing gates any more.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct GoneSuite {
     /// Its name in the baseline.
@@ -134,13 +140,39 @@ pub struct GoneSuite {
     /// The suite that is perhaps the same under another name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub like: Option<LikeSuite>,
+    /// What became of it.
+    #[serde(default, skip_serializing_if = "How::is_default")]
+    pub how: How,
 }
 
-/// A case of a baseline that the suite has under another id: the same variables.
+/// Why nothing gates a suite any more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// The project has no suite of that name.
+    #[default]
+    Gone,
+    /// None of its models counts for the gate.
+    Informs,
+    /// It names no baseline any more.
+    Uncompared,
+}
+
+impl How {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+    const fn is_default(&self) -> bool {
+        matches!(self, Self::Gone)
+    }
+}
+
+/// A case of a baseline that stands elsewhere now: the same variables under another id, or in another suite.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RenamedCase {
-    /// The suite.
+    /// The suite that has it now.
     pub suite: String,
+    /// The suite that has it in the baseline, where that is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
     /// The id in the baseline.
     pub before: String,
     /// The id now.

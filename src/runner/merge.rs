@@ -37,6 +37,9 @@ pub enum MergeError {
     /// Other revisions of the project.
     #[error("the shards ran on different revisions: {0} and {1}")]
     DifferentRevisions(String, String),
+    /// Under one name they did not ask the same.
+    #[error("shards {1} and {2} did not ask the same: {0} is not what it is in the other")]
+    DifferentInputs(String, u32, u32),
     /// Other baselines under one name.
     #[error("the shards were compared with different runs, though all were asked for `{0}`")]
     DifferentBaselines(String),
@@ -45,6 +48,26 @@ pub enum MergeError {
         "shard {1} compares suite `{0}` with {2}, and shard {3} with {4}: give every shard the same `--baseline` or `--against`, `--margin` and `--alpha`"
     )]
     DifferentComparisons(String, u32, String, u32, String),
+}
+
+impl MergeError {
+    /// The two parts that do not fit, where it is these two.
+    #[must_use]
+    pub const fn parts(&self) -> Option<[u32; 2]> {
+        match self {
+            Self::DifferentInputs(_, one, other) => Some([*one, *other]),
+            Self::Empty
+            | Self::DifferentSplits(..)
+            | Self::NotAShard(_)
+            | Self::Twice(_)
+            | Self::NoSuchPart(..)
+            | Self::UnevenParts(..)
+            | Self::Overlap(_)
+            | Self::DifferentRevisions(..)
+            | Self::DifferentBaselines(_)
+            | Self::DifferentComparisons(..) => None,
+        }
+    }
 }
 
 /// Merges the shards of one run and applies the gates to the whole. A missing shard is a missing verdict; `orphans_fail` is
@@ -56,6 +79,7 @@ pub fn merge(mut reports: Vec<RunReport>, orphans_fail: bool) -> Result<RunRepor
     let shards = shards(&reports)?;
     reports.sort_by_key(|report| report.run.shard.map_or(1, |shard| shard.index));
     let mut info = merged_info(&reports)?;
+    same_inputs(&reports)?;
     let missing = missing(&reports, shards.count);
     if !missing.is_empty() {
         info.filtered = true;
@@ -86,6 +110,56 @@ pub fn merge(mut reports: Vec<RunReport>, orphans_fail: bool) -> Result<RunRepor
     let parts = Parts { info, policies, cells, texts, orphans, problems, baselines, carried };
     let facts = RunFacts { missing_shards: missing, rejected_orphans, ..RunFacts::default() };
     Ok(RunReport { bill, prompt_changes, improved, remembered, ..assemble::report(parts, &facts) })
+}
+
+/// What cells of several parts are made of.
+#[derive(PartialEq, Eq, Hash)]
+enum Input<'a> {
+    Prompt(&'a str, &'a str, u32),
+    Variables(&'a str, &'a str),
+    Assertions(&'a str, &'a str),
+    Fixture(&'a str),
+}
+
+impl Input<'_> {
+    fn said(&self) -> String {
+        match self {
+            Self::Prompt(suite, prompt, version) => format!("the text of prompt `{prompt}@{version}` of suite `{suite}`"),
+            Self::Variables(suite, case) => format!("what case `{suite}::{case}` has for variables"),
+            Self::Assertions(suite, case) => format!("what case `{suite}::{case}` asserts"),
+            Self::Fixture(path) => format!("fixture `{path}`"),
+        }
+    }
+}
+
+/// A part of an earlier day, made before an edit that nobody committed, is no part of this run.
+fn same_inputs(reports: &[RunReport]) -> Result<(), MergeError> {
+    let mut known: HashMap<Input<'_>, (&str, u32)> = HashMap::new();
+    for report in reports {
+        let shard = report.run.shard.map_or(1, |shard| shard.index);
+        for cell in &report.cells {
+            let (address, digests) = (&cell.address, &cell.digests);
+            let (suite, case) = (&*address.suite, &*address.case);
+            let inputs = [
+                (Input::Prompt(suite, &address.prompt, address.version), &digests.prompt),
+                (Input::Variables(suite, case), &digests.variables),
+                (Input::Assertions(suite, case), &digests.assertions),
+            ];
+            let fixtures = digests.fixtures.iter().map(|file| (Input::Fixture(&file.path), &file.digest));
+            for (input, digest) in inputs.into_iter().chain(fixtures).filter(|(_, digest)| !digest.is_empty()) {
+                match known.get(&input) {
+                    Some((first, of)) if **first != **digest && *of != shard => {
+                        return Err(MergeError::DifferentInputs(input.said(), *of, shard));
+                    }
+                    Some(_) => {}
+                    None => {
+                        known.insert(input, (digest, shard));
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The policies of all parts. A part that has no gated cell of a suite was not asked what it is compared with.

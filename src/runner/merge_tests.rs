@@ -115,6 +115,35 @@ fn parts_that_are_no_parts_of_one_split_are_refused() {
 }
 
 #[test]
+fn parts_that_did_not_ask_the_same_are_refused() {
+    type Edit = fn(&mut CellResult);
+    let file = |digest: &str| crate::model::suite::SourceFile { path: "data/rows.csv".into(), digest: digest.into() };
+    let edits: [(Edit, &str); 3] = [
+        (|cell| cell.digests.prompt = "b".into(), "the text of prompt `hello@1` of suite `greetings`"),
+        (|cell| cell.digests.variables = "b".into(), "what case `greetings::case-0` has for variables"),
+        (|cell| cell.digests.assertions = "b".into(), "what case `greetings::case-0` asserts"),
+    ];
+    let mut cells = passing(2);
+    for cell in &mut cells {
+        cell.address = Address { case: "case-0".into(), prompt: "hello".into(), version: 1, ..cell.address.clone() };
+        let digests = &mut cell.digests;
+        (digests.prompt, digests.variables, digests.assertions) = ("a".into(), "a".into(), "a".into());
+        digests.fixtures = [file("a")].into();
+    }
+    cells[1].address.model = "another".into();
+    assert!(merge(split(&cells, 2), false).is_ok());
+    for (edit, told) in edits {
+        let mut parts = split(&cells, 2);
+        edit(&mut parts[1].cells[0]);
+        assert_eq!(merge(parts, false), Err(MergeError::DifferentInputs(told.to_owned(), 1, 2)));
+    }
+    let mut parts = split(&cells, 2);
+    parts[1].cells[0].digests.fixtures = [file("b")].into();
+    let refused = merge(parts, false).unwrap_err();
+    assert_eq!((refused.parts(), refused.to_string().contains("fixture `data/rows.csv`")), (Some([1, 2]), true));
+}
+
+#[test]
 fn a_merged_bill_holds_what_is_in_no_cell() {
     let mut parts = split(&passing(2), 2);
     parts[1].bill.spent_usd = "0.25".parse().unwrap();

@@ -10,7 +10,7 @@ use crate::cli::baseline::gone::{Before, Present};
 use crate::cli::project::{Failure, Project};
 use crate::cli::{recordings, session};
 pub(crate) use crate::model::baseline::PREVIOUS;
-use crate::model::baseline::{Baseline, KnownSuite};
+use crate::model::baseline::{Baseline, GoneSuite, How, KnownSuite};
 use crate::model::problem::{Problem, Severity};
 use crate::model::suite::{Prompt, Suite};
 use crate::runner::plan::{Everything, Plan, PlannedCell, Variant};
@@ -95,8 +95,12 @@ impl Asking<'_> {
         if loaded.problems.iter().any(|problem| problem.severity == Severity::Error) {
             return Err(told(loaded.problems));
         }
-        let gated = Before::of(&loaded.suites);
-        let (gone, renamed) = (present.gone(&gated), present.renamed(&gated));
+        // What stands in suites that are not named may have moved into one that is.
+        let others = if self.selection.suites.is_empty() { None } else { self.project.load(&tree, &[], None).ok() };
+        let whole = others.map_or_else(Vec::new, |others| others.suites);
+        let gated = Before::of(&[&loaded.suites[..], &whole].concat());
+        let (mut gone, renamed) = (present.gone(&gated), present.renamed(&gated));
+        gone.extend(self.uncompared(&loaded.suites, suites, &gated, present.meant));
         let mut before: Vec<Arc<Suite>> = loaded.suites.into_iter().filter(|suite| suites.contains(suite.name.as_str())).collect();
         if let Some(samples) = self.answers.samples {
             session::resample(&mut before, samples)?;
@@ -106,6 +110,19 @@ impl Asking<'_> {
             session::built(self.project, &before, self.answers, self.now, &mut Everything).map_err(|failure| told(failure.problems))?;
         let planned = self.planned(reference, Some(commit), plan);
         Ok(PlannedBaseline { baseline: Baseline { gone, renamed, ..planned.baseline }, recordings, told: unused, ..planned })
+    }
+
+    /// Suites that named a baseline then, and name none now: what they gated is compared with nothing.
+    fn uncompared(self, before: &[Arc<Suite>], compared: &HashSet<&str>, gated: &Before, meant: &[String]) -> Vec<GoneSuite> {
+        let names = |suite: &Suite| suite.gate.baseline.as_deref().is_some_and(|baseline| baseline != super::NONE);
+        let judged: HashSet<&str> =
+            self.plan.cells.iter().filter(|cell| cell.variant.gated).map(|cell| &*cell.variant.suite_name).collect();
+        let now = self.plan.suites.iter().filter(|suite| judged.contains(suite.name.as_str()) && !compared.contains(suite.name.as_str()));
+        let now = now.filter(|suite| !names(suite) && !meant.contains(&suite.name));
+        let now = now.filter(|suite| before.iter().any(|one| one.name == suite.name && names(one)));
+        let found =
+            now.map(|suite| GoneSuite { name: suite.name.clone(), cases: gated.cases(&suite.name), like: None, how: How::Uncompared });
+        found.collect()
     }
 
     /// What the suite's gate asked for then and does not now: who loosens it should be seen to.
@@ -158,14 +175,19 @@ impl Asking<'_> {
                 (false, false) => dropped.push(name()),
             }
         }
-        let gated = |suite: &Suite| {
+        let gated = |suite: &Suite, what: fn(&Variant) -> &str| {
             let of_suite = before.cells.iter().filter(|cell| cell.variant.gated && *cell.variant.suite_name == *suite.name);
-            of_suite.map(|cell| cell.variant.model_name.to_string()).collect::<BTreeSet<_>>().into_iter().collect()
+            of_suite.map(|cell| what(&cell.variant).to_owned()).collect::<BTreeSet<_>>().into_iter().collect()
         };
         let known = before
             .suites
             .iter()
-            .map(|suite| KnownSuite { name: suite.name.clone(), models: gated(suite), gate: self.other_gate(suite) })
+            .map(|suite| KnownSuite {
+                name: suite.name.clone(),
+                models: gated(suite, |variant| &variant.model_name),
+                prompts: gated(suite, |variant| &variant.prompt_name),
+                gate: self.other_gate(suite),
+            })
             .collect();
         let cells = before.cells.into_iter().filter(|cell| cell.variant.gated && judged.contains(&place(cell)));
         PlannedBaseline {

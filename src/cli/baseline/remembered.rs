@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use crate::cli::baseline::gone::{Before, Present};
 use crate::cli::baseline::{known_again, told};
 use crate::cli::project::{Failure, Project};
-use crate::model::baseline::{Baseline, GoneSuite, KeptCell, KnownSuite};
+use crate::model::baseline::{Baseline, KeptCell, KnownSuite, place};
 use crate::model::gate::Exit;
 use crate::model::key::Key;
 use crate::model::problem::Problem;
@@ -105,22 +105,32 @@ impl Remembered<'_> {
         let without = without.map(|suite| KnownSuite { name: (*suite).to_owned(), ..KnownSuite::default() });
         if let Some(first) = baselines.first_mut() {
             first.suites.extend(without);
-            first.gone = self.gone(&runs)?;
         }
+        self.lost(&mut baselines, &runs)?;
         Ok(baselines)
     }
 
-    /// What the newest whole run gated and the project has no more. One whose gate held goes before all others: a run that was not green because a
+    /// What the newest whole run gated and the project has no more, or elsewhere. One whose gate held goes before all others: a run that was not green because a
     /// suite is gone must not become the reason why the next one is.
-    fn gone(&self, runs: &[&RunHead]) -> Result<Vec<GoneSuite>, Failure> {
+    fn lost(&self, baselines: &mut [Baseline], runs: &[&RunHead]) -> Result<(), Failure> {
         let mut whole: Vec<&RunHead> = runs.iter().copied().filter(|run| !run.filtered && run.exit != Exit::Interrupted).collect();
         whole.sort_by_key(|run| run.exit != Exit::Holds);
         for run in whole {
-            if let Some(record) = self.store.run(&run.id).map_err(told)?.filter(|record| !record.is_unfinished()) {
-                return Ok(self.present.gone(&gated(&record)));
+            let Some(record) = self.store.run(&run.id).map_err(told)?.filter(|record| !record.is_unfinished()) else { continue };
+            let gated = gated(&record);
+            if let Some(first) = baselines.first_mut() {
+                first.gone = self.present.gone(&gated);
             }
+            for case in self.present.renamed(&gated) {
+                let of_suite = place(baselines, self.reference, &case.suite).and_then(|place| baselines.get_mut(place));
+                let of_suite = of_suite.filter(|known| known.renamed.iter().all(|one| (&one.suite, &one.now) != (&case.suite, &case.now)));
+                if let Some(baseline) = of_suite {
+                    baseline.renamed.push(case);
+                }
+            }
+            break;
         }
-        Ok(Vec::new())
+        Ok(())
     }
 
     fn of_record(&self, record: RunRecord, suites: &HashSet<&str>) -> Result<Baseline, Failure> {
@@ -149,6 +159,7 @@ impl Remembered<'_> {
             revision: record.head.revision,
             started_at: Some(record.head.started_at),
             part: record.head.filtered || record.head.exit == Exit::Interrupted,
+            not_held: matches!(record.head.exit, Exit::Fails | Exit::Undecided),
             suites: known,
             renamed,
             cells,
