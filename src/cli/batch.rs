@@ -90,9 +90,14 @@ async fn status(project: &Project, arguments: &StatusArguments, console: &Consol
         let state = match (state, row.end) {
             (Some(Ok(batch)), _) => said(batch),
             (Some(Err(reason)), _) => format!("cannot be looked at: {reason}"),
-            (None, None) => "whether it was created is not known: `promptkeel run --batch` looks for it".to_owned(),
+            (None, None) => format!(
+                "whether it was created is not known: `promptkeel run --batch` looks for it, `promptkeel batch forget {}` gives it up",
+                row.mark
+            ),
             (None, Some(BatchEnd::Collected)) => "its results are stored".to_owned(),
-            (None, Some(BatchEnd::NeverCreated)) => "was never created".to_owned(),
+            (None, Some(BatchEnd::NeverCreated)) => "was never created, as far as anybody found".to_owned(),
+            (None, Some(BatchEnd::Refused)) => "was not taken: nothing of it was asked".to_owned(),
+            (None, Some(BatchEnd::CreatedLate)) => "was created after it had been given up: what it held may be paid twice".to_owned(),
             (None, Some(BatchEnd::Gone)) => "is gone".to_owned(),
             (None, Some(BatchEnd::Forgotten)) => "is forgotten".to_owned(),
         };
@@ -139,7 +144,8 @@ async fn cancel(project: &Project, arguments: &CancelArguments, console: &Consol
     };
     let Some(id) = &row.id else {
         let problem = Problem::error("whether this batch was created is not known");
-        return Err(problem.hint("`promptkeel run --batch` looks for it").into());
+        let hint = format!("`promptkeel run --batch` looks for it, `promptkeel batch forget {}` gives it up", row.mark);
+        return Err(problem.hint(hint).into());
     };
     let clients = clients(project, std::iter::once(&row))?;
     let Some(client) = clients.get(row.endpoint.as_str()) else {

@@ -9,7 +9,9 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::answers::{self, Answers};
 use crate::cli::arguments::CacheArgument;
 use crate::cli::arguments::run::{BatchArgument, RunArguments};
+use crate::cli::confirm;
 use crate::cli::console::counted;
+use crate::cli::plan::{self, There};
 use crate::cli::project::{Failure, Project};
 use crate::cli::session;
 use crate::endpoint::Stack;
@@ -20,8 +22,9 @@ use crate::model::key::Key;
 use crate::model::problem::Problem;
 use crate::model::suite::BatchPolicy;
 use crate::model::verdict::{CellError, ErrorKind};
+use crate::runner::estimate::Earlier;
 use crate::runner::plan::{Plan, PlannedCell};
-use crate::runner::prefixes::{Asked, Prefixes};
+use crate::runner::prefixes::{Asked, Conditions, Prefixes};
 use crate::store::batches::BatchRow;
 use crate::store::batching::{self, Batching, Settled, Wish};
 use crate::store::cached::{Cached, LEFT_TO_BATCH};
@@ -39,6 +42,18 @@ pub(crate) struct Batched<'a> {
     /// Cancelled here where the run's time is over.
     pub(crate) timed_out: &'a CancellationToken,
     pub(crate) run_timeout: Option<Duration>,
+    /// Whoever is asked what comes back without an answer may be asked singly; `None` where nobody is.
+    pub(crate) question: Option<Question<'a>>,
+}
+
+/// What is to be known before requests that came back from a batch are asked singly.
+pub(crate) struct Question<'a> {
+    /// A person said yes to what was to be asked before.
+    pub(crate) agreed: bool,
+    /// What batches held then.
+    pub(crate) under_way: &'a HashSet<Key>,
+    pub(crate) earlier: &'a Earlier,
+    pub(crate) interrupted: &'a CancellationToken,
 }
 
 impl Batched<'_> {
@@ -47,7 +62,7 @@ impl Batched<'_> {
     ///
     /// `known` are the answers that are there, and grows by those that come.
     pub(crate) async fn answer(&self, known: &mut HashSet<Key>, narrate: &mut dyn FnMut(&RunEvent)) -> Result<Vec<Problem>, Failure> {
-        let Self { project, arguments, plan, store, answered, stopping, timed_out, run_timeout } = self;
+        let Self { project, arguments, plan, store, answered, stopping, timed_out, run_timeout, question } = self;
         if arguments.answers.cache == CacheArgument::Only || !store.is_writable() {
             return Ok(Vec::new());
         }
@@ -56,7 +71,11 @@ impl Batched<'_> {
         let pending = store.pending_batches().map_err(|error| Problem::error(error.to_string()).hint(error.hint()))?;
         let policy = |cell: &PlannedCell| policy(project, arguments.batch, cell);
         let watched = arguments.watch.is_some();
-        if pending.is_empty() && (watched || plan.cells.iter().all(|cell| policy(cell) == BatchPolicy::Off)) {
+        let given_up = store.batches_given_up(session::now() - batching::looking::TURNS_UP).unwrap_or_default();
+        if pending.is_empty()
+            && (given_up.is_empty() || watched)
+            && (watched || plan.cells.iter().all(|cell| policy(cell) == BatchPolicy::Off))
+        {
             return Ok(Vec::new());
         }
         let conditions = answers::conditions(project, arguments.max_concurrency, session::now());
@@ -121,11 +140,52 @@ impl Batched<'_> {
         if let (true, Some(limit)) = (timed_out.is_cancelled(), run_timeout) {
             narrate(&RunEvent::TimedOut { limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX), in_flight: 0 });
         }
-        let Settled { paid, shared, failed, problems } = settled?;
+        let Settled { paid, shared, mut failed, mut problems } = settled?;
         known.extend(paid.iter().chain(&shared));
+        if let (Some(question), false) = (question, stopping.is_cancelled()) {
+            let mut open: HashSet<Key> = seen;
+            open.retain(|key| !known.contains(key) && !failed.contains_key(key));
+            let refused = question.refused(project, plan, open, &conditions).await;
+            problems.extend(not_agreed(&refused));
+            failed.extend(refused);
+        }
         answered.cached.batched(paid, shared, failed);
         Ok(problems)
     }
+}
+
+impl Question<'_> {
+    /// What of these answers, which no batch gave, is not to be asked singly.
+    async fn refused(&self, project: &Project, plan: &Plan, mut open: HashSet<Key>, conditions: &Conditions) -> HashMap<Key, CellError> {
+        if self.agreed {
+            // The others were in the sum.
+            open.retain(|key| self.under_way.contains(key));
+        }
+        if open.is_empty() {
+            return HashMap::new();
+        }
+        let others: HashSet<Key> = plan.keys().filter(|key| !open.contains(key)).collect();
+        let there = There { known: &others, under_way: &HashSet::new() };
+        let (price, _) = plan::priced(project, plan, there, self.earlier, conditions, Some(BatchArgument::Off));
+        if confirm::ask_again(project, &price, self.interrupted).await {
+            return HashMap::new();
+        }
+        let error = CellError {
+            kind: ErrorKind::Batch,
+            message: "its batch did not answer it, and nobody wanted to pay for it singly".to_owned(),
+            hint: Some(NOT_AGREED.to_owned()),
+            attempts: Vec::new(),
+        };
+        open.into_iter().map(|key| (key, error.clone())).collect()
+    }
+}
+
+const NOT_AGREED: &str = "run again, with `--yes` to be asked nothing, or with `--batch`";
+
+fn not_agreed(refused: &HashMap<Key, CellError>) -> Option<Problem> {
+    let requests = counted(refused.len(), "request");
+    (!refused.is_empty())
+        .then(|| Problem::warning(format!("{requests} that no batch answered left out: nothing of them was sent")).hint(NOT_AGREED))
 }
 
 /// Whether a batch may be created for this cell: a flag wins over the suite, the suite over the settings.
@@ -164,24 +224,35 @@ pub(crate) fn expected<'a>(
     }
 }
 
-/// What batches under way hold, of all the answers that a run would wait for. The batches of a simulator in process are gone with it.
-pub(crate) fn under_way(
-    project: &Project,
-    store: &Store,
-    mode: CacheArgument,
-    flag: Option<BatchArgument>,
-) -> Result<HashSet<Key>, Failure> {
-    if mode == CacheArgument::Only || flag == Some(BatchArgument::Off) {
+/// What batches under way hold, of all the answers that a run would wait for. The batches of a simulator in process are gone with it, and one
+/// whose creation was not answered may hold nothing at all: what it was to hold is still to be asked.
+pub(crate) fn under_way(project: &Project, store: &Store, flag: Option<BatchArgument>) -> Result<HashSet<Key>, Failure> {
+    if flag == Some(BatchArgument::Off) {
         return Ok(HashSet::new());
     }
     let told = |error: StoreError| Problem::error(error.to_string()).hint(error.hint());
     let mut keys = HashSet::new();
     for row in store.pending_batches().map_err(told)? {
-        if !is_in_process(project, &row.endpoint) {
+        if row.id.is_some() && !is_in_process(project, &row.endpoint) {
             keys.extend(store.batch_items(&row.mark).map_err(told)?.into_iter().map(|item| item.key));
         }
     }
     Ok(keys)
+}
+
+/// Batches that nobody knows of whether they were created, of those that a run would look for.
+pub(crate) fn unanswered(project: &Project, store: &Store, flag: Option<BatchArgument>) -> Vec<Problem> {
+    if flag == Some(BatchArgument::Off) {
+        return Vec::new();
+    }
+    let rows = store.pending_batches().unwrap_or_default().into_iter();
+    rows.filter(|row| row.id.is_none() && !is_in_process(project, &row.endpoint))
+        .map(|row| {
+            let requests = counted(usize::try_from(row.requests).unwrap_or(usize::MAX), "request");
+            Problem::note(format!("a batch of {requests} may have been created, and nobody has answered: they count as to ask"))
+                .hint("a run looks for it before it asks them again")
+        })
+        .collect()
 }
 
 /// What was left to batches that began while answers were asked singly.

@@ -77,7 +77,7 @@ pub(crate) async fn run(
     let earlier = earlier::of(&session.plan, &known, &store);
     let conditions = answers::conditions(project, arguments.max_concurrency, now);
     let under_way = match arguments.answers.cache {
-        CacheArgument::ReadWrite => batching::under_way(project, &store, arguments.answers.cache, None)?,
+        CacheArgument::ReadWrite => batching::under_way(project, &store, None)?,
         CacheArgument::Refresh | CacheArgument::Off | CacheArgument::Only => HashSet::new(),
     };
     let there = There { known: &known, under_way: &under_way };

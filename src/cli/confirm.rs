@@ -17,13 +17,37 @@ use crate::runner::price::{ModelPrice, PlanPrice};
 ///
 /// # Errors
 /// Where the answer is no. Nothing was sent then.
-pub(crate) async fn ask(project: &Project, price: &PlanPrice, interrupted: &CancellationToken) -> Result<(), Failure> {
-    let (about, at_most) = paid(project, price);
-    if about <= project.settings.confirm_above || !somebody_is_there() {
-        return Ok(());
-    }
-    let (about, at_most) = (about.display(2), at_most.display(2));
+///
+/// Returns whether somebody was asked, and said yes.
+pub(crate) async fn ask(project: &Project, price: &PlanPrice, interrupted: &CancellationToken) -> Result<bool, Failure> {
+    let Some((about, at_most)) = dear(project, price) else { return Ok(false) };
     let question = format!("{} requests to pay for: about {about}, at most {at_most}. Go on? [y/N] ", price.to_ask());
+    if is_agreed(&question, interrupted).await {
+        return Ok(true);
+    }
+    let more = if price.under_way > 0 { " more" } else { "" };
+    let problem = Problem::note(format!("nothing{more} was sent, and nothing{more} was paid"))
+        .hint("`--yes` does not ask, `confirm_above` in the settings sets the amount, `--max-cost` a limit");
+    Err(Failure::of(Exit::Interrupted, problem))
+}
+
+/// Asks in the middle of a run, before what batches gave back without an answer is asked singly. Says whether it may be.
+pub(crate) async fn ask_again(project: &Project, price: &PlanPrice, interrupted: &CancellationToken) -> bool {
+    let Some((about, at_most)) = dear(project, price) else { return true };
+    let requests = price.to_ask();
+    // Below the bar.
+    let question =
+        format!("\n{requests} requests that no batch answered, to pay for singly: about {about}, at most {at_most}. Go on? [y/N] ");
+    is_agreed(&question, interrupted).await
+}
+
+/// About and at most, where somebody is to be asked.
+fn dear(project: &Project, price: &PlanPrice) -> Option<(String, String)> {
+    let (about, at_most) = paid(project, price);
+    (about > project.settings.confirm_above && somebody_is_there()).then(|| (about.display(2), at_most.display(2)))
+}
+
+async fn is_agreed(question: &str, interrupted: &CancellationToken) -> bool {
     let _ = io::stderr().write_all(question.as_bytes()).and_then(|()| io::stderr().flush());
     let (answer, mut answered) = tokio::sync::mpsc::channel(1);
     // A thread of its own: nothing can end a read of a terminal, and an interrupted command must not wait for one.
@@ -33,17 +57,10 @@ pub(crate) async fn ask(project: &Project, price: &PlanPrice, interrupted: &Canc
         let read = io::stdin().lock().read_line(&mut line);
         let _ = answer.blocking_send(read.is_ok() && is_yes(&line));
     });
-    let goes_on = tokio::select! {
+    tokio::select! {
         said = answered.recv() => said.unwrap_or(false),
         () = interrupted.cancelled() => false,
-    };
-    if goes_on {
-        return Ok(());
     }
-    let more = if price.under_way > 0 { " more" } else { "" };
-    let problem = Problem::note(format!("nothing{more} was sent, and nothing{more} was paid"))
-        .hint("`--yes` does not ask, `confirm_above` in the settings sets the amount, `--max-cost` a limit");
-    Err(Failure::of(Exit::Interrupted, problem))
 }
 
 /// What real endpoints would be paid, about and at most: nobody is asked about what a simulator answers.

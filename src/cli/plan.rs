@@ -47,7 +47,8 @@ pub(crate) async fn run(
     interrupted: &CancellationToken,
     begun: Begun,
 ) -> Result<Exit, Failure> {
-    let Begun { mut session, stored: Stored { known, under_way, recorded, mut earlier }, now } = begun;
+    let Begun { mut session, stored: Stored { known, under_way, recorded, mut earlier, told }, now } = begun;
+    session.problems.extend(told);
     if arguments.exact {
         let is_known = |key: &Key| known.contains(key) || under_way.contains(key);
         let noticed = exact::count(project, &session.plan, is_known, &mut earlier, now, interrupted, console).await?;
@@ -128,11 +129,14 @@ pub(crate) fn priced(
 }
 
 /// What is there before anything is asked.
+#[derive(Default)]
 struct Stored {
     known: HashSet<Key>,
     under_way: HashSet<Key>,
     recorded: u64,
     earlier: Earlier,
+    /// What is worth knowing of it.
+    told: Vec<Problem>,
 }
 
 /// Which samples are answered already, and what earlier answers tell of the others. A project without a store knows none, and none is created
@@ -147,7 +151,7 @@ fn stored(project: &Project, session: &Session, arguments: &PlanArguments) -> Re
     let replays = matches!(mode, CacheArgument::ReadWrite | CacheArgument::Only);
     if !folder.exists() {
         let known = if replays { recorded.clone() } else { HashSet::new() };
-        return Ok(Stored { recorded: known.len() as u64, known, under_way: HashSet::new(), earlier: Earlier::default() });
+        return Ok(Stored { recorded: known.len() as u64, known, ..Stored::default() });
     }
     let store = Store::open_to_read(&folder).map_err(failed)?.over(recordings);
     let known: HashSet<Key> = match replays {
@@ -155,8 +159,9 @@ fn stored(project: &Project, session: &Session, arguments: &PlanArguments) -> Re
         false => HashSet::new(),
     };
     let earlier = earlier::of(&session.plan, &known, &store);
-    let under_way = batching::under_way(project, &store, mode, arguments.batch)?;
-    Ok(Stored { recorded: known.intersection(&recorded).count() as u64, known, under_way, earlier })
+    let under_way = batching::under_way(project, &store, arguments.batch)?;
+    let told = batching::unanswered(project, &store, arguments.batch);
+    Ok(Stored { recorded: known.intersection(&recorded).count() as u64, known, under_way, earlier, told })
 }
 
 fn text(session: &Session, price: &PlanPrice, recorded: u64) -> Result<String, Failure> {
@@ -187,6 +192,7 @@ fn write(session: &Session, price: &PlanPrice, recorded: u64, out: &mut String) 
     if price.under_way > 0 {
         let samples = figures::counted(price.under_way, "sample is", "samples are");
         writeln!(out, "\n{samples} in batches under way, paid already at half price: a run waits for them")?;
+        writeln!(out, "What comes back without an answer is asked singly, at the whole price: at most counts it.")?;
     }
     if price.unpriced > 0 {
         writeln!(out, "\n{} samples to ask have no known price: they are in neither sum", price.unpriced)?;

@@ -7,6 +7,7 @@ use crate::cli::arguments::run::RunArguments;
 use crate::cli::arguments::{AnswerArguments, SelectionArguments};
 use crate::cli::baseline::planned::{Asking, PREVIOUS};
 use crate::cli::console::{Console, counted};
+use crate::cli::plan::There;
 use crate::cli::project::{Failure, Project};
 use crate::cli::session;
 use crate::model::bill::Unanswered;
@@ -138,20 +139,30 @@ pub(crate) fn save(project: &Project, suites: &[Arc<Suite>], store: &Store, whos
 }
 
 /// What a replay lacks, and what it would cost.
-pub(crate) fn missing(plan: &Plan, known: &HashSet<Key>, price: &PlanPrice) -> Option<Unanswered> {
-    let lacks = |cell: &&PlannedCell| cell.keys.iter().any(|key| !known.contains(key));
+pub(crate) fn missing(plan: &Plan, there: There<'_>, price: &PlanPrice) -> Option<Unanswered> {
+    let There { known, under_way } = there;
+    let lacks = |cell: &&PlannedCell| cell.keys.iter().any(|key| !known.contains(key) && !under_way.contains(key));
     let cells = plan.cells.iter().filter(lacks).count() as u64;
     (cells > 0).then(|| Unanswered {
         cells,
         requests: price.to_ask(),
         about_usd: price.estimate.usd,
-        at_most_usd: price.upper_bound_usd,
+        at_most_usd: price.upper_bound_usd - price.under_way_bound_usd,
         unpriced: price.unpriced,
     })
 }
 
 /// The same before the run, for whoever waits for it.
-pub(crate) fn told_missing(missing: &Unanswered) -> Problem {
+pub(crate) fn told_missing(missing: Option<&Unanswered>, price: &PlanPrice) -> Vec<Problem> {
+    let held = (price.under_way > 0).then(|| {
+        let samples = counted(usize::try_from(price.under_way).unwrap_or(usize::MAX), "sample");
+        Problem::warning(format!("{samples} without an answer in batches under way, paid already"))
+            .hint("a run that may ask waits for them")
+    });
+    missing.map(told_lacking).into_iter().chain(held).collect()
+}
+
+fn told_lacking(missing: &Unanswered) -> Problem {
     let Unanswered { cells, requests, about_usd, at_most_usd, unpriced } = missing;
     let unpriced = if *unpriced > 0 { format!(", {unpriced} of them at an unknown price") } else { String::new() };
     let [cells, requests] =

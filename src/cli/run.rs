@@ -14,7 +14,7 @@ use crate::cli::arguments::run::{BatchArgument, RunArguments, Unreferenced, With
 use crate::cli::baseline::Compared;
 use crate::cli::baseline::deciding::Deciding;
 use crate::cli::baseline::planned::Asking;
-use crate::cli::batching::{self, Batched};
+use crate::cli::batching::{self, Batched, Question};
 use crate::cli::console::{Console, counted};
 use crate::cli::decisions::{Decided, Decisions};
 use crate::cli::formats::{self, Kept};
@@ -146,7 +146,7 @@ pub(crate) async fn round(
     let mut known = answers::known(&session.plan, &store, arguments)?;
     let earlier = earlier::of(&session.plan, &known, &store);
     let conditions = answers::conditions(project, arguments.max_concurrency, now);
-    let under_way = batching::under_way(project, &store, arguments.answers.cache, arguments.batch)?;
+    let under_way = batching::under_way(project, &store, arguments.batch)?;
     let there = There { known: &known, under_way: &under_way };
     let (price, _) = plan::priced(project, &session.plan, there, &earlier, &conditions, arguments.batch);
     if arguments.max_cost.is_some() {
@@ -162,8 +162,8 @@ pub(crate) async fn round(
     }
     let mut unanswered = None;
     if mode == CacheArgument::Only {
-        unanswered = recordings::missing(&session.plan, &known, &price);
-        session.problems.extend(unanswered.as_ref().map(recordings::told_missing));
+        unanswered = recordings::missing(&session.plan, there, &price);
+        session.problems.extend(recordings::told_missing(unanswered.as_ref(), &price));
     }
     let stopping = interrupted.child_token();
     let wanted = Wanted {
@@ -179,9 +179,8 @@ pub(crate) async fn round(
         now,
     };
     let answers = answers::open(project, &session.plan, wanted).await?;
-    if !arguments.yes && arguments.watch.is_none() && mode != CacheArgument::Only {
-        confirm::ask(project, &price, &interrupted).await?;
-    }
+    let asks = !arguments.yes && arguments.watch.is_none() && mode != CacheArgument::Only;
+    let agreed = asks && confirm::ask(project, &price, &interrupted).await?;
     let info = info(&session, &held, arguments, revision, now);
     let watch = arguments.watch.map(|_| watch.unwrap_or_else(|| info.id.clone()));
     console.problems(&session.problems);
@@ -219,6 +218,7 @@ pub(crate) async fn round(
         stopping: &stopping,
         timed_out: &timed_out,
         run_timeout,
+        question: asks.then_some(Question { agreed, under_way: &under_way, earlier: &earlier, interrupted: &interrupted }),
     };
     let waited = Instant::now();
     let news = match batched.answer(&mut known, &mut narrate).await {

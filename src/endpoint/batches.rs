@@ -7,6 +7,7 @@ pub mod results;
 mod wire;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -162,6 +163,8 @@ pub struct Batches {
     max_wait: Duration,
     clock: Clock,
     client: OnceLock<Result<Client, EndpointError>>,
+    /// The server's last answer said that it is a simulator's.
+    simulated: AtomicBool,
 }
 
 impl Batches {
@@ -190,6 +193,7 @@ impl Batches {
             max_wait: config.max_retry_after,
             clock,
             client: OnceLock::new(),
+            simulated: AtomicBool::new(false),
             address,
         })
     }
@@ -200,11 +204,11 @@ impl Batches {
         &self.name
     }
 
-    /// How long after a creation whose answer was lost it may still come about: nothing is created again before. On this machine nothing
-    /// stands between us and the server that could hold a request back.
+    /// How long after a creation whose answer was lost it may still come about: nothing is created again before. Only between us and a
+    /// simulator that says it is one stands nothing that could hold a request back; an address of this machine may be a gateway's.
     #[must_use]
     pub fn settling(&self) -> Duration {
-        if self.address.is_loopback() { Duration::from_secs(2) } else { Duration::from_secs(60) }
+        if self.simulated.load(Ordering::Relaxed) { Duration::from_secs(2) } else { Duration::from_secs(60) }
     }
 
     /// Asks for a new batch, once: whoever repeats it must know that it did not happen.
@@ -312,6 +316,8 @@ impl Batches {
     async fn answer(&self, request: RequestBuilder, limit: Duration) -> Result<(Vec<u8>, HeaderMap), BatchFault> {
         let whole = async {
             let mut response = request.send().await.map_err(|error| self.broken(&error))?;
+            let is_simulated = response.headers().get("promptkeel-simulated").is_some_and(|value| value == "1");
+            self.simulated.store(is_simulated, Ordering::Relaxed);
             if !response.status().is_success() {
                 return Err(self.failed(response).await);
             }

@@ -187,3 +187,16 @@ async fn what_can_be_repeated_is_and_a_list_goes_on_behind_an_id() {
     assert!(asked[1].starts_with("GET /v1/messages/batches?limit=5&after_id=msgbatch_02 "), "{asked:?}");
     assert!(asked[1].contains(&format!("x-api-key: {KEY}")) && asked[1].contains("anthropic-version: 2026-10-21"), "{asked:?}");
 }
+
+#[tokio::test]
+async fn only_a_server_that_says_it_is_a_simulator_is_believed_to_hold_nothing_back() {
+    let list = json!({"data": [], "has_more": false}).to_string();
+    let (url, _) = server(vec![answer(200, "", &list), answer(200, "promptkeel-simulated: 1\r\n", &list)]).await;
+    let batches = batches(&url);
+    let minute = Duration::from_secs(60);
+    assert_eq!(batches.settling(), minute, "nothing is known of it");
+    batches.list(1, None).await.unwrap();
+    assert_eq!(batches.settling(), minute, "whoever answers on this machine may be a gateway");
+    batches.list(1, None).await.unwrap();
+    assert_eq!(batches.settling(), Duration::from_secs(2));
+}

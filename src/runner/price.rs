@@ -22,8 +22,12 @@ pub struct PlanPrice {
     pub answered: u64,
     /// Samples that a batch under way holds: they are paid already.
     pub under_way: u64,
-    /// The most that the rest can cost: one attempt each, every byte of the prompt a token, every output as long as `max_tokens`.
+    /// The most that the rest can cost: one attempt each, every byte of the prompt a token, every output as long as `max_tokens`. What a batch
+    /// holds is in it: it may come back without an answer, and is asked singly then.
     pub upper_bound_usd: Money,
+    /// Of that bound what batches under way hold.
+    #[serde(skip)]
+    pub under_way_bound_usd: Money,
     /// What the rest will probably cost.
     pub estimate: Estimate,
     /// Samples to ask whose price is unknown; they are neither in the upper bound nor in the estimate.
@@ -47,7 +51,7 @@ pub struct ModelPrice {
     pub answered: u64,
     /// Samples that a batch under way holds.
     pub under_way: u64,
-    /// The most that the samples to ask can cost.
+    /// The most that the samples to ask, and those that a batch holds, can cost.
     pub upper_bound_usd: Money,
     /// What they will probably cost.
     pub estimate: Estimate,
@@ -167,7 +171,8 @@ pub fn price(
         let (under_way, to_ask): (Vec<&Key>, Vec<&Key>) = open.partition(|key| is_under_way(key));
         let (under_way, to_ask) = (under_way.len() as u64, to_ask.len() as u64);
         let answered = cell.keys.len() as u64 - to_ask - under_way;
-        let bound = cell.worst_case.unwrap_or_default().times(to_ask);
+        let held = cell.worst_case.unwrap_or_default().times(under_way);
+        let bound = cell.worst_case.unwrap_or_default().times(to_ask) + held;
         share.cells += 1;
         share.to_ask += to_ask;
         share.answered += answered;
@@ -178,6 +183,7 @@ pub fn price(
         total.answered += answered;
         total.under_way += under_way;
         total.upper_bound_usd += bound;
+        total.under_way_bound_usd += held;
         if cell.worst_case.is_none() {
             total.unpriced += to_ask;
         }

@@ -3,6 +3,8 @@
 //! A row is written before the batch is created and completed right after, so that whoever comes later finds it: the same process, another
 //! one, another machine with the same store. What a batch holds is forgotten when its results are stored; that it was stays for people.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
@@ -46,8 +48,12 @@ pub struct Item {
 pub enum BatchEnd {
     /// Its results are stored.
     Collected,
-    /// It never came about: nothing of it was paid.
+    /// Nobody answered its creation, and it was not found.
     NeverCreated,
+    /// The endpoint did not take it: nothing of it was paid.
+    Refused,
+    /// It was given up as never created, and found later: what it held may have been paid twice.
+    CreatedLate,
     /// The API does not know it any more, or its results are gone.
     Gone,
     /// Somebody wanted it forgotten.
@@ -55,8 +61,14 @@ pub enum BatchEnd {
 }
 
 impl BatchEnd {
-    const ALL: [(Self, &'static str); 4] =
-        [(Self::Collected, "collected"), (Self::NeverCreated, "never_created"), (Self::Gone, "gone"), (Self::Forgotten, "forgotten")];
+    const ALL: [(Self, &'static str); 6] = [
+        (Self::Collected, "collected"),
+        (Self::NeverCreated, "never_created"),
+        (Self::Refused, "refused"),
+        (Self::CreatedLate, "created_late"),
+        (Self::Gone, "gone"),
+        (Self::Forgotten, "forgotten"),
+    ];
 
     fn as_str(self) -> &'static str {
         Self::ALL.into_iter().find(|(end, _)| *end == self).map_or("gone", |(_, name)| name)
@@ -97,6 +109,8 @@ pub(super) enum Change {
     Intend(Intent),
     Trim { mark: String, items: Vec<Item> },
     Created { mark: String, id: String },
+    CreatedLate { mark: String, id: String },
+    Billed { mark: String, places: Vec<usize> },
     Ended { mark: String, end: BatchEnd },
 }
 
@@ -107,6 +121,15 @@ impl Store {
     /// If the file cannot be read.
     pub fn pending_batches(&self) -> Result<Vec<BatchRow>, StoreError> {
         self.read(|connection| rows(connection, "WHERE ended IS NULL ORDER BY number"))
+    }
+
+    /// Batches that were given up since then because they were not found, the oldest first.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn batches_given_up(&self, since: DateTime<Utc>) -> Result<Vec<BatchRow>, StoreError> {
+        let since = since.timestamp_millis();
+        self.read(|connection| rows(connection, &format!("WHERE ended = 'never_created' AND intended_at > {since} ORDER BY number")))
     }
 
     /// Every batch that is remembered, the newest first.
@@ -162,6 +185,32 @@ impl Store {
         self.writer()?.change_batch(Change::Created { mark: mark.to_owned(), id: id.to_owned() }).await
     }
 
+    /// A batch that was given up was created after all.
+    ///
+    /// # Errors
+    /// If it could not be stored.
+    pub(super) async fn batch_created_late(&self, mark: &str, id: &str) -> Result<(), StoreError> {
+        self.writer()?.change_batch(Change::CreatedLate { mark: mark.to_owned(), id: id.to_owned() }).await
+    }
+
+    /// A run has these answers of a batch that is waited for still on its bill.
+    ///
+    /// # Errors
+    /// If it could not be stored.
+    pub(super) async fn bill_of_batch(&self, mark: &str, places: Vec<usize>) -> Result<(), StoreError> {
+        self.writer()?.change_batch(Change::Billed { mark: mark.to_owned(), places }).await
+    }
+
+    /// What of a batch that is waited for is on the bill of an earlier run, by the place in it. Asked only of a store that can be written.
+    pub(super) fn billed_of_batch(&self, mark: &str) -> Result<HashSet<usize>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection
+                .prepare("SELECT place FROM batch_items WHERE billed AND batch = (SELECT number FROM batches WHERE mark = ?1)")?;
+            let places = statement.query_map([mark], |row| row.get::<_, i64>(0))?;
+            places.map(|place| Ok(usize::try_from(place?).unwrap_or(usize::MAX))).collect()
+        })
+    }
+
     /// A batch is waited for no more.
     ///
     /// # Errors
@@ -189,6 +238,18 @@ pub(super) fn change(connection: &Connection, change: &Change) -> rusqlite::Resu
         }
         Change::Created { mark, id } => {
             connection.execute("UPDATE batches SET id = ?2 WHERE mark = ?1 AND ended IS NULL", params![mark, id])?;
+        }
+        Change::CreatedLate { mark, id } => {
+            let ended = BatchEnd::CreatedLate.as_str();
+            connection.execute("UPDATE batches SET id = ?2, ended = ?3 WHERE mark = ?1", params![mark, id, ended])?;
+        }
+        Change::Billed { mark, places } => {
+            let mut update = connection.prepare_cached(
+                "UPDATE batch_items SET billed = 1 WHERE batch = (SELECT number FROM batches WHERE mark = ?1) AND place = ?2",
+            )?;
+            for place in places {
+                update.execute(params![mark, count(*place)])?;
+            }
         }
         Change::Ended { mark, end } => {
             connection.execute("UPDATE batches SET ended = ?2 WHERE mark = ?1", params![mark, end.as_str()])?;

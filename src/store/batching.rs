@@ -6,6 +6,7 @@
 
 mod collecting;
 mod creating;
+pub mod looking;
 mod seeking;
 mod telling;
 
@@ -29,9 +30,8 @@ use crate::model::problem::Problem;
 use crate::model::request::{Dialect, Request};
 use crate::model::suite::BatchPolicy;
 use crate::model::verdict::{CellError, ErrorKind};
-use crate::store::batches::{BatchEnd, BatchRow, Item};
+use crate::store::batches::{BatchRow, Item};
 use crate::store::batching::creating::Room;
-use crate::store::batching::seeking::Sought;
 use crate::store::claim::{Claim, Claimed};
 use crate::store::{Store, StoreError};
 
@@ -45,9 +45,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// A batch that cannot be looked at for so long is left to a later run.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
-
-/// Results are kept so long (wire reference, 5).
-const KEPT: chrono::TimeDelta = chrono::TimeDelta::days(29);
 
 /// One answer that a run needs and that is not stored.
 #[derive(Debug, Clone)]
@@ -180,6 +177,7 @@ impl Batching<'_> {
             refused: 0,
             tell,
         };
+        work.look_for_given_up().await;
         let mut pause = SHORTEST_WAIT;
         let mut batches = 0;
         loop {
@@ -299,70 +297,6 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Where a batch stands; `None` where there is none, or none yet.
-    async fn look(&mut self, client: &Batches, row: &BatchRow) -> Result<Option<Batch>, BatchFault> {
-        let Some(id) = &row.id else { return self.sought(client, row).await };
-        let looked = tokio::select! {
-            () = self.with.stopped.cancelled() => return Err(stopped()),
-            looked = client.retrieve(id) => looked,
-        };
-        match looked {
-            Ok(batch) => {
-                if let Some(look) = self.looks.get_mut(&row.mark) {
-                    look.heard = Instant::now();
-                }
-                Ok(Some(batch))
-            }
-            Err(fault) if fault.kind == FaultKind::NotFound && self.is_gone(row) => {
-                self.end(row, BatchEnd::Gone).await?;
-                let problem = Problem::warning(format!("batch {id} of endpoint `{}` is gone, and its results with it", row.endpoint));
-                self.settled.problems.push(problem.hint("what it held is asked again"));
-                Ok(None)
-            }
-            Err(fault) => Err(fault),
-        }
-    }
-
-    /// Whether a batch that is not found is no more, and not only out of sight for this key.
-    fn is_gone(&self, row: &BatchRow) -> bool {
-        (self.with.in_process)(&row.endpoint) || (self.with.now)() - row.intended_at > KEPT
-    }
-
-    /// Looks for a batch whose creation nobody heard of.
-    async fn sought(&mut self, client: &Batches, row: &BatchRow) -> Result<Option<Batch>, BatchFault> {
-        let known = self.with.known_ids();
-        let sought = tokio::select! {
-            () = self.with.stopped.cancelled() => return Err(stopped()),
-            sought = seeking::seek(client, row, &known, &mut self.strangers) => sought?,
-        };
-        if let Some(look) = self.looks.get_mut(&row.mark) {
-            look.heard = Instant::now();
-        }
-        match sought {
-            Sought::Found(batch) => {
-                self.with.store.batch_created(&row.mark, &batch.id).await.map_err(|error| fault(&error))?;
-                Ok(Some(batch))
-            }
-            Sought::Unclear => Ok(None),
-            Sought::Nothing => {
-                let since = self.looks.get(&row.mark).map_or(Duration::ZERO, |look| look.since.elapsed());
-                if since >= client.settling() {
-                    self.end(row, BatchEnd::NeverCreated).await?;
-                    self.release(&row.mark);
-                }
-                Ok(None)
-            }
-        }
-    }
-
-    async fn end(&mut self, row: &BatchRow, end: BatchEnd) -> Result<(), BatchFault> {
-        self.with.store.batch_ended(&row.mark, end).await.map_err(|error| fault(&error))?;
-        if let Some(look) = self.looks.get_mut(&row.mark) {
-            look.given_up = true;
-        }
-        Ok(())
-    }
-
     /// Nothing more comes of this batch.
     fn is_over(&self, mark: &str) -> bool {
         self.looks.get(mark).is_some_and(|look| look.given_up)
@@ -422,7 +356,14 @@ impl Work<'_> {
             ),
             _ => (
                 format!("{name} of endpoint `{}` cannot be looked at: {}", row.endpoint, fault.message),
-                fault.hint.clone().unwrap_or_else(|| "`promptkeel run --batch` goes on with it".to_owned()),
+                match (&fault.hint, &row.id) {
+                    (_, None) => format!(
+                        "a run looks for it again; where that cannot be, `promptkeel batch forget {}` lets its requests be asked, and paid again if it was created",
+                        row.mark
+                    ),
+                    (Some(hint), Some(_)) => hint.clone(),
+                    (None, Some(_)) => "`promptkeel run --batch` goes on with it".to_owned(),
+                },
             ),
         };
         self.give_up(items.iter().map(|item| item.key), &message, Some(&hint));
@@ -449,13 +390,6 @@ impl Work<'_> {
     }
 }
 
-impl Batching<'_> {
-    /// Ids that are the batch of another row.
-    fn known_ids(&self) -> HashSet<String> {
-        self.store.batches().unwrap_or_default().into_iter().filter_map(|row| row.id).collect()
-    }
-}
-
 /// The most that a request of a batch can cost: half on everything (wire reference, 5).
 fn half(worst_case: Option<Money>) -> Money {
     worst_case.unwrap_or_default().scaled(1, 2)
@@ -464,10 +398,6 @@ fn half(worst_case: Option<Money>) -> Money {
 /// The look was ended by us.
 fn stopped() -> BatchFault {
     BatchFault { kind: FaultKind::Unknown, message: "the run was stopped".to_owned(), hint: None, after: None }
-}
-
-fn fault(error: &StoreError) -> BatchFault {
-    BatchFault { kind: FaultKind::Unknown, message: error.to_string(), hint: Some(error.hint().to_owned()), after: None }
 }
 
 fn unstored(error: &StoreError) -> Problem {

@@ -1,4 +1,4 @@
-//! Is a request asked once where a batch is created while others ask singly?
+//! Is a request asked once where a batch is created while others ask singly, and what if a batch turns up that was given up?
 
 use std::cell::RefCell;
 use std::sync::Mutex;
@@ -11,6 +11,7 @@ use super::*;
 use crate::endpoint::batches::draft;
 use crate::endpoint::testing::{call, config, reply};
 use crate::store::answers::NewAnswer;
+use crate::store::batches::{BatchEnd, Intent};
 
 /// Knows no batch, takes every one, and stops the run that asked for it. Returns the address and the bodies of the creations.
 async fn server(stopped: CancellationToken) -> (String, Arc<Mutex<Vec<Value>>>) {
@@ -152,4 +153,86 @@ async fn what_another_run_began_or_answered_while_the_batch_was_written_is_left_
     for (number, is_held) in [(0, true), (1, false), (2, false), (3, true)] {
         assert_eq!(other.batch_holding(&call(number).key).unwrap().is_some(), is_held, "{number}");
     }
+}
+
+/// Has one batch, which has ended; its results carry this `custom_id`.
+async fn server_with(custom_id: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut bytes = vec![0; 65_536];
+            let read = socket.read(&mut bytes).await.unwrap();
+            let head = String::from_utf8_lossy(&bytes[..read]).into_owned();
+            let batch = json!({"id": "msgbatch_late", "processing_status": "ended", "created_at": "2026-11-23T10:00:00Z", "results_url": null,
+              "request_counts": {"processing": 0, "succeeded": 0, "errored": 0, "canceled": 0, "expired": 1}});
+            let answer = if head.contains("/results ") {
+                json!({"custom_id": custom_id, "result": {"type": "expired"}})
+            } else if head.contains("/msgbatch_late ") {
+                batch
+            } else {
+                json!({"data": [batch], "has_more": false})
+            };
+            let answer = format!("{answer}\n");
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", answer.len());
+            socket.write_all(format!("{head}{answer}").as_bytes()).await.unwrap();
+        }
+    });
+    url
+}
+
+/// What a run without any wish of its own says where a batch that was given up is in the list of the endpoint.
+async fn said_of_one_given_up(end: BatchEnd, now: fn() -> DateTime<Utc>) -> (Store, tempfile::TempDir, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let mark = "0123456789abcdef";
+    let mut draft = draft::Draft::new(mark, draft::API);
+    assert!(draft.push(&call(1).key, &call(1).request, &Marks::AsWritten));
+    let body: Value = serde_json::from_slice(&draft.finish()).unwrap();
+    let url = server_with(body["requests"][0]["custom_id"].as_str().unwrap().to_owned()).await;
+    let items = vec![Item { key: call(1).key, sample: 0 }];
+    let at = DateTime::UNIX_EPOCH;
+    store.intend_batch(Intent { mark: mark.to_owned(), endpoint: "anthropic".to_owned(), at, newest: None, items }).await.unwrap();
+    store.batch_ended(mark, end).await.unwrap();
+    let endpoints = crate::endpoint::batches::clients([config(&url)].iter()).unwrap();
+    let mut told = Vec::new();
+    // The second run has nothing new to say.
+    for _ in 0..2 {
+        let batching = Batching {
+            store: &store,
+            endpoints: &endpoints,
+            in_process: &|_| false,
+            budget: &Budget::new(None, HashMap::new()),
+            catalog: Catalog::embedded(),
+            request: &|_| None,
+            reads: true,
+            stopped: &CancellationToken::new(),
+            limits: draft::API,
+            now,
+        };
+        let settled = batching.answer(&[], &mut |_| {}).await.unwrap();
+        told.extend(settled.problems.into_iter().map(|problem| problem.message));
+    }
+    (store, folder, told)
+}
+
+fn an_hour_later() -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + chrono::TimeDelta::hours(1)
+}
+
+#[tokio::test]
+async fn a_batch_that_was_given_up_and_turns_up_is_told_of_once() {
+    let (store, _folder, told) = said_of_one_given_up(BatchEnd::NeverCreated, an_hour_later).await;
+    let [told] = &told[..] else { panic!("{told:?}") };
+    assert!(told.starts_with("batch msgbatch_late of 1 requests to anthropic was created after all"), "{told}");
+    let rows = store.batches().unwrap();
+    assert_eq!((rows[0].id.as_deref(), rows[0].end), (Some("msgbatch_late"), Some(BatchEnd::CreatedLate)));
+}
+
+#[tokio::test]
+async fn nobody_looks_for_what_was_refused_or_given_up_days_ago() {
+    assert_eq!(said_of_one_given_up(BatchEnd::Refused, an_hour_later).await.2, [""; 0]);
+    let days_later = || DateTime::UNIX_EPOCH + chrono::TimeDelta::days(2);
+    assert_eq!(said_of_one_given_up(BatchEnd::NeverCreated, days_later).await.2, [""; 0]);
 }

@@ -12,7 +12,7 @@ use crate::model::problem::Problem;
 use crate::store::StoreError;
 
 /// The format that this version writes, in SQLite's `user_version`.
-const FORMAT: i64 = 5;
+const FORMAT: i64 = 6;
 
 /// From format 1 to 2: what a verdict was reached with, to tell a flaky cell from a changed one. Runs of before have none.
 const TO_2: &str = "
@@ -48,6 +48,9 @@ CREATE TABLE batch_items (
 
 /// From format 4 to 5: which batch holds an answer is looked up before each request.
 const TO_5: &str = "CREATE INDEX batch_items_by_key ON batch_items (key);";
+
+/// From format 5 to 6: what the bill of a run holds of a batch that is waited for still.
+const TO_6: &str = "ALTER TABLE batch_items ADD COLUMN billed INTEGER NOT NULL DEFAULT 0;";
 
 /// Marks the file as ours, in SQLite's `application_id`: `pkel` in ASCII.
 const APPLICATION: i64 = 0x706b_656c;
@@ -273,6 +276,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
             transaction.execute_batch(SCHEMA).map_err(explained)?;
             transaction.execute_batch(TO_4).map_err(explained)?;
             transaction.execute_batch(TO_5).map_err(explained)?;
+            transaction.execute_batch(TO_6).map_err(explained)?;
             transaction.pragma_update(None, "application_id", APPLICATION).map_err(explained)?;
             transaction.pragma_update(None, "user_version", FORMAT).map_err(explained)?;
         }
@@ -293,7 +297,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
         // Another process may have done it since.
         let format = pragma(&transaction, "user_version").map_err(explained)?;
         if format < FORMAT {
-            for (step, change) in [(2, TO_2), (3, TO_3), (4, TO_4), (5, TO_5)] {
+            for (step, change) in [(2, TO_2), (3, TO_3), (4, TO_4), (5, TO_5), (6, TO_6)] {
                 if format < step {
                     transaction.execute_batch(change).map_err(explained)?;
                 }

@@ -11,6 +11,7 @@ mod batches;
 mod budget;
 mod caching;
 mod calibrating;
+mod coming_back;
 mod comparing;
 mod confirming;
 mod corpus;

@@ -128,7 +128,7 @@ fn nobody_is_asked_where_nobody_can_answer() {
 
 /// A terminal, and what was said in it after `answer` was typed.
 #[cfg(unix)]
-fn at_a_terminal(project: &Project, arguments: &[&str], answer: &[u8]) -> (Option<i32>, String) {
+pub(crate) fn at_a_terminal(project: &Project, arguments: &[&str], answer: &[u8]) -> (Option<i32>, String) {
     use std::io::{Read, Write};
 
     let (pty, terminal) = pty_process::blocking::open().unwrap();

@@ -3,7 +3,7 @@
 //! The file is read as it comes, in any order; a line is believed only where its `custom_id` names a place of the batch and the key that stands
 //! there. It can be read again as often as it takes: an answer that is stored already is not stored twice.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,13 +72,13 @@ impl Work<'_> {
             let hopeless = matches!(fault.kind, FaultKind::NotFound | FaultKind::Refused | FaultKind::TooLarge);
             if hopeless || tried == TRIES || self.with.stopped.is_cancelled() {
                 let (paid, left): (Vec<_>, Vec<_>) = (0..items.len()).partition(|place| matches!(came.get(place), Some(Came::Paid(_))));
-                for place in paid {
-                    let Some(Came::Paid(cost)) = came.remove(&place) else { continue };
-                    let key = items[place].key;
-                    let taken = self.taken.get(&key).copied().unwrap_or_default();
-                    self.settled.paid.insert(key);
-                    self.settle(&key, cost.unwrap_or(taken));
+                let billed = self.billed(row)?;
+                for place in &paid {
+                    let Some(Came::Paid(cost)) = came.remove(place) else { continue };
+                    self.paid(items[*place].key, cost, billed.contains(place));
                 }
+                // Whoever reads the whole of it later leaves these out of its bill.
+                self.with.store.bill_of_batch(&row.mark, paid).await.map_err(|error| unstored(&error))?;
                 let left: Vec<Item> = left.into_iter().map(|place| items[place]).collect();
                 self.unread(row, batch, &left, &fault).await?;
                 return Ok(());
@@ -89,9 +89,10 @@ impl Work<'_> {
             let problem = Problem::warning(format!("{strange} lines in the results of batch {} are no results of its requests", batch.id));
             self.settled.problems.push(problem.hint("they are left out"));
         }
+        let billed = self.billed(row)?;
         self.with.store.batch_ended(&row.mark, BatchEnd::Collected).await.map_err(|error| unstored(&error))?;
         let earlier = self.looks.get(&row.mark).is_none_or(|look| look.found && !look.waited);
-        self.settle_all(row, batch, items, came, earlier);
+        self.settle_all(row, batch, items, came, (earlier, &billed));
         self.items.remove(&row.mark);
         self.tell_of(row, Some(&batch.id), BatchStage::Ended, Some(batch));
         Ok(())
@@ -169,14 +170,20 @@ impl Work<'_> {
     }
 
     /// What a whole batch came to. What an `earlier` run left behind is asked anew; what this one waited for is asked singly, or told.
-    fn settle_all(&mut self, row: &BatchRow, batch: &Batch, items: &[Item], mut came: HashMap<usize, Came>, earlier: bool) {
+    fn settle_all(
+        &mut self,
+        row: &BatchRow,
+        batch: &Batch,
+        items: &[Item],
+        mut came: HashMap<usize, Came>,
+        (earlier, billed): (bool, &HashSet<usize>),
+    ) {
         for (place, item) in items.iter().enumerate() {
             let key = item.key;
             let taken = self.taken.get(&key).copied().unwrap_or_default();
             match came.remove(&place) {
                 Some(Came::Paid(cost)) => {
-                    self.settled.paid.insert(key);
-                    self.settle(&key, cost.unwrap_or(taken));
+                    self.paid(key, cost, billed.contains(&place));
                     continue;
                 }
                 Some(Came::Errored { passing: true, .. } | Came::Expired) => {
@@ -219,6 +226,22 @@ impl Work<'_> {
             let problem = Problem::note(format!("{} of {} requests of batch {} expired", counts.expired, row.requests, batch.id));
             self.settled.problems.push(problem.hint(format!("they were not paid, and are {how}")));
         }
+    }
+
+    /// What of the batch an earlier run has on its bill: its results broke off then.
+    fn billed(&self, row: &BatchRow) -> Result<HashSet<usize>, Problem> {
+        self.with.store.billed_of_batch(&row.mark).map_err(|error| unstored(&error))
+    }
+
+    /// This answer is stored, and on one bill: this run's, unless an earlier one told of it.
+    fn paid(&mut self, key: Key, cost: Option<Money>, told: bool) {
+        if told {
+            self.settled.shared.insert(key);
+            return self.settle(&key, Money::ZERO);
+        }
+        let taken = self.taken.get(&key).copied().unwrap_or_default();
+        self.settled.paid.insert(key);
+        self.settle(&key, cost.unwrap_or(taken));
     }
 
     /// The results cannot be read.

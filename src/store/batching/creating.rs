@@ -261,7 +261,7 @@ impl Work<'_> {
         self.with.store.intend_batch(intent).await.map_err(|error| unstored(&error))?;
         let Written { draft, mark, items } = if self.with.reads { self.trimmed(written).await? } else { written };
         if items.is_empty() {
-            self.with.store.batch_ended(&mark, BatchEnd::NeverCreated).await.map_err(|error| unstored(&error))?;
+            self.with.store.batch_ended(&mark, BatchEnd::Refused).await.map_err(|error| unstored(&error))?;
             return Ok(Created::Not);
         }
         row.requests = items.len() as u64;
@@ -288,7 +288,7 @@ impl Work<'_> {
             self.begun(&mark);
             return Ok(Created::Perhaps);
         }
-        self.with.store.batch_ended(&mark, BatchEnd::NeverCreated).await.map_err(|error| unstored(&error))?;
+        self.with.store.batch_ended(&mark, BatchEnd::Refused).await.map_err(|error| unstored(&error))?;
         self.release(&mark);
         self.items.remove(&mark);
         if fault.kind == FaultKind::Later {
