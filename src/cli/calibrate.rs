@@ -163,7 +163,7 @@ pub(crate) async fn run(
         let exit = if skipped(&SkipReason::Budget) { Exit::Budget } else { Exit::MissingVerdicts };
         return Err(Failure::of(exit, problem));
     }
-    Ok(match calibration.left_out.is_empty() {
+    Ok(match calibration.left_out.is_empty() && left.is_empty() {
         _ if skipped(&SkipReason::Budget) => Exit::Budget,
         true => Exit::Holds,
         false => Exit::MissingVerdicts,

@@ -329,10 +329,11 @@ fn needed<'a>(cell: &'a PlannedCell, wanted: &'a HashSet<Key>) -> impl Iterator<
 /// Tells what was recorded.
 pub(crate) fn tell(recorded: &[Recorded], console: &Console) {
     for Recorded { file, written } in recorded {
-        let Written { answers, added, changed, gone, mixed: _, missing: _, stays } = written;
+        let Written { answers, added, changed, gone, earlier, mixed: _, missing: _, stays } = written;
         if *added + *changed + *gone > 0 && !*stays {
             let count = counted(usize::try_from(*answers).unwrap_or(usize::MAX), "answer");
-            console.tell(format_args!("recorded {count} in {file}: {added} new, {changed} changed, {gone} gone"));
+            let stay = if *earlier > 0 { format!("; {earlier} to earlier requests stay until theirs are recorded") } else { String::new() };
+            console.tell(format_args!("recorded {count} in {file}: {added} new, {changed} changed, {gone} gone{stay}"));
         }
     }
 }

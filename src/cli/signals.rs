@@ -53,13 +53,16 @@ impl Attention {
     }
 }
 
-/// Ctrl-C and SIGTERM. Made once and kept: what comes between two looks at it is remembered, where a listener of its own for each signal would
+/// Ctrl-C, SIGTERM, and that the terminal was closed. Made once and kept: what comes between two looks at it is remembered, where a listener of its own for each signal would
 /// hear nothing between the one and the next.
 struct Signals {
     #[cfg(unix)]
     interrupt: Signal,
     #[cfg(unix)]
     terminate: Signal,
+    /// `None`: as the system has it.
+    #[cfg(unix)]
+    hang_up: Option<Signal>,
     #[cfg(windows)]
     interrupt: CtrlC,
 }
@@ -67,12 +70,14 @@ struct Signals {
 impl Signals {
     #[cfg(unix)]
     fn listen() -> io::Result<Self> {
-        Self::to(SignalKind::interrupt(), SignalKind::terminate())
+        // Whoever listens hears also what `nohup` wants nobody to hear.
+        let hang_up = if is_heard(SignalKind::hangup()) { Some(SignalKind::hangup()) } else { None };
+        Self::to(SignalKind::interrupt(), SignalKind::terminate(), hang_up)
     }
 
     #[cfg(unix)]
-    fn to(interrupt: SignalKind, terminate: SignalKind) -> io::Result<Self> {
-        Ok(Self { interrupt: signal(interrupt)?, terminate: signal(terminate)? })
+    fn to(interrupt: SignalKind, terminate: SignalKind, hang_up: Option<SignalKind>) -> io::Result<Self> {
+        Ok(Self { interrupt: signal(interrupt)?, terminate: signal(terminate)?, hang_up: hang_up.map(signal).transpose()? })
     }
 
     #[cfg(windows)]
@@ -82,9 +87,16 @@ impl Signals {
 
     #[cfg(unix)]
     async fn next(&mut self) {
+        let hang_up = async {
+            match &mut self.hang_up {
+                Some(hang_up) => hang_up.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            _ = hang_up => {}
         }
     }
 
@@ -92,6 +104,14 @@ impl Signals {
     async fn next(&mut self) {
         let _ = self.interrupt.recv().await;
     }
+}
+
+/// Whether this process is known not to ignore a signal. Only Linux tells; elsewhere it is left as it is.
+#[cfg(unix)]
+fn is_heard(signal: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| (mask >> (signal.as_raw_value() - 1)) & 1 == 0)
 }
 
 #[cfg(all(test, any(target_os = "linux", target_os = "macos")))]
@@ -105,12 +125,20 @@ mod tests {
     /// Longer than any machine takes to hear of a signal.
     const NEVER: Duration = Duration::from_secs(60);
 
-    // All of it in one test: signals are the process's, and nothing else here uses these two.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_ignored_is_known() {
+        // As Rust has it for every process.
+        assert!(!is_heard(SignalKind::pipe()));
+        assert!(is_heard(SignalKind::terminate()));
+    }
+
+    // All of it in one test: signals are the process's, and nothing else here uses these three.
     #[tokio::test]
     async fn every_signal_counts_once_whenever_it_comes() {
-        let mut signals = Signals::to(SignalKind::user_defined1(), SignalKind::user_defined2()).unwrap();
-        for (first, second) in [(Number::SIGUSR1, Number::SIGUSR2), (Number::SIGUSR2, Number::SIGUSR1), (Number::SIGUSR1, Number::SIGUSR1)]
-        {
+        let mut signals = Signals::to(SignalKind::user_defined1(), SignalKind::user_defined2(), Some(SignalKind::window_change())).unwrap();
+        let [interrupt, terminate, hang_up] = [Number::SIGUSR1, Number::SIGUSR2, Number::SIGWINCH];
+        for (first, second) in [(interrupt, terminate), (terminate, interrupt), (interrupt, interrupt), (hang_up, hang_up)] {
             // Before anything is under way the first one leaves.
             let attention = Attention::default();
             raise(first).unwrap();

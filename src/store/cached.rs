@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -17,7 +16,7 @@ use crate::model::reply::{Answer, Served};
 use crate::model::verdict::{CellError, ErrorKind};
 use crate::store::answers::NewAnswer;
 use crate::store::batches::BatchRow;
-use crate::store::claim::{Claim, Claimed};
+use crate::store::claim::Asking;
 use crate::store::{Store, StoreError};
 
 /// What to do about an answer that a batch under way holds.
@@ -303,9 +302,7 @@ impl<E: Endpoint> Shared<E> {
         if answer.served.is_paid() {
             let row = NewAnswer { key, endpoint: &call.endpoint, sample: call.sample, request: &call.request, reply: &answer.reply };
             let put = self.store.put(row).await;
-            if let Some(full) = self.store.filled_up() {
-                self.full.get_or_init(|| store_failed(full.to_string(), &full));
-            }
+            self.look_for_room();
             match put {
                 Ok(()) if matches!(self.mode, CacheMode::Refresh | CacheMode::Off) => {
                     lock(&self.answered).insert(key);
@@ -321,8 +318,17 @@ impl<E: Endpoint> Shared<E> {
         Ok(answer)
     }
 
+    /// Once the room that was kept is taken, nothing more is asked.
+    fn look_for_room(&self) {
+        if let Some(full) = self.store.filled_up() {
+            self.full.get_or_init(|| store_failed(full.to_string(), &full));
+        }
+    }
+
     /// With the permit in hand, right before money is spent. The claim comes before the look: whoever had it before has stored its answer.
     fn recheck(&self, key: &Key, asking: &mut Asking, patience: Duration) -> Recheck {
+        // Other answers than those of flights take room too, such as those of batches.
+        self.look_for_room();
         if let Some(error) = self.failed() {
             return Recheck::Stop(error.clone());
         }
@@ -355,32 +361,6 @@ impl<E: Endpoint> Shared<E> {
         let message = format!("{name} holds this request: run again to wait for it");
         lock(&self.held).entry(name).or_default().insert(*key);
         CellError { kind: ErrorKind::Batch, message, hint: None, attempts: Vec::new() }
-    }
-}
-
-/// What a flight has to do with other processes that want the same answer.
-#[derive(Default)]
-struct Asking {
-    /// Kept over all attempts, until the answer is stored or the flight ends without one.
-    claim: Option<Claim>,
-    /// When another process was first seen asking.
-    busy_since: Option<Instant>,
-}
-
-impl Asking {
-    /// Whether the claim is ours, now or already.
-    fn claims(&mut self, store: &Store, key: &Key) -> bool {
-        if self.claim.is_none()
-            && let Claimed::Ours(claim) = store.claim(key)
-        {
-            self.claim = Some(claim);
-        }
-        self.claim.is_some()
-    }
-
-    /// Whether the other process had as long as a case may take. It may be suspended, and nobody waits for ever.
-    fn has_waited(&mut self, patience: Duration) -> bool {
-        self.busy_since.get_or_insert_with(Instant::now).elapsed() >= patience
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
 use super::*;
 use crate::endpoint::EndpointConfig;
@@ -265,6 +266,22 @@ async fn a_store_that_cannot_write_ends_all_asking() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_is_asked_once_something_else_took_the_room_that_was_kept() {
+    let folder = folder();
+    let wire = numbering();
+    let cached = cached(&folder, CacheMode::ReadWrite, &wire);
+    cached.ask(call(0)).await.unwrap();
+    cached.shared.store.writer.as_ref().unwrap().fill_up();
+    assert_eq!(cached.ask(call(0)).await.unwrap().served, Served::Stored, "what is stored is read");
+    for result in join_all((1..5).map(|number| cached.ask(call(number)))).await {
+        let error = result.unwrap_err();
+        assert_eq!((error.kind, error.attempts.len()), (ErrorKind::Store, 0));
+    }
+    assert_eq!(wire.count(), 1);
+    assert_eq!(cached.failure().map(|error| error.kind), Some(ErrorKind::Store));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panic_below_leaves_nobody_waiting_and_the_next_one_asks_again() {
     let folder = folder();
     let wire = Arc::new(Scripted::new(|number, _| match number {
@@ -413,7 +430,7 @@ mod claims {
         let folder = folder();
         let wire = numbering();
         let suspended = Store::open(folder.path()).unwrap();
-        let Claimed::Ours(_claim) = suspended.claim(&call(1).key) else { panic!("nobody else claims") };
+        let crate::store::claim::Claimed::Ours(_claim) = suspended.claim(&call(1).key) else { panic!("nobody else claims") };
         let cached = cached(&folder, CacheMode::ReadWrite, &wire);
         let started = Instant::now();
         let (stuck, free) = tokio::join!(cached.ask(call(1)), async {

@@ -5,6 +5,7 @@
 //! file system knows no such locks nothing is claimed: two runs at once may then pay twice for what both ask at the same moment.
 
 use std::path::Path;
+use std::time::Duration;
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 use std::{
     fs::File,
@@ -12,7 +13,10 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use tokio::time::Instant;
+
 use crate::model::key::Key;
+use crate::store::Store;
 
 /// What came of claiming a key.
 #[derive(Debug)]
@@ -21,6 +25,32 @@ pub(super) enum Claimed {
     Ours(Claim),
     /// Another process is asking.
     Theirs,
+}
+
+/// What a flight has to do with other processes that want the same answer.
+#[derive(Default)]
+pub(super) struct Asking {
+    /// Kept over all attempts, until the answer is stored or the flight ends without one.
+    claim: Option<Claim>,
+    /// When another process was first seen asking.
+    busy_since: Option<Instant>,
+}
+
+impl Asking {
+    /// Whether the claim is ours, now or already.
+    pub(super) fn claims(&mut self, store: &Store, key: &Key) -> bool {
+        if self.claim.is_none()
+            && let Claimed::Ours(claim) = store.claim(key)
+        {
+            self.claim = Some(claim);
+        }
+        self.claim.is_some()
+    }
+
+    /// Whether the other process had as long as a case may take. It may be suspended, and nobody waits for ever.
+    pub(super) fn has_waited(&mut self, patience: Duration) -> bool {
+        self.busy_since.get_or_insert_with(Instant::now).elapsed() >= patience
+    }
 }
 
 /// The claims of one open store.

@@ -89,6 +89,12 @@ impl Writer {
         receiver.recv().unwrap_or_else(|_| Err(self.gone()))
     }
 
+    /// As if the last commit had taken the room that was kept.
+    #[cfg(test)]
+    pub(super) fn fill_up(&self) {
+        self.is_full.store(true, Ordering::Release);
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.is_full.load(Ordering::Acquire)
     }

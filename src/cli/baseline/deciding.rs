@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::cli::baseline::Compared;
 use crate::cli::baseline::planned::Asking;
-use crate::cli::baseline::{Compared, add};
 use crate::cli::console::{Console, counted};
 use crate::cli::session;
 use crate::endpoint::Stack;
@@ -149,7 +149,7 @@ impl Compared {
         let folder = session::folder(with.asking.project);
         let cached = Arc::clone(&with.cached);
         let ran = run::run(Arc::new(plan), cached, folder, with.options.clone(), |_, _| {}, |_: &RunEvent| {}).await;
-        add(&mut self.fresh, &totals::sum(&ran.cells, 0).bill);
+        self.fresh.add(&totals::sum(&ran.cells, 0).bill);
         for ((case, place), arms) in names.into_iter().zip(ran.cells.as_chunks::<2>().0) {
             hear(&mut self.baselines[place], purpose, case, arms);
         }

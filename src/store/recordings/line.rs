@@ -95,6 +95,16 @@ pub(super) fn place(line: &[u8]) -> Result<Place, String> {
     Ok(Place { key, sample, answered_at, simulated })
 }
 
+/// The cell of a line that is as it was written.
+pub(super) fn cell(line: &[u8]) -> Result<String, String> {
+    #[derive(Deserialize)]
+    struct Cell {
+        cell: String,
+    }
+    let sealed = open(line)?;
+    serde_json::from_slice(&sealed).map(|Cell { cell }| cell).map_err(|error| unknown(&error))
+}
+
 /// The answer of a line, if it is as it was written.
 pub(super) fn reply(line: &[u8]) -> Result<(Key, Reply), String> {
     let sealed = open(line)?;

@@ -156,6 +156,15 @@ impl Recordings {
         Ok(self.get(key)?.zip(self.entries.get(key)).map(|(reply, entry)| (entry.sample, reply)))
     }
 
+    /// The cell and the sample that an answer was recorded for, and its line.
+    fn line(&self, key: &Key) -> Result<Option<(String, u32, Vec<u8>)>, StoreError> {
+        let Some(entry) = self.entries.get(key) else { return Ok(None) };
+        let wrong = |reason: String| self.wrong(entry.file, entry.line, reason);
+        let text = self.text(entry).map_err(|error| wrong(format!("cannot be read any more: {error}")))?;
+        let cell = line::cell(&text).map_err(wrong)?;
+        Ok(Some((cell, entry.sample, text)))
+    }
+
     /// What each file comes to.
     #[must_use]
     pub fn facts(&self) -> Vec<FileFacts> {

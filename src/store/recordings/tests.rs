@@ -8,6 +8,7 @@ use super::*;
 use crate::model::reply::{StopReason, Usage};
 use crate::model::request::Block;
 use crate::store::Store;
+use crate::store::answers::NewAnswer;
 use crate::store::recordings::write::{Needed, write};
 
 fn key(number: u8) -> Key {
@@ -173,6 +174,29 @@ fn what_is_written_is_sorted_pruned_and_the_same_each_time() {
     assert_eq!(fs::metadata(world.file().path).unwrap().modified().unwrap(), before, "nothing is written where nothing is different");
     assert_eq!(write(Vec::new()).gone, 2);
     assert!(!world.file().path.exists());
+}
+
+#[test]
+fn a_recorded_answer_goes_only_where_another_takes_its_place_or_its_cell_is_gone() {
+    let world = World::of(&format!("{}{}{}{}", line(1, "Paris"), line(2, "Tokyo"), line(3, "Rome"), line(4, "Oslo")));
+    let store = Store::open(world.folder.path()).unwrap();
+    // All cells but the fourth ask something else by now, and only the second was answered.
+    let now = |number: u8, from_store| Needed { key: key(number + 100), ..needed(number, from_store) };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let request = crate::endpoint::testing::call(1).request;
+    let reply = reply("Kyoto");
+    let row = NewAnswer { key: key(102), endpoint: "main", sample: 0, request: &request, reply: &reply };
+    runtime.block_on(store.put(row)).unwrap();
+    let write = |needed: Vec<Needed>| write(&world.file(), needed, &store, world.folder.path()).unwrap();
+    let kyoto = format!("{}\n", line::write("suite::case-2::prompt@1::model", 0, &key(102), &reply));
+    for from_store in [false, true] {
+        let written = write(vec![now(1, from_store), now(2, true), now(3, from_store)]);
+        assert_eq!((written.answers, written.earlier), (3, 2), "{written:?}");
+        assert_eq!(world.text(), format!("{}{kyoto}{}", line(1, "Paris"), line(3, "Rome")));
+    }
+    // Where none of what is looked at is stored, as little goes.
+    assert_eq!(write(vec![now(1, false), now(3, false)]).gone, 1);
+    assert_eq!(world.text(), format!("{}{}", line(1, "Paris"), line(3, "Rome")));
 }
 
 #[test]

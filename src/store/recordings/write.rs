@@ -1,6 +1,6 @@
 //! How is a suite's file of recordings written? Whole, sorted, and in place of the old one only where something is different.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
@@ -38,6 +38,8 @@ pub struct Written {
     pub changed: u64,
     /// That no case needs any more.
     pub gone: u64,
+    /// Answers in the file to other requests than their cells make now, which stay until theirs are recorded.
+    pub earlier: u64,
     /// Recorded answers that stayed, because the stored one is simulated and they are not, or the other way round.
     pub mixed: u64,
     /// Answers that are needed and wanted from the store, and neither stored nor recorded.
@@ -46,7 +48,7 @@ pub struct Written {
     pub stays: bool,
 }
 
-/// Writes the answers that are needed, and no other. Nothing is written where nothing is different, and no file is left where nothing is
+/// Writes the answers that are needed, and of others only those whose cells have no answer to what they ask now. Nothing is written where nothing is different, and no file is left where nothing is
 /// needed. `lock_folder` is the store's: whoever else writes waits.
 ///
 /// # Errors
@@ -58,6 +60,7 @@ pub fn write(file: &RecordingFile, needed: Vec<Needed>, store: &Store, lock_fold
     let lock = lock.map_err(|error| unwritable(&error))?;
     // Where the file system knows no locks, two writers at once lose what one of them added, and nothing worse.
     let _ = lock.lock();
+    let asked = by_sample(&needed);
     let needed = in_order(needed);
     let recorded = match Recordings::open([file.clone()]) {
         Ok(recorded) => recorded,
@@ -76,12 +79,15 @@ pub fn write(file: &RecordingFile, needed: Vec<Needed>, store: &Store, lock_fold
             None => {}
         }
     }
-    written.answers = lines.len() as u64;
-    written.gone = (recorded.len() as u64 + written.added).saturating_sub(written.answers);
     if lines.is_empty() && !recorded.is_empty() && !written.missing.is_empty() {
-        return Ok(Written { answers: recorded.len() as u64, stays: true, ..written });
+        let all = recorded.len() as u64;
+        return Ok(Written { answers: all, gone: all, stays: true, ..written });
     }
-    if lines.is_empty() {
+    let earlier = earlier(&recorded, &asked, &lines)?;
+    written.earlier = earlier.len() as u64;
+    written.answers = (lines.len() + earlier.len()) as u64;
+    written.gone = (recorded.len() as u64 + written.added).saturating_sub(written.answers);
+    if written.answers == 0 {
         return match fs::remove_file(&file.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unwritable(&error)),
             _ => Ok(written),
@@ -90,15 +96,22 @@ pub fn write(file: &RecordingFile, needed: Vec<Needed>, store: &Store, lock_fold
     let whole = || -> io::Result<Result<tempfile::NamedTempFile, StoreError>> {
         fs::create_dir_all(folder)?;
         let mut out = BufWriter::new(tempfile::NamedTempFile::new_in(folder)?);
+        let mut earlier = earlier.iter().peekable();
+        let mut put = |text: &[u8]| out.write_all(text).and_then(|()| out.write_all(b"\n"));
         for needed in &lines {
+            while let Some(before) = earlier.next_if(|before| (&*before.cell, before.sample) < (&*needed.cell, needed.sample)) {
+                put(&before.text)?;
+            }
             let reply = match chosen(needed, store, &recorded, &mut Written::default()) {
                 Ok(Some(reply)) => reply,
                 // Somebody pruned the store since it was looked at.
                 Ok(None) => continue,
                 Err(error) => return Ok(Err(error)),
             };
-            out.write_all(line::write(&needed.cell, needed.sample, &needed.key, &reply).as_bytes())?;
-            out.write_all(b"\n")?;
+            put(line::write(&needed.cell, needed.sample, &needed.key, &reply).as_bytes())?;
+        }
+        for before in earlier {
+            put(&before.text)?;
         }
         Ok(Ok(out.into_inner().map_err(io::IntoInnerError::into_error)?))
     };
@@ -108,6 +121,40 @@ pub fn write(file: &RecordingFile, needed: Vec<Needed>, store: &Store, lock_fold
         attributes(folder).map_err(|error| unwritable(&error))?;
     }
     Ok(written)
+}
+
+/// What each sample of each cell asks now.
+type Asked = HashMap<(Arc<str>, u32), Vec<Key>>;
+
+fn by_sample(needed: &[Needed]) -> Asked {
+    let mut asked = Asked::with_capacity(needed.len());
+    for needed in needed {
+        asked.entry((Arc::clone(&needed.cell), needed.sample)).or_default().push(needed.key);
+    }
+    asked
+}
+
+/// A recorded answer to another request than its cell makes now.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Earlier {
+    cell: Arc<str>,
+    sample: u32,
+    text: Vec<u8>,
+}
+
+/// Those that no answer takes the place of: who left their cells out, or could not ask them, knows nothing of them. In order.
+fn earlier(recorded: &Recordings, asked: &Asked, lines: &[Needed]) -> Result<Vec<Earlier>, StoreError> {
+    let answered: HashSet<&Key> = lines.iter().map(|needed| &needed.key).collect();
+    let mut earlier = Vec::new();
+    for key in recorded.keys().filter(|key| !answered.contains(key)) {
+        let Some((cell, sample, text)) = recorded.line(key)? else { continue };
+        let place = (Arc::from(cell), sample);
+        if asked.get(&place).is_some_and(|now| !now.iter().any(|key| answered.contains(key))) {
+            earlier.push(Earlier { cell: place.0, sample, text });
+        }
+    }
+    earlier.sort();
+    Ok(earlier)
 }
 
 /// Sorted, one for each key.
