@@ -29,6 +29,8 @@ pub struct CompileCache {
     work: Option<Work>,
     /// What its checks may take.
     allowed: Allowed,
+    /// What reading its schemas may take, counted apart: a reply that lets checks be given up says nothing of what can be read.
+    reading: Allowed,
     paths: Mutex<HashMap<Arc<str>, Arc<Path>>>,
     /// By the address of the schema, which stays taken as long as the schema is kept here.
     schemas: Mutex<HashMap<usize, Schema>>,
@@ -123,7 +125,7 @@ impl CompileCache {
             }
         }
         // Compiled without the lock: a large schema takes milliseconds, and twice is better than waiting.
-        let compiled = Arc::new(json::compile(source, self.allowed.clone())?);
+        let compiled = Arc::new(json::compile(source, self.reading.clone(), self.allowed.clone())?);
         lock(&self.schemas).insert(address, (Arc::clone(&source.schema), Arc::clone(&compiled)));
         Ok(compiled)
     }

@@ -19,6 +19,7 @@ use serde_json_path_macros::serde_json_path_core::spec::selector::filter::Litera
 
 use crate::assertion::excerpt;
 use crate::assertion::held::{Engine, Held};
+use crate::assertion::json_path::HUGE;
 use crate::assertion::pattern::{self, Pattern};
 
 /// Regexes that a query takes from the reply and keeps.
@@ -161,6 +162,40 @@ fn validate(name: &str, arguments: &[FunctionExprArg]) -> Result<(), FunctionVal
         READING.with_borrow_mut(|reading| reading.as_mut().map(|reading| reading.insert(asked)));
     }
     Ok(())
+}
+
+/// Whether a path, which can be read, compares numbers of the reply with each other, or with one as large as an integer that is kept rounded:
+/// any other literal is unlike that integer or on the same side of it, rounded or not.
+pub(super) fn is_by_digits(path: &str) -> bool {
+    // Outside of quotes, which stay as empty texts.
+    let (mut bare, mut quote, mut escaped) = (String::with_capacity(path.len()), None, false);
+    for character in path.chars() {
+        match quote {
+            Some(_) if escaped => escaped = false,
+            Some(_) if character == '\\' => escaped = true,
+            Some(open) if open == character => {
+                quote = None;
+                bare.push('"');
+            }
+            Some(_) => {}
+            None => {
+                quote = matches!(character, '"' | '\'').then_some(character);
+                bare.push(if quote.is_some() { '"' } else { character });
+            }
+        }
+    }
+    let is_break = |character: char| character.is_whitespace() || "()[]&|!=<>,?".contains(character);
+    let is_harmless = |operand: &str| match operand {
+        "\"\"" | "true" | "false" | "null" => true,
+        number => number.parse::<f64>().is_ok_and(|number| number.abs() < HUGE),
+    };
+    let operators = bare.match_indices(['=', '<', '>']).map(|(at, _)| at);
+    let mut sides = operators.map(|at| {
+        let before = bare[..at].trim_end_matches(['=', '!', '<', '>']).trim_end().rsplit(is_break).next().unwrap_or_default();
+        let behind = bare[at..].trim_start_matches(['=', '<', '>']).trim_start().split(is_break).next().unwrap_or_default();
+        [before, behind]
+    });
+    sides.any(|sides| !sides.into_iter().any(is_harmless))
 }
 
 const MATCH: &str = "match";

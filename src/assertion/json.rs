@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::assertion::compile::CompileError;
 use crate::assertion::deadline::{Allowed, Bound, GaveUp};
+use crate::assertion::json_path::is_huge;
 use crate::assertion::pattern::{self, LONGEST_TEXT};
 use crate::assertion::reach::Reach;
 use crate::assertion::{Finding, Subject, claims, excerpt, recursion, schema};
@@ -50,6 +51,8 @@ pub(super) struct CompiledSchema {
     reach: Option<Reach>,
     /// Whether it refers to parts of itself: then a few lines may ask the same of a value any number of times.
     refers: bool,
+    /// Whether it may ask for digits that an integer beyond 64 bits has lost.
+    by_digits: bool,
     /// `true` where it accepts every value, `false` where it rejects every value.
     pub(super) constant: Option<bool>,
     /// What judging one value by it may take.
@@ -93,6 +96,11 @@ impl JsonCheck {
             (Self::Any, json) => Finding::of(json.is_ok()),
             (Self::Schema { label, .. }, Err(_)) => Finding::Unreachable(no_json(subject, &accepted_by(label, false))),
             (Self::Schema { label, schema }, Ok(json)) => {
+                if schema.by_digits
+                    && let Some(why) = subject.inexact()
+                {
+                    return Finding::Unknown(why);
+                }
                 if let Some(place) = schema.reach.as_ref().and_then(|reach| reach.too_long(json)) {
                     return Finding::Unknown(format!(
                         "the JSON holds a text of more than {LONGEST_TEXT} bytes ({place}), too long for a `pattern` with look-around of {}; \
@@ -168,6 +176,32 @@ fn references(schema: &Value) -> usize {
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
     }
+}
+
+/// Whether what a schema says of an integer beyond 64 bits may hang on digits that are not kept: only a number as large may be taken for it,
+/// but whether it is a multiple, or unlike another one, is asked of any. The drafts' own schemas, which may be referred to, ask that too.
+fn is_by_digits(schema: &Value) -> bool {
+    let mut open = vec![schema];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Number(number) if is_huge(number) => return true,
+            Value::Array(items) => open.extend(items),
+            Value::Object(members) => {
+                let asks = |(key, value): (&String, &Value)| match key.as_str() {
+                    "multipleOf" | "divisibleBy" => value.is_number(),
+                    "uniqueItems" => value.as_bool() == Some(true),
+                    "$ref" => value.as_str().is_some_and(|reference| reference.contains("json-schema.org")),
+                    _ => false,
+                };
+                if members.iter().any(asks) {
+                    return true;
+                }
+                open.extend(members.values());
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    false
 }
 
 /// All that a schema has against a value, a line each.
@@ -267,13 +301,16 @@ pub(super) fn about_pattern(label: &str, error: CompileError) -> CompileError {
     CompileError { message: format!("a `pattern` of {}: {}", named(label), error.message), ..error }
 }
 
-/// Compiles a schema: the draft that `$schema` names (2020-12 where there is none), formats asserted, nothing fetched. Reading it and
-/// judging one value by it may each take what is `allowed`.
+/// Compiles a schema: the draft that `$schema` names (2020-12 where there is none), formats asserted, nothing fetched. What reading it
+/// may take is `reading`, and what judging one value by it may take is `allowed`.
 ///
 /// # Errors
 /// Where it is no valid schema, or refers to something outside of it.
-pub(super) fn compile(source: &SchemaSource, allowed: impl Into<Allowed>) -> Result<CompiledSchema, CompileError> {
-    let allowed = allowed.into();
+pub(super) fn compile(
+    source: &SchemaSource,
+    reading: impl Into<Allowed>,
+    allowed: impl Into<Allowed>,
+) -> Result<CompiledSchema, CompileError> {
     let mut options = jsonschema::options()
         .offline()
         .should_validate_formats(true)
@@ -301,7 +338,7 @@ pub(super) fn compile(source: &SchemaSource, allowed: impl Into<Allowed>) -> Res
     } else {
         // Reading follows every reference, a call each.
         let schema = Arc::clone(&source.schema);
-        match allowed.within(move || read(&schema)) {
+        match reading.into().within(move || read(&schema)) {
             Ok(built) => built,
             Err(others @ GaveUp::OthersBefore) => {
                 return Err(CompileError::new(format!("{} {others}", named(&source.label))).hint("mend those first"));
@@ -319,7 +356,8 @@ pub(super) fn compile(source: &SchemaSource, allowed: impl Into<Allowed>) -> Res
             .hint("such a reference says nothing of a value: take it away, or let it stand below `properties` or `items`"));
     }
     let About { constant, reach, .. } = about;
-    Ok(CompiledSchema { validator, reach, refers: references > 0, constant, bound: Bound::new(allowed) })
+    let by_digits = is_by_digits(&source.schema);
+    Ok(CompiledSchema { validator, reach, refers: references > 0, by_digits, constant, bound: Bound::new(allowed) })
 }
 
 /// What is known of a schema before it judges anything.

@@ -53,6 +53,11 @@ impl PathCheck {
             Ok(json) => json,
             Err(_) => return Finding::Unreachable(json::no_json(subject, &self.expected(false))),
         };
+        if self.path.by_digits
+            && let Some(why) = subject.inexact()
+        {
+            return Finding::Unknown(why);
+        }
         let values = match self.path.values(json, subject) {
             Ok(values) => values,
             Err(message) => return Finding::Unknown(message),
@@ -149,11 +154,11 @@ impl ValueCheck {
         let holds = match (self, value) {
             (Self::Equals(expected), value) => {
                 let equal = json_equal(expected, value);
-                if equal && subject.is_rounded() && has_huge_number(value) {
-                    return ValueFinding::Unknown(
-                        "the reply has an integer beyond 64 bits, which cannot be compared exactly; let the prompt ask for a string"
-                            .to_owned(),
-                    );
+                if equal
+                    && has_huge_number(value)
+                    && let Some(why) = subject.inexact()
+                {
+                    return ValueFinding::Unknown(why);
                 }
                 equal
             }
@@ -163,8 +168,17 @@ impl ValueCheck {
             },
             (Self::MinLength(least), value) => length(value).is_some_and(|length| length >= *least),
             (Self::MaxLength(most), value) => length(value).is_some_and(|length| length <= *most),
-            (Self::Min(least), Value::Number(number)) => order(number, least).is_ge(),
-            (Self::Max(most), Value::Number(number)) => order(number, most).is_le(),
+            (Self::Min(bound) | Self::Max(bound), Value::Number(number)) => {
+                let order = order(number, bound);
+                // Rounding turns no order around, but may make two numbers one.
+                if order.is_eq()
+                    && is_huge(number)
+                    && let Some(why) = subject.inexact()
+                {
+                    return ValueFinding::Unknown(why);
+                }
+                if matches!(self, Self::Min(_)) { order.is_ge() } else { order.is_le() }
+            }
             (Self::Matches(..) | Self::Min(_) | Self::Max(_), _) => false,
         };
         if holds { ValueFinding::Holds } else { ValueFinding::Differs }
@@ -218,9 +232,17 @@ fn integer_and_float(integer: i128, float: f64) -> Ordering {
     integer.cmp(&whole).then_with(|| 0.0_f64.partial_cmp(&float.fract()).unwrap_or(Ordering::Equal))
 }
 
+/// As large as an integer that is kept rounded.
+pub(super) fn is_huge(number: &Number) -> bool {
+    number.as_f64().is_some_and(|float| float.abs() >= HUGE)
+}
+
+/// A little less than what 64 bits hold.
+pub(super) const HUGE: f64 = 9.2e18;
+
 fn has_huge_number(value: &Value) -> bool {
     match value {
-        Value::Number(number) => number.is_f64() && number.as_f64().is_some_and(|float| float.abs() >= 9.2e18),
+        Value::Number(number) => is_huge(number),
         Value::Array(items) => items.iter().any(has_huge_number),
         Value::Object(members) => members.values().any(has_huge_number),
         Value::Null | Value::Bool(_) | Value::String(_) => false,

@@ -53,6 +53,28 @@ pub struct Compiled {
     check: Check,
 }
 
+impl Compiled {
+    /// One that [`compile`] refused when the reply was there already, and not before: it alone is an error then, and the reply, what it cost
+    /// and what the other assertions say of it stand.
+    #[must_use]
+    pub fn unread(assertion: &Assertion, error: &CompileError) -> Self {
+        let key = assertion.kind.key();
+        let name = match &assertion.name {
+            Some(name) => name.clone(),
+            None if assertion.negated => format!("not {key}"),
+            None => key.to_owned(),
+        };
+        let why = error.hint.as_ref().map_or_else(|| error.message.clone(), |hint| format!("{}; {hint}", error.message));
+        Self {
+            name: name.into(),
+            severity: assertion.severity,
+            site: assertion.site.clone(),
+            negated: assertion.negated,
+            check: Check::Unread(why.into()),
+        }
+    }
+}
+
 /// One check of any family.
 #[derive(Debug, Clone)]
 enum Check {
@@ -68,6 +90,7 @@ enum Check {
     StopReason(behaviour::StopReasonCheck),
     MaxCost(cost::CostCheck),
     MaxLatency(cost::LatencyCheck),
+    Unread(Arc<str>),
 }
 
 /// What a check found.
@@ -104,6 +127,7 @@ impl Check {
             Self::StopReason(check) => check.find(subject),
             Self::MaxCost(check) => check.find(subject),
             Self::MaxLatency(check) => check.find(subject),
+            Self::Unread(why) => Finding::Unknown(why.as_ref().to_owned()),
         }
     }
 
@@ -122,6 +146,7 @@ impl Check {
             Self::StopReason(check) => check.failure(subject, negated),
             Self::MaxCost(check) => check.failure(subject, negated),
             Self::MaxLatency(check) => check.failure(subject, negated),
+            Self::Unread(why) => Failure { expected: "an assertion that can be read".to_owned(), got: why.as_ref().to_owned(), diff: None },
         }
     }
 
@@ -130,6 +155,8 @@ impl Check {
         match self {
             Self::Text(_) | Self::Regex(_) | Self::Similar(_) | Self::Json(_) | Self::JsonPath(_) | Self::Xml(_) | Self::Length(_) => true,
             Self::MaxOutputTokens(_) | Self::Refusal(_) | Self::StopReason(_) | Self::MaxCost(_) | Self::MaxLatency(_) => false,
+            // What it speaks of is not known: nothing excuses it.
+            Self::Unread(_) => false,
         }
     }
 }

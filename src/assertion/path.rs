@@ -36,6 +36,8 @@ pub(super) struct Path {
     /// A filter may ask for the whole value for each of its items, and a filter in it again; two descents look at everything below
     /// everything.
     multiplies: bool,
+    /// A filter may ask for digits that an integer beyond 64 bits has lost.
+    pub(super) by_digits: bool,
     /// What looking into one reply may take.
     bound: Bound,
 }
@@ -180,7 +182,8 @@ pub(super) fn parse(
         ..error
     })?;
     let multiplies = path.contains('?') || path.matches("..").count() > 1;
-    Ok(Path { path: Arc::new(parsed), shown: path.to_owned(), regexes, multiplies, bound: Bound::new(allowed) })
+    let by_digits = filter::is_by_digits(path);
+    Ok(Path { path: Arc::new(parsed), shown: path.to_owned(), regexes, multiplies, by_digits, bound: Bound::new(allowed) })
 }
 
 /// Brackets and negations in each other; those in quotes count too, for nobody has so many.

@@ -10,6 +10,7 @@ use serde_json::{Map, Number, Value};
 
 use crate::assertion::path::Found;
 use crate::assertion::{excerpt, refusal};
+use crate::diff::JsonPathText;
 use crate::model::cost::Cost;
 use crate::model::reply::Reply;
 use crate::model::request::Block;
@@ -34,7 +35,8 @@ pub struct Subject<'a> {
 #[derive(Debug)]
 struct Json {
     value: Value,
-    rounded: bool,
+    /// The place of the first integer beyond 64 bits, which could only be kept rounded.
+    rounded: Option<String>,
 }
 
 /// Why a reply is not one JSON value.
@@ -80,9 +82,12 @@ impl Subject<'_> {
         self.parsed().as_ref().map(|json| &json.value)
     }
 
-    /// The JSON holds an integer beyond 64 bits, which could only be kept rounded.
-    pub(super) fn is_rounded(&self) -> bool {
-        self.parsed().as_ref().is_ok_and(|json| json.rounded)
+    /// Why nobody can know what hangs on the digits of the JSON's large integers, where one of them could only be kept rounded.
+    pub(super) fn inexact(&self) -> Option<String> {
+        let place = self.parsed().as_ref().ok()?.rounded.as_ref()?;
+        Some(format!(
+            "the reply has an integer beyond 64 bits ({place}), which cannot be compared exactly; let the prompt ask for a string"
+        ))
     }
 
     /// The text without upper and lower case.
@@ -145,7 +150,10 @@ fn parse(text: &str) -> Result<Json, NotJson> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = Strict { rounded: &rounded }.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
     match value {
-        Ok(value) => Ok(Json { value, rounded: rounded.get() && has_long_integer(text) }),
+        Ok(value) => {
+            let rounded = rounded.get().then(|| long_integer(text)).flatten().map(|nth| place_of_number(&value, nth));
+            Ok(Json { value, rounded })
+        }
         Err(error) => Err(NotJson { message: describe(text, &error) }),
     }
 }
@@ -163,28 +171,66 @@ fn describe(text: &str, error: &serde_json::Error) -> String {
     format!("{message} at line {}, column {shown}: {}", error.line().max(1), excerpt::around(text, offset..offset))
 }
 
-/// Whether an integer of 20 digits or more stands outside of strings. Only asked where a number was too large to be kept exactly.
-fn has_long_integer(json: &str) -> bool {
-    let (mut in_string, mut escaped, mut digits) = (false, false, 0_u32);
-    let mut is_integer = true;
-    for byte in json.bytes().chain(*b" ") {
+/// Which of the numbers of a JSON text, counted from 0, is the first integer beyond 64 bits. Only asked where a number was too large to be
+/// kept exactly.
+fn long_integer(json: &str) -> Option<usize> {
+    let (mut in_string, mut escaped) = (false, false);
+    let (mut begun, mut numbers) = (None, 0);
+    for (at, byte) in json.bytes().chain(*b" ").enumerate() {
         if in_string {
             (in_string, escaped) = (escaped || byte != b'"', !escaped && byte == b'\\');
             continue;
         }
-        match byte {
-            b'0'..=b'9' => digits += 1,
-            b'.' | b'e' | b'E' => is_integer = false,
-            b'-' | b'+' => {}
-            _ => {
-                if is_integer && digits >= 19 {
-                    return true;
+        match (byte, begun) {
+            (b'0'..=b'9' | b'-', None) => begun = Some(at),
+            (b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E', Some(_)) => {}
+            (_, Some(start)) => {
+                let number = &json[start..at];
+                let is_integer = number.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit());
+                if is_integer && number.parse::<i64>().is_err() && number.parse::<u64>().is_err() {
+                    return Some(numbers);
                 }
-                (digits, is_integer, in_string) = (0, true, byte == b'"');
+                (begun, numbers) = (None, numbers + 1);
             }
+            (_, None) => in_string = byte == b'"',
         }
     }
-    false
+    None
+}
+
+/// Where the number stands that is the `nth` of a value, which holds them in the order of its text.
+fn place_of_number(value: &Value, nth: usize) -> String {
+    /// A member or an item.
+    type Step<'v> = (Option<&'v str>, usize);
+    fn find<'v>(value: &'v Value, left: &mut usize, way: &mut Vec<Step<'v>>) -> bool {
+        match value {
+            Value::Number(_) if *left == 0 => true,
+            Value::Number(_) => {
+                *left -= 1;
+                false
+            }
+            Value::Array(items) => items.iter().enumerate().any(|(index, item)| into((None, index), item, left, way)),
+            Value::Object(members) => members.iter().any(|(key, member)| into((Some(key), 0), member, left, way)),
+            Value::Null | Value::Bool(_) | Value::String(_) => false,
+        }
+    }
+    fn into<'v>(step: Step<'v>, value: &'v Value, left: &mut usize, way: &mut Vec<Step<'v>>) -> bool {
+        way.push(step);
+        let found = find(value, left, way);
+        if !found {
+            way.pop();
+        }
+        found
+    }
+    let (mut left, mut way, mut path) = (nth, Vec::new(), JsonPathText::default());
+    find(value, &mut left, &mut way);
+    for step in way {
+        match step {
+            (Some(key), _) => path.push_member(key),
+            (None, index) => path.push_index(index),
+        }
+    }
+    excerpt::clipped(path.as_str(), excerpt::LONGEST_PATH)
 }
 
 /// Reads any JSON value; a key that stands twice in one object is an error, where serde_json alone would keep the last one in silence.

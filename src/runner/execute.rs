@@ -14,7 +14,7 @@ use crate::assertion;
 use crate::assertion::{CompileCache, Compiled};
 use crate::endpoint::patience::Flight;
 use crate::endpoint::{Call, CallEvent, Endpoint, Observer};
-use crate::model::assertion::AssertionSeverity;
+use crate::model::assertion::{Assertion, AssertionSeverity};
 use crate::model::catalog::Catalog;
 use crate::model::cost::{self, Cost};
 use crate::model::key::Key;
@@ -196,12 +196,10 @@ impl<E: Endpoint> Shared<E> {
         let suite = &cell.variant.suite;
         let reply = &answer.reply;
         let cost = cost::cost(&self.catalog, &cell.variant.model_id, reply);
-        let compiled: Result<Vec<Compiled>, _> =
-            cell.case.assertions.iter().map(|assertion| assertion::compile(assertion, &cell.case.variables, &self.compiled)).collect();
-        let compiled = match compiled {
-            Ok(compiled) => compiled,
-            Err(error) => return SampleOutcome::error(job, key, judging_error(&error.to_string())),
+        let compile = |assertion: &Arc<Assertion>| {
+            assertion::compile(assertion, &cell.case.variables, &self.compiled).unwrap_or_else(|error| Compiled::unread(assertion, &error))
         };
+        let compiled: Vec<Compiled> = cell.case.assertions.iter().map(compile).collect();
         let subject = assertion::subject(reply, suite.parse, cost);
         let mut assertions = assertion::judge(&compiled, &subject);
         assertions.extend(self.another_model(&cell.variant.model_id, &reply.model));

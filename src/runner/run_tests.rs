@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use super::*;
 use crate::endpoint::Call;
 use crate::endpoint::testing::fresh;
+use crate::model::assertion::{Assertion, AssertionKind, AssertionSeverity, TextMatch};
 use crate::model::reply::{Answer, Attempt};
 use crate::model::run::Totals;
 use crate::model::verdict::{CellError, ErrorKind, SkipReason};
@@ -154,6 +155,37 @@ async fn a_reply_of_another_model_is_no_verdict_and_stays_in_the_bill() {
         let expected = if &*cell.model_id == "claude-haiku-4-5" { Verdict::Error } else { Verdict::Pass };
         assert_eq!(cell.verdict, expected, "{}", cell.address);
         assert!(cell.samples[0].reply.as_ref().is_some_and(|reply| reply.cost_usd.is_some()));
+    }
+}
+
+#[tokio::test]
+async fn an_assertion_that_cannot_be_read_any_more_is_an_error_alone_and_its_reply_stays_in_the_bill() {
+    let contains = |value: &str| AssertionKind::Contains(TextMatch { value: value.to_owned(), ignore_case: false });
+    for (severity, beside, expected) in [
+        (AssertionSeverity::Fail, "ok", Verdict::Error),
+        (AssertionSeverity::Warn, "ok", Verdict::Pass),
+        (AssertionSeverity::Fail, "never", Verdict::Fail),
+        (AssertionSeverity::Warn, "never", Verdict::Fail),
+    ] {
+        let mut suite = suite(&["ada"]);
+        let mut case = (*suite.cases[0]).clone();
+        let other = (*case.assertions[0]).clone();
+        case.assertions = vec![
+            Arc::new(Assertion { kind: AssertionKind::Regex("(".to_owned()), severity, ..other.clone() }),
+            Arc::new(Assertion { kind: contains(beside), ..other }),
+        ];
+        suite.cases = vec![Arc::new(case)];
+        let folder = tempfile::tempdir().unwrap();
+        let plan = Arc::new(planned(suite, None).unwrap());
+        let endpoint = Fake::new(|_, _| Ok(fresh("ok")));
+        let cells = run(plan, endpoint, Folder::open(folder.path()), options(), |_, _| {}, |_| {}).await.cells;
+        for cell in &cells {
+            assert_eq!(cell.verdict, expected, "{:?}", cell.samples[0]);
+            let sample = &cell.samples[0];
+            assert!(sample.reply.as_ref().is_some_and(|reply| reply.cost_usd.is_some()), "{sample:?}");
+            let names: Vec<_> = sample.assertions.iter().map(|result| result.name.as_str()).collect();
+            assert_eq!(names, ["regex", "contains"]);
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use serde_yaml::{Error, Location, Spanned};
 
 use crate::model::problem::Problem;
 use crate::source::document::{Document, Span};
+use crate::source::enough::enough;
 use crate::source::node::{Key, Kind, MOST_VALUES, Node, shortened};
 
 /// Deepest nesting of lists and mappings: what fits a thread of 2 MiB with the frames of an unoptimised build.
@@ -52,7 +53,8 @@ pub(crate) fn parse_into(document: &Document, problems: &mut Vec<Problem>) -> Op
         return Some(Node { kind: Kind::Null, span: Span::new(0, 0) });
     }
     let read: Result<Spanned<Raw>, Error> = serde_yaml::from_str_with_options(text, options);
-    let mut node = build(document, read.map_err(|error| problems.push(syntax_error(document, &error))).ok()?);
+    let read = read.map_err(|error| problems.push(syntax_error(document, &error))).ok()?;
+    let mut node = build(document, read, problems);
     node.take_duplicates(document, problems);
     Some(node)
 }
@@ -62,6 +64,8 @@ enum Raw {
     Null,
     Bool(bool),
     Number(Number),
+    /// An integer beyond 64 bits.
+    TooLong(String),
     Text(String),
     List(Vec<Spanned<Raw>>),
     Mapping(Vec<(Spanned<String>, Spanned<Raw>)>),
@@ -102,13 +106,12 @@ impl<'de> Deserialize<'de> for Raw {
                 Ok(Raw::Number(value.into()))
             }
 
-            // Beyond 64 bits no number of ours can hold it exactly: it stays the text that was written.
             fn visit_i128<E>(self, value: i128) -> Result<Raw, E> {
-                Ok(Raw::Text(value.to_string()))
+                Ok(i64::try_from(value).map_or_else(|_| Raw::TooLong(value.to_string()), |value| Raw::Number(value.into())))
             }
 
             fn visit_u128<E>(self, value: u128) -> Result<Raw, E> {
-                Ok(Raw::Text(value.to_string()))
+                Ok(u64::try_from(value).map_or_else(|_| Raw::TooLong(value.to_string()), |value| Raw::Number(value.into())))
             }
 
             fn visit_f64<E>(self, value: f64) -> Result<Raw, E> {
@@ -151,27 +154,52 @@ fn span_of(location: Location) -> Span {
     Span::new(start, start.saturating_add(length))
 }
 
-fn build(document: &Document, read: Spanned<Raw>) -> Node {
+fn build(document: &Document, read: Spanned<Raw>, problems: &mut Vec<Problem>) -> Node {
     // `defined`, not `referenced`: what is wrong inside an anchor is put right there.
     let span = span_of(read.defined);
     let kind = match read.value {
         Raw::Null => Kind::Null,
         Raw::Bool(value) => Kind::Bool { value, text: written(document, span, &value.to_string()) },
+        Raw::Number(value) if value.is_f64() && is_integer(document, span) => too_long(document, span, &value.to_string(), problems),
         Raw::Number(value) => {
             let text = written(document, span, &value.to_string());
-            // An account number of 20 digits must not lose the last ones in a float: it stays the text that was written.
-            let too_long = value.is_f64() && text.bytes().all(|byte| byte.is_ascii_digit());
-            if too_long { Kind::Text(text.into()) } else { Kind::Number { value, text } }
+            Kind::Number { value, text }
         }
+        Raw::TooLong(digits) => too_long(document, span, &digits, problems),
         // The parser spells `1e999` as `.inf`.
+        Raw::Text(text) if matches!(text.as_str(), ".inf" | "-.inf") && is_integer(document, span) => {
+            too_long(document, span, &text, problems)
+        }
         Raw::Text(text) if matches!(text.as_str(), ".inf" | "-.inf" | ".nan") => Kind::Text(written(document, span, &text).into()),
         Raw::Text(text) => Kind::Text(text),
-        Raw::List(items) => Kind::List(items.into_iter().map(|item| build(document, item)).collect()),
+        Raw::List(items) => Kind::List(items.into_iter().map(|item| build(document, item, problems)).collect()),
         Raw::Mapping(entries) => Kind::Mapping(
-            entries.into_iter().map(|(key, value)| (Key { name: key.value, span: span_of(key.defined) }, build(document, value))).collect(),
+            entries
+                .into_iter()
+                .map(|(key, value)| (Key { name: key.value, span: span_of(key.defined) }, build(document, value, problems)))
+                .collect(),
         ),
     };
     Node { kind, span }
+}
+
+/// Whether digits stand there and nothing else.
+fn is_integer(document: &Document, span: Span) -> bool {
+    let text = document.slice(span).trim();
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// An integer that no number of ours holds: as a float it would lose its last digits, and as a text it would be unlike every number of a
+/// reply, so that its negation always held.
+fn too_long(document: &Document, span: Span, canonical: &str, problems: &mut Vec<Problem>) -> Kind {
+    let text = written(document, span, canonical);
+    if !enough(problems) {
+        let message = format!("`{}` is an integer beyond 64 bits, which cannot be kept exactly", shortened(&text));
+        let hint = "put quotes around it where its digits are meant, as in an account number: then it is a text";
+        problems.push(Problem::error(message).at(document.place(span)).hint(hint));
+    }
+    Kind::Text(text.into())
 }
 
 /// The spelling in the file, where the span is that of a plain scalar; else the canonical one.

@@ -232,6 +232,49 @@ fn large_integers_are_compared_exactly_or_not_at_all() {
 }
 
 #[test]
+fn what_hangs_on_digits_that_were_not_kept_is_an_error_and_nothing_else_is() {
+    let property = |rule: Value| json!({"json_schema": {"type": "object", "required": ["n"], "properties": {"n": rule}}});
+    let path = |path: &str, rule: Value| {
+        let mut rule = rule;
+        rule["path"] = path.into();
+        json!({"json_path": rule})
+    };
+    let reply = r#"{"note": "5 [1, \"", "m": [1, -2.5e3, true], "n": 10000000000000000000001}"#;
+    let by_digits = [
+        property(json!({"const": 1e22})),
+        property(json!({"enum": ["x", [1e22], 1e22]})),
+        property(json!({"maximum": 1e22})),
+        property(json!({"exclusiveMinimum": 1e22})),
+        property(json!({"multipleOf": 10})),
+        path("$.n", json!({"equals": 1e22})),
+        path("$.n", json!({"max": 1e22})),
+        path("$.n", json!({"min": 1e22})),
+        path("$[?@ > 1e22]", json!({"exists": false})),
+        path("$[?@==1e22]", json!({"exists": true})),
+        path("$[?$.n != @]", json!({"exists": true})),
+        path("$[?@['=1'] <= $.n]", json!({"exists": false})),
+    ];
+    for kind in by_digits {
+        let why = "error: the reply has an integer beyond 64 bits ($.n), which cannot be compared exactly; let the prompt ask for a string";
+        assert_eq!((of(kind.clone(), reply).as_str(), of_not(kind.clone(), reply).as_str()), (why, why), "{kind}");
+    }
+    let unique = json!({"json_schema": {"items": {"uniqueItems": true}}});
+    let twice = of(unique, "[[1], [10000000000000000000001, 10000000000000000000000]]");
+    assert!(twice.starts_with("error: the reply has an integer beyond 64 bits ($[1][0])"), "{twice}");
+    let least = of(path("$", json!({"min": i64::MIN})), "-9223372036854775809");
+    assert!(least.starts_with("error: the reply has an integer beyond 64 bits ($)"), "{least}");
+    passes(property(json!({"type": "integer", "minimum": 5})), reply);
+    fails(property(json!({"maximum": u32::MAX, "enum": ["x", 3]})), reply);
+    passes(path("$.n", json!({"min": 5, "max": 2e22})), reply);
+    fails(path("$.n", json!({"max": 5})), reply);
+    passes(path("$[?@ > 5]", json!({"min": 6})), reply);
+    passes(path("$[?5 <@ || @ == '> 1e22']", json!({"exists": true})), reply);
+    passes(path("$[?@ == \"<\"]", json!({"exists": false})), reply);
+    // Exact integers beside a float that is large.
+    passes(path("$[?@ > 1e22]", json!({"equals": 6.022e23})), r#"{"id": 1000000000000000000, "n": 6.022e23, "m": 18446744073709551615}"#);
+}
+
+#[test]
 fn xml_is_well_formed_and_has_its_elements() {
     let reply = "<?xml version=\"1.0\"?>\n<ticket xmlns:x=\"urn:x\"><x:queue>billing</x:queue></ticket>";
     passes(json!({"xml": {"root": "ticket", "contains": ["queue"]}}), reply);

@@ -58,13 +58,13 @@ fn a_regex_whose_time_has_passed_is_an_error_whatever_it_was_to_show() {
 fn a_schema_whose_time_has_passed_is_an_error_whatever_it_was_to_show() {
     let schema = json!({"properties": {"a": {"$ref": "#/$defs/text"}}, "$defs": {"text": {"type": "string"}}});
     let source = SchemaSource { label: "inline".into(), schema: Arc::new(schema) };
-    let error = json::compile(&source, Duration::ZERO).unwrap_err();
+    let error = json::compile(&source, Duration::ZERO, Duration::MAX).unwrap_err();
     assert_eq!(
         (error.message.as_str(), error.hint.as_deref()),
         ("the inline schema takes too long to be read", Some("use fewer references"))
     );
     let check = |longest| {
-        let mut schema = json::compile(&source, Duration::MAX).unwrap();
+        let mut schema = json::compile(&source, Duration::MAX, Duration::MAX).unwrap();
         schema.bound = deadline::Bound::new(longest);
         Check::Json(json::JsonCheck::Schema { label: "inline".into(), schema: Arc::new(schema) })
     };
@@ -295,7 +295,7 @@ fn what_was_given_up_on_a_long_reply_is_judged_on_a_shorter_one() {
     }));
     let reference = json!({"type": "array", "items": {"$ref": "#/$defs/item"}, "$defs": {"item": {"type": "object"}}});
     let source = SchemaSource { label: "inline".into(), schema: Arc::new(reference) };
-    let schema = json::compile(&source, Duration::MAX).unwrap();
+    let schema = json::compile(&source, Duration::MAX, Duration::MAX).unwrap();
     schema.bound.give_up(long.len());
     let schema = Check::Json(json::JsonCheck::Schema { label: "inline".into(), schema: Arc::new(schema) });
     for check in [path, schema] {
@@ -437,8 +437,8 @@ fn after_some_checks_that_were_given_up_the_run_tries_no_more_of_them() {
     let said = judged(json!({"regex": "(?=a)ab"}), 0, &long);
     assert_eq!(said, "error: the regex `(?=a)ab` was not tried: 2 checks were given up before it; mend those first");
     let reference = json!({"items": {"$ref": "#/$defs/a"}, "$defs": {"a": {"type": "string"}}});
-    let error = compile(&schema(reference), &Variables::new(), &cache).unwrap_err();
-    assert_eq!(error.to_string(), "the inline schema was not tried: 2 checks were given up before it");
+    let said = judged(json!({"json_schema": reference}), 0, "[1]");
+    assert_eq!(said, "error: the inline schema was not tried: 2 checks were given up before it; mend those first", "but it is read");
     // What needs no thread of its own is judged as ever.
     assert_eq!(judged(json!({"regex": "a+b$"}), 0, &long), "pass");
     assert_eq!(judged(json!({"json_path": {"path": "$.id", "equals": 1}}), 0, r#"{"id": 1}"#), "pass");

@@ -20,8 +20,8 @@ fn read(text: &str) -> Result<Node, Vec<crate::model::problem::Problem>> {
 
 #[test]
 fn yaml_means_what_yaml_1_2_says() {
-    let text = "a: yes\nb: 010\nc: 1_000\nd: no\ne: true\nf: 1.10\ng: 12345678901234567890123\nh: .inf\ni: 1e999\nj: ~\nk:\nl: 0x1F\nm: 2026-11-22\nn: \"on\"\n";
-    let value = json!({"a": "yes", "b": "010", "c": "1_000", "d": "no", "e": true, "f": 1.1, "g": "12345678901234567890123", "h": ".inf",
+    let text = "a: yes\nb: 010\nc: 1_000\nd: no\ne: true\nf: 1.10\ng: 18446744073709551615\nh: .inf\ni: 1e999\nj: ~\nk:\nl: 0x1F\nm: 2026-11-22\nn: \"on\"\n";
+    let value = json!({"a": "yes", "b": "010", "c": "1_000", "d": "no", "e": true, "f": 1.1, "g": 18446744073709551615_u64, "h": ".inf",
         "i": "1e999", "j": null, "k": null, "l": 31, "m": "2026-11-22", "n": "on"});
     assert_eq!(read(text).unwrap().to_value(), value);
     assert_eq!(read("\u{feff}").unwrap().to_value(), Value::Null);
@@ -29,6 +29,24 @@ fn yaml_means_what_yaml_1_2_says() {
         read("a: &x {b: 1}\nc: {<<: *x, d: 2}\ne: *x\r\nf: |\r\n  one\r\n  two\r\n").unwrap().to_value(),
         json!({"a": {"b": 1}, "c": {"d": 2, "b": 1}, "e": {"b": 1}, "f": "one\ntwo\n"})
     );
+}
+
+#[test]
+fn an_integer_that_no_number_holds_is_refused_and_made_neither_a_text_nor_a_float() {
+    let of = |digits: usize| "1".repeat(digits);
+    let beyond = ["18446744073709551616", "-9223372036854775809", "+18446744073709551616", "-18446744073709551616"].map(str::to_owned);
+    for number in beyond.into_iter().chain([of(20), of(23), of(40), of(59), of(70), of(400)]) {
+        for text in [format!("a: 1\nb: [x, {number}]\n"), format!("a: &x\n  - {number}\nb: 1\n")] {
+            let Err(problems) = read(&text) else { panic!("{text} was read: {:?}", read(&text)) };
+            let problem = &problems[0];
+            assert!(problem.message.ends_with(" is an integer beyond 64 bits, which cannot be kept exactly"), "{}", plain(&problems));
+            assert!(problem.hint.as_ref().is_some_and(|hint| hint.starts_with("put quotes around it")), "{}", plain(&problems));
+            assert_eq!(problem.place.as_ref().map(|place| place.line), Some(2));
+        }
+        assert_eq!(read(&format!("a: \"{number}\"\n")).unwrap().to_value(), json!({"a": number}));
+    }
+    let exact = "[9223372036854775808, 18446744073709551615, -9223372036854775808, 1e22]";
+    assert_eq!(read(exact).unwrap().to_value(), serde_json::from_str::<Value>(exact).unwrap());
 }
 
 #[test]
