@@ -28,8 +28,11 @@ use crate::sim::server::{Options, Simulator};
 use crate::store::Store;
 use crate::store::cached::{CacheMode, Cached};
 
-/// Bytes that an answer takes in the store with its request, for most.
+/// Bytes that an answer takes in the store with its request, at the least that is reserved.
 const AN_ANSWER: usize = 24 << 10;
+
+/// Bytes of a token of an answer as JSON: some four of text (wire reference, section 5.4 counts English so), and what is escaped in it.
+const A_TOKEN: u64 = 6;
 
 /// Bytes that are reserved for answers at the most.
 const MOST_RESERVED: usize = 8 << 20;
@@ -88,14 +91,14 @@ pub(crate) async fn open(project: &Project, plan: &Plan, wanted: Wanted<'_>) -> 
     let batches = batches::clients(configs.iter().filter(|config| asked.contains(config.name.as_str())));
     let batches = batches.map_err(|error| endpoint_problem(&error))?;
     let stack = endpoint::build(configs, &spending, u64::from(seed)).map_err(|error| endpoint_problem(&error))?;
-    let at_once = |name: &&str| {
+    let under_way = |name: &&str| {
         let settings = &project.settings.endpoints[*name];
         let is_paid = settings.dialect == Dialect::Messages;
-        if is_paid { max_concurrency.unwrap_or(settings.max_concurrency) as usize } else { 0 }
+        if is_paid { max_concurrency.unwrap_or(settings.max_concurrency) as usize * an_answer(plan, name) } else { 0 }
     };
-    let flying: usize = asked.iter().map(at_once).sum();
-    if flying > 0 {
-        store.reserve((flying * AN_ANSWER).min(MOST_RESERVED)).map_err(|error| store_problem(&error))?;
+    let reserved: usize = asked.iter().map(under_way).sum();
+    if reserved > 0 {
+        store.reserve(reserved.min(MOST_RESERVED)).map_err(|error| store_problem(&error))?;
     }
     for name in asked {
         stack.prepare(name).map_err(|error| endpoint_problem(&error))?;
@@ -114,6 +117,13 @@ pub(crate) async fn open(project: &Project, plan: &Plan, wanted: Wanted<'_>) -> 
         cached = cached.resuming(known.iter().copied());
     }
     Ok(Answers { cached, simulators, budget, batches })
+}
+
+/// Bytes that the longest answer of an endpoint may take in the store.
+fn an_answer(plan: &Plan, endpoint: &str) -> usize {
+    let asked = plan.cells.iter().filter(|cell| *cell.variant.endpoint == *endpoint);
+    let longest = asked.filter_map(|cell| cell.variant.params.max_tokens).max().unwrap_or(0);
+    usize::try_from(longest.saturating_mul(A_TOKEN)).unwrap_or(MOST_RESERVED).clamp(AN_ANSWER, MOST_RESERVED)
 }
 
 /// Every endpoint that the plan names, as far as it can be built. Only where a cell is asked does a missing key stop everything. `stored` answers
