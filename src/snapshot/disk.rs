@@ -115,7 +115,10 @@ pub(super) fn put_bytes(root: &Path, path: &str, bytes: &[u8]) -> Result<bool, S
     let mut attempt = 1;
     loop {
         match replace(parent, &place, bytes) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS => attempt += 1,
+            // Somebody else took the empty folder away, before it was written into or while it was made.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) && attempt < ATTEMPTS => {
+                attempt += 1
+            }
             result => return result.map(|()| true).map_err(failed),
         }
     }

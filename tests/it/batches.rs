@@ -66,6 +66,15 @@ fn ended(child: Child) -> (i32, String) {
     (output.status.code().unwrap_or(-1), String::from_utf8(output.stderr).unwrap())
 }
 
+/// A run that asks for a batch, the so-manieth of its server, and is ended while it waits for it.
+fn left_waiting(project: &Project, server: &Server, arguments: &[&str], created: u64) {
+    let child = spawn(project, &[&["run", "--batch"], arguments].concat());
+    until(server, |stats| count(stats, "created") == created);
+    signal(&child, "-INT");
+    let (code, stderr) = ended(child);
+    assert_eq!(code, 130, "{stderr}");
+}
+
 fn served(report: &Value) -> Vec<String> {
     let of = |cell: &Value| {
         let sample = &cell["samples"][0];
@@ -301,7 +310,7 @@ fn the_time_limit_of_the_run_ends_waiting_and_that_of_a_case_does_not() {
 fn a_watch_asks_for_nothing_that_a_batch_under_way_holds() {
     let server = server("", "polls: 100000");
     let project = project(3, &server);
-    assert_eq!(project.run(&["run", "--batch", "--run-timeout", "2s"]).code, 3);
+    left_waiting(&project, &server, &[], 1);
     let (reader, writer) = std::io::pipe().unwrap();
     let mut command = project.command(&["run", "--watch"]);
     let mut watch = command.stdout(writer.try_clone().unwrap()).stderr(writer).stdin(Stdio::null()).spawn().unwrap();
@@ -376,7 +385,7 @@ fn a_plan_and_the_first_line_of_a_run_leave_out_what_a_batch_under_way_was_paid_
         (&before["under_way"], &price(&["--batch"])["estimate"]["saved_by_batch_usd"]),
         (&0.into(), &price(&["--batch"])["estimate"]["usd"])
     );
-    assert_eq!(project.run(&["run", "--batch", "--case", "case-[0-2]", "--run-timeout", "2s"]).code, 3);
+    left_waiting(&project, &server, &["--case", "case-[0-2]"], 1);
     insta::assert_snapshot!("plan_with_a_batch_under_way", project.run(&["plan"]).transcript());
     let told = price(&[]);
     assert_eq!((&told["under_way"], &told["answered"], &told["models"][0]["to_ask"]), (&3.into(), &0.into(), &2.into()), "{told}");
@@ -388,7 +397,7 @@ fn a_plan_and_the_first_line_of_a_run_leave_out_what_a_batch_under_way_was_paid_
     let said = ran.stderr.lines().find(|line| line.starts_with("running ")).unwrap_or_else(|| panic!("{ran:?}"));
     insta::assert_snapshot!(said, @"running 5 cells (5 samples, 0 already answered, 3 in batches under way, about $0.000522, at most $0.0026)");
     // All of it is paid: nothing is left to be asked about. But any of it may come back without an answer.
-    assert_eq!(project.run(&["run", "--batch", "--run-timeout", "2s"]).code, 3);
+    left_waiting(&project, &server, &[], 2);
     let told = price(&["--exact"]);
     assert_eq!(
         (&told["under_way"], &told["estimate"]["usd"], &told["upper_bound_usd"]),
@@ -401,7 +410,7 @@ fn a_plan_and_the_first_line_of_a_run_leave_out_what_a_batch_under_way_was_paid_
 fn a_batch_of_an_earlier_run_that_cost_more_than_the_cap_ends_with_6_and_its_verdicts_stand() {
     let server = server("", "takes: 3s");
     let project = project(3, &server);
-    assert_eq!(project.run(&["run", "--batch", "--run-timeout", "1s"]).code, 3);
+    left_waiting(&project, &server, &[], 1);
     let (ran, report) = project.report(&["--batch", "--max-cost", "0.000001"]);
     assert_eq!((ran.code, &report["totals"]["passed"]), (6, &3.into()), "{ran:?}");
     let gate = report["gates"].as_array().unwrap().iter().find(|gate| gate["kind"] == "budget").unwrap_or_else(|| panic!("{report}"));
@@ -536,8 +545,7 @@ fn a_refresh_asks_everything_again_in_a_batch_and_a_killed_one_is_resumed_by_the
 fn a_batch_that_the_endpoint_does_not_know_is_not_asked_again_before_it_is_forgotten() {
     let first = server("", "takes: 60s");
     let mut project = project(3, &first);
-    let ran = project.run(&["run", "--batch", "--run-timeout", "1s"]);
-    assert_eq!(ran.code, 3, "{ran:?}");
+    left_waiting(&project, &first, &[], 1);
     // The same address in name, another workspace behind it: what the answers are stored under is the same.
     let url = first.url();
     drop(first);
