@@ -131,20 +131,6 @@ fn no_text_is_so_long_that_it_fills_the_screen() {
     assert!(text.lines().count() < 120, "{}", text.lines().count());
 }
 
-/// In a debug build of a shared machine; a release build takes a tenth of it.
-#[test]
-fn ten_thousand_passing_cells_are_written_at_once() {
-    let report = sample::passing(10_000);
-    let began = std::time::Instant::now();
-    for format in [Format::Json, Format::Junit { strict: false }] {
-        let mut out = std::io::BufWriter::new(std::io::sink());
-        crate::report::write(format, &report, &mut out).unwrap();
-    }
-    let took = began.elapsed();
-    let most = if cfg!(debug_assertions) { 20_000 } else { 400 };
-    assert!(took.as_millis() < most, "{took:?}");
-}
-
 proptest! {
     // Each case renders a whole run three times.
     #![proptest_config(ProptestConfig::with_cases(32))]
