@@ -57,6 +57,9 @@ struct Lost<'a> {
     with_suite: bool,
 }
 
+/// Those that have the same id, or the same digest of their variables.
+type LostBy<'a> = HashMap<&'a str, Vec<Lost<'a>>>;
+
 fn counts(suite: &Suite) -> bool {
     suite.models.iter().any(|model| model.gate)
 }
@@ -137,7 +140,7 @@ impl<'a> Present<'a> {
     }
 
     /// What the baseline gates and the project has no more where it was, by the digest of its variables and by its id.
-    fn lost<'b>(self, before: &'b Before) -> (HashMap<&'b str, Vec<Lost<'b>>>, HashMap<&'b str, Vec<Lost<'b>>>) {
+    fn lost<'b>(self, before: &'b Before) -> (LostBy<'b>, LostBy<'b>) {
         let mut there: HashMap<&str, BTreeSet<&str>> = HashMap::new();
         for suite in self.all() {
             there.entry(&suite.name).or_default().extend(suite.cases.iter().map(|case| case.id.as_str()));
@@ -146,7 +149,7 @@ impl<'a> Present<'a> {
             let with_suite = !there.contains_key(suite);
             self.meant.iter().any(|meant| meant.split_once("::") == Some((suite, id)) || (with_suite && meant == suite))
         };
-        let (mut by_variables, mut by_id) = (HashMap::<&str, Vec<Lost<'b>>>::new(), HashMap::<&str, Vec<Lost<'b>>>::new());
+        let (mut by_variables, mut by_id) = (LostBy::new(), LostBy::new());
         for (suite, cases) in &before.0 {
             let ids = there.get(suite.as_str());
             let with_suite = ids.is_none();
