@@ -17,6 +17,7 @@ use crate::assertion::reach::Reach;
 use crate::assertion::{Finding, Subject, claims, excerpt, recursion, schema};
 use crate::diff::JsonPathText;
 use crate::model::assertion::SchemaSource;
+use crate::model::size;
 use crate::model::verdict::Failure;
 
 /// The label of a schema that stands in the suite.
@@ -30,6 +31,9 @@ const BACKTRACK_LIMIT: usize = 1 << 15;
 
 /// References of one schema: each may be followed from the one before, a few calls deeper.
 const MOST_REFERENCES: usize = 5_000;
+
+/// Bytes of a schema times those of a reply, up to which it is judged at once: each alternative may be held against each item.
+const AT_ONCE: u64 = 100_000_000;
 
 /// Formats that OpenAPI adds to JSON Schema. They describe a width or an encoding and assert nothing of a JSON value's text.
 pub(super) const OPENAPI_FORMATS: [&str; 7] = ["int32", "int64", "float", "double", "byte", "binary", "password"];
@@ -51,6 +55,8 @@ pub(super) struct CompiledSchema {
     reach: Option<Reach>,
     /// Whether it refers to parts of itself: then a few lines may ask the same of a value any number of times.
     refers: bool,
+    /// About so many bytes it has.
+    bytes: u64,
     /// Whether it may ask for digits that an integer beyond 64 bits has lost.
     by_digits: bool,
     /// `true` where it accepts every value, `false` where it rejects every value.
@@ -82,7 +88,8 @@ impl CompiledSchema {
 
     /// The same, unless it takes too long.
     fn says_in_time(self: &Arc<Self>, json: &Value, subject: &Subject<'_>) -> Result<Said, GaveUp> {
-        if !self.refers && self.reach.is_none() {
+        let is_much = self.bytes.saturating_mul(subject.unfenced().len() as u64) > AT_ONCE;
+        if !self.refers && self.reach.is_none() && !is_much {
             return Ok(self.says(json));
         }
         let (schema, json) = (Arc::clone(self), json.clone());
@@ -121,6 +128,8 @@ impl JsonCheck {
                         named(label),
                         gave_up.advising(if schema.refers {
                             "its references ask the same of a value again and again: write out what is asked, and refer to it once"
+                        } else if schema.reach.is_none() {
+                            "it holds each of its many alternatives against each of many values: tell them apart by one member, or write fewer"
                         } else {
                             "its patterns with look-around read the same again and again: write them without it, which makes them linear"
                         })
@@ -357,7 +366,15 @@ pub(super) fn compile(
     }
     let About { constant, reach, .. } = about;
     let by_digits = is_by_digits(&source.schema);
-    Ok(CompiledSchema { validator, reach, refers: references > 0, by_digits, constant, bound: Bound::new(allowed) })
+    Ok(CompiledSchema {
+        validator,
+        reach,
+        refers: references > 0,
+        bytes: size::bytes(&source.schema),
+        by_digits,
+        constant,
+        bound: Bound::new(allowed),
+    })
 }
 
 /// What is known of a schema before it judges anything.

@@ -165,6 +165,22 @@ fn large_lists_are_judged_whole() {
 }
 
 #[test]
+fn many_alternatives_for_many_values_are_judged_within_a_time() {
+    let alternatives: Vec<Value> = (0..4_000).map(|nth| json!({"const": format!("alternative number {nth:020}")})).collect();
+    let source = SchemaSource { label: "inline".into(), schema: Arc::new(json!({"items": {"anyOf": alternatives}})) };
+    let mut schema = json::compile(&source, Duration::MAX, Duration::MAX).unwrap();
+    schema.bound = deadline::Bound::new(Duration::ZERO);
+    let check = Check::Json(json::JsonCheck::Schema { label: "inline".into(), schema: Arc::new(schema) });
+    // A few are judged at once.
+    assert_eq!(judged(&check, false, r#"["alternative number 00000000000000000007"]"#), "pass");
+    let many = format!("[{}1]", "1,".repeat(1_000));
+    let first = judged(&check, true, &many);
+    assert!(first.starts_with("error: the inline schema was given up after 0 seconds of computing; it holds each of its many"), "{first}");
+    let again = judged(&check, false, &many);
+    assert!(again.starts_with("error: the inline schema was not tried: "), "{again}");
+}
+
+#[test]
 fn a_pattern_of_a_schema_that_steps_back_without_end_is_an_error() {
     let hard = format!("\"{}\"", "ab".repeat(40));
     let given_up = "error: a `pattern` of the inline schema was given up";
