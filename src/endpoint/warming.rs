@@ -9,7 +9,7 @@
 //!   nothing: nobody holds what another one waits for.
 //! - A lead that fails, retried or not, is handed over. From the third one in a row on two calls lead at once, then four and so on: where
 //!   every request fails, a hundred calls wait for some ten of them, not for ninety-nine.
-//! - A lead that has not begun its reply after a while ([`patience`]) holds up nobody any longer: the next call leads beside it, and where
+//! - A lead that has not begun its reply after a while (its patience) holds up nobody any longer: the next call leads beside it, and where
 //!   that one hangs too, another one after twice the time. A second write costs a little, and a server that is dead is not hit by a burst.
 //! - An entry that nobody used for as long as it lives is written by one call again. That is looked at once more with the permit in hand,
 //!   because there may be minutes of limits, retries or outages between the first look and the wire.
