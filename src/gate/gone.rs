@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::models::undecided;
 use super::side_by_side::{ArmCells, cases};
 use crate::model::baseline::{Baseline, ComparisonStanding, GoneSuite, How, RenamedCase, SuiteComparison};
 
@@ -19,17 +20,7 @@ pub(super) fn of(baselines: &[Baseline], compared: &[SuiteComparison], partial: 
         let gone = baseline.gone.iter().filter(|suite| all_gone || suite.how != How::Gone);
         let is_compared = |suite: &GoneSuite| suite.how != How::Gone && compared.iter().any(|one| one.suite == suite.name);
         for suite in gone.filter(|suite| !is_compared(suite) && told.insert(&suite.name)) {
-            all.push(SuiteComparison {
-                suite: suite.name.clone(),
-                baseline: baseline.reference.clone(),
-                model: None,
-                standing: ComparisonStanding::Undecided,
-                compared: None,
-                gap: None,
-                left_out: Vec::new(),
-                cheapest: None,
-                message: message(suite, &baseline.reference),
-            });
+            all.push(undecided(&suite.name, &baseline.reference, message(suite, &baseline.reference)));
         }
     }
     all

@@ -54,7 +54,8 @@ pub(super) fn compare(
     compared
 }
 
-fn undecided(suite: &str, reference: &str, message: String) -> SuiteComparison {
+/// A comparison of a suite that has nothing to show but why.
+pub(super) fn undecided(suite: &str, reference: &str, message: String) -> SuiteComparison {
     SuiteComparison {
         suite: suite.to_owned(),
         baseline: reference.to_owned(),
